@@ -1,0 +1,417 @@
+"""A claim: a statement, where it comes from, and the test that decides it. One entry of claims.yaml, frozen.
+
+`load_claims` reads a file into claims or raises one BadInput that names every problem, each with its line, what is
+allowed and the nearest right word. The published JSON Schema (docs/claims.schema.json) is made from these classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    RootModel,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from refutable.errors import BadInput, UnknownName
+from refutable.facts import FACT_NAMES
+from refutable.models import Frozen, Selector
+from refutable.predicate import GRAMMAR, Region, parse_region
+from refutable.schema_errors import explain
+from refutable.yaml_source import YamlSource, read_yaml
+
+SCHEMA_VERSION = 1
+ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+Position = Literal["last", "all", "first"]
+Norm = Literal["raw", "centred"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Layer = Union[Literal["first", "last", "mean", "each"], Annotated[int, Field(ge=1)]]
+
+
+def _region(text: str) -> str:
+    return parse_region(text).text
+
+
+RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
+
+
+def _selector(value: Any) -> Any:
+    return {"names": value} if isinstance(value, str | list) else value
+
+
+Models = Annotated[Selector, BeforeValidator(_selector)]
+
+
+class Source(Frozen):
+    """Where a claim comes from."""
+
+    document: str
+    section: str | None = None
+    quote: str | None = Field(default=None, description="the author's own words")
+
+
+class Record(Frozen):
+    """What the claim's author reported for one model; kept beside what is measured, never judged as a measurement."""
+
+    value: float
+    n: int | None = None
+    dtype: str | None = None
+    tap: str | None = None
+    note: str | None = None
+
+
+class Variations(Frozen):
+    """The defensible variations under which a verdict should stand."""
+
+    norm: tuple[Norm, ...] = ()
+    position: tuple[Position, ...] = ()
+    dtype: tuple[Dtype, ...] = ()
+    statistic: tuple[str, ...] = ()
+
+    @field_validator("statistic")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            _statistic(name)
+        return names
+
+
+class MeasuredTest(Frozen):
+    """A statistic of one or two metrics over the model's prompts, held against a predicted region."""
+
+    statistic: str
+    of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+    predicts: RegionText
+    holds: RegionText | None = Field(default=None, description="what must be true of one layer or prompt to count it")
+    layer: Layer | None = Field(default=None, description="which layer of a metric that has one value a layer")
+    position: Position = Field(default="last", description="which token; `all` leaves out the first")
+    norm: Norm = "raw"
+    groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+
+    @property
+    def region(self) -> Region:
+        """The predicted region."""
+        return parse_region(self.predicts)
+
+    @property
+    def holds_region(self) -> Region:
+        """The region that one layer or prompt must lie in to count; call only where `holds` is given."""
+        assert self.holds is not None
+        return parse_region(self.holds)
+
+    @field_validator("statistic")
+    @classmethod
+    def _known_statistic(cls, name: str) -> str:
+        _statistic(name)
+        return name
+
+    @field_validator("of")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            _metric(name)
+        return names
+
+    @model_validator(mode="after")
+    def _fits(self) -> MeasuredTest:
+        statistic = _statistic(self.statistic)
+        if len(self.of) != statistic.metrics:
+            raise ValueError(f"statistic {self.statistic!r} takes {statistic.metrics} metric(s) in `of`, not {len(self.of)}")
+        if statistic.needs_holds and self.holds is None:
+            raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
+        if not statistic.needs_holds and self.holds is not None:
+            raise ValueError(f"statistic {self.statistic!r} does not count; remove `holds:`")
+        if statistic.needs_groups != (self.groups is not None):
+            word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
+            raise ValueError(f"statistic {self.statistic!r} {word}")
+        if self.groups is not None and len(self.groups) != 2:
+            raise ValueError(f"`groups:` names {len(self.groups)} group(s); write two")
+        layered = [name for name in self.of if _metric(name).per == "layer"]
+        if statistic.takes_layers:
+            if len(layered) != len(self.of):
+                raise ValueError(f"statistic {self.statistic!r} looks at layers; {self.of[0]!r} has one value a prompt")
+            if self.layer not in (None, "each"):
+                raise ValueError(f"statistic {self.statistic!r} looks at each layer; remove `layer:`")
+        elif layered and self.layer in (None, "each"):
+            raise ValueError(
+                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number from 1"
+            )
+        elif not layered and self.layer is not None:
+            raise ValueError(f"metric {self.of[0]!r} has one value a prompt; remove `layer:`")
+        for name in self.of:
+            if _metric(name).last_only and self.position != "last":
+                raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
+        return self
+
+
+class FactTest(Frozen):
+    """A fact of a model's configuration, looked up."""
+
+    fact: Literal[FACT_NAMES]  # type: ignore[valid-type]
+    predicts: RegionText | None = None
+    equals: str | bool | None = Field(default=None, description="for facts that are words")
+
+    @model_validator(mode="after")
+    def _one(self) -> FactTest:
+        if (self.predicts is None) == (self.equals is None):
+            raise ValueError("write either `predicts:` (for a number) or `equals:` (for a word), and only one")
+        return self
+
+
+class WiringTest(Frozen):
+    """What is seen when attention's output is changed and the same block's MLP input is watched."""
+
+    probe: Literal["mlp_reads_attention"]
+    equals: Literal["parallel", "sequential"]
+
+
+class TheoremTest(Frozen):
+    """A mathematical property, tried on generated inputs."""
+
+    property: str
+    examples: int = Field(default=1000, ge=1, le=1_000_000)
+
+    @field_validator("property")
+    @classmethod
+    def _known_property(cls, name: str) -> str:
+        from refutable.theorems import THEOREMS
+
+        return _known(THEOREMS, name)
+
+
+class BaseClaim(Frozen):
+    """What every claim has, whatever its kind of evidence."""
+
+    id: str = Field(pattern=ID_PATTERN, max_length=80)
+    catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
+    statement: str = Field(min_length=1)
+    source: Source | None = None
+    reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    slow: bool = False
+    record: dict[str, Record] = Field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what decides this claim: its canonical form, less words that change no verdict."""
+        decisive = self.model_dump(mode="json", exclude={"record", "source", "slow", "catalogue"})
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+class MeasuredClaim(BaseClaim):
+    """Decided by prompts through a model's weights."""
+
+    evidence: Literal["measured"]
+    models: Models = Selector()
+    quantifier: Literal["each", "all", "any"] = Field(default="each", alias="for")
+    prompts: str = "grand-unified-25"
+    test: MeasuredTest
+    controls: tuple[Literal["initialization"], ...] = ()
+    multiverse: Variations = Variations()
+
+    @model_validator(mode="after")
+    def _groups_are_one(self) -> MeasuredClaim:
+        if self.test.groups is not None and "models" in self.model_fields_set:
+            raise ValueError("a comparison names its models in `test.groups`; remove `models:`")
+        return self
+
+
+class InitializationClaim(MeasuredClaim):
+    """The same, on weights freshly drawn."""
+
+    evidence: Literal["initialization"]  # type: ignore[assignment]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+
+
+class ArchitectureClaim(BaseClaim):
+    """Decided by a configuration fact."""
+
+    evidence: Literal["architecture"]
+    models: Models = Selector()
+    quantifier: Literal["each", "all", "any"] = Field(default="each", alias="for")
+    test: FactTest
+
+
+class WiringClaim(BaseClaim):
+    """Decided by a probe on a freshly drawn instance of the model's class, reduced in width and depth."""
+
+    evidence: Literal["wiring"]
+    models: Models = Selector()
+    quantifier: Literal["each", "all", "any"] = Field(default="each", alias="for")
+    test: WiringTest
+
+
+class TheoremClaim(BaseClaim):
+    """Decided by proof or counter-example."""
+
+    evidence: Literal["theorem"]
+    test: TheoremTest
+    proof: str | None = Field(default=None, description="a written or cited proof")
+
+
+class PendingClaim(BaseClaim):
+    """Decided by an experiment that has not been made: states which, and is NOT_MEASURED."""
+
+    evidence: Literal["causal", "dynamical", "intervention"]
+    needs: str = Field(description="the experiment that would decide it")
+
+
+class UntestableClaim(BaseClaim):
+    """Cannot be tested; says why."""
+
+    evidence: Literal["none"]
+    reason: str
+
+
+SubjectClaim = MeasuredClaim | ArchitectureClaim | WiringClaim
+Claim = Annotated[
+    MeasuredClaim
+    | InitializationClaim
+    | ArchitectureClaim
+    | WiringClaim
+    | TheoremClaim
+    | PendingClaim
+    | UntestableClaim,
+    Field(discriminator="evidence"),
+]
+
+
+class ClaimsFile(Frozen):
+    """A claims file: the version of its schema, and the claims."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+
+
+class _One(RootModel[Claim]):
+    pass
+
+
+_EVIDENCE = frozenset(
+    value
+    for kind in get_args(get_args(Claim)[0])
+    for value in get_args(kind.model_fields["evidence"].annotation)
+)
+
+
+def load_claims(path: Path) -> tuple[Any, ...]:
+    """Load every claim of a file, in its order.
+
+    Args:
+        path: a YAML file as docs/adding-a-claim.md describes.
+
+    Raises:
+        BadInput: with one line for every problem in the file.
+    """
+    return claims_from(read_yaml(path))
+
+
+def claims_from(source: YamlSource) -> tuple[Any, ...]:
+    """Validate a parsed file; see `load_claims`."""
+    data = source.data
+    if not isinstance(data, dict):
+        raise BadInput(f"{source.name}:1 must be a mapping with `schema: 1` and `claims:`; see docs/adding-a-claim.md")
+    problems = _top_level(source, data)
+    claims = []
+    entries = data.get("claims")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        try:
+            claims.append(_One.model_validate(entry).root)
+        except ValidationError as error:
+            problems += explain(
+                error, source, ("claims", index), tags=_EVIDENCE, fields=_known_keys(entry)
+            )
+    problems += _identities(source, entries if isinstance(entries, list) else [])
+    if problems:
+        raise BadInput("\n".join(problems))
+    return tuple(claims)
+
+
+def _top_level(source: YamlSource, data: dict[str, Any]) -> list[str]:
+    problems = []
+    for key in data:
+        if key not in ("schema", "claims"):
+            problems.append(f"{source.where((key,))} unknown key {key!r}; known: claims, schema.")
+    if data.get("schema") != SCHEMA_VERSION:
+        found = repr(data.get("schema")) if "schema" in data else "nothing"
+        problems.append(f"{source.where(('schema',))} schema: found {found}; this version reads `schema: 1`")
+    if not isinstance(data.get("claims"), list) or not data["claims"]:
+        problems.append(f"{source.where(('claims',))} claims: must be a list of at least one claim")
+    return problems
+
+
+def _identities(source: YamlSource, entries: Sequence[Any]) -> list[str]:
+    seen: dict[str, int] = {}
+    problems = []
+    for index, entry in enumerate(entries):
+        name = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            first = source.where(("claims", seen[name], "id"))
+            problems.append(f"{source.where(('claims', index, 'id'))} claims[{index}].id: {name!r} is already the id at {first}; ids are unique")
+        seen.setdefault(name, index)
+    for index, entry in enumerate(entries):
+        other = entry.get("reading_of") if isinstance(entry, dict) else None
+        if isinstance(other, str) and other not in seen:
+            message = UnknownName("claim", other, seen)
+            problems.append(f"{source.where(('claims', index, 'reading_of'))} claims[{index}].reading_of: {message}")
+    return problems
+
+
+def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
+    evidence = entry.get("evidence") if isinstance(entry, dict) else None
+    for kind in get_args(get_args(Claim)[0]):
+        if evidence in get_args(kind.model_fields["evidence"].annotation):
+            return {"": _keys(kind), **_nested_keys(kind)}
+    return {"": _keys(BaseClaim)}
+
+
+def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
+    known: dict[str, Sequence[str]] = {"source": _keys(Source), "record": _keys(Record), "models": _keys(Selector)}
+    for name in ("test", "multiverse"):
+        field = kind.model_fields.get(name)
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Frozen):
+            known[name] = _keys(field.annotation)
+    return known
+
+
+def _keys(kind: type[Frozen]) -> list[str]:
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _known(registry: Any, name: str) -> str:
+    try:
+        registry[name]
+    except UnknownName as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+def _statistic(name: str) -> Any:
+    from refutable.statistics import STATISTICS
+
+    return STATISTICS[_known(STATISTICS, name)]
+
+
+def _metric(name: str) -> Any:
+    from refutable.metrics import METRICS
+
+    return METRICS[_known(METRICS, name)]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a claims file, for editors."""
+    schema = TypeAdapter(ClaimsFile).json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "refutable claims", **schema}

@@ -1,0 +1,1 @@
+"""Data that the package carries: the model registry and the prompt sets."""

@@ -1,0 +1,91 @@
+"""Which device there is and how much it holds, found without importing torch (a judged run never does).
+
+CUDA is asked through its driver library, which honours CUDA_VISIBLE_DEVICES as torch does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+from dataclasses import dataclass
+from importlib import metadata
+
+from refutable.errors import BadInput
+
+DEVICE_PATTERN = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device: its name as torch writes it, what it is, and its memory in bytes."""
+
+    name: str
+    title: str
+    memory: int
+
+    @property
+    def type(self) -> str:
+        """The name without its index."""
+        return self.name.split(":")[0]
+
+
+def choose_device(asked: str) -> Device:
+    """Return the device that ``auto`` or a name means.
+
+    Raises:
+        BadInput: the name is none, or names a CUDA device that is not there.
+    """
+    gpus = cuda_devices()
+    if asked == "auto":
+        return gpus[0] if gpus else _cpu()
+    if not DEVICE_PATTERN.fullmatch(asked):
+        raise BadInput(f"--device {asked}: unknown device; write auto, cpu, cuda, cuda:N or mps")
+    if asked.startswith("cuda"):
+        index = int(asked.split(":")[1]) if ":" in asked else 0
+        if index >= len(gpus):
+            raise BadInput(f"--device {asked}: {len(gpus)} CUDA device(s) can be used here; write --device cpu or auto")
+        return Device(asked, gpus[index].title, gpus[index].memory)
+    return _cpu() if asked == "cpu" else Device("mps", "Apple GPU", _memory())
+
+
+@functools.cache
+def cuda_devices() -> tuple[Device, ...]:
+    """Return the CUDA devices that the installed torch can use, in order; none where torch is a CPU build."""
+    if "+cpu" in _torch_version() or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return ()
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return ()
+    count = ctypes.c_int()
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return ()
+    return tuple(_cuda_device(driver, index) for index in range(count.value))
+
+
+def _cuda_device(driver: ctypes.CDLL, index: int) -> Device:
+    handle, memory, name = ctypes.c_int(), ctypes.c_size_t(), ctypes.create_string_buffer(128)
+    driver.cuDeviceGet(ctypes.byref(handle), index)
+    driver.cuDeviceGetName(name, 128, handle)
+    driver.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
+    return Device("cuda" if index == 0 else f"cuda:{index}", name.value.decode(errors="replace"), memory.value)
+
+
+def _cpu() -> Device:
+    return Device("cpu", f"CPU, {os.cpu_count()} cores", _memory())
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 1 << 62  # unknown here (Windows): let the load itself say
+
+
+def _torch_version() -> str:
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return "+cpu"

@@ -1,0 +1,105 @@
+"""Architecture facts, read from a model's configuration as its authors wrote it (the real one, or the registry's).
+
+The same quantity has a different key in almost every family; the keys stand here, once, in the order they are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from refutable.errors import UnknownName
+from refutable.families import Family
+
+Fact = float | str | bool
+
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
+WIDTH = ("hidden_size", "n_embd", "n_embed", "d_model")
+HEAD_DIM = ("head_dim",)
+ROTARY_FRACTION = ("rotary_pct", "partial_rotary_factor")
+
+
+def first(config: Mapping[str, Any], keys: tuple[str, ...]) -> Any | None:
+    """Return the value of the first of `keys` that the configuration has, or None."""
+    return next((config[key] for key in keys if config.get(key) is not None), None)
+
+
+def _number(config: Mapping[str, Any], keys: tuple[str, ...]) -> int:
+    value = first(config, keys)
+    if value is None:
+        raise KeyError(f"the configuration has none of {', '.join(keys)}")
+    return int(value)
+
+
+def layers(family: Family, config: Mapping[str, Any]) -> int:
+    """Number of blocks."""
+    return _number(config, LAYERS)
+
+
+def heads(family: Family, config: Mapping[str, Any]) -> int:
+    """Number of attention (query) heads in a block."""
+    return _number(config, HEADS)
+
+
+def d_model(family: Family, config: Mapping[str, Any]) -> int:
+    """Width of the residual stream."""
+    return _number(config, WIDTH)
+
+
+def d_head(family: Family, config: Mapping[str, Any]) -> int:
+    """Width of one attention head; the stream's width over the heads where the configuration does not say."""
+    explicit = first(config, HEAD_DIM)
+    return int(explicit) if explicit else d_model(family, config) // heads(family, config)
+
+
+def rotary_fraction(family: Family, config: Mapping[str, Any]) -> float:
+    """Share of a head's dimensions that rotary position embedding turns: 0 where positions are not rotary."""
+    if family.positions != "rotary" or config.get("alibi"):
+        return 0.0
+    if config.get("rotary_dim") is not None:
+        return float(config["rotary_dim"]) / d_head(family, config)
+    parameters = config.get("rope_parameters")
+    nested = first(parameters, ROTARY_FRACTION) if isinstance(parameters, Mapping) else None
+    explicit = first(config, ROTARY_FRACTION)
+    return float(explicit if explicit is not None else nested if nested is not None else 1.0)
+
+
+def wiring(family: Family, config: Mapping[str, Any]) -> str:
+    """``parallel`` or ``sequential``, as the configuration declares; the wiring probe sees it."""
+    return family.wiring_of(config)
+
+
+def norm(family: Family, config: Mapping[str, Any]) -> str:
+    """``LayerNorm`` or ``RMSNorm``: what normalises the input of a block."""
+    return family.norm
+
+
+def positions(family: Family, config: Mapping[str, Any]) -> str:
+    """``rotary``, ``learned`` or ``alibi``: how positions enter."""
+    return "alibi" if config.get("alibi") is True else family.positions
+
+
+def additive(family: Family, config: Mapping[str, Any]) -> bool:
+    """Whether a block's output is its input plus two updates (false for post-norm blocks)."""
+    return family.is_additive(config)
+
+
+FACTS: Mapping[str, Callable[[Family, Mapping[str, Any]], Fact]] = {
+    fact.__name__: fact
+    for fact in (layers, heads, d_model, d_head, rotary_fraction, wiring, norm, positions, additive)
+}
+
+FACT_NAMES = (*FACTS, "parameters")
+
+
+def fact_of(name: str, family: Family, config: Mapping[str, Any]) -> Fact:
+    """Look one fact up.
+
+    Raises:
+        UnknownName: there is no fact of that name.
+        KeyError: the configuration does not hold it.
+    """
+    if name not in FACTS:
+        raise UnknownName("fact", name, FACT_NAMES)
+    return FACTS[name](family, config)

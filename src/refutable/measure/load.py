@@ -1,0 +1,204 @@
+"""Loads a subject: reads its weights (converting GGUF and .bin once), or draws them."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import shutil
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from refutable.errors import BadInput, InstrumentError
+from refutable.measure.attention_probe import REGISTERED, register
+from refutable.measure.loaded import LoadedModel
+from refutable.measure.tokens import load_tokenizer
+from refutable.models import ModelRow
+from refutable.store import key_of
+from refutable.subject import Subject, WeightsSource
+
+CONVERTER_VERSION = 1
+
+
+def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Path) -> LoadedModel:
+    """Load a subject in evaluation mode.
+
+    Args:
+        row: its row of the registry.
+        subject: dtype, device and seed.
+        source: the weights, already found.
+        cache: folder for converted weights.
+
+    Raises:
+        BadInput: a weight file cannot be read.
+        InstrumentError: the file lacks weights that the architecture needs.
+    """
+    _quiet()
+    attention = _attention(row)
+    tokenizer = source.tokenizer
+    if source.form == "draw":
+        network = draw(source.config, subject, attention)
+        if tokenizer is not None and tokenizer.is_file():
+            tokenizer = _converted_gguf(tokenizer, source.tokenizer_digest.removeprefix("gguf:"), cache)
+    else:
+        folder = _as_safetensors(source, cache)
+        network = _read(folder, row, source, subject, attention)
+        tokenizer = folder if source.form == "gguf" else tokenizer
+    network.eval()
+    vocabulary = int(network.get_input_embeddings().num_embeddings)
+    return LoadedModel(row, subject, source, network, load_tokenizer(tokenizer, vocabulary), attention)
+
+
+def draw(config: Mapping[str, Any], subject: Subject, attention: str = "eager") -> Any:
+    """Draw a model's weights at the shape of `config`, on the device, by transformers' own rule.
+
+    The rule gives every matrix N(0, initializer_range): it is not the rule by which GPT-NeoX models were trained.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    settings = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
+    shape = AutoConfig.for_model(config["model_type"], **settings)
+    torch.manual_seed(subject.seed)
+    with torch.device(subject.device):
+        return AutoModelForCausalLM.from_config(
+            shape, dtype=getattr(torch, subject.dtype), attn_implementation=attention, trust_remote_code=False
+        )
+
+
+def _attention(row: ModelRow) -> str:
+    if row.architecture.attention_implementation == "eager":
+        return "eager"
+    register()
+    return REGISTERED
+
+
+def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, attention: str) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = None
+    if not (folder / "config.json").is_file():
+        settings = copy.deepcopy({key: value for key, value in row.config.items() if key != "model_type"})
+        config = AutoConfig.for_model(row.family, **settings)
+    try:
+        network, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=getattr(torch, subject.dtype),
+            device_map={"": subject.device},
+            attn_implementation=attention,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(f"--weights {folder}: cannot be loaded as {row.name}: {first}") from None
+    wrong = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
+    if wrong:
+        raise InstrumentError(
+            f"{row.name}: {len(wrong)} weights are missing from the files or of another shape ({', '.join(wrong[:3])}, ...);"
+            " transformers would have drawn them at random"
+        )
+    return network
+
+
+def _as_safetensors(source: WeightsSource, cache: Path) -> Path:
+    assert source.location is not None
+    match source.form:
+        case "gguf":
+            return _converted_gguf(source.location, source.digest, cache)
+        case "bin":
+            return _converted_bin(source.location, source, cache)
+    return source.location
+
+
+def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
+    """Convert ``.bin`` shards to one safetensors file, once; they are unpickled with ``weights_only=True`` alone."""
+    from safetensors.torch import save_file
+
+    place = _place(cache, source.digest)
+    if place.is_dir():
+        return place
+    tensors: dict[str, torch.Tensor] = {}
+    for shard in sorted(folder.glob("pytorch_model*.bin")):
+        try:
+            tensors |= torch.load(shard, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:
+            if isinstance(error, MemoryError):
+                raise
+            first = str(error).strip().splitlines()[0]
+            raise BadInput(f"{shard}: cannot be read with weights_only=True ({first}); fetch it again") from None
+
+    def write(aside: Path) -> None:
+        owned = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+        save_file(owned, aside / "model.safetensors", metadata={"format": "pt"})
+        for name in folder.glob("*.json"):
+            if not name.name.endswith(".index.json"):
+                shutil.copy(name, aside / name.name)
+
+    return _write_aside(place, write)
+
+
+def _converted_gguf(path: Path, digest: str, cache: Path) -> Path:
+    """Convert a GGUF file to safetensors, config and tokenizer, once: reading it takes some 20 s each time."""
+    place = _place(cache, digest)
+    if place.is_dir():
+        return place
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
+        )
+    except (ValueError, KeyError, NotImplementedError, struct.error) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(f"{path}: transformers cannot read this GGUF file ({first}); give safetensors instead") from None
+    plain = type(model)(model.config)  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
+    plain.load_state_dict(model.state_dict())
+    if hasattr(plain.config, "quantization_config"):
+        del plain.config.quantization_config
+
+    def write(aside: Path) -> None:
+        plain.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+
+    return _write_aside(place, write)
+
+
+def _place(cache: Path, digest: str) -> Path:
+    import transformers
+
+    return cache / "converted" / key_of({"of": digest, "by": [CONVERTER_VERSION, transformers.__version__]})[:32]
+
+
+def _write_aside(place: Path, write: Any) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as aside:
+        inside = Path(aside) / "whole"
+        inside.mkdir()
+        write(inside)
+        try:
+            inside.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+    return place
+
+
+def _quiet() -> None:
+    """Keep transformers' progress bars and advice off the terminal: what matters is in the report."""
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)

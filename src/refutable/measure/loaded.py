@@ -1,0 +1,68 @@
+"""A model that is loaded and ready to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from refutable.families import Family
+from refutable.models import ModelRow
+from refutable.prompts import PromptSet
+from refutable.subject import Subject, WeightsSource
+
+
+class Tokenizer(Protocol):
+    """What is asked of a tokenizer."""
+
+    def encode(self, prompts: PromptSet) -> list[list[int]]:
+        """Return the token ids of each prompt, special tokens as the model's own tokenizer adds them."""
+        ...
+
+    def decode(self, token: int) -> str:
+        """Return the text of one token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A causal language model in evaluation mode, with what is known of it.
+
+    Attributes:
+        row: its row of the registry.
+        subject: what was asked for.
+        source: which weights these are.
+        network: the Hugging Face model.
+        tokenizer: the model's own, or stand-in tokens.
+        attention_implementation: how it runs attention.
+    """
+
+    row: ModelRow
+    subject: Subject
+    source: WeightsSource
+    network: Any
+    tokenizer: Tokenizer
+    attention_implementation: str
+
+    @property
+    def family(self) -> Family:
+        """Where its taps are."""
+        return self.row.architecture
+
+    @property
+    def device(self) -> torch.device:
+        """The device of its input embedding."""
+        device: torch.device = self.network.get_input_embeddings().weight.device
+        return device
+
+    @property
+    def config(self) -> Any:
+        """Its configuration as transformers reads it."""
+        return self.network.config
+
+    def blocks(self) -> Sequence[torch.nn.Module]:
+        """Return its blocks, first to last."""
+        blocks: Sequence[torch.nn.Module] = self.network.get_submodule(self.family.blocks)
+        return blocks

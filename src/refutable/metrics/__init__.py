@@ -1,0 +1,116 @@
+"""Metrics: pure functions of a trace, one (or one tight family) to a file, named as claims write them.
+
+A metric reads primitives at some positions and gives one value a row, or one a row and layer; the mean over a prompt's
+positions is taken here, so that one value a prompt remains. To add one: docs/adding-a-metric.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refutable.registry import Registry
+from refutable.sample import Sample
+from refutable.trace import Trace, View
+
+Per = Literal["prompt", "layer"]
+LayerChoice = Literal["first", "last", "mean", "each"] | int | None
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric as the registry holds it.
+
+    Attributes:
+        name: as claims write it.
+        unit: "ratio", "nats", "cosine", "probability", "tokens".
+        per: "prompt" (one value a position) or "layer" (one value a position and layer).
+        last_only: whether it is read at the last position only.
+        compute: the function; its docstring is the metric's documentation.
+    """
+
+    name: str
+    unit: str
+    per: Per
+    last_only: bool
+    compute: Callable[[View], Values]
+
+    @property
+    def doc(self) -> str:
+        """What it is, its range and its degenerate cases."""
+        return (self.compute.__doc__ or "").strip()
+
+
+METRICS: Registry[Metric] = Registry("metric", "refutable.metrics")
+
+
+def metric(
+    unit: str, per: Per = "prompt", *, last_only: bool = False
+) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
+    """Register a function of a View as the metric of the same name."""
+
+    def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
+        METRICS.add(function.__name__, Metric(function.__name__, unit, per, last_only, function))
+        return function
+
+    return add
+
+
+def measure(
+    name: str,
+    trace: Trace,
+    *,
+    position: Literal["last", "all", "first"] = "last",
+    norm: Literal["raw", "centred"] = "raw",
+    layer: LayerChoice = None,
+) -> Sample:
+    """Return a metric of a trace, one row a prompt.
+
+    Args:
+        name: the metric.
+        trace: what one pass left.
+        position: which token; ``all`` is the mean over every position but the first.
+        norm: raw vectors, or with their mean over the width taken off.
+        layer: which layer of a metric that has one value a layer; None or ``each`` keeps them all.
+
+    Raises:
+        UnknownName: no such metric.
+        NoSuchTap: the architecture has no such quantity.
+        NonFiniteError: a primitive it reads is NaN or infinite.
+        IndexError: the model has no such layer.
+    """
+    chosen = METRICS[name]
+    view = trace.view(position, centred=norm == "centred")
+    values = _mean_over_positions(chosen.compute(view), view.prompt, len(trace))
+    if chosen.per == "layer":
+        values = _pick_layer(values, layer, trace)
+    return Sample(name, values, "prompt", tuple(trace.prompts["category"].to_pylist()))
+
+
+def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> Values:
+    counts = np.bincount(prompt, minlength=prompts)  # (prompts,)
+    sums = np.zeros((prompts, *values.shape[1:]))
+    np.add.at(sums, prompt, values)
+    kept = counts > 0
+    return sums[kept] / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _pick_layer(values: Values, layer: LayerChoice, trace: Trace) -> Values:
+    layers = values.shape[1]
+    match layer:
+        case None | "each":
+            return values
+        case "first":
+            return values[:, 0]
+        case "last":
+            return values[:, layers - 1]
+        case "mean":
+            return values.mean(axis=1)
+    if layer > layers:
+        raise IndexError(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
+    return values[:, layer - 1]

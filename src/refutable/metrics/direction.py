@@ -1,0 +1,50 @@
+"""Angles between the residual stream and what is added to it. Cosines lie in [-1, 1]; a zero vector gives NaN."""
+
+import numpy as np
+
+from refutable.metrics import Values, metric
+from refutable.trace import View
+
+
+@metric(unit="cosine", per="layer")
+def cos_attention_mlp(view: View) -> Values:
+    """Cosine between the attention update and the MLP update of one block; negative where they oppose."""
+    return view.product("attention_update", "mlp_update") / (view.norm("attention_update") * view.norm("mlp_update"))
+
+
+@metric(unit="cosine", per="layer")
+def cos_attention_residual(view: View) -> Values:
+    """Cosine between the attention update and the block's input."""
+    return view.product("block_input", "attention_update") / (view.norm("block_input") * view.norm("attention_update"))
+
+
+@metric(unit="cosine", per="layer")
+def cos_mlp_residual(view: View) -> Values:
+    """Cosine between the MLP update and the block's input."""
+    return view.product("block_input", "mlp_update") / (view.norm("block_input") * view.norm("mlp_update"))
+
+
+@metric(unit="cosine", per="layer")
+def cos_update_residual(view: View) -> Values:
+    """Cosine between the whole update (attention + MLP) and the block's input; negative where a block subtracts."""
+    product = view.product("block_input", "attention_update") + view.product("block_input", "mlp_update")
+    return product / (view.norm("block_input") * _norm_of_sum(view))
+
+
+@metric(unit="ratio", per="layer")
+def cancellation_ratio(view: View) -> Values:
+    """Norm of the summed update over the sum of the two updates' norms.
+
+    In [0, 1]: 1 for parallel updates, 0.707 for orthogonal ones of equal norm, 0 for opposite ones. It cannot exceed 1
+    (triangle inequality), so "below 1" alone says nothing.
+    """
+    return _norm_of_sum(view) / (view.norm("attention_update") + view.norm("mlp_update"))
+
+
+def _norm_of_sum(view: View) -> Values:
+    squared = (
+        view.norm("attention_update") ** 2
+        + view.norm("mlp_update") ** 2
+        + 2 * view.product("attention_update", "mlp_update")
+    )
+    return np.sqrt(np.maximum(squared, 0.0))  # rounding may leave a hair below zero for opposite updates

@@ -1,0 +1,34 @@
+"""How a block changes the norm of the residual stream."""
+
+from refutable.metrics import Values, metric
+from refutable.trace import View
+
+
+@metric(unit="ratio")
+def last_gain(view: View) -> Values:
+    """Norm of the last block's output over the norm of its input, both before the final norm.
+
+    Positive; 1 keeps the norm. ``hidden_states[-1]`` of most libraries contains the final norm and is not this.
+    """
+    return view.norm("block_output")[:, -1] / view.norm("block_input")[:, -1]
+
+
+@metric(unit="ratio", per="layer")
+def layer_gain(view: View) -> Values:
+    """Norm of each block's output over the norm of its input. Positive; layer 1 is the first block."""
+    return view.norm("block_output") / view.norm("block_input")
+
+
+@metric(unit="ratio")
+def total_amplification(view: View) -> Values:
+    """Norm of the last block's output over the norm of the first block's output.
+
+    Positive. The step from the embedding to the first block's output is left out, as in the documents.
+    """
+    return view.norm("block_output")[:, -1] / view.norm("block_output")[:, 0]
+
+
+@metric(unit="norm", per="layer")
+def residual_norm(view: View) -> Values:
+    """Euclidean norm of each block's output, in the model's own scale."""
+    return view.norm("block_output")

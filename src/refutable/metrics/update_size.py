@@ -1,0 +1,32 @@
+"""How large an update is, against what it is added to (growth) or against what the module read (gain).
+
+A module's gain relative to its *normalised* input changes when the norm's scale is moved into the next matrix, which
+leaves the function alone; growth does not.
+"""
+
+from refutable.metrics import Values, metric
+from refutable.trace import View
+
+
+@metric(unit="ratio", per="layer")
+def attention_gain(view: View) -> Values:
+    """Norm of the attention update over the norm of attention's normalised input (the notebook's attention gain)."""
+    return view.norm("attention_update") / view.norm("attention_input")
+
+
+@metric(unit="ratio", per="layer")
+def mlp_gain(view: View) -> Values:
+    """Norm of the MLP update over the norm of the MLP's normalised input (the notebook's MLP gain)."""
+    return view.norm("mlp_update") / view.norm("mlp_input")
+
+
+@metric(unit="ratio", per="layer")
+def attention_growth(view: View) -> Values:
+    """Norm of the attention update over the norm of the block's input."""
+    return view.norm("attention_update") / view.norm("block_input")
+
+
+@metric(unit="ratio", per="layer")
+def mlp_growth(view: View) -> Values:
+    """Norm of the MLP update over the norm of the block's input."""
+    return view.norm("mlp_update") / view.norm("block_input")

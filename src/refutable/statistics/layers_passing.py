@@ -1,0 +1,122 @@
+"""The share of a model's layers on which something holds: these layers are a census, prompts are the replicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import STATISTICS, Data, Side, Statistic
+
+
+@dataclass(frozen=True, slots=True)
+class LayersFit:
+    """Layers bracketed by those proved to pass and those not proved to fail.
+
+    Each layer's mean over prompts is tested by t; Holm's step-down over the layers keeps the probability of any false
+    proof at the error probability (Holm, 1979, Scandinavian Journal of Statistics 6).
+
+    Attributes:
+        passing: number of layers whose mean lies in the region.
+        p_pass: p-value, for each layer, of "this layer does not pass", shape (layers,).
+        p_fail: p-value, for each layer, of "this layer passes", shape (layers,).
+        n: number of prompts.
+    """
+
+    passing: int
+    p_pass: NDArray[np.float64]
+    p_fail: NDArray[np.float64]
+    n: int
+    unit: str
+    method: str = "t a layer, Holm over layers"
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        return int(self.p_pass.shape[0])
+
+    @property
+    def value(self) -> float:
+        """Share of layers whose mean lies in the region."""
+        return self.passing / self.layers
+
+    def lower(self, tail: float) -> float:
+        """Return the share of layers proved to pass."""
+        return _rejected(self.p_pass, tail) / self.layers
+
+    def upper(self, tail: float) -> float:
+        """Return the share of layers not proved to fail."""
+        return 1 - _rejected(self.p_fail, tail) / self.layers
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the smallest error probability at which the bound clears the threshold."""
+        p = self.p_pass if side == "above" else self.p_fail
+        needed = _needed(threshold if side == "above" else 1 - threshold, self.layers)
+        return _holm(p)[needed - 1] if needed <= self.layers else 1.0
+
+    def effect_size(self, threshold: float) -> None:
+        """Return None: the share itself is the effect."""
+
+
+def layers_passing(data: Data) -> LayersFit:
+    """The share of these layers whose mean over prompts satisfies `holds`; layers are a census, prompts replicate."""
+    (sample,) = data.samples
+    assert data.holds is not None
+    values = sample.values  # (prompts, layers)
+    if sample.n < 2:
+        raise Undecidable(f"one prompt has no spread: layers_passing needs at least 2, here {sample.n}")
+    p_pass, p_fail = _layer_tests(values, data.holds)
+    passing = int(data.holds.contains(values.mean(axis=0)).sum())
+    return LayersFit(passing, p_pass, p_fail, sample.n, sample.unit)
+
+
+def _layer_tests(values: NDArray[np.float64], region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n, means = values.shape[0], values.mean(axis=0)  # (layers,)
+    error = values.std(axis=0, ddof=1) / np.sqrt(n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = stats.t.sf((means - region.low) / error, n - 1)  # small: proved above the low end
+        below = stats.t.sf((region.high - means) / error, n - 1)  # small: proved below the high end
+    flat = error <= np.finfo(np.float64).eps * np.abs(means)
+    above, below = np.where(flat, 1.0, above), np.where(flat, 1.0, below)
+    outside = np.minimum(np.where(flat, 1.0, 1 - above), np.where(flat, 1.0, 1 - below))
+    p_pass = np.maximum(above, below)  # both ends must be proved: intersection-union
+    p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # either end may be: Bonferroni
+    return p_pass, p_fail
+
+
+def _holm(p: NDArray[np.float64]) -> list[float]:
+    """Return Holm's adjusted p-values in ascending order."""
+    ordered = np.sort(p)
+    factors = len(p) - np.arange(len(p))
+    return [float(x) for x in np.minimum(1.0, np.maximum.accumulate(ordered * factors))]
+
+
+def _rejected(p: NDArray[np.float64], tail: float) -> int:
+    return sum(adjusted <= tail for adjusted in _holm(p))
+
+
+def _needed(share: float, layers: int) -> int:
+    """Return how many layers make at least this share, and at least one."""
+    return max(1, int(np.ceil(share * layers - 1e-9)))
+
+
+def _extremes(n: int) -> tuple[LayersFit, LayersFit]:
+    sure, never = np.zeros(1), np.ones(1)
+    return LayersFit(1, sure, never, n, "prompt"), LayersFit(0, never, sure, n, "prompt")
+
+
+STATISTICS.add(
+    "layers_passing",
+    Statistic(
+        "layers_passing",
+        ("prompts are independent", "each layer's mean over prompts is near normal"),
+        layers_passing,
+        needs_holds=True,
+        takes_layers=True,
+        extremes=_extremes,
+    ),
+)

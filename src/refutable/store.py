@@ -1,0 +1,106 @@
+"""Traces in a content-addressed directory of Parquet files, and the hashes of large files, memoised.
+
+A trace's key is the hash of everything that determines it, so a stored trace is never stale; it is written aside and
+moved into place, so it is never half there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from refutable.trace import Trace
+
+
+def cache_folder() -> Path:
+    """Return where traces, converted weights and hashes are kept: $REFUTABLE_CACHE, or the user's cache folder."""
+    explicit = os.environ.get("REFUTABLE_CACHE")
+    if explicit:
+        return Path(explicit)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "refutable"
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """Return the address of what these facts determine: SHA-256 of their canonical JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+class Store:
+    """Traces by key, below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> Trace | None:
+        """Return the trace of a key, or None where it is not stored."""
+        place = self._place(key)
+        if not (place / "meta.json").is_file():
+            return None
+        meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
+        return Trace(key, meta, pq.read_table(place / "blocks.parquet"), pq.read_table(place / "prompts.parquet"))
+
+    def put(self, trace: Trace) -> None:
+        """Store a trace; a second writer of the same key changes nothing."""
+        place = self._place(trace.key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+        try:
+            pq.write_table(trace.blocks, aside / "blocks.parquet")
+            pq.write_table(trace.prompts, aside / "prompts.parquet")
+            text = json.dumps(dict(trace.meta), indent=1, sort_keys=True, allow_nan=False)
+            (aside / "meta.json").write_text(text, encoding="utf-8")
+            aside.rename(place)
+        except OSError:
+            if not (place / "meta.json").is_file():
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def lock(self, name: str) -> AbstractContextManager[Any]:
+        """Return a lock between processes: whoever waits finds the trace stored."""
+        folder = self.folder / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock")
+
+    def _place(self, key: str) -> Path:
+        return self.folder / "traces" / key[:2] / key
+
+
+class FileHashes:
+    """SHA-256 of files, memoised by path, size and time of change."""
+
+    def __init__(self, folder: Path) -> None:
+        self._memo = folder / "hashes"
+
+    def sha256(self, path: Path) -> str:
+        """Return the hash of one file's content."""
+        real = path.resolve()
+        if len(real.name) == 64 and real.parent.name == "blobs":
+            return real.name  # the hub's cache names a large file by its SHA-256
+        status = real.stat()
+        memo = self._memo / key_of({"path": str(real), "size": status.st_size, "mtime": status.st_mtime_ns})
+        if memo.is_file():
+            return memo.read_text()
+        with real.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._memo.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=self._memo)
+        with os.fdopen(handle, "w") as out:
+            out.write(digest)
+        Path(aside).replace(memo)
+        return digest
+
+    def of_files(self, paths: list[Path]) -> str:
+        """Return one hash of several files: of their names and contents."""
+        return key_of({path.name: self.sha256(path) for path in paths})

@@ -1,0 +1,85 @@
+"""What a claim is tried on: a model, with which weights, at which revision, in which dtype, on which device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+PRETRAINED = "pretrained"
+INIT = "init"
+
+
+class WeightsKind(StrEnum):
+    """What the weights are; shown wherever a verdict is shown."""
+
+    PRETRAINED = "pretrained"
+    DEQUANTISED = "dequantised"
+    LOCAL = "local"
+    INITIALISATION = "initialisation"
+    TWIN = "twin"
+    PUBLISHED = "published table"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model as it is asked for.
+
+    Attributes:
+        model: name of its row in the registry.
+        weights: ``pretrained``, ``init`` or a path.
+        revision: commit or branch asked for; None takes the registry's.
+        dtype: dtype of weights and activations; norms are float32 whatever it is.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        seed: of freshly drawn weights.
+        named: whether the user named it, so that it may be downloaded.
+    """
+
+    model: str
+    weights: str = PRETRAINED
+    revision: str | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    seed: int = 0
+    named: bool = False
+
+    @property
+    def device_type(self) -> str:
+        """The device without its index."""
+        return self.device.split(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSource:
+    """Weights that are at hand: what they are, where, and the hashes that identify them.
+
+    Attributes:
+        kind: what they are.
+        detail: the rest of the story, in words: the format, the rule and seed, the registered hash.
+        digest: SHA-256 of the weights, or of all that determines freshly drawn ones.
+        form: how they are stored; ``draw`` is not at all.
+        location: directory of weight files, or a GGUF file.
+        config: the configuration's own keys.
+        config_from: where the configuration comes from.
+        tokenizer: directory that holds the tokenizer, or None: stand-in tokens.
+        tokenizer_digest: its hash; "stand-in" without one.
+        revision: the commit these weights are of, where known.
+    """
+
+    kind: WeightsKind
+    detail: str
+    digest: str
+    form: Literal["safetensors", "bin", "gguf", "draw"]
+    location: Path | None
+    config: Mapping[str, Any]
+    config_from: str
+    tokenizer: Path | None
+    tokenizer_digest: str
+    revision: str | None
+
+    @property
+    def tokens(self) -> str:
+        """Where token ids come from, in words."""
+        return "tokenizer" if self.tokenizer_digest != "stand-in" else "stand-in tokens"

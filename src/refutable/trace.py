@@ -1,0 +1,165 @@
+"""A trace: what one pass leaves. Two tidy tables of primitives and what they were made of; no tensors.
+
+``blocks`` has one row for each (prompt, position, layer), in that order, layers counted from 1; ``prompts`` one row for
+each prompt. Norms, means and inner products are float32, reduced on the device; entropies in nats. What was not
+measured is null, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
+
+PRIMITIVES_VERSION = 1
+
+Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
+STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
+INPUT_TAPS: tuple[Tap, ...] = ("attention_input", "mlp_input")
+UPDATE_TAPS: tuple[Tap, ...] = ("attention_update", "mlp_update")
+PRODUCTS: tuple[tuple[Tap, Tap], ...] = (
+    ("block_input", "attention_update"),
+    ("block_input", "mlp_update"),
+    ("attention_update", "mlp_update"),
+    ("block_input", "block_output"),
+)
+
+
+def norm_column(tap: Tap) -> str:
+    """Column of the Euclidean norm at a tap."""
+    return f"norm.{tap}"
+
+
+def centred_norm_column(tap: Tap) -> str:
+    """Column of the norm after the mean over the width is taken off."""
+    return f"centred_norm.{tap}"
+
+
+def mean_column(tap: Tap) -> str:
+    """Column of the mean over the width."""
+    return f"mean.{tap}"
+
+
+def product_column(a: Tap, b: Tap) -> str:
+    """Column of an inner product."""
+    return f"dot.{a}.{b}"
+
+
+CLOSURE_COLUMN = "closure_residual"
+ENTROPY_COLUMN = "attention_entropy"
+KEYS_COLUMN = "visible_keys"
+PRIMITIVE_COLUMNS: tuple[str, ...] = (
+    *(norm_column(tap) for tap in (*STREAM_TAPS, *INPUT_TAPS)),
+    *(centred_norm_column(tap) for tap in (*STREAM_TAPS, *INPUT_TAPS)),
+    *(mean_column(tap) for tap in STREAM_TAPS),
+    *(product_column(a, b) for a, b in PRODUCTS),
+    CLOSURE_COLUMN,
+    ENTROPY_COLUMN,
+    KEYS_COLUMN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one pass left.
+
+    Attributes:
+        key: its address in the store.
+        meta: what it was made of: model, weights, dtype, device, versions, closure. Plain JSON values.
+        blocks: the table of (prompt, position, layer).
+        prompts: the table of prompts.
+    """
+
+    key: str
+    meta: Mapping[str, Any]
+    blocks: pa.Table
+    prompts: pa.Table
+
+    def view(self, position: Literal["last", "all", "first"], *, centred: bool) -> View:
+        """Return the primitives at some positions, as metrics read them."""
+        layers = int(self.meta["layers"])
+        where = self.blocks["position"].to_numpy()[::layers]
+        prompt = self.blocks["prompt"].to_numpy()[::layers]
+        length = self.prompts["tokens"].to_numpy()[prompt]
+        match position:
+            case "last":
+                rows = where == length - 1
+            case "first":
+                rows = where == 0
+            case "all":
+                rows = where > 0
+        return View(self, rows, prompt[rows], layers, centred)
+
+    def __len__(self) -> int:
+        return int(self.prompts.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Primitives at chosen positions; each is an array of shape (rows, layers), in float64.
+
+    Attributes:
+        trace: where they come from.
+        rows: which (prompt, position) pairs are in, shape (pairs,).
+        prompt: index of the prompt of each row, shape (rows,).
+        layers: number of blocks.
+        centred: whether norms and products are those of the mean-centred vectors.
+    """
+
+    trace: Trace
+    rows: NDArray[np.bool_]
+    prompt: NDArray[np.int64]
+    layers: int
+    centred: bool
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return a column as (rows, layers).
+
+        Raises:
+            NoSuchTap: this architecture has no such quantity.
+            NonFiniteError: a value is NaN or infinite; names model, layer and dtype.
+        """
+        column = self.trace.blocks[name]
+        if column.null_count == len(column):
+            raise NoSuchTap(f"{self._who()} has no {name}: {self.trace.meta['absent'].get(name, 'not read by this pass')}")
+        raw = column.to_numpy(zero_copy_only=False).astype(np.float64)
+        values = raw.reshape(-1, self.layers)[self.rows]  # (rows, layers)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row, layer = map(int, np.argwhere(bad)[0])
+            raise NonFiniteError(
+                f"{self._who()}: {name} is {values[row, layer]} at layer {layer + 1} of prompt {int(self.prompt[row])}"
+                f" ({int(bad.sum())} of {bad.size} values are not finite); try --dtype float32"
+            )
+        return values
+
+    def norm(self, tap: Tap) -> NDArray[np.float64]:
+        """Return the norm at a tap, raw or centred, shape (rows, layers)."""
+        return self.column(centred_norm_column(tap) if self.centred else norm_column(tap))
+
+    def product(self, a: Tap, b: Tap) -> NDArray[np.float64]:
+        """Return the inner product of two taps, raw or centred, shape (rows, layers)."""
+        raw = self.column(product_column(a, b))
+        if not self.centred:
+            return raw
+        return raw - int(self.trace.meta["d_model"]) * self.column(mean_column(a)) * self.column(mean_column(b))
+
+    def prompts_column(self, name: str) -> NDArray[np.float64]:
+        """Return a column of the prompt table for each row, shape (rows,); errors as `column`."""
+        column = self.trace.prompts[name]
+        if column.null_count:
+            raise InstrumentError(f"{self._who()} has no {name}")
+        values = column.to_numpy(zero_copy_only=False).astype(np.float64)[self.prompt]
+        if not np.isfinite(values).all():
+            index = int(np.argwhere(~np.isfinite(values))[0][0])
+            raise NonFiniteError(f"{self._who()}: {name} is {values[index]} for prompt {int(self.prompt[index])}")
+        return values
+
+    def _who(self) -> str:
+        return f"{self.trace.meta['model']} in {self.trace.meta['dtype']}"

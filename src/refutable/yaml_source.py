@@ -1,0 +1,133 @@
+"""YAML as inert data that remembers where each value stood.
+
+No tags, no anchors or aliases (so no bombs), no duplicate keys, bounded size and depth; every value knows its line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from refutable.errors import BadInput
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 30
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class YamlSource:
+    """A parsed file: its data, and the line (from 1) of every key and item by its location in the data."""
+
+    name: str
+    data: Any
+    lines: dict[Location, int]
+
+    def where(self, location: Location) -> str:
+        """Return ``file:line`` of the nearest enclosing location that has a line."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return f"{self.name}:{self.lines.get(location, 1)}"
+
+
+def read_yaml(path: Path, name: str | None = None) -> YamlSource:
+    """Read one YAML file.
+
+    Args:
+        path: the file.
+        name: how messages call it; the path as given when absent.
+
+    Raises:
+        BadInput: it is missing, not a file, too large, not UTF-8, not YAML, or uses what is refused. Every duplicate
+            key is named.
+    """
+    name = name or str(path)
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise BadInput(f"{name}: not a file; give the path of a YAML file")
+        if size > MAX_BYTES:
+            raise BadInput(f"{name}: {size} bytes; at most {MAX_BYTES} are read. Split the file")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"{name}: no such file; check the path, or write one as docs/adding-a-claim.md shows") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{name}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise BadInput(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
+    return parse_yaml(text, name)
+
+
+def parse_yaml(text: str, name: str) -> YamlSource:
+    """Parse YAML text; see `read_yaml` for what is refused."""
+    try:
+        _refuse_live_yaml(text, name)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise BadInput(f"{name}:{line} is not YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise BadInput(f"{name}:1 is not YAML: {str(error).splitlines()[0]}") from None
+    lines: dict[Location, int] = {}
+    problems: list[str] = []
+    data = _value(node, (), name, lines, problems) if node is not None else None
+    if problems:
+        raise BadInput("\n".join(problems))
+    return YamlSource(name, data, lines)
+
+
+def _refuse_live_yaml(text: str, name: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise BadInput(f"{name}:{line} uses an anchor or alias (& or *); YAML here is plain data: write the value out")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise BadInput(f"{name}:{line} uses the tag {tag!r}; YAML here is plain data: remove it")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise BadInput(f"{name}:{line} nests deeper than {MAX_DEPTH} levels; write it flatter")
+
+
+def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int], problems: list[str]) -> Any:
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, at, name, lines, problems)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
+    try:
+        return _SCALARS.construct_object(node)  # type: ignore[no-untyped-call]
+    except (ValueError, yaml.YAMLError):
+        problems.append(f"{name}:{node.start_mark.line + 1} {node.value!r} cannot be read as a value; put it in quotes")
+        return None
+
+
+def _mapping(
+    node: yaml.MappingNode, at: Location, name: str, lines: dict[Location, int], problems: list[str]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            problems.append(f"{name}:{line} has a key that is not a word; keys are plain text")
+            continue
+        key = str(key_node.value)
+        if key in result:
+            first = lines[(*at, key)]
+            problems.append(f"{name}:{line} repeats the key {key!r} of line {first}; keep one of the two")
+            continue
+        lines[(*at, key)] = line
+        result[key] = _value(value_node, (*at, key), name, lines, problems)
+    return result
+
+
+_SCALARS = yaml.SafeLoader("")
