@@ -1,0 +1,107 @@
+"""Claims that are mathematics: a property, generated inputs, and the smallest counter-example where there is one.
+
+Inputs are integers, so a property is checked exactly: rounding neither makes nor hides a counter-example. None found in
+N tries proves nothing; a theorem claim is SUPPORTED only with a proof. To add one: docs/adding-a-theorem.md.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
+
+from refutable.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Theorem:
+    """A property of generated inputs.
+
+    Attributes:
+        name: as claims write it.
+        inputs: what it is tried on; examples are dictionaries of named values.
+        premise: which inputs it speaks of.
+        holds: whether it is true of an input that satisfies the premise.
+    """
+
+    name: str
+    inputs: st.SearchStrategy[dict[str, Any]]
+    holds: Callable[[dict[str, Any]], bool]
+    premise: Callable[[dict[str, Any]], bool] = lambda example: True
+
+    @property
+    def doc(self) -> str:
+        """What it says."""
+        return (self.holds.__doc__ or "").strip()
+
+    def refuted_by(self, example: dict[str, Any]) -> bool:
+        """Whether an input satisfies the premise and breaks the property."""
+        return self.premise(example) and not self.holds(example)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search found.
+
+    Attributes:
+        tried: number of inputs that satisfied the premise.
+        counter_example: the smallest input that breaks the property, or None.
+    """
+
+    tried: int
+    counter_example: dict[str, Any] | None
+
+
+THEOREMS: Registry[Theorem] = Registry("property", "refutable.theorems")
+
+
+def theorem(
+    name: str,
+    inputs: st.SearchStrategy[dict[str, Any]],
+    premise: Callable[[dict[str, Any]], bool] = lambda example: True,
+) -> Callable[[Callable[[dict[str, Any]], bool]], Callable[[dict[str, Any]], bool]]:
+    """Register a predicate as the theorem called `name`."""
+
+    def add(holds: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], bool]:
+        THEOREMS.add(name, Theorem(name, inputs, holds, premise))
+        return holds
+
+    return add
+
+
+def search(subject: Theorem, examples: int) -> Search:
+    """Look for a counter-example; the same property and number always give the same answer.
+
+    Args:
+        subject: the property.
+        examples: how many inputs to try.
+    """
+    tried = 0
+    found: dict[str, Any] | None = None
+
+    @settings(max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(subject.inputs)
+    def attempt(example: dict[str, Any]) -> None:
+        nonlocal tried, found
+        assume(subject.premise(example))
+        tried += 1
+        if not subject.holds(example):
+            found = example  # the last to fail is the smallest: Hypothesis replays it after shrinking
+            raise _Broken
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        try:
+            attempt()
+        except _Broken:
+            pass
+    return Search(tried, found)
+
+
+class _Broken(Exception):
+    """The property failed on an input."""

@@ -1,0 +1,81 @@
+"""Properties of an update added to a residual stream: x the stream, d its update, a and m attention's and the MLP's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from refutable.theorems import theorem
+
+Vector = list[int]
+Example = dict[str, Any]
+
+
+def _vectors(*names: str) -> st.SearchStrategy[Example]:
+    def of_width(width: int) -> st.SearchStrategy[Example]:
+        vector = st.lists(st.integers(-9, 9), min_size=width, max_size=width)
+        return st.fixed_dictionaries(dict.fromkeys(names, vector))
+
+    return st.integers(1, 4).flatmap(of_width)
+
+
+def _dot(a: Vector, b: Vector) -> int:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _square(a: Vector) -> int:
+    return _dot(a, a)
+
+
+def _sum(a: Vector, b: Vector) -> Vector:
+    return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def _gap(example: Example) -> bool:
+    """Whether |a| + |m| > |a + m|, exactly: |a||m| > a.m."""
+    a, m = example["a"], example["m"]
+    product = _dot(a, m)
+    return product < 0 or product**2 < _square(a) * _square(m)
+
+
+def _contracts(example: Example) -> bool:
+    return _square(_sum(example["x"], example["d"])) < _square(example["x"])
+
+
+@theorem("triangle-inequality", _vectors("a", "m"))
+def triangle_inequality(example: Example) -> bool:
+    """|a + m| <= |a| + |m|, for any two vectors."""
+    a, m = example["a"], example["m"]
+    product = _dot(a, m)
+    return product <= 0 or product**2 <= _square(a) * _square(m)
+
+
+@theorem("triangle-gap-means-opposition", _vectors("a", "m"), premise=_gap)
+def triangle_gap_means_opposition(example: Example) -> bool:
+    """If |a| + |m| is larger than |a + m|, then a and m oppose each other: a.m < 0."""
+    return _dot(example["a"], example["m"]) < 0
+
+
+@theorem("contraction-needs-obtuse-update", _vectors("x", "d"), premise=_contracts)
+def contraction_needs_obtuse_update(example: Example) -> bool:
+    """If |x + d| < |x|, then the angle between x and d is obtuse: x.d < 0."""
+    return _dot(example["x"], example["d"]) < 0
+
+
+@theorem("obtuse-update-contracts", _vectors("x", "d"), premise=lambda e: _dot(e["x"], e["d"]) < 0)
+def obtuse_update_contracts(example: Example) -> bool:
+    """If the angle between x and d is obtuse, then |x + d| < |x|."""
+    return _contracts(example)
+
+
+@theorem("orthogonal-update-never-contracts", _vectors("x", "d"), premise=lambda e: _dot(e["x"], e["d"]) == 0)
+def orthogonal_update_never_contracts(example: Example) -> bool:
+    """If x and d are orthogonal, then |x + d| >= |x|."""
+    return not _contracts(example)
+
+
+@theorem("opposing-updates-contract", _vectors("x", "a", "m"), premise=lambda e: _dot(e["a"], e["m"]) < 0)
+def opposing_updates_contract(example: Example) -> bool:
+    """If attention's and the MLP's updates oppose each other, then the block contracts: |x + a + m| < |x|."""
+    return _contracts({"x": example["x"], "d": _sum(example["a"], example["m"])})
