@@ -22,8 +22,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema
 
-from refutable.errors import BadInput, UnknownName
+from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.facts import FACT_NAMES
 from refutable.models import Frozen, Selector
 from refutable.predicate import GRAMMAR, Region, parse_region
@@ -31,6 +32,7 @@ from refutable.schema_errors import explain
 from refutable.yaml_source import YamlSource, read_yaml
 
 SCHEMA_VERSION = 1
+_SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers")  # what a statistic takes
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 Position = Literal["last", "all", "first"]
@@ -64,7 +66,7 @@ class Source(Frozen):
 class Record(Frozen):
     """What the claim's author reported for one model; kept beside what is measured, never judged as a measurement."""
 
-    value: float
+    value: Annotated[float, Field(allow_inf_nan=False)]
     n: int | None = None
     dtype: str | None = None
     tap: str | None = None
@@ -226,12 +228,24 @@ class MeasuredClaim(BaseClaim):
             raise ValueError("a comparison names its models in `test.groups`; remove `models:`")
         return self
 
+    @model_validator(mode="after")
+    def _variations_fit(self) -> MeasuredClaim:
+        chosen = _statistic(self.test.statistic)
+        for name in self.multiverse.statistic:
+            other = _statistic(name)
+            if any(getattr(other, what) != getattr(chosen, what) for what in _SHAPE):
+                raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
+        last_only = [name for name in self.test.of if _metric(name).last_only]
+        if last_only and set(self.multiverse.position) - {"last"}:
+            raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
+        return self
+
 
 class InitializationClaim(MeasuredClaim):
     """The same, on weights freshly drawn."""
 
     evidence: Literal["initialization"]  # type: ignore[assignment]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[int, ...], Field(min_length=2, description="the seed is the unit of replication")] = (0, 1, 2, 3, 4)
 
 
 class ArchitectureClaim(BaseClaim):
@@ -342,8 +356,9 @@ def _top_level(source: YamlSource, data: dict[str, Any]) -> list[str]:
     problems = []
     for key in data:
         if key not in ("schema", "claims"):
-            problems.append(f"{source.where((key,))} unknown key {key!r}; known: claims, schema.")
-    if data.get("schema") != SCHEMA_VERSION:
+            near = did_you_mean(key, ("claims", "schema"))
+            problems.append(f"{source.where((key,))} {key}: unknown key {key!r}; known: claims, schema.{near}")
+    if data.get("schema") != SCHEMA_VERSION or isinstance(data["schema"], bool):
         found = repr(data.get("schema")) if "schema" in data else "nothing"
         problems.append(f"{source.where(('schema',))} schema: found {found}; this version reads `schema: 1`")
     if not isinstance(data.get("claims"), list) or not data["claims"]:
@@ -379,7 +394,10 @@ def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
 
 
 def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
-    known: dict[str, Sequence[str]] = {"source": _keys(Source), "record": _keys(Record), "models": _keys(Selector)}
+    known: dict[str, Sequence[str]] = {
+        **{"source": _keys(Source), "record": _keys(Record)},
+        **dict.fromkeys(("models", "groups"), _keys(Selector)),
+    }
     for name in ("test", "multiverse"):
         field = kind.model_fields.get(name)
         if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Frozen):
@@ -411,7 +429,18 @@ def _metric(name: str) -> Any:
     return METRICS[_known(METRICS, name)]
 
 
+class _ShortForms(GenerateJsonSchema):
+    """Says that one word may stand for a list of one, and one word or a list of them for a selector of models."""
+
+    def function_before_schema(self, schema: Any) -> dict[str, Any]:
+        full = super().function_before_schema(schema)
+        short: list[dict[str, Any]] = [{"type": "string"}]
+        if full.get("type") != "array":
+            short.append({"type": "array", "items": {"type": "string"}})
+        return {"anyOf": [full, *short]}
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a claims file, for editors."""
-    schema = TypeAdapter(ClaimsFile).json_schema(by_alias=True)
+    schema = TypeAdapter(ClaimsFile).json_schema(by_alias=True, schema_generator=_ShortForms)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "refutable claims", **schema}

@@ -93,7 +93,9 @@ class Selector(Frozen):
     wiring: Literal["parallel", "sequential"] | None = None
     norm: Literal["LayerNorm", "RMSNorm"] | None = None
     organisation: Names = ()
-    pretrained: bool | None = Field(default=None, description="false: only stand-ins; true: no stand-in")
+    pretrained: bool | None = Field(
+        default=None, description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly"
+    )
 
     def select(self, registry: Registry) -> tuple[ModelRow, ...]:
         """Return the rows this selects, in the registry's order."""
@@ -106,8 +108,14 @@ class Selector(Frozen):
             and (self.wiring is None or row.fact("wiring") == self.wiring)
             and (self.norm is None or row.fact("norm") == self.norm)
             and (not self.organisation or row.organisation in self.organisation)
-            and (self.pretrained is None or row.stand_in != self.pretrained)
+            and self._may_stand_in(row)
         )
+
+
+    def _may_stand_in(self, row: ModelRow) -> bool:
+        if self.pretrained is None:
+            return not row.stand_in or row.name in self.names
+        return row.stand_in != self.pretrained
 
 
 class Registry:

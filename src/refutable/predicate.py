@@ -56,7 +56,9 @@ class Region:
         return low in self and high in self
 
     def misses(self, low: float, high: float) -> bool:
-        """Whether no value of the closed interval [low, high] lies in the region."""
+        """Whether no value of the closed interval [low, high] lies in the region; never so when an end is NaN."""
+        if math.isnan(low) or math.isnan(high):
+            return False
         above = low > self.high or (low == self.high and not self.high_closed)
         below = high < self.low or (high == self.low and not self.low_closed)
         return above or below
@@ -72,16 +74,22 @@ def parse_region(text: str) -> Region:
         text: one of the forms of `GRAMMAR`.
 
     Raises:
-        ValueError: the text is none of them, or `within` names an empty interval.
+        ValueError: the text is none of them, `within` names an empty interval, or a number is too large to be finite.
     """
     if match := _ONE_SIDED.fullmatch(text):
-        sign, x = match[1], float(match[2])
+        sign, x = match[1], _finite(match[2], text)
         if sign.startswith("<"):
             return Region(-math.inf, x, True, sign == "<=", f"{sign} {match[2]}")
         return Region(x, math.inf, sign == ">=", True, f"{sign} {match[2]}")
     if match := _WITHIN.fullmatch(text):
-        low, high = float(match[1]), float(match[2])
+        low, high = _finite(match[1], text), _finite(match[2], text)
         if low > high:
             raise ValueError(f"{text!r} is empty: {match[1]} is above {match[2]}")
         return Region(low, high, True, True, f"within [{match[1]}, {match[2]}]")
     raise ValueError(f"cannot read {text!r}; write {GRAMMAR}")
+
+
+def _finite(number: str, text: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{text!r} has a number too large to be finite: {number}")
+    return value

@@ -34,6 +34,9 @@ class _PromptFile(Frozen):
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
 
 
+_FIELDS = {"": [*_PromptFile.model_fields], "prompts": [*Prompt.model_fields]}
+
+
 @dataclass(frozen=True)
 class PromptSet:
     """Prompts in their order; `hash` identifies texts, categories and order."""
@@ -77,5 +80,5 @@ def _prompt_set(source: YamlSource) -> PromptSet:
     try:
         file = _PromptFile.model_validate(source.data)
     except ValidationError as error:
-        raise BadInput("\n".join(explain(error, source))) from None
+        raise BadInput("\n".join(explain(error, source, fields=_FIELDS))) from None
     return PromptSet(file.name, file.prompts, dict(file.complexity))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,22 +21,27 @@ def explain(
     fields: dict[str, Sequence[str]] | None = None,
     skip_first: bool = False,
 ) -> list[str]:
-    """Return one line per problem.
+    """Return one line per place; what the alternatives of a union say of it is joined.
 
     Args:
         error: what pydantic raised.
         source: the file, for its lines.
         root: where in the file the validated value stands.
-        tags: parts of pydantic's location that are union tags, not keys.
+        tags: union tags, with which pydantic's location may begin and which are not keys.
         fields: known keys by name of the last mapping on the way, to suggest from for an unknown key.
         skip_first: leave out the first part of pydantic's location.
     """
-    lines = []
+    said: dict[Location, list[str]] = {}
     for item in error.errors(include_url=False):
-        parts: list[str | int] = [p for p in item["loc"][1 if skip_first else 0 :] if p not in tags]
-        at: Location = (*root, *parts)
-        lines.append(f"{source.where(at)} {path_text(at)}: {_what(dict(item), parts, fields or {})}")
-    return lines
+        parts: list[str | int] = list(item["loc"][1 if skip_first else 0 :])
+        if parts and parts[0] in tags:
+            del parts[0]
+        if item["type"] == "union_tag_invalid":
+            parts.append(item["ctx"]["discriminator"].strip("'"))
+        while parts and item["type"] != "missing" and (*root, *parts) not in source.lines:
+            del parts[-1]  # the name of a union's alternative, or an item of a list that the file writes as one word
+        said.setdefault((*root, *parts), []).append(_what(dict(item), parts, fields or {}))
+    return [f"{source.where(at)} {path_text(at)}: {' Or: '.join(texts)}" for at, texts in said.items()]
 
 
 def path_text(at: Location) -> str:
@@ -49,8 +55,8 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
     key = str(parts[-1]) if parts else ""
     match item["type"]:
         case "extra_forbidden":
-            above = next((str(p) for p in reversed(parts[:-1]) if isinstance(p, str)), "")
-            known = sorted(fields.get(above, fields.get("", ())))
+            above = next((str(p) for p in reversed(parts[:-1]) if p in fields), "")
+            known = sorted(fields.get(above, ()))
             allowed = f"; known: {', '.join(known)}" if known else ""
             return f"unknown key {key!r}{allowed}.{did_you_mean(key, known)}"
         case "missing":
@@ -64,15 +70,21 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
             tag = str(context["tag"])
             return f"unknown {str(context['discriminator']).strip(chr(39))} {tag!r}; known: {', '.join(known)}.{did_you_mean(tag, known)}"
         case "union_tag_not_found":
-            return f"the key {str(context['discriminator']).strip(chr(39))} is missing; write it"
+            return f"the key {context['discriminator']} is missing; write it"
         case "value_error":
             return str(context.get("error", item["msg"]))
         case "string_pattern_mismatch":
             return f"{item['input']!r} does not match {context['pattern']}; use lower-case letters, digits, '.', '_' and '-'"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"must be a mapping of keys (got {_shown(item['input'])})"
+        case "tuple_type" | "list_type":
+            return f"must be a list (got {_shown(item['input'])})"
+        case "string_type":
+            return f"must be text (got {_shown(item['input'])}); put it in quotes"
         case _:
             return f"{item['msg'][0].lower()}{item['msg'][1:]} (got {_shown(item['input'])})"
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -60,6 +60,8 @@ class Store:
             pq.write_table(trace.prompts, aside / "prompts.parquet")
             text = json.dumps(dict(trace.meta), indent=1, sort_keys=True, allow_nan=False)
             (aside / "meta.json").write_text(text, encoding="utf-8")
+            if place.is_dir() and not (place / "meta.json").is_file():
+                shutil.rmtree(place)  # damaged from outside: a trace is moved into place whole
             aside.rename(place)
         except OSError:
             if not (place / "meta.json").is_file():
@@ -103,4 +105,4 @@ class FileHashes:
 
     def of_files(self, paths: list[Path]) -> str:
         """Return one hash of several files: of their names and contents."""
-        return key_of({path.name: self.sha256(path) for path in paths})
+        return key_of({"files": sorted((path.name, self.sha256(path)) for path in paths)})

@@ -130,6 +130,8 @@ class View:
             raise NoSuchTap(f"{self._who()} has no {name}: {self.trace.meta['absent'].get(name, 'not read by this pass')}")
         raw = column.to_numpy(zero_copy_only=False).astype(np.float64)
         values = raw.reshape(-1, self.layers)[self.rows]  # (rows, layers)
+        if column.is_null().to_numpy().reshape(-1, self.layers)[self.rows].any():
+            raise NoSuchTap(f"{self._who()} has no {name} at some of these positions: it is read at the last token only")
         bad = ~np.isfinite(values)
         if bad.any():
             row, layer = map(int, np.argwhere(bad)[0])

@@ -155,11 +155,13 @@ def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
 
 
 def _p_value(fit: Fit, region: Region) -> float:
+    low = region.low if region.low_closed else math.nextafter(region.low, math.inf)  # beyond an open end, not on it
+    high = region.high if region.high_closed else math.nextafter(region.high, -math.inf)
     if math.isinf(region.low):
-        return fit.p_value(region.high, "below")
+        return fit.p_value(high, "below")
     if math.isinf(region.high):
-        return fit.p_value(region.low, "above")
-    return max(fit.p_value(region.low, "above"), fit.p_value(region.high, "below"))
+        return fit.p_value(low, "above")
+    return max(fit.p_value(low, "above"), fit.p_value(high, "below"))
 
 
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
@@ -180,7 +182,7 @@ def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> t
 
 def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
     assert statistic.extremes is not None
-    return {decide(fit, region, alpha) for fit in statistic.extremes(n)}
+    return {decide(fit, region, alpha) for fit in statistic.extremes(n, region)}
 
 
 def _needed(statistic: Statistic, region: Region, alpha: float, verdict: Verdict) -> str:
@@ -202,7 +204,7 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> J
     """Combine the judgements on several models under ``all`` or ``any``.
 
     ``all`` is SUPPORTED when every member is, and REFUTED when one is; ``any`` the other way round. Members that were
-    not measured are named and leave the rest at best INCONCLUSIVE. The error probability of the verdict that one member
+    not measured are named and leave the rest at best INCONCLUSIVE; no member at all is NOT_MEASURED. The error probability of the verdict that one member
     decides alone has been divided by the number of members before (`member_alpha`).
     """
     verdicts = {name: part.verdict for name, part in parts.items()}
@@ -213,7 +215,7 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> J
         verdict = Verdict.ERROR
     elif any(v is alone for v in verdicts.values()):
         verdict = alone
-    elif all(v is together for v in verdicts.values()):
+    elif verdicts and all(v is together for v in verdicts.values()):
         verdict = together
     elif any(v.looked for v in verdicts.values()):
         verdict = Verdict.INCONCLUSIVE

@@ -45,7 +45,7 @@ def read_yaml(path: Path, name: str | None = None) -> YamlSource:
         BadInput: it is missing, not a file, too large, not UTF-8, not YAML, or uses what is refused. Every duplicate
             key is named.
     """
-    name = name or str(path)
+    name = name or _shown(path)
     try:
         size = path.stat().st_size
         if not path.is_file():
@@ -70,7 +70,9 @@ def parse_yaml(text: str, name: str) -> YamlSource:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise BadInput(f"{name}:{line} is not YAML: {error.problem or error.context}") from None
+        block = error.context == "while scanning a block scalar"
+        hint = "; put text that begins with > or | in quotes" if block else ""
+        raise BadInput(f"{name}:{line} is not YAML: {error.problem or error.context}{hint}") from None
     except yaml.YAMLError as error:
         raise BadInput(f"{name}:1 is not YAML: {str(error).splitlines()[0]}") from None
     lines: dict[Location, int] = {}
@@ -79,6 +81,12 @@ def parse_yaml(text: str, name: str) -> YamlSource:
     if problems:
         raise BadInput("\n".join(problems))
     return YamlSource(name, data, lines)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as people name it: relative to where they are, when it lies below."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
 def _refuse_live_yaml(text: str, name: str) -> None:
@@ -106,8 +114,9 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
         return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
     try:
         return _SCALARS.construct_object(node)  # type: ignore[no-untyped-call]
-    except (ValueError, yaml.YAMLError):
-        problems.append(f"{name}:{node.start_mark.line + 1} {node.value!r} cannot be read as a value; put it in quotes")
+    except (ValueError, OverflowError, yaml.YAMLError):
+        shown = repr(node.value if len(node.value) <= 60 else f"{node.value[:57]}...")
+        problems.append(f"{name}:{node.start_mark.line + 1} {shown} cannot be read as a value; put it in quotes")
         return None
 
 

@@ -72,15 +72,19 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
     additive = model.family.is_additive(model.config.to_dict())
     scale = float(getattr(model.config, model.family.scale)) if model.family.scale else 1.0
-    readers = [BlockReader(block, model.family, additive=additive, scale=scale) for block in model.blocks()]
+    readers = [
+        BlockReader(block, model.family, additive=additive, scale=scale, title=f"{model.row.name}: layer {layer}")
+        for layer, block in enumerate(model.blocks(), start=1)
+    ]
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
     batches, halvings = _run_batches(model, readers, ids)
-    blocks, outputs = _to_tables(batches, ids, prompts, model, len(readers))
-    worst = _check_closure(blocks, model, len(readers)) if additive else None
     absent = {} if additive else dict.fromkeys(_update_columns(), "its blocks are post-norm and add no updates")
-    absent |= _absent_columns(blocks)
+    if any(batch.entropy is None for batch in batches):
+        absent |= dict.fromkeys((ENTROPY_COLUMN, KEYS_COLUMN), "this attention shows no probabilities")
+    blocks, outputs = _to_tables(batches, ids, prompts, model, len(readers), absent)
+    worst = _check_closure(blocks, model, len(readers)) if additive else None
     meta = {
         **about,
         "layers": len(readers),
@@ -101,16 +105,16 @@ def _run_batches(
     """Run all prompts; when memory runs out, halve the batch and begin again."""
     limit, halvings = LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
-    longest = max(map(len, ids))
+    lengths = [len(one) for one in ids]
     while True:
+        cuts = cut_batches(lengths, overhead=overhead, limit=limit)
         try:
-            cuts = cut_batches([len(one) for one in ids], overhead=overhead, limit=limit)
             return [_run_batch(model, readers, ids, cut) for cut in cuts], halvings
         except torch.OutOfMemoryError:
-            if limit <= longest:
+            if max(map(len, cuts)) == 1:
                 raise
-            limit, halvings = limit // 2, halvings + 1
-            torch.cuda.empty_cache()
+        limit, halvings = max(len(cut) * max(lengths[i] for i in cut) for cut in cuts) // 2, halvings + 1
+        torch.cuda.empty_cache()
 
 
 @torch.inference_mode()
@@ -123,7 +127,7 @@ def _run_batch(
     log_p = torch.log_softmax(logits.float(), dim=-1)
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
-    entropy = torch.where(torch.isfinite(logits).any(dim=-1) & ~torch.isnan(logits).any(dim=-1), entropy, torch.nan)
+    entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
     home = readers[0].reduced.device if readers[0].reduced is not None else model.device
     reduced = [r.reduced.to(home) for r in readers if r.reduced is not None]
     entropies = [r.entropy.to(home) for r in readers if r.entropy is not None]
@@ -165,9 +169,14 @@ def _last_logits(model: LoadedModel, tokens: torch.Tensor, mask: torch.Tensor, l
 
 
 def _to_tables(
-    batches: Sequence[_Batch], ids: list[list[int]], prompts: PromptSet, model: LoadedModel, layers: int
+    batches: Sequence[_Batch],
+    ids: list[list[int]],
+    prompts: PromptSet,
+    model: LoadedModel,
+    layers: int,
+    absent: Mapping[str, str],
 ) -> tuple[pa.Table, pa.Table]:
-    """Bring the batches to the host and lay them out as the two tables of a trace."""
+    """Bring the batches to the host and lay them out as the two tables of a trace; columns in `absent` are null."""
     lengths = np.array([len(one) for one in ids])
     start = np.concatenate([[0], np.cumsum(lengths)])
     rows = int(start[-1])
@@ -193,7 +202,10 @@ def _to_tables(
         "prompt": pa.array(np.repeat(np.repeat(np.arange(len(ids)), lengths), layers)),
         "position": pa.array(np.repeat(position, layers)),
         "layer": pa.array(np.tile(np.arange(1, layers + 1), rows)),
-        **{name: _column(flat[:, i], name, position, lengths, layers) for i, name in enumerate(PRIMITIVE_COLUMNS)},
+        **{
+            name: pa.nulls(len(flat), pa.float32()) if name in absent else _column(flat[:, i], name, position, lengths, layers)
+            for i, name in enumerate(PRIMITIVE_COLUMNS)
+        },
     }
     return pa.table(table), _prompt_table(prompts, lengths, outputs, top, model)
 
@@ -202,8 +214,6 @@ def _column(
     values: NDArray[np.float32], name: str, position: NDArray[np.int64], lengths: NDArray[np.int64], layers: int
 ) -> pa.Array:
     """Return a column; what was not read is null, what was read and is not a number stays NaN."""
-    if np.isnan(values).all():
-        return pa.nulls(len(values), pa.float32())
     if name in (ENTROPY_COLUMN, KEYS_COLUMN):
         last = np.repeat(np.repeat(lengths, lengths) - 1 == position, layers)
         return pa.array(values, mask=~last)
@@ -226,8 +236,8 @@ def _prompt_table(
     )
 
 
-def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float:
-    """Return the worst closure residual over its bound; beyond 1 the updates that were read are not the updates."""
+def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:
+    """Return the worst closure residual over its bound; None where no block is finite, so that none could be checked."""
     columns = {name: blocks[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in
                (CLOSURE_COLUMN, *(norm_column(tap) for tap in STREAM_TAPS))}
     eps = torch.finfo(getattr(torch, model.subject.dtype)).eps
@@ -236,7 +246,7 @@ def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float:
         ratio = columns[CLOSURE_COLUMN] / (4 * eps * size)
     finite = np.isfinite(ratio)
     if not finite.any():
-        return float("nan")
+        return None
     worst = int(np.argmax(np.where(finite, ratio, -np.inf)))
     if ratio[worst] > 1:
         raise ClosureError(
@@ -249,14 +259,6 @@ def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float:
 
 def _update_columns() -> list[str]:
     return [name for name in PRIMITIVE_COLUMNS if "update" in name or name == CLOSURE_COLUMN]
-
-
-def _absent_columns(blocks: pa.Table) -> dict[str, str]:
-    absent = {}
-    for name in (ENTROPY_COLUMN, KEYS_COLUMN):
-        if blocks[name].null_count == len(blocks):
-            absent[name] = "this attention shows no probabilities"
-    return absent
 
 
 def _begins_with_bos(model: LoadedModel, ids: list[list[int]]) -> bool:

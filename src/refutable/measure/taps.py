@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from refutable.errors import InstrumentError
 from refutable.families import Family
 from refutable.measure.attention_probe import ACTIVE, LastQuery
 from refutable.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
@@ -29,7 +30,10 @@ class BlockReader:
         keys: shape (B,), keys that query saw.
     """
 
-    def __init__(self, block: torch.nn.Module, family: Family, *, additive: bool, scale: float) -> None:
+    def __init__(
+        self, block: torch.nn.Module, family: Family, *, additive: bool, scale: float, title: str = "a block"
+    ) -> None:
+        self._title = title
         self._block = block
         self._family = family
         self._additive = additive
@@ -41,6 +45,7 @@ class BlockReader:
 
     def attach(self) -> list[Any]:
         """Put the hooks on; returns handles to take them off. No hook returns anything, so none changes the pass."""
+        self._seen = {}
         at = self._block.get_submodule
         family = self._family
         handles = [
@@ -79,15 +84,27 @@ class BlockReader:
         self._seen["block_output"] = first_tensor(output)
         watcher = ACTIVE.get()
         self.entropy, self.keys = watcher.take() if watcher is not None else (None, None)
+        self._check_seen()
         self.reduced = reduce_block(self._seen, self._scale)
         self._seen = {}
+
+    def _check_seen(self) -> None:
+        """Refuse a tap that no module showed, or that is no vector of the stream: nothing could be checked of it."""
+        x = self._seen["block_input"]
+        for tap in TAPS if self._additive else (tap for tap in TAPS if tap not in UPDATE_TAPS):
+            seen = self._seen.get(tap)
+            if seen is None or seen.shape[-1] != x.shape[-1] or seen.numel() != x.numel():
+                found = "was not seen" if seen is None else f"has shape {tuple(seen.shape)}, the stream {tuple(x.shape)}"
+                raise InstrumentError(
+                    f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong (families.py)"
+                )
 
 
 def reduce_block(seen: dict[Tap, torch.Tensor], scale: float = 1.0) -> torch.Tensor:
     """Reduce a block's tapped vectors to its primitives.
 
     Args:
-        seen: the vector of each tap, shape (B, T, D) or, for a flattened module, (B * T, D). Update taps may be absent.
+        seen: the vector of each tap, shape (B, T, D) or, for a flattened module, (B * T, D); update taps may be absent.
         scale: factor that the block puts on both updates.
 
     Returns:
@@ -96,8 +113,7 @@ def reduce_block(seen: dict[Tap, torch.Tensor], scale: float = 1.0) -> torch.Ten
     """
     x = seen["block_input"]
     batch, length, width = x.shape
-    missing = [tap for tap in TAPS if tap not in seen or seen[tap].shape[-1] != width]
-    present = [tap for tap in TAPS if tap not in missing]
+    present = [tap for tap in TAPS if tap in seen]
     stack = torch.stack([seen[tap].reshape(batch, length, width).float() for tap in present], dim=2)  # (B, T, taps, D)
     if scale != 1.0:
         updates = [i for i, tap in enumerate(present) if tap in UPDATE_TAPS]

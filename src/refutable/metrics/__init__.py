@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from refutable.errors import BadInput
 from refutable.registry import Registry
 from refutable.sample import Sample
 from refutable.trace import Trace, View
@@ -30,6 +32,7 @@ class Metric:
         name: as claims write it.
         unit: "ratio", "nats", "cosine", "probability", "tokens".
         per: "prompt" (one value a position) or "layer" (one value a position and layer).
+        tap: where it is read, for the report.
         last_only: whether it is read at the last position only.
         compute: the function; its docstring is the metric's documentation.
     """
@@ -37,6 +40,7 @@ class Metric:
     name: str
     unit: str
     per: Per
+    tap: str
     last_only: bool
     compute: Callable[[View], Values]
 
@@ -50,12 +54,12 @@ METRICS: Registry[Metric] = Registry("metric", "refutable.metrics")
 
 
 def metric(
-    unit: str, per: Per = "prompt", *, last_only: bool = False
+    unit: str, tap: str, per: Per = "prompt", *, last_only: bool = False
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
     """Register a function of a View as the metric of the same name."""
 
     def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
-        METRICS.add(function.__name__, Metric(function.__name__, unit, per, last_only, function))
+        METRICS.add(function.__name__, Metric(function.__name__, unit, per, tap, last_only, function))
         return function
 
     return add
@@ -69,7 +73,7 @@ def measure(
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
 ) -> Sample:
-    """Return a metric of a trace, one row a prompt.
+    """Return a metric of a trace, one row a prompt that has such a position.
 
     Args:
         name: the metric.
@@ -82,22 +86,27 @@ def measure(
         UnknownName: no such metric.
         NoSuchTap: the architecture has no such quantity.
         NonFiniteError: a primitive it reads is NaN or infinite.
-        IndexError: the model has no such layer.
+        BadInput: the model has no such layer.
     """
     chosen = METRICS[name]
     view = trace.view(position, centred=norm == "centred")
-    values = _mean_over_positions(chosen.compute(view), view.prompt, len(trace))
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, and no statistic takes it
+        raw = chosen.compute(view)
+    read, values = _mean_over_positions(raw, view.prompt, len(trace))
     if chosen.per == "layer":
         values = _pick_layer(values, layer, trace)
-    return Sample(name, values, "prompt", tuple(trace.prompts["category"].to_pylist()))
+    return Sample(name, values, "prompt", tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist()))
 
 
-def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> Values:
+def _mean_over_positions(
+    values: Values, prompt: NDArray[np.int64], prompts: int
+) -> tuple[NDArray[np.bool_], Values]:
+    """Return which prompts have a position at all, shape (prompts,), and the means of those."""
     counts = np.bincount(prompt, minlength=prompts)  # (prompts,)
     sums = np.zeros((prompts, *values.shape[1:]))
     np.add.at(sums, prompt, values)
     kept = counts > 0
-    return sums[kept] / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
+    return kept, sums[kept] / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _pick_layer(values: Values, layer: LayerChoice, trace: Trace) -> Values:
@@ -111,6 +120,6 @@ def _pick_layer(values: Values, layer: LayerChoice, trace: Trace) -> Values:
             return values[:, layers - 1]
         case "mean":
             return values.mean(axis=1)
-    if layer > layers:
-        raise IndexError(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
+    if not 1 <= layer <= layers:
+        raise BadInput(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
     return values[:, layer - 1]

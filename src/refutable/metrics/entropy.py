@@ -6,32 +6,31 @@ from refutable.metrics import Values, metric
 from refutable.trace import ENTROPY_COLUMN, KEYS_COLUMN, View
 
 
-@metric(unit="nats", per="layer", last_only=True)
+@metric(unit="nats", tap="attention probabilities", per="layer", last_only=True)
 def attention_entropy(view: View) -> Values:
     """Entropy of the query's attention probabilities, mean over heads. In [0, log visible keys]."""
     return view.column(ENTROPY_COLUMN)
 
 
-@metric(unit="share", per="layer", last_only=True)
+@metric(unit="share", tap="attention probabilities", per="layer", last_only=True)
 def attention_entropy_normalised(view: View) -> Values:
     """Attention entropy over the log of the number of visible keys. In [0, 1]; NaN for a query that sees one key."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return view.column(ENTROPY_COLUMN) / np.log(view.column(KEYS_COLUMN))
+    return view.column(ENTROPY_COLUMN) / np.log(view.column(KEYS_COLUMN))
 
 
-@metric(unit="nats", last_only=True)
+@metric(unit="nats", tap="logits", last_only=True)
 def output_entropy(view: View) -> Values:
     """Entropy of the distribution of the next token after the prompt. In [0, log vocabulary]."""
     return view.prompts_column("output_entropy")
 
 
-@metric(unit="probability", last_only=True)
+@metric(unit="probability", tap="logits", last_only=True)
 def top_probability(view: View) -> Values:
     """Probability of the most probable next token. In (0, 1]."""
     return view.prompts_column("top_probability")
 
 
-@metric(unit="tokens", last_only=True)
+@metric(unit="tokens", tap="token ids", last_only=True)
 def prompt_length(view: View) -> Values:
     """Number of tokens of the prompt as the model saw it, special tokens included."""
     return view.prompts_column("tokens")

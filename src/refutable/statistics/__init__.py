@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
+
+from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.registry import Registry
 from refutable.sample import Sample
@@ -60,10 +63,19 @@ class Data:
     Attributes:
         samples: one for each metric of the claim, or for each group in a comparison of groups.
         holds: the region that one layer or prompt must lie in to count, for statistics that count.
+
+    Raises:
+        Undecidable: a value is NaN or infinite; no statistic may count or average what is not a number.
     """
 
     samples: tuple[Sample, ...]
     holds: Region | None = None
+
+    def __post_init__(self) -> None:
+        for sample in self.samples:
+            bad = ~np.isfinite(sample.values)
+            if bad.any():
+                raise Undecidable(f"{int(bad.sum())} of {bad.size} values of {sample.of} are not finite numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +90,8 @@ class Statistic:
         needs_holds: whether it counts where something holds.
         needs_groups: whether it compares groups of models.
         takes_layers: whether it looks at every layer.
-        extremes: given n units (and layers), the fits most favourable to a high and to a low value; None where no
-            number of units bounds what data could show.
+        extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
+            two-sided prediction, to its middle; None where no number of units bounds what data could show.
     """
 
     name: str
@@ -89,7 +101,7 @@ class Statistic:
     needs_holds: bool = False
     needs_groups: bool = False
     takes_layers: bool = False
-    extremes: Callable[[int], tuple[Fit, Fit]] | None = None
+    extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
 
     @property
     def doc(self) -> str:

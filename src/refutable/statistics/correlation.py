@@ -11,6 +11,7 @@ from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.mean import is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,13 @@ class CorrelationFit:
 
     Attributes:
         value: the coefficient, in [-1, 1].
-        error: standard error of its Fisher z.
+        centre: Fisher's z of the coefficient, less its bias.
+        error: standard error of the centre.
         n: number of pairs.
     """
 
     value: float
+    centre: float
     error: float
     n: int
     unit: str
@@ -31,15 +34,15 @@ class CorrelationFit:
 
     def lower(self, tail: float) -> float:
         """Return the lower bound at error probability `tail`."""
-        return math.tanh(_z(self.value) - float(stats.norm.isf(tail)) * self.error)
+        return math.tanh(self.centre - float(stats.norm.isf(tail)) * self.error)
 
     def upper(self, tail: float) -> float:
         """Return the upper bound at error probability `tail`."""
-        return math.tanh(_z(self.value) + float(stats.norm.isf(tail)) * self.error)
+        return math.tanh(self.centre + float(stats.norm.isf(tail)) * self.error)
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the one-sided p-value against `threshold`, by Fisher's z."""
-        z = (_z(self.value) - _z(threshold)) / self.error
+        z = (self.centre - _z(threshold)) / self.error
         return float(stats.norm.sf(z if side == "above" else -z))
 
     def effect_size(self, threshold: float) -> float:
@@ -48,18 +51,29 @@ class CorrelationFit:
 
 
 def pearson(data: Data) -> CorrelationFit:
-    """Pearson's correlation of two metrics over units, with Fisher's z interval."""
+    """Pearson's correlation of two metrics over units, with Fisher's z interval.
+
+    Fisher's z is too far from 0 by r / (2 (n - 1)) on average, which is taken off (Hotelling, 1953, JRSS B 15): without,
+    n = 10 and a true 0.8 err in 6.2 % of runs at alpha 5 %.
+    """
     x, y = _pair(data)
-    r = float(stats.pearsonr(x, y).statistic)
-    return CorrelationFit(r, 1 / math.sqrt(len(x) - 3), len(x), data.samples[0].unit, "Pearson, Fisher z")
+    n, r = len(x), float(stats.pearsonr(x, y).statistic)
+    centre = _z(r) - r / (2 * (n - 1))
+    return CorrelationFit(r, centre, 1 / math.sqrt(n - 3), n, data.samples[0].unit, "Pearson, Fisher z")
 
 
 def spearman(data: Data) -> CorrelationFit:
-    """Spearman's rank correlation of two metrics over units; variance of Bonett and Wright (2000, Psychometrika 65)."""
+    """Spearman's rank correlation of two metrics over units; variance of Bonett and Wright (2000, Psychometrika 65).
+
+    A perfect order, whose z would be infinite, is taken for the next to perfect one, with two neighbours exchanged: few
+    units are in perfect order too often (4 of a true 0.5 in 13 % of runs).
+    """
     x, y = _pair(data)
-    rho = float(stats.spearmanr(x, y).statistic)
-    error = math.sqrt((1 + rho**2 / 2) / (len(x) - 3))
-    return CorrelationFit(rho, error, len(x), data.samples[0].unit, "Spearman, Fisher z")
+    n, rho = len(x), float(stats.spearmanr(x, y).statistic)
+    most = 1 - 12 / (n * (n**2 - 1))
+    near = min(max(rho, -most), most)
+    error = math.sqrt((1 + near**2 / 2) / (n - 3))
+    return CorrelationFit(rho, _z(near), error, n, data.samples[0].unit, "Spearman, Fisher z")
 
 
 def _pair(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -69,7 +83,7 @@ def _pair(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if first.n < 4:
         raise Undecidable(f"Fisher's z needs at least 4 {first.unit}s, here {first.n}")
     for sample in (first, second):
-        if np.ptp(sample.values) == 0:
+        if is_flat(sample.values):
             raise Undecidable(f"every {sample.of} is {sample.values[0]:.6g}: nothing can correlate with a constant")
     return first.values, second.values
 
@@ -79,4 +93,12 @@ def _z(r: float) -> float:
 
 
 STATISTICS.add("pearson", Statistic("pearson", ("pairs are independent", "near bivariate normal"), pearson, metrics=2))
-STATISTICS.add("spearman", Statistic("spearman", ("pairs are independent",), spearman, metrics=2))
+STATISTICS.add(
+    "spearman",
+    Statistic(
+        "spearman",
+        ("pairs are independent", "the true correlation is not beyond 0.7 (at 0.95 it errs in 9 % at alpha 5 %)"),
+        spearman,
+        metrics=2,
+    ),
+)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.mean import is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def difference_of_groups(data: Data) -> DifferenceFit:
     if len(first) < 2 or len(second) < 2:
         raise Undecidable(f"groups of {len(first)} and {len(second)} models: each needs at least 2 to show its spread")
     v1, v2 = np.var(first, ddof=1) / len(first), np.var(second, ddof=1) / len(second)
-    if v1 + v2 == 0:
+    if is_flat(first) and is_flat(second):
         raise Undecidable("the models of each group all agree exactly: without spread a t bound says nothing")
     freedom = (v1 + v2) ** 2 / (v1**2 / (len(first) - 1) + v2**2 / (len(second) - 1))
     pooled = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
@@ -69,7 +70,11 @@ STATISTICS.add(
     "difference_of_groups",
     Statistic(
         "difference_of_groups",
-        ("models are independent (families share data and code: they are not)", "near normal"),
+        (
+            "models are independent (families share data and code: they are not)",
+            "near normal",
+            "groups of like size, or of 5 models and more (2 against 10 errs in 7.4 % at alpha 5 %)",
+        ),
         difference_of_groups,
         needs_groups=True,
     ),

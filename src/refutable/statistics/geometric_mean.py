@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
-from refutable.statistics.mean import MeanFit, fit_values
+from refutable.statistics.mean import MeanFit, fit_values, is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class GeometricMeanFit:
 
     def lower(self, tail: float) -> float:
         """Return the lower bound at error probability `tail`."""
-        return math.exp(self.logs.lower(tail))
+        return _exp(self.logs.lower(tail))
 
     def upper(self, tail: float) -> float:
         """Return the upper bound at error probability `tail`."""
-        return math.exp(self.logs.upper(tail))
+        return _exp(self.logs.upper(tail))
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the one-sided p-value; a threshold at or below zero is below every geometric mean."""
@@ -58,7 +59,13 @@ def geometric_mean(data: Data) -> GeometricMeanFit:
     (sample,) = data.samples
     if (sample.values <= 0).any():
         raise Undecidable(f"{sample.of} has values that are not positive: they have no logarithm")
+    if sample.n > 1 and is_flat(sample.values):  # of the values, not of their logarithms, which may be near 0
+        raise Undecidable(f"all {sample.n} values are {sample.values[0]:.6g}: without spread a t bound says nothing")
     return GeometricMeanFit(fit_values(np.log(sample.values), sample.unit))
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < math.log(sys.float_info.max) else math.inf
 
 
 STATISTICS.add(

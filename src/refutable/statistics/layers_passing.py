@@ -53,10 +53,12 @@ class LayersFit:
         return 1 - _rejected(self.p_fail, tail) / self.layers
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the smallest error probability at which the bound clears the threshold."""
-        p = self.p_pass if side == "above" else self.p_fail
-        needed = _needed(threshold if side == "above" else 1 - threshold, self.layers)
-        return _holm(p)[needed - 1] if needed <= self.layers else 1.0
+        """Return the smallest error probability at which the bound reaches the threshold."""
+        for proved, p in enumerate([0.0, *_holm(self.p_pass if side == "above" else self.p_fail)]):
+            share = proved / self.layers
+            if share >= threshold if side == "above" else 1 - share <= threshold:
+                return p
+        return 1.0
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
@@ -99,14 +101,16 @@ def _rejected(p: NDArray[np.float64], tail: float) -> int:
     return sum(adjusted <= tail for adjusted in _holm(p))
 
 
-def _needed(share: float, layers: int) -> int:
-    """Return how many layers make at least this share, and at least one."""
-    return max(1, int(np.ceil(share * layers - 1e-9)))
+def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
+    layers = 1000  # any share can be met; each layer is proved to pass or to fail, or one prompt proves nothing
+    proof = 0.0 if n > 1 else 1.0
 
+    def of(passing: int) -> LayersFit:
+        passes = np.arange(layers) < passing
+        return LayersFit(passing, np.where(passes, proof, 1.0), np.where(passes, 1.0, proof), n, "prompt")
 
-def _extremes(n: int) -> tuple[LayersFit, LayersFit]:
-    sure, never = np.zeros(1), np.ones(1)
-    return LayersFit(1, sure, never, n, "prompt"), LayersFit(0, never, sure, n, "prompt")
+    middle = () if region.one_sided else (round(layers * min(max(region.threshold, 0.0), 1.0)),)
+    return tuple(of(passing) for passing in (layers, 0, *middle))
 
 
 STATISTICS.add(

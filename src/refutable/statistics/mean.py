@@ -45,6 +45,12 @@ class MeanFit:
         return (self.value - threshold) / self.sd
 
 
+def is_flat(values: NDArray[np.float64]) -> bool:
+    """Whether at least two values of shape (n,) differ by no more than rounding."""
+    rounding = np.finfo(np.float64).eps * float(np.abs(values).max()) * math.sqrt(len(values))
+    return float(np.std(values, ddof=1)) <= rounding
+
+
 def fit_values(values: NDArray[np.float64], unit: str) -> MeanFit:
     """Fit a mean to values of shape (n,).
 
@@ -54,10 +60,9 @@ def fit_values(values: NDArray[np.float64], unit: str) -> MeanFit:
     n = int(values.shape[0])
     if n < 2:
         raise Undecidable(f"one value has no spread: a t bound needs at least 2 {unit}s, here {n}")
-    sd = float(np.std(values, ddof=1))
-    if sd <= np.finfo(np.float64).eps * abs(float(values[0])) * math.sqrt(n):
+    if is_flat(values):
         raise Undecidable(f"all {n} values are {values[0]:.6g}: without spread a t bound says nothing")
-    return MeanFit(float(np.mean(values)), sd, n, unit)
+    return MeanFit(float(np.mean(values)), float(np.std(values, ddof=1)), n, unit)
 
 
 def mean(data: Data) -> MeanFit:

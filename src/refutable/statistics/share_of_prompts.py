@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 
 
@@ -50,6 +51,11 @@ def share_of_prompts(data: Data) -> ShareFit:
     return ShareFit(int(data.holds.contains(sample.values).sum()), sample.n, sample.unit)
 
 
+def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
+    middle = [] if region.one_sided else [int(n * region.threshold) + step for step in (-1, 0, 1, 2)]
+    return tuple(ShareFit(k, n, "prompt") for k in (n, 0, *middle) if 0 <= k <= n)
+
+
 STATISTICS.add(
     "share_of_prompts",
     Statistic(
@@ -57,6 +63,6 @@ STATISTICS.add(
         ("prompts are independent draws of their kind",),
         share_of_prompts,
         needs_holds=True,
-        extremes=lambda n: (ShareFit(n, n, "prompt"), ShareFit(0, n, "prompt")),
+        extremes=_extremes,
     ),
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.errors import HypothesisWarning
+from hypothesis.errors import HypothesisWarning, Unsatisfiable
 
 from refutable.registry import Registry
 
@@ -98,7 +98,7 @@ def search(subject: Theorem, examples: int) -> Search:
         warnings.simplefilter("ignore", HypothesisWarning)
         try:
             attempt()
-        except _Broken:
+        except (_Broken, Unsatisfiable):  # of the second, `tried` says enough: 0
             pass
     return Search(tried, found)
 

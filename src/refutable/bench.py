@@ -1,0 +1,160 @@
+"""The bench: where evidence gets its numbers. It finds weights, reads the store, and measures what is not there yet.
+
+Judging asks the bench for samples and never learns whether they were stored, measured just now, or published elsewhere.
+torch is imported only when something must be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from refutable.errors import InstrumentError, NotMeasured, RefutableError
+from refutable.metrics import measure
+from refutable.plan import Pass, Plan
+from refutable.prompts import PromptSet, load_prompts
+from refutable.sample import Sample
+from refutable.selection import Selection
+from refutable.store import Store, key_of
+from refutable.subject import Subject, WeightsSource
+from refutable.table import Table
+from refutable.trace import PRIMITIVES_VERSION, Trace
+from refutable.weights import Finder
+
+if TYPE_CHECKING:
+    from refutable.claims import MeasuredTest
+
+WIRING_VERSION = 1
+
+
+@dataclass(slots=True)
+class Bench:
+    """Numbers for claims.
+
+    Attributes:
+        selection: which models this run may measure.
+        finder: finds their weights.
+        store: keeps traces.
+        table: numbers published elsewhere, which then stand in for every model's.
+        plan: every pass the run reads, so that a model is loaded once.
+        used: traces that were read, by key.
+        live: keys of the traces that this process measured.
+    """
+
+    selection: Selection
+    finder: Finder
+    store: Store
+    table: Table | None = None
+    plan: Plan = field(default_factory=dict)
+    used: dict[str, Trace] = field(default_factory=dict)
+    live: set[str] = field(default_factory=set)
+    _failed: dict[Subject, RefutableError] = field(default_factory=dict)
+    _prompts: dict[str, PromptSet] = field(default_factory=dict)
+
+    def samples(self, test: MeasuredTest, prompts: str, subject: Subject) -> tuple[Sample, ...]:
+        """Return a sample for each metric that a test is of.
+
+        Raises:
+            NotMeasured: there is nothing to measure with here.
+            RefutableError: anything else that stands in the way.
+        """
+        if self.table is not None:
+            return tuple(self.table.sample(name, subject.model, test) for name in test.of)
+        trace = self.trace(subject, Pass("forward", prompts))
+        return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=test.layer) for name in test.of)
+
+    def trace(self, subject: Subject, one: Pass) -> Trace:
+        """Return a trace: stored, or measured now (with every other planned pass of the same subject)."""
+        source = self.source(subject, one)
+        key = self.key(subject, source, one)
+        if key not in self.used:
+            self.used[key] = self.store.get(key) or self._measured(subject, one, key)
+        return self.used[key]
+
+    def source(self, subject: Subject, one: Pass) -> WeightsSource:
+        """Return the weights of a subject, as found."""
+        row = self.selection.registry[subject.model]
+        if one.name == "wiring":
+            from refutable.reduced import reduced
+
+            row = row.model_copy(update={"config": reduced(row.config), "parameters": 1, "stand_in": True})
+        return self.finder.find(row, subject)
+
+    def key(self, subject: Subject, source: WeightsSource, one: Pass) -> str:
+        """Return the address of a trace: everything that determines it."""
+        return key_of({**self._identity(subject, source, one), "primitives": PRIMITIVES_VERSION, "wiring": WIRING_VERSION})
+
+    def prompts(self, name: str) -> PromptSet:
+        """Return a prompt set, read once."""
+        if name not in self._prompts:
+            self._prompts[name] = load_prompts(name)
+        return self._prompts[name]
+
+    def _identity(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
+        row = self.selection.registry[subject.model]
+        return {
+            "family": row.family,
+            "weights": source.digest,
+            "config": key_of(dict(source.config)),
+            "tokenizer": source.tokenizer_digest,
+            "pass": one.name,
+            "prompts": self.prompts(one.prompts).hash if one.prompts else None,
+            "dtype": subject.dtype,
+            "device": subject.device_type,
+            "attention": row.architecture.attention_implementation,
+            "torch": metadata.version("torch"),
+            "transformers": metadata.version("transformers"),
+        }
+
+    def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
+        if subject in self._failed:
+            raise self._failed[subject]
+        name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
+        with self.store.lock(name):
+            stored = self.store.get(key)
+            if stored is not None:
+                return stored
+            try:
+                self._measure_planned(subject, one)
+            except NotMeasured:
+                raise
+            except RefutableError as error:
+                self._failed[subject] = error.with_traceback(None)
+                raise
+        stored = self.store.get(key)
+        if stored is None:
+            raise InstrumentError(f"the trace of {subject.model} was measured but is not in the store")
+        return stored
+
+    def _measure_planned(self, subject: Subject, one: Pass) -> None:
+        """Load a subject once and make every pass of it that is planned and not stored."""
+        from refutable.measure.session import measure_subject
+
+        row = self.selection.registry[subject.model]
+        wanted = {}
+        for each in dict.fromkeys((one, *self.plan.get(subject, ()))):
+            source = self.source(subject, each)
+            key = self.key(subject, source, each)
+            if self.store.get(key) is None:
+                wanted[each] = (source, key, self._about(subject, source, each))
+        for trace in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
+            self.store.put(trace)
+            self.live.add(trace.key)
+
+    def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> Mapping[str, Any]:
+        row = self.selection.registry[subject.model]
+        return {
+            **self._identity(subject, source, one),
+            "model": row.name,
+            "title": row.title,
+            "prompt_set": one.prompts or None,
+            "weights_kind": str(source.kind),
+            "weights_detail": source.detail,
+            "config_from": source.config_from,
+            "revision": source.revision,
+            "seed": subject.seed if source.form == "draw" else None,
+            "tokens": source.tokens,
+            "device_title": self.finder.device.title if subject.device_type != "cpu" else "CPU",
+        }

@@ -1,0 +1,144 @@
+"""The ``refutable`` command: what is done beside a run of pytest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refutable.errors import BadInput, RefutableError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scientific claims about transformers, on trial.")
+
+ClaimsFile = Annotated[Path, typer.Argument(help="claims file")]
+Models = Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")]
+
+
+@contextmanager
+def _clean_errors() -> Iterator[None]:
+    """Show what a user can mend as one message, without a traceback."""
+    try:
+        yield
+    except RefutableError as error:
+        typer.echo(f"ERROR: {error}", err=True)
+        raise typer.Exit(4) from None
+
+
+@app.command()
+def check(claims: ClaimsFile = Path("claims.yaml"), models: Models = None) -> None:
+    """Check a claims file, and say which verdicts its prompts can never bring; no model is loaded."""
+    from refutable.feasibility import check_feasible
+
+    with _clean_errors():
+        for line in check_feasible(claims, models):
+            typer.echo(line)
+
+
+@app.command()
+def report(
+    journal: Annotated[Path, typer.Argument(help="journal of a run")] = Path("reports/journal.jsonl"),
+    out: Annotated[Path | None, typer.Option(help="folder to write to; the journal's own by default")] = None,
+) -> None:
+    """Rebuild every report from a run's journal, also after a kill -9."""
+    from refutable.journal import read_journal
+    from refutable.report import write_reports
+    from refutable.store import Store, cache_folder
+
+    with _clean_errors():
+        run = read_journal(journal)
+        write_reports(run, Store(cache_folder()), out or journal.parent)
+        ended = "complete" if run.complete else "cut short: the run never came to its end"
+        typer.echo(f"{len(run.rows)} verdicts and {len(run.checks)} checks rebuilt; the journal is {ended}")
+
+
+@app.command()
+def models(models: Models = None) -> None:
+    """List every model of the registry."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from refutable.models import load_registry
+
+    with _clean_errors():
+        table = Table(box=None, pad_edge=False)
+        for name in ("model", "hub", "family", "parameters", "layers", "heads", "d_model", "wiring", "norm", "licence", "gated"):
+            table.add_column(name)
+        for row in load_registry(models):
+            facts = (str(row.fact(name)) for name in ("layers", "heads", "d_model", "wiring", "norm"))
+            gated = "gated" if row.gated else ""
+            table.add_row(row.name, row.hub or "-", row.family, f"{row.parameters:,}", *facts, row.licence, gated)
+        Console(width=None if sys.stdout.isatty() else 180).print(table)
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(help="claims or verdicts")] = "claims") -> None:
+    """Print the JSON Schema of claims files or of verdicts.json."""
+    from refutable.claims import json_schema
+    from refutable.report.schema import verdicts_schema
+
+    with _clean_errors():
+        schemas = {"claims": json_schema, "verdicts": verdicts_schema}
+        if kind not in schemas:
+            raise BadInput(f"no schema {kind!r}; known: {', '.join(schemas)}.")
+        typer.echo(json.dumps(schemas[kind](), indent=2))
+
+
+@app.command()
+def draw(
+    model: Annotated[str, typer.Argument(help="name of a registry row")],
+    out: Annotated[Path, typer.Option(help="folder to write safetensors and config.json to")],
+    seed: int = 0,
+    dtype: str = "float32",
+    device: str = "auto",
+    models: Models = None,
+) -> None:
+    """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
+    from refutable.device import choose_device
+    from refutable.models import load_registry
+    from refutable.selection import DTYPES
+    from refutable.subject import Subject
+
+    with _clean_errors():
+        row = load_registry(models)[model]
+        if dtype not in DTYPES:
+            raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
+        if out.exists() and any(out.iterdir()):
+            raise BadInput(f"--out {out}: not empty; name a new folder")
+        subject = Subject(row.name, weights="init", dtype=dtype, device=choose_device(device).name, seed=seed)
+        from refutable.measure.load import draw as draw_weights
+
+        draw_weights(row.config, subject).save_pretrained(out)
+        typer.echo(f"{row.name}: freshly drawn weights, seed {seed}, {dtype}. Read them: pytest --model {row.name} --weights {out}")
+
+
+@app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="verdicts.json of a run")] = Path("reports/verdicts.json"),
+    to: Annotated[Path, typer.Option(help="the published file")] = Path("reports/published/verdicts.json"),
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
+    from refutable.publish import changes, publish_run
+
+    with _clean_errors():
+        for line in changes(run, to):
+            typer.echo(line)
+        if not yes and not typer.confirm(f"write {to}?"):
+            raise typer.Exit(1)
+        publish_run(run, to)
+        typer.echo(f"published: {to}")
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="a new or existing folder")] = Path()) -> None:
+    """Start a suite of your own: a claims file with one claim, and the ini file that switches refutable on."""
+    from refutable.starter import write_starter
+
+    with _clean_errors():
+        for line in write_starter(folder):
+            typer.echo(line)

@@ -1,0 +1,33 @@
+"""How each kind of evidence decides a claim: one file a kind, one function each, case and bench in, judgement out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from refutable.bench import Bench
+from refutable.cases import Case
+from refutable.evidence.architecture import judge_architecture
+from refutable.evidence.measured import judge_initialization, judge_measured
+from refutable.evidence.theorem import judge_theorem
+from refutable.evidence.untested import judge_pending, judge_untestable
+from refutable.evidence.wiring import judge_wiring
+from refutable.verdict import Judgement
+
+KINDS: Mapping[str, Callable[[Case, Bench], Judgement]] = {
+    "measured": judge_measured,
+    "initialization": judge_initialization,
+    "architecture": judge_architecture,
+    "wiring": judge_wiring,
+    "theorem": judge_theorem,
+    "causal": judge_pending,
+    "dynamical": judge_pending,
+    "intervention": judge_pending,
+    "none": judge_untestable,
+}
+
+
+def decide_case(case: Case, bench: Bench) -> Judgement:
+    """Decide a case by its kind of evidence; errors are the caller's to turn into verdicts."""
+    claim: Any = case.claim
+    return KINDS[claim.evidence](case, bench)

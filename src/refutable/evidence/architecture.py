@@ -1,0 +1,52 @@
+"""Claims decided by a fact of a model's configuration: looked up, without interval."""
+
+from __future__ import annotations
+
+from refutable.bench import Bench
+from refutable.cases import Case
+from refutable.claims import ArchitectureClaim
+from refutable.errors import InstrumentError, NotMeasured
+from refutable.evidence.members import over_models
+from refutable.plan import Pass
+from refutable.predicate import parse_region
+from refutable.verdict import Estimate, Judgement, Verdict
+
+
+def judge_architecture(case: Case, bench: Bench) -> Judgement:
+    """Look the fact up: in the model's own configuration where it is at hand, else in the registry."""
+    claim: ArchitectureClaim = case.claim
+    test = claim.test
+    predicts = test.predicts if test.predicts is not None else f"equals {test.equals}"
+    return over_models(case.models, claim.quantifier, predicts, lambda model: _look_up(claim, model, bench, predicts))
+
+
+def _look_up(claim: ArchitectureClaim, model: str, bench: Bench, predicts: str) -> Judgement:
+    test = claim.test
+    row = bench.selection.registry[model]
+    config, origin = _config(model, bench)
+    value = row.fact(test.fact, config)
+    if config is not None and value != row.fact(test.fact):
+        raise InstrumentError(
+            f"{model}: {test.fact} is {value} in its own configuration and {row.fact(test.fact)} in the registry; mend the row"
+        )
+    if test.predicts is not None:
+        true = float(value) in parse_region(test.predicts)
+        estimate = Estimate(float(value), None, None, None, 1, "census", None, None, "looked up", "fact", (test.fact,))
+    else:
+        true, estimate = value == test.equals, None
+    verdict = Verdict.SUPPORTED if true else Verdict.REFUTED
+    shown = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    why = f"{test.fact} of {model} is {shown} ({origin}); predicted {predicts}"
+    return Judgement(verdict, predicts, why, estimate, details={"seen": str(shown)})
+
+
+def _config(model: str, bench: Bench) -> tuple[dict[str, object] | None, str]:
+    """Return the model's own configuration where this run reads it, and where the fact comes from in words."""
+    row = bench.selection.registry[model]
+    try:
+        source = bench.source(bench.selection.subject(model), Pass("forward"))
+    except NotMeasured:
+        source = None
+    if source is not None and source.config_from == "config.json":
+        return dict(source.config), "its own config.json"
+    return None, f"registry: {row.config_source}"

@@ -1,0 +1,30 @@
+"""Verdicts on several models combined under `each`, `all` or `any`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.verdict import Judgement, Verdict, combine
+
+
+def over_models(
+    models: tuple[str, ...], quantifier: str, predicts: str, judge_one: Callable[[str], Judgement]
+) -> Judgement:
+    """Judge each model and combine; with `each` there is one model and its judgement stands alone."""
+    if quantifier == "each":
+        (model,) = models
+        return judge_one(model)
+    parts: Mapping[str, Judgement] = {model: _caught(model, predicts, judge_one) for model in models}
+    return combine(parts, quantifier, predicts)
+
+
+def _caught(model: str, predicts: str, judge_one: Callable[[str], Judgement]) -> Judgement:
+    try:
+        return judge_one(model)
+    except NotMeasured as error:
+        return Judgement(Verdict.NOT_MEASURED, predicts, str(error))
+    except Undecidable as error:
+        return Judgement(Verdict.INCONCLUSIVE, predicts, str(error))
+    except RefutableError as error:
+        return Judgement(Verdict.ERROR, predicts, str(error))

@@ -1,0 +1,26 @@
+"""Claims that are mathematics: REFUTED by a counter-example, SUPPORTED by a proof, else INCONCLUSIVE."""
+
+from __future__ import annotations
+
+from refutable.bench import Bench
+from refutable.cases import Case
+from refutable.claims import TheoremClaim
+from refutable.theorems import THEOREMS, search
+from refutable.verdict import Judgement, Verdict
+
+
+def judge_theorem(case: Case, bench: Bench) -> Judgement:
+    """Search for a counter-example; a proof supports a claim that has none."""
+    claim: TheoremClaim = case.claim
+    subject = THEOREMS[claim.test.property]
+    found = search(subject, claim.test.examples)
+    predicts = " ".join(subject.doc.split())
+    if found.counter_example is not None:
+        shown = ", ".join(f"{name} = {value}" for name, value in found.counter_example.items())
+        return Judgement(Verdict.REFUTED, predicts, f"counter-example: {shown}", details={"seen": shown})
+    if found.tried == 0:
+        return Judgement(Verdict.ERROR, predicts, "no generated input satisfies the premise: nothing was tried")
+    if claim.proof is None:
+        return Judgement(Verdict.INCONCLUSIVE, predicts, f"none found in {found.tried}, and no proof is given")
+    why = f"proof: {claim.proof}; no counter-example in {found.tried} inputs"
+    return Judgement(Verdict.SUPPORTED, predicts, why, details={"seen": "a proof"})

@@ -1,0 +1,20 @@
+"""Claims that nothing here decides: those that need an experiment nobody made, and those that cannot be tested."""
+
+from __future__ import annotations
+
+from refutable.bench import Bench
+from refutable.cases import Case
+from refutable.claims import PendingClaim, UntestableClaim
+from refutable.verdict import Judgement, Verdict
+
+
+def judge_pending(case: Case, bench: Bench) -> Judgement:
+    """Say which experiment would decide it."""
+    claim: PendingClaim = case.claim
+    return Judgement(Verdict.NOT_MEASURED, f"an experiment ({claim.evidence})", f"needs {claim.needs}")
+
+
+def judge_untestable(case: Case, bench: Bench) -> Judgement:
+    """Say why it cannot be tested."""
+    claim: UntestableClaim = case.claim
+    return Judgement(Verdict.NOT_MEASURED, "nothing", f"cannot be tested: {claim.reason}")

@@ -1,0 +1,112 @@
+"""The journal: every verdict, appended and synced to disk as it falls, so that nothing is lost to a kill -9.
+
+One JSON object a line: first the run's provenance, then verdicts and checks, last the end. `read_journal` rebuilds a Run
+from as much as is there; a last line that was cut off is dropped and said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refutable.errors import BadInput
+from refutable.verdict_row import VerdictRow
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A test of the suite that is no claim: the instrument's.
+
+    Attributes:
+        name: the test's id.
+        outcome: ``passed``, ``failed``, ``skipped`` or ``error``.
+        message: what it said when it did not pass.
+        seconds: how long it took.
+    """
+
+    name: str
+    outcome: str
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: where it came from and what came of it.
+
+    Attributes:
+        provenance: what would make two runs differ.
+        rows: the verdicts.
+        checks: tests that are no claims.
+        complete: whether the run came to its end.
+    """
+
+    provenance: Mapping[str, Any]
+    rows: tuple[VerdictRow, ...]
+    checks: tuple[Check, ...] = ()
+    complete: bool = True
+
+
+class Journal:
+    """Appends to one file; each line is on disk before the next verdict."""
+
+    def __init__(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", encoding="utf-8")
+        self._write({"format": FORMAT, "kind": "run", **provenance})
+
+    def verdict(self, row: VerdictRow) -> None:
+        """Append a verdict."""
+        self._write({"kind": "verdict", **row.as_dict()})
+
+    def check(self, check: Check) -> None:
+        """Append a check."""
+        self._write(
+            {"kind": "check", "name": check.name, "outcome": check.outcome, "message": check.message, "seconds": check.seconds}
+        )
+
+    def close(self) -> None:
+        """Say that the run came to its end."""
+        self._write({"kind": "end"})
+        self._file.close()
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_journal(path: Path) -> Run:
+    """Rebuild a run from its journal.
+
+    Raises:
+        BadInput: there is no journal, or it is not one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); run pytest first, it writes the journal") from None
+    lines = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(text.splitlines()):
+                raise BadInput(f"{path}:{number} is not a journal line; the file was changed by hand?") from None
+    if not lines or lines[0].get("kind") != "run" or lines[0].get("format") != FORMAT:
+        raise BadInput(f"{path}: not a journal of format {FORMAT}")
+    try:
+        rows = tuple(VerdictRow.from_dict(line) for line in lines if line["kind"] == "verdict")
+        checks = tuple(
+            Check(line["name"], line["outcome"], line["message"], line["seconds"]) for line in lines if line["kind"] == "check"
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: a verdict in it cannot be read ({error}); it was written by another version") from None
+    head = {key: value for key, value in lines[0].items() if key not in ("kind", "format")}
+    return Run(head, rows, checks, complete=lines[-1].get("kind") == "end")

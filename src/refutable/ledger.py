@@ -1,0 +1,106 @@
+"""Collects what a run brings, on the one process that reports: verdicts into the journal, and at the end the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from refutable.baseline import Comparison, compare
+from refutable.journal import Check, Journal, Run
+from refutable.report import write_reports
+from refutable.report.verdicts_json import read_verdicts
+from refutable.store import Store
+from refutable.verdict import Verdict
+from refutable.verdict_row import VerdictRow
+
+SHORTFALL = 6
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The run so far.
+
+    Attributes:
+        folder: where reports go.
+        provenance: what would make two runs differ.
+        baseline: the run to compare with, or None.
+        selected: ids of the cases that were selected.
+        rows: verdicts, by case id.
+        checks: tests that are no claims.
+    """
+
+    folder: Path
+    provenance: Mapping[str, Any]
+    baseline: Run | None = None
+    selected: set[str] = field(default_factory=set)
+    rows: dict[str, VerdictRow] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    missing: tuple[str, ...] = ()
+    _journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.folder / "journal.jsonl", self.provenance)
+
+    @classmethod
+    def open(cls, folder: Path, provenance: Mapping[str, Any], baseline: Path | None) -> Ledger:
+        """Open a ledger; raises BadInput for an unusable baseline, before anything is written."""
+        return cls(folder, provenance, read_verdicts(baseline) if baseline is not None else None)
+
+    def verdict(self, row: VerdictRow) -> None:
+        """Take a verdict."""
+        self.rows[row.id] = row
+        self._journal.verdict(row)
+
+    def check(self, check: Check) -> None:
+        """Take the outcome of a test that is no claim."""
+        self.checks[check.name] = check
+        self._journal.check(check)
+
+    @property
+    def run(self) -> Run:
+        """Everything taken so far."""
+        return Run(self.provenance, tuple(self.rows.values()), tuple(self.checks.values()), complete=not self.missing)
+
+    def close(self, store: Store, *, stopped: bool) -> None:
+        """Write every report.
+
+        Args:
+            store: for the measurements behind the verdicts.
+            stopped: whether the run was stopped before its end, so that missing verdicts are no fault.
+        """
+        self.missing = () if stopped else tuple(sorted(self.selected - set(self.rows)))
+        self._journal.close()
+        write_reports(self.run, store, self.folder)
+        if self.baseline is not None:
+            self.comparison = compare(self.run, self.baseline)
+
+    def exit_status(self, status: int, require_verdicts: int | None, require_decided: int | None) -> int:
+        """Return the exit status of the run.
+
+        Args:
+            status: pytest's own, 0 or 1; any other stands.
+            require_verdicts: how many cases must have been looked at.
+            require_decided: how many must have been decided.
+        """
+        if status not in (0, 1, 5):
+            return status
+        if self.comparison is not None and status == 1 and not self._broken():
+            status = 0
+        if self.comparison is not None and self.comparison.fails:
+            status = 1
+        if self.missing:
+            status = 1
+        looked = sum(row.verdict.looked for row in self.rows.values())
+        decided = sum(row.verdict.decided for row in self.rows.values())
+        short = (require_verdicts is not None and looked < require_verdicts) or (
+            require_decided is not None and decided < require_decided
+        )
+        return SHORTFALL if short else status
+
+    def _broken(self) -> bool:
+        """Whether anything failed that is not a refuted claim."""
+        errors: Iterable[bool] = (row.verdict is Verdict.ERROR for row in self.rows.values())
+        return any(errors) or any(check.outcome in ("failed", "error") for check in self.checks.values())

@@ -1,0 +1,33 @@
+"""The pytest plugin's entry: inert, and importing nothing heavy, unless a claims file is configured.
+
+It is loaded in every project where this package is installed, so it registers one thing only, three ini keys; options,
+fixtures and hooks come from `refutable.pytest_suite`, and only when `refutable_claims` is set or `--claims` is given.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the ini keys. https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_addoption"""
+    parser.addini("refutable_claims", "claims file; setting it switches refutable on", type="string", default="")
+    parser.addini("refutable_models", "registry rows that add to or override the packaged ones", type="string", default="")
+    parser.addini("refutable_reports", "folder that reports are written to", type="string", default="reports")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Add the options where refutable is switched on.
+
+    https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_load_initial_conftests
+    """
+    named = any(arg == "--claims" or arg.startswith(("--claims=", "--refutable-claims")) for arg in args)
+    split = any(arg == "--weights" or arg == "--measurements" for arg in args)
+    if named or split or early_config.getini("refutable_claims"):
+        from refutable import pytest_options
+
+        pytest_options.restart_if_split(early_config, args)
+        if named or early_config.getini("refutable_claims"):
+            pytest_options.add(parser)
+            early_config.pluginmanager.import_plugin("refutable.pytest_suite")

@@ -1,0 +1,61 @@
+"""What would make two runs differ: versions, commit, device, claims. No host name, no path."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("refutable", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "pytest", "hypothesis")
+
+
+def claims_hash(claims: Sequence[Any]) -> str:
+    """Return the hash of what decides all claims together."""
+    return hashlib.sha256("".join(claim.hash for claim in claims).encode()).hexdigest()
+
+
+def provenance(root: Path, device: str, claims: str, options: dict[str, str]) -> dict[str, Any]:
+    """Return what a report says of a run.
+
+    Args:
+        root: folder whose git commit is told.
+        device: the device in words.
+        claims: hash of the claims.
+        options: the options that decide, as text.
+    """
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": device,
+        "claims_hash": claims,
+        "options": options,
+        **_git(root),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(root: Path) -> dict[str, Any]:
+    commit = _run(root, "rev-parse", "HEAD")
+    changes = _run(root, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {"git_commit": commit, "git_dirty": None if changes is None else bool(changes)}
+
+
+def _run(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,55 @@
+"""The published verdicts: what this repository stands by. Rewritten only here, with the difference shown first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from refutable.baseline import compare
+from refutable.errors import BadInput
+from refutable.files import write_whole
+from refutable.journal import Run
+from refutable.report.verdicts_json import as_json, read_verdicts
+from refutable.subject import WeightsKind
+from refutable.verdict import Verdict
+
+
+def changes(run_file: Path, published: Path) -> list[str]:
+    """Return what publishing would change, line by line."""
+    run = read_verdicts(run_file)
+    if not published.is_file():
+        return [f"nothing is published yet; {len(run.rows)} verdicts are new"]
+    found = compare(run, read_verdicts(published))
+    lines = [f"changed: {line}" for line in found.changed]
+    lines += [f"new: {line}" for line in found.new]
+    lines += [f"no longer measured: {line}" for line in found.not_remeasured]
+    return lines or ["no verdict changes"]
+
+
+def publish_run(run_file: Path, published: Path) -> None:
+    """Write a run's verdicts as the published ones.
+
+    Raises:
+        BadInput: the run has errors, was cut short, or read weights that nobody else can have.
+    """
+    run = read_verdicts(run_file)
+    errors = [row.id for row in run.rows if row.verdict is Verdict.ERROR]
+    if errors or not run.complete:
+        raise BadInput(f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''}; only a whole run is published")
+    local = [row.id for row in run.rows if row.weights_kind == WeightsKind.LOCAL]
+    if local:
+        raise BadInput(f"{run_file}: {len(local)} verdicts are on local, unverified weights ({local[0]}); publish known weights")
+    text = json.dumps(as_json(_without_times(run)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    for private in (str(Path.home()), str(Path.cwd())):
+        if len(private) > 1 and private in text:
+            raise BadInput(f"{run_file}: names a path of this machine ({private}); run it again with relative paths")
+    write_whole(published, text)
+
+
+def _without_times(run: Run) -> Run:
+    """Return the run without the times it took, which no two runs share."""
+    from dataclasses import replace
+
+    rows = tuple(replace(row, seconds=0.0) for row in run.rows)
+    checks = tuple(replace(check, seconds=0.0) for check in run.checks)
+    return replace(run, rows=rows, checks=checks)

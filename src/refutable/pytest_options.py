@@ -1,0 +1,143 @@
+"""The command line of a refutable run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refutable.trial_options import Options
+
+_PREFIX = "refutable_"
+
+_VALUES: dict[str, str] = {
+    "claims": "FILE: the claims to try",
+    "model": "NAME: also try this model (name, alias or glob; repeat it); it may be downloaded",
+    "weights": "pretrained (default), init (freshly drawn), or the PATH of a safetensors folder or a GGUF file",
+    "revision": "REV: commit or branch of the named model",
+    "dtype": "float32 (default), bfloat16 or float16, for weights and activations; norms are always float32",
+    "device": "auto (default), cpu, cuda, cuda:N or mps",
+    "measurements": "FILE: judge these published numbers (CSV) instead of measuring",
+    "baseline": "FILE: a verdicts.json; exit 0 when no verdict changed, 1 when one did",
+    "require-verdicts": "N: exit 6 unless this many cases were looked at (SUPPORTED, REFUTED or INCONCLUSIVE)",
+    "require-decided": "N: exit 6 unless this many cases were decided (SUPPORTED or REFUTED)",
+    "reports": "FOLDER: where reports are written",
+}
+_PATHS = ("claims", "weights", "measurements", "baseline", "reports")
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add every option under its full name, and under its short one where no other plugin has taken that."""
+    group = parser.getgroup("refutable", "scientific claims on trial")
+    taken = _taken(parser)
+    for name, text in _VALUES.items():
+        names = [f"--refutable-{name}"] + ([f"--{name}"] if f"--{name}" not in taken else [])
+        kind = {"require-verdicts": int, "require-decided": int}.get(name, str)
+        action = "append" if name == "model" else "store"
+        group.addoption(*names, dest=dest(name), action=action, type=kind, default=None, metavar=text.split(":")[0].split()[0], help=text)
+    names = ["--refutable-offline"] + (["--offline"] if "--offline" not in taken else [])
+    group.addoption(*names, dest=dest("offline"), action="store_true", default=False, help="never ask the hub")
+
+
+def options_of(config: pytest.Config) -> Options:
+    """Return what the command line and the ini file ask for.
+
+    Raises:
+        pytest.UsageError: no claims file is named.
+    """
+    claims = _path(config, value(config, "claims")) or _ini_path(config, "refutable_claims")
+    if claims is None:
+        raise pytest.UsageError("no claims file: give --claims FILE or set refutable_claims in the ini file")
+    return Options(
+        claims=claims,
+        models_file=_ini_path(config, "refutable_models"),
+        models=tuple(value(config, "model") or ()),
+        weights=_weights(config),
+        revision=value(config, "revision"),
+        dtype=value(config, "dtype") or "float32",
+        device=value(config, "device") or "auto",
+        measurements=_path(config, value(config, "measurements")),
+        offline=config.getoption(dest("offline")),
+    )
+
+
+def value(config: pytest.Config, name: str) -> Any:
+    """Return an option's value, or None where it was not given."""
+    return config.getoption(dest(name))
+
+
+def reports_folder(config: pytest.Config) -> Path:
+    """Return where reports are written: the option, else the ini key below the root."""
+    given = _path(config, value(config, "reports"))
+    return given or config.rootpath / str(config.getini("refutable_reports"))
+
+
+def baseline_file(config: pytest.Config) -> Path | None:
+    """Return the baseline to compare with, or None."""
+    return _path(config, value(config, "baseline"))
+
+
+def restart_if_split(config: pytest.Config, args: list[str]) -> None:
+    """Run pytest again with ``--weights=PATH`` where ``--weights PATH`` was written.
+
+    pytest finds its root and ini file before any plugin is loaded, and takes a separate word that is a path for a place
+    with tests: it would root itself at the weights and never see the project's ini file.
+    """
+    fused = _fused(args)
+    if fused == args or not (_names_claims(fused) or _ini_above(Path(config.invocation_params.dir))):
+        return
+    raise SystemExit(pytest.main(fused, config.invocation_params.plugins))
+
+
+def _fused(args: list[str]) -> list[str]:
+    fused: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        follower = next(rest, None) if arg in {f"--{name}" for name in _PATHS} else None
+        if follower is None:
+            fused.append(arg)
+        elif Path(follower).exists():
+            fused.append(f"{arg}={follower}")
+        else:
+            fused += [arg, follower]
+    return fused
+
+
+def _names_claims(args: list[str]) -> bool:
+    return any(arg.startswith("--claims") for arg in args)
+
+
+def _ini_above(folder: Path) -> bool:
+    for place in (folder, *folder.parents):
+        for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
+            file = place / name
+            if file.is_file() and "refutable_claims" in file.read_text(encoding="utf-8", errors="replace"):
+                return True
+    return False
+
+
+def _weights(config: pytest.Config) -> str:
+    given = str(value(config, "weights") or "pretrained")
+    return given if given in ("pretrained", "init") else str(_path(config, given))
+
+
+def _path(config: pytest.Config, given: object | None) -> Path | None:
+    return Path(config.invocation_params.dir) / str(given) if given is not None else None
+
+
+def _ini_path(config: pytest.Config, key: str) -> Path | None:
+    given = str(config.getini(key))
+    base = config.inipath.parent if config.inipath is not None else config.rootpath
+    return base / given if given else None
+
+
+def dest(name: str) -> str:
+    """Return where pytest keeps an option's value."""
+    return _PREFIX + name.replace("-", "_")
+
+
+def _taken(parser: pytest.Parser) -> set[str]:
+    """Return the option names that pytest and other plugins have; empty where pytest keeps them elsewhere."""
+    groups = [*getattr(parser, "_groups", ()), getattr(parser, "_anonymous", None)]
+    return {name for group in groups if group is not None for option in group.options for name in option.names()}

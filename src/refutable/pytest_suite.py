@@ -1,0 +1,241 @@
+"""Everything pytest runs when refutable is switched on: fixtures, and hooks that hand over to the engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refutable import __version__, pytest_options
+from refutable.cases import Case
+from refutable.errors import RefutableError
+from refutable.journal import Check
+from refutable.ledger import Ledger
+from refutable.provenance import provenance
+from refutable.summary import render
+from refutable.trial import Trial
+from refutable.verdict import Judgement, Verdict
+from refutable.verdict_row import VerdictRow
+
+TRIAL = pytest.StashKey[Trial]()
+LEDGER = pytest.StashKey[Ledger]()
+ROW = pytest.StashKey[VerdictRow]()
+_ROW_ATTRIBUTE = "refutable_row"
+_SELECTED = "refutable_selected"
+
+
+def trial_of(config: pytest.Config) -> Trial:
+    """Return the run's trial."""
+    return config.stash[TRIAL]
+
+
+def announce(row: VerdictRow) -> None:
+    """Turn a verdict into a test's outcome: pass, failure with its evidence, or skip with its reason."""
+    __tracebackhide__ = True
+    match row.verdict:
+        case Verdict.REFUTED:
+            pytest.fail(row.evidence(), pytrace=False)
+        case Verdict.INCONCLUSIVE:
+            pytest.skip(f"inconclusive: {row.judgement.why}")
+        case Verdict.NOT_MEASURED:
+            pytest.skip(f"not measured: {row.judgement.why}")
+
+
+@pytest.fixture(scope="session")
+def trial(request: pytest.FixtureRequest) -> Trial:
+    """Return the claims on trial, their models and where numbers come from."""
+    return trial_of(request.config)
+
+
+@pytest.fixture
+def verdict_row(request: pytest.FixtureRequest, trial: Trial, claim_case: Case) -> VerdictRow:
+    """Try the case and return its verdict; an ERROR is an error of this fixture, so never a refutation."""
+    __tracebackhide__ = True
+    row = trial.try_case(claim_case)
+    request.node.stash[ROW] = row
+    request.node.user_properties.extend(row.properties().items())
+    if row.verdict is Verdict.ERROR:
+        pytest.fail(row.evidence(), pytrace=False)
+    return row
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read and check all that can be checked before a model is loaded."""
+    config.addinivalue_line("markers", "gpu: the case reads weights too large for a CPU (more than 1.5 B parameters)")
+    config.addinivalue_line("markers", "slow: the case takes long")
+    if config.getoption(pytest_options.dest("offline")):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        config.stash[TRIAL] = Trial.prepare(pytest_options.options_of(config))
+        if _reports_here(config):
+            _open_ledger(config)
+    except RefutableError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what would make two runs differ."""
+    run, options = trial_of(config), trial_of(config).options
+    versions = config.stash[LEDGER].provenance["packages"] if LEDGER in config.stash else {}
+    source = f"judging {options.measurements.name}" if options.measurements else "measuring what is not stored"
+    return [
+        f"refutable {__version__}: {len({c.claim.id for c in run.cases})} claims ({run.claims_hash[:12]}), "
+        f"{len(run.cases)} cases; {source}{', offline' if options.offline else ''}",
+        f"torch {versions.get('torch')}, transformers {versions.get('transformers')}; "
+        f"{run.bench.finder.device.title} ({run.bench.finder.device.name}); {options.dtype}; weights {_shown(options.weights)}",
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each case, for test functions that ask for `claim_case`."""
+    if "claim_case" in metafunc.fixturenames:
+        metafunc.parametrize("claim_case", [_param(case) for case in trial_of(metafunc.config).cases])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Plan every pass of the selected cases before the first model is loaded."""
+    cases = [case for item in session.items if (case := _case_of(item)) is not None]
+    trial_of(session.config).plan_for(cases)
+    ids = {case.id for case in cases}
+    if LEDGER in session.config.stash:
+        session.config.stash[LEDGER].selected |= ids
+    elif (output := getattr(session.config, "workeroutput", None)) is not None:
+        output[_SELECTED] = sorted(ids)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Put the verdict on the report of the last phase, as plain data that xdist can carry."""
+    report = yield
+    if report.when == "teardown" and ROW in item.stash:
+        setattr(report, _ROW_ATTRIBUTE, item.stash[ROW].as_dict())
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Take from an xdist worker which cases were selected."""
+    node.config.stash[LEDGER].selected |= set(getattr(node, "workeroutput", {}).get(_SELECTED, ()))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the reports and say with the exit status what the baseline and the requirements ask."""
+    config = session.config
+    if LEDGER not in config.stash:
+        return
+    ledger = config.stash[LEDGER]
+    stopped = bool(session.shouldstop or session.shouldfail) or exitstatus in (2, 3, 4)
+    ledger.close(trial_of(config).bench.store, stopped=stopped)
+    session.exitstatus = ledger.exit_status(
+        int(exitstatus),
+        config.getoption(pytest_options.dest("require-verdicts")),
+        config.getoption(pytest_options.dest("require-decided")),
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Show the table of verdicts and where the reports are."""
+    if LEDGER not in config.stash:
+        return
+    ledger = config.stash[LEDGER]
+    writer = terminalreporter._tw
+    terminalreporter.section("verdicts")
+    text = render(
+        ledger.run,
+        ledger.comparison,
+        width=writer.fullwidth if writer.hasmarkup else max(writer.fullwidth, 130),
+        colour=writer.hasmarkup,
+        named=trial_of(config).bench.selection.named,
+    )
+    for line in text.splitlines():
+        terminalreporter.write_line(line)
+    if ledger.missing:
+        terminalreporter.write_line(f"{len(ledger.missing)} selected cases left no verdict: {', '.join(ledger.missing[:5])}")
+    terminalreporter.write_line(f"reports: {_relative(ledger.folder, config)}")
+
+
+class Collector:
+    """Takes every report, on the process that writes the reports."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._ledger = config.stash[LEDGER]
+        self._cases = {case.id: case for case in trial_of(config).cases}
+        self._worst: dict[str, tuple[str, str, float]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hand a verdict, or the outcome of a test that is no claim, to the ledger."""
+        row = getattr(report, _ROW_ATTRIBUTE, None)
+        if row is not None:
+            self._ledger.verdict(VerdictRow.from_dict(row))
+        elif report.when not in ("setup", "call", "teardown"):
+            self._crashed(report)
+        elif _claim_id(report.nodeid) not in self._cases:
+            self._check(report)
+
+    def _crashed(self, report: pytest.TestReport) -> None:
+        case = self._cases.get(_claim_id(report.nodeid))
+        message = str(report.longrepr)
+        if case is None:
+            self._ledger.check(Check(report.nodeid, "error", message, 0.0))
+            return
+        judgement = Judgement(Verdict.ERROR, "-", f"the worker process died: {message}")
+        about = {"statement": case.claim.statement, "evidence": case.claim.evidence, "alpha": case.claim.alpha}
+        self._ledger.verdict(VerdictRow(case.id, case.claim.id, case.subject, about, judgement, {}, {}, (), 0.0))
+
+    def _check(self, report: pytest.TestReport) -> None:
+        outcome, message, seconds = self._worst.get(report.nodeid, ("passed", "", 0.0))
+        if report.failed:
+            outcome, message = ("failed" if report.when == "call" else "error"), report.longreprtext
+        elif report.skipped:
+            outcome, message = "skipped", str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+        self._worst[report.nodeid] = (outcome, message, seconds + report.duration)
+        if report.when == "teardown":
+            self._ledger.check(Check(report.nodeid, *self._worst.pop(report.nodeid)))
+
+
+def _open_ledger(config: pytest.Config) -> None:
+    run = trial_of(config)
+    options = run.options
+    told = {
+        "models": ", ".join(sorted(run.bench.selection.named)),
+        "weights": _shown(options.weights),
+        "revision": options.revision or "",
+        "dtype": options.dtype,
+        "device": run.bench.finder.device.name,
+        "measurements": options.measurements.name if options.measurements else "",
+        "offline": str(options.offline),
+    }
+    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, told)
+    folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
+    config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
+    config.pluginmanager.register(Collector(config), "refutable-collector")
+
+
+def _reports_here(config: pytest.Config) -> bool:
+    return not hasattr(config, "workerinput") and not config.option.collectonly
+
+
+def _param(case: Case) -> Any:
+    marks = [pytest.mark.gpu] * case.needs_gpu + [pytest.mark.slow] * case.claim.slow
+    return pytest.param(case, id=case.id, marks=marks)
+
+
+def _case_of(item: pytest.Item) -> Case | None:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    case = params.get("claim_case")
+    return case if isinstance(case, Case) else None
+
+
+def _claim_id(nodeid: str) -> str:
+    """Return what stands in the brackets at the end of a node id (xdist may append @group)."""
+    return nodeid.rpartition("[")[2].partition("]")[0]
+
+
+def _shown(weights: str) -> str:
+    return weights if weights in ("pretrained", "init") else "a local path"
+
+
+def _relative(folder: Path, config: pytest.Config) -> str:
+    return os.path.relpath(folder, config.invocation_params.dir)

@@ -1,0 +1,135 @@
+"""measurements.csv: every prompt and model in the notebook's fifteen columns and what it lacked; all layers beside it.
+
+``measurements.csv`` has one row a prompt, ``layers.csv`` one a prompt and layer (last token), ``categories.csv`` the
+mean and standard deviation of the last gain and the output entropy by prompt category. docs/reports.md names the columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refutable.errors import RefutableError
+from refutable.files import write_whole
+from refutable.journal import Run
+from refutable.metrics import METRICS, measure
+from refutable.models import ModelRow, load_registry
+from refutable.prompts import load_prompts
+from refutable.report import REPORTS
+from refutable.store import Store
+from refutable.trace import Trace
+
+_ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
+LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer")
+
+
+@REPORTS.register("measurements.csv")
+def write(run: Run, store: Store, folder: Path) -> None:
+    """Write the three tables of every forward trace that the run read and the store still has."""
+    keys = dict.fromkeys(key for row in run.rows for key in row.traces)
+    stored = (store.get(key) for key in keys)
+    traces = [trace for trace in stored if trace is not None and trace.meta["pass"] == "forward"]
+    traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
+    rows = {row.name: row for row in load_registry()}
+    _write(folder / "measurements.csv", (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"]))))
+    _write(folder / "layers.csv", (line for trace in traces for line in _layers(trace)))
+    _write(folder / "categories.csv", (line for trace in traces for line in _categories(trace)))
+
+
+def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
+    columns = {name: _values(name, trace) for name in ("last_gain", "total_amplification")}
+    centred = _values("last_gain", trace, norm="centred")
+    prompts = trace.prompts.to_pylist()
+    complexity = load_prompts(trace.meta["prompt_set"]).complexity
+    for index, prompt in enumerate(prompts):
+        yield {
+            "Model": trace.meta["title"],
+            "Architecture": f"{trace.meta['family']} ({_ARCHITECTURE[str(row.fact('wiring'))]})" if row else trace.meta["family"],
+            "Norm_Type": row.fact("norm") if row else "",
+            "Params": row.parameters if row else "",
+            "Role": "Control" if trace.meta["weights_kind"] == "initialisation" else "Subject",
+            "Category": prompt["category"],
+            "Complexity": complexity.get(prompt["category"], ""),
+            "Prompt": prompt["text"],
+            "Prompt_Short": f"{prompt['text'][:40]}...",
+            "Entropy": _number(prompt["output_entropy"]),
+            "Last_Gain": _number(columns["last_gain"][index]),
+            "Total_Amp": _number(columns["total_amplification"][index]),
+            "Top_Token": prompt["top_token"],
+            "Top_Prob": _number(prompt["top_probability"]),
+            "N_Layers": trace.meta["layers"],
+            "Last_Gain_Centred": _number(centred[index]),
+            "Tokens": prompt["tokens"],
+            **_provenance(trace),
+        }
+
+
+def _layers(trace: Trace) -> Iterator[Mapping[str, Any]]:
+    values = {name: _values(name, trace) for name in LAYER_METRICS}
+    for index, prompt in enumerate(trace.prompts.to_pylist()):
+        for layer in range(trace.meta["layers"]):
+            yield {
+                "Model": trace.meta["title"],
+                "Prompt": prompt["text"],
+                "Layer": layer + 1,
+                **{name: _number(table[index, layer] if table.ndim == 2 else np.nan) for name, table in values.items()},
+                **_provenance(trace),
+            }
+
+
+def _categories(trace: Trace) -> Iterator[Mapping[str, Any]]:
+    categories = np.array(trace.prompts["category"].to_pylist())
+    values = {name: _values(name, trace) for name in ("last_gain", "output_entropy")}
+    for category in dict.fromkeys(categories.tolist()):
+        chosen = {name: column[categories == category] for name, column in values.items()}
+        yield {
+            "Model": trace.meta["title"],
+            "Category": category,
+            "N": int((categories == category).sum()),
+            **{f"{name}_mean": _number(column.mean()) for name, column in chosen.items()},
+            **{f"{name}_sd": _number(column.std(ddof=1)) if len(column) > 1 else "" for name, column in chosen.items()},
+            **_provenance(trace),
+        }
+
+
+def _values(name: str, trace: Trace, norm: Any = "raw") -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a metric's values, or NaN for every prompt where this architecture or this pass has none."""
+    try:
+        return measure(name, trace, norm=norm).values
+    except RefutableError:
+        return np.full(len(trace), np.nan)
+
+
+def _provenance(trace: Trace) -> dict[str, Any]:
+    meta = trace.meta
+    return {
+        "Dtype": meta["dtype"],
+        "Device": meta["device"],
+        "Revision": meta["revision"] or "",
+        "Weights_Kind": meta["weights_kind"],
+        "Weights_Detail": meta["weights_detail"],
+        "Tokens_From": meta["tokens"],
+        "Prompt_Set": meta["prompt_set"],
+        "Trace": trace.key,
+    }
+
+
+def _number(value: Any) -> Any:
+    """Return a number for the table; what was not measured is an empty cell, never zero."""
+    return "" if value is None or not np.isfinite(value) else repr(float(value))
+
+
+def _write(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer: csv.DictWriter[str] | None = None
+    for line in lines:
+        if writer is None:
+            writer = csv.DictWriter(text, list(line), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(line)
+    write_whole(path, text.getvalue())

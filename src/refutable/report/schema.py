@@ -1,0 +1,51 @@
+"""The JSON Schema of verdicts.json, made from the types that write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from refutable.report.verdicts_json import VERSION
+from refutable.verdict import Estimate, Verdict
+
+
+def verdicts_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a verdicts.json."""
+    text, number = {"type": "string"}, {"type": "number"}
+    texts = {"type": "object", "additionalProperties": text}
+    estimate = TypeAdapter(Estimate).json_schema()
+    row = _closed(
+        id=text,
+        claim=text,
+        subject=text,
+        verdict={"enum": [verdict.value for verdict in Verdict]},
+        predicts=text,
+        why=text,
+        labels={"type": "array", "items": text},
+        estimate={"anyOf": [estimate, {"type": "null"}]},
+        variations=texts,
+        details=texts,
+        recorded={"type": "object", "additionalProperties": {"type": "object", "required": ["value"]}},
+        about={"type": "object", "required": ["statement", "evidence", "alpha"]},
+        weights=texts,
+        traces={"type": "array", "items": text},
+        seconds=number,
+    )
+    check = _closed(name=text, outcome={"enum": ["passed", "failed", "skipped", "error"]}, message=text, seconds=number)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "refutable verdicts",
+        **_closed(
+            version={"const": VERSION},
+            complete={"type": "boolean"},
+            provenance={"type": "object", "required": ["started", "python", "packages", "device", "claims_hash"]},
+            counts={"type": "object", "additionalProperties": {"type": "integer"}},
+            verdicts={"type": "array", "items": row},
+            checks={"type": "array", "items": check},
+        ),
+    }
+
+
+def _closed(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -1,0 +1,59 @@
+"""verdicts.json: the whole run, versioned; its schema is docs/verdicts.schema.json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from refutable.errors import BadInput
+from refutable.files import write_whole
+from refutable.journal import Check, Run
+from refutable.report import REPORTS
+from refutable.store import Store
+from refutable.verdict import Verdict
+from refutable.verdict_row import VerdictRow
+
+VERSION = 1
+FILE = "verdicts.json"
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """Return a run as plain JSON values."""
+    counts = Counter(row.verdict for row in run.rows)
+    return {
+        "version": VERSION,
+        "complete": run.complete,
+        "provenance": dict(run.provenance),
+        "counts": {verdict.value: counts[verdict] for verdict in Verdict},
+        "verdicts": [row.as_dict() for row in sorted(run.rows, key=lambda row: row.id)],
+        "checks": [
+            {"name": c.name, "outcome": c.outcome, "message": c.message, "seconds": c.seconds}
+            for c in sorted(run.checks, key=lambda c: c.name)
+        ],
+    }
+
+
+@REPORTS.register("verdicts.json")
+def write(run: Run, store: Store, folder: Path) -> None:
+    """Write verdicts.json."""
+    write_whole(folder / FILE, json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_verdicts(path: Path) -> Run:
+    """Read a verdicts.json back.
+
+    Raises:
+        BadInput: it is missing, or not one of this version.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["version"] != VERSION:
+            raise BadInput(f"{path}: version {data['version']}; this refutable reads version {VERSION}")
+        rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
+        return Run(data["provenance"], rows, tuple(Check(**check) for check in data["checks"]), data["complete"])
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); give a verdicts.json that pytest wrote") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        raise BadInput(f"{path}: not a verdicts.json of this version; give one that pytest wrote") from None

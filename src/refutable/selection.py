@@ -1,0 +1,97 @@
+"""Which models this run may measure, and with what: the command line's answer for every model of the registry."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from refutable.device import Device
+from refutable.errors import BadInput, NotMeasured
+from refutable.models import Registry
+from refutable.subject import INIT, PRETRAINED, Subject
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The models of this run.
+
+    Attributes:
+        registry: every known model.
+        named: those the user named.
+        weights: ``pretrained``, ``init`` or a path, for the named models (for the default ones when none is named).
+        revision: for the named models.
+        dtype: for every model.
+        device: for every model.
+    """
+
+    registry: Registry
+    device: Device
+    named: frozenset[str] = frozenset()
+    weights: str = PRETRAINED
+    revision: str | None = None
+    dtype: str = "float32"
+    _chosen: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        defaults = {row.name for row in self.registry if row.default or row.stand_in}
+        object.__setattr__(self, "_chosen", frozenset(defaults | self.named))
+
+    def __contains__(self, model: str) -> bool:
+        return model in self._chosen
+
+    def subject(self, model: str, *, seed: int | None = None, dtype: str | None = None) -> Subject:
+        """Return how a model is to be tried.
+
+        Args:
+            model: name of its row.
+            seed: freshly drawn weights of this seed, whatever the command line says.
+            dtype: another dtype than the run's.
+
+        Raises:
+            NotMeasured: it is neither a default subject nor named.
+        """
+        if model not in self._chosen:
+            raise NotMeasured(f"{model} was not selected", f"pytest --model {shlex.quote(model)}")
+        mine = model in self.named or (not self.named and self.registry[model].default)
+        subject = Subject(
+            model,
+            weights=self.weights if mine else PRETRAINED,
+            revision=self.revision if mine else None,
+            dtype=dtype or self.dtype,
+            device=self.device.name,
+            named=model in self.named,
+        )
+        return subject if seed is None else replace(subject, weights=INIT, seed=seed)
+
+
+def select(
+    registry: Registry,
+    device: Device,
+    *,
+    models: tuple[str, ...] = (),
+    weights: str = PRETRAINED,
+    revision: str | None = None,
+    dtype: str = "float32",
+) -> Selection:
+    """Check what the command line asks for and return it as a Selection.
+
+    Raises:
+        BadInput: an unknown model or dtype; a path or revision for more than one model; a path that is not there.
+    """
+    named = frozenset(row.name for pattern in models for row in registry.matching(pattern))
+    if dtype not in DTYPES:
+        raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
+    if weights not in (PRETRAINED, INIT):
+        if len(named) != 1:
+            raise BadInput(f"--weights {weights}: a path belongs to one model; name it with one --model ({len(named)} are named)")
+        if not Path(weights).exists():
+            raise BadInput(
+                f"--weights {weights}: no such file or directory; write pretrained, init, or the path of a directory of"
+                " safetensors or of a GGUF file"
+            )
+    if revision is not None and len(named) != 1:
+        raise BadInput(f"--revision {revision}: a revision belongs to one model; name it with one --model")
+    return Selection(registry, device, named, weights, revision, dtype)

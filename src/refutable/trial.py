@@ -1,0 +1,176 @@
+"""One run: claims, models and options in; a verdict row for every case out. The engine's front; it knows no pytest."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from refutable.bench import Bench
+from refutable.cases import Case, cases_of
+from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim, load_claims
+from refutable.device import choose_device
+from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.evidence import decide_case
+from refutable.metrics import METRICS
+from refutable.models import Registry, load_registry
+from refutable.plan import build_plan
+from refutable.provenance import claims_hash
+from refutable.selection import select
+from refutable.store import FileHashes, Store, cache_folder
+from refutable.subject import WeightsKind
+from refutable.table import read_table
+from refutable.trial_options import Options
+from refutable.verdict import Judgement, Verdict
+from refutable.verdict_row import VerdictRow
+from refutable.weights import Finder
+
+
+@dataclass(slots=True)
+class Trial:
+    """Claims on trial.
+
+    Attributes:
+        options: what was asked.
+        registry: every known model.
+        cases: every case of the claims.
+        bench: where numbers come from.
+        claims_hash: of all claims together.
+    """
+
+    options: Options
+    registry: Registry
+    cases: tuple[Case, ...]
+    bench: Bench
+    claims_hash: str
+    _current: list[str] = field(default_factory=list)
+
+    @classmethod
+    def prepare(cls, options: Options) -> Trial:
+        """Read and check everything that can be checked before a model is loaded.
+
+        Raises:
+            BadInput: anything the user wrote or handed over that cannot be used.
+        """
+        registry = load_registry(options.models_file)
+        claims = load_claims(options.claims)
+        cases = cases_of(claims, registry, options.claims.name)
+        device = choose_device(options.device)
+        selection = select(
+            registry, device, models=options.models, weights=options.weights, revision=options.revision, dtype=options.dtype
+        )
+        folder = cache_folder()
+        finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
+        table = read_table(options.measurements, registry) if options.measurements is not None else None
+        return cls(options, registry, cases, Bench(selection, finder, Store(folder), table), claims_hash(claims))
+
+    def plan_for(self, cases: Iterable[Case]) -> None:
+        """Tell the bench what the run will read, so that each model is loaded once for all of it."""
+        self.bench.plan = build_plan(cases, self.bench.selection)
+
+    def try_case(self, case: Case) -> VerdictRow:
+        """Try one case; whatever happens, a row comes back."""
+        before = set(self.bench.used)
+        started = time.perf_counter()
+        judgement = self._judgement(case)
+        traces = tuple(dict.fromkeys((*self._traces_of(case, before),)))
+        return VerdictRow(
+            id=case.id,
+            claim=case.claim.id,
+            subject=case.subject,
+            about=_about(case),
+            judgement=judgement,
+            recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if _concerns(m, case)},
+            weights=self._weights(case, judgement, traces),
+            traces=traces,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _judgement(self, case: Case) -> Judgement:
+        try:
+            return decide_case(case, self.bench)
+        except NotMeasured as error:
+            return Judgement(Verdict.NOT_MEASURED, _predicts(case), str(error))
+        except Undecidable as error:
+            return Judgement(Verdict.INCONCLUSIVE, _predicts(case), str(error))
+        except RefutableError as error:
+            return Judgement(Verdict.ERROR, _predicts(case), str(error))
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            why = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno}); this is a fault of refutable"
+            return Judgement(Verdict.ERROR, _predicts(case), why)
+
+    def _traces_of(self, case: Case, before: set[str]) -> list[str]:
+        """Return the keys of the traces that a case reads: those it added, and those of its plan read before."""
+        from refutable.plan import needs
+
+        keys = [key for key in self.bench.used if key not in before]
+        if self.bench.table is not None:
+            return keys
+        for subject, one in needs(case, self.bench.selection):
+            try:
+                key = self.bench.key(subject, self.bench.source(subject, one), one)
+            except RefutableError:
+                continue
+            if key in self.bench.used:
+                keys.append(key)
+        return keys
+
+    def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
+        """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
+        claim = case.claim
+        if self.bench.table is not None and isinstance(claim, MeasuredClaim) and judgement.verdict.looked:
+            return {"weights_kind": str(WeightsKind.PUBLISHED), "weights_detail": self.bench.table.name, "dtype": "as published"}
+        if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
+            return {}
+        metas = [self.bench.used[key].meta for key in traces]
+        return describe_weights(claim, metas)
+
+
+def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what the report says of the weights behind a verdict, from the metas of its traces."""
+    kinds = {}
+    own = [m for m in metas if isinstance(claim, InitializationClaim | WiringClaim) or not _is_control(claim, m)] or metas
+    for name in ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token"):
+        values = dict.fromkeys(str(meta[name]) for meta in own[: 1 if len(own) > 1 and name == "dtype" else None] if meta.get(name) is not None)
+        kinds[name] = ", ".join(values)
+    if isinstance(claim, WiringClaim):
+        kinds["weights_detail"] += ", reduced to 2 blocks of width 32"
+    if isinstance(claim, MeasuredClaim):
+        kinds["tap"] = "; ".join(METRICS[name].tap for name in claim.test.of)
+        kinds["prompt_set"] = claim.prompts
+        kinds["prompt_set_hash"] = ", ".join(dict.fromkeys(str(meta["prompts"]) for meta in own))
+        kinds["closure_worst"] = ", ".join(f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None)
+    return {name: text for name, text in kinds.items() if text}
+
+
+def _is_control(claim: MeasuredClaim, meta: Mapping[str, Any]) -> bool:
+    return "initialization" in claim.controls and meta["weights_kind"] == str(WeightsKind.INITIALISATION)
+
+
+def _about(case: Case) -> dict[str, Any]:
+    claim = case.claim
+    return {
+        "statement": claim.statement,
+        "evidence": claim.evidence,
+        "alpha": claim.alpha,
+        "claim_hash": claim.hash,
+        "catalogue": claim.catalogue,
+        "reading_of": claim.reading_of,
+        "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
+    }
+
+
+def _predicts(case: Case) -> str:
+    test = getattr(case.claim, "test", None)
+    predicts = getattr(test, "predicts", None)
+    equals = getattr(test, "equals", None)
+    return str(predicts) if predicts is not None else f"equals {equals}" if equals is not None else case.claim.statement
+
+
+def _concerns(model: str, case: Case) -> bool:
+    return model in case.models

@@ -1,0 +1,21 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked to do; every field has the meaning of the option of its name."""
+
+    claims: Path
+    models_file: Path | None = None
+    models: tuple[str, ...] = ()
+    weights: str = "pretrained"
+    revision: str | None = None
+    dtype: str = "float32"
+    device: str = "auto"
+    measurements: Path | None = None
+    offline: bool = False

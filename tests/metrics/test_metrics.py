@@ -1,0 +1,264 @@
+"""Every metric against numpy on the vectors that the trace was made from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import centre, make_trace, random_vectors, with_output
+
+from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
+from refutable.metrics import METRICS, measure
+from refutable.statistics import STATISTICS, Data
+from refutable.trace import ENTROPY_COLUMN, centred_norm_column, norm_column, product_column
+
+LENGTHS = (3, 1, 4)
+VECTORS = random_vectors(LENGTHS)
+TRACE = make_trace(VECTORS)
+
+
+def norm(x):
+    return np.linalg.norm(x, axis=-1)
+
+
+def cosine(x, y):
+    return (x * y).sum(axis=-1) / (norm(x) * norm(y))
+
+
+# Each from one prompt's vectors, x (block input), y (block output), a and m (updates), ai and mi (what they read), of
+# shape (positions, layers, D); the definitions are those of the metrics' docstrings.
+BY_HAND = {
+    "last_gain": lambda x, y, a, m, ai, mi: norm(y[:, -1]) / norm(x[:, -1]),
+    "layer_gain": lambda x, y, a, m, ai, mi: norm(y) / norm(x),
+    "total_amplification": lambda x, y, a, m, ai, mi: norm(y[:, -1]) / norm(y[:, 0]),
+    "residual_norm": lambda x, y, a, m, ai, mi: norm(y),
+    "attention_gain": lambda x, y, a, m, ai, mi: norm(a) / norm(ai),
+    "mlp_gain": lambda x, y, a, m, ai, mi: norm(m) / norm(mi),
+    "attention_growth": lambda x, y, a, m, ai, mi: norm(a) / norm(x),
+    "mlp_growth": lambda x, y, a, m, ai, mi: norm(m) / norm(x),
+    "cos_attention_mlp": lambda x, y, a, m, ai, mi: cosine(a, m),
+    "cos_attention_residual": lambda x, y, a, m, ai, mi: cosine(x, a),
+    "cos_mlp_residual": lambda x, y, a, m, ai, mi: cosine(x, m),
+    "cos_update_residual": lambda x, y, a, m, ai, mi: cosine(x, a + m),
+    "cancellation_ratio": lambda x, y, a, m, ai, mi: norm(a + m) / (norm(a) + norm(m)),
+}
+TAPS = ("block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input")
+POSITIONS = {"last": slice(-1, None), "first": slice(0, 1), "all": slice(1, None)}
+
+
+def by_hand(name, vectors, position="last", form="raw"):
+    """Return one row a prompt that has such a position: the mean of the metric over them."""
+    taps = with_output(vectors)
+    rows = []
+    for prompt in range(len(taps["block_input"])):
+        chosen = [taps[tap][prompt][POSITIONS[position]] for tap in TAPS]  # (positions, layers, D)
+        values = BY_HAND[name](*(centre(x) if form == "centred" else x for x in chosen))
+        if len(values):
+            rows.append(values.mean(axis=0))
+    return np.array(rows)
+
+
+def test_every_metric_is_held_against_numpy_here():
+    entropies = {"attention_entropy", "attention_entropy_normalised"}
+    outputs = {"output_entropy", "top_probability", "prompt_length"}
+    assert {*METRICS} == {*BY_HAND} | entropies | outputs
+
+
+@pytest.mark.parametrize("form", ["raw", "centred"])
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_metric_equals_numpy_on_the_vectors(name, position, form):
+    sample = measure(name, TRACE, position=position, norm=form)
+    expected = by_hand(name, VECTORS, position, form)
+    np.testing.assert_allclose(sample.values, expected, rtol=2e-5, atol=2e-6)  # primitives are float32: eps 1.2e-7
+    assert sample.unit == "prompt"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(1, 4))
+def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
+    vectors = random_vectors(lengths, layers, 6, seed)
+    trace = make_trace(vectors)
+    for name in BY_HAND:
+        for form in ("raw", "centred"):
+            np.testing.assert_allclose(
+                measure(name, trace, norm=form).values, by_hand(name, vectors, form=form), rtol=1e-3, atol=1e-4
+            )
+
+
+@pytest.mark.parametrize("name", [name for name in BY_HAND if METRICS[name].unit in ("ratio", "cosine")])
+def test_a_ratio_or_an_angle_is_unchanged_by_the_scale_of_the_stream(name):
+    scaled = {tap: [8.0 * one for one in of] for tap, of in VECTORS.items()}
+    # a power of two, so float32 scales exactly
+    np.testing.assert_allclose(measure(name, make_trace(scaled)).values, measure(name, TRACE).values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_the_centred_form_is_blind_to_a_constant_along_the_mean_direction(name):
+    shifted = {tap: [one + 3.0 for one in of] for tap, of in VECTORS.items()}
+    raw, centred = (
+        measure(name, make_trace(shifted), norm=form).values - measure(name, TRACE, norm=form).values
+        for form in ("raw", "centred")
+    )
+    assert np.abs(centred).max() < 1e-4
+    assert np.abs(raw).max() > 1e-2
+
+
+def test_known_angles_and_their_cancellation():
+    e1, e2 = np.eye(2)
+    pairs = {"parallel": (e1, e1), "orthogonal": (e1, e2), "opposite": (e1, -e1)}
+    expected = {"parallel": (1, 1), "orthogonal": (0, 0.5**0.5), "opposite": (-1, 0)}  # |e1 + e2| / 2 = sqrt(2) / 2
+    for name, (a, m) in pairs.items():
+        vectors = {tap: [np.ones((1, 1, 2))] for tap in ("block_input", "attention_input", "mlp_input")}
+        vectors |= {"attention_update": [a.reshape(1, 1, 2)], "mlp_update": [m.reshape(1, 1, 2)]}
+        trace = make_trace(vectors)
+        found = [measure(one, trace).values[0, 0] for one in ("cos_attention_mlp", "cancellation_ratio")]
+        assert found == pytest.approx(expected[name], abs=1e-6)
+
+
+# Entropies and outputs
+
+
+def test_attention_entropy_is_that_of_the_last_query_and_its_share_is_of_the_log_of_the_keys_it_sees():
+    entropy = np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0], [1.0, 1.1, 1.2]])
+    trace = make_trace(VECTORS, entropy=entropy)
+    np.testing.assert_allclose(measure("attention_entropy", trace).values, entropy, rtol=1e-6)
+    share = measure("attention_entropy_normalised", trace).values
+    np.testing.assert_allclose(share[0], entropy[0] / np.log(3), rtol=1e-6)  # prompt 0 has 3 tokens: 3 visible keys
+    np.testing.assert_allclose(share[2], entropy[2] / np.log(4), rtol=1e-6)
+    assert np.isnan(share[1]).all()  # one key: 0/0
+
+
+def test_a_metric_that_is_undefined_on_a_prompt_reaches_no_verdict():
+    sample = measure("attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last")
+    with pytest.raises(Undecidable, match="1 of 3 values of attention_entropy_normalised are not finite"):
+        STATISTICS["mean"].fit(Data((sample,)))
+
+
+def test_a_zero_vector_has_no_angle_and_gives_nan_without_a_warning():
+    vectors = {tap: [np.zeros((2, 1, 3))] for tap in VECTORS}
+    for name in BY_HAND:
+        values = measure(name, make_trace(vectors)).values
+        assert np.isnan(values).all() or name == "residual_norm"
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("output_entropy", "output_entropy"), ("top_probability", "top_probability"), ("prompt_length", "tokens")],
+)
+def test_an_output_metric_is_its_column_of_the_prompt_table(name, column):
+    assert measure(name, TRACE).values.tolist() == pytest.approx(TRACE.prompts[column].to_pylist())
+
+
+# Layers
+
+
+@pytest.mark.parametrize(
+    ("layer", "pick"),
+    [
+        ("first", lambda x: x[:, 0]),
+        ("last", lambda x: x[:, 2]),
+        ("mean", lambda x: x.mean(axis=1)),
+        (2, lambda x: x[:, 1]),  # layers count from 1
+        ("each", lambda x: x),
+        (None, lambda x: x),
+    ],
+)
+def test_a_layer_is_picked_by_name_or_by_number_from_1(layer, pick):
+    np.testing.assert_array_equal(
+        measure("layer_gain", TRACE, layer=layer).values, pick(measure("layer_gain", TRACE).values)
+    )
+
+
+@pytest.mark.parametrize("layer", [4, 0, -1])
+def test_a_layer_that_the_model_lacks_is_refused_and_never_counted_from_the_end(layer):
+    with pytest.raises(IndexError, match=f"made-up has 3 layers; there is no layer {layer}"):
+        measure("layer_gain", TRACE, layer=layer)
+
+
+# Positions
+
+
+def test_all_positions_leave_out_the_first_and_the_prompts_that_have_no_other():
+    sample = measure("last_gain", TRACE, position="all")
+    assert sample.n == 2  # of lengths 3, 1 and 4 the second has only a first token
+    assert sample.clusters == ("category 0", "category 2")
+
+
+def test_a_set_of_one_token_prompts_has_no_value_at_all_positions_and_no_verdict():
+    sample = measure("last_gain", make_trace(random_vectors((1, 1))), position="all")
+    assert sample.n == 0
+    with pytest.raises(Undecidable):
+        STATISTICS["mean"].fit(Data((sample,)))
+
+
+def test_a_prompt_keeps_its_category():
+    assert measure("last_gain", TRACE).clusters == ("category 0", "category 1", "category 2")
+
+
+# What cannot be believed, and what is not there
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_an_error_that_names_model_layer_and_dtype(value):
+    trace = make_trace(VECTORS, spoiled={norm_column("block_output"): (2, 3, 2, value)})
+    with pytest.raises(NonFiniteError) as caught:
+        measure("layer_gain", trace)
+    for word in ("made-up", "float16", "layer 2", "prompt 2", "norm.block_output", str(value)):
+        assert word in str(caught.value)
+
+
+def test_claims_on_finite_primitives_of_the_same_trace_stand():
+    trace = make_trace(VECTORS, spoiled={norm_column("block_output"): (2, 3, 2, np.nan)})
+    np.testing.assert_array_equal(measure("mlp_growth", trace).values, measure("mlp_growth", TRACE).values)
+    first = measure("layer_gain", trace, position="first")  # the bad value is at the last position
+    np.testing.assert_array_equal(first.values, measure("layer_gain", TRACE, position="first").values)
+
+
+def test_the_centred_form_reads_the_centred_column_alone():
+    trace = make_trace(VECTORS, spoiled={centred_norm_column("block_output"): (0, 2, 1, np.nan)})
+    assert measure("layer_gain", trace).n == 3
+    with pytest.raises(NonFiniteError, match="centred_norm"):
+        measure("layer_gain", trace, norm="centred")
+
+
+@pytest.mark.parametrize("form", ["raw", "centred"])
+def test_a_column_that_the_architecture_lacks_says_so_and_why(form):
+    column = product_column("attention_update", "mlp_update")
+    trace = make_trace(VECTORS, absent={column: "its blocks are post-norm and add no updates"})
+    with pytest.raises(NoSuchTap, match=r"made-up in float16 has no dot\..*: its blocks are post-norm"):
+        measure("cos_attention_mlp", trace, norm=form)
+    assert measure("last_gain", trace).n == 3
+
+
+def test_attention_entropy_at_other_positions_is_missing_and_not_nan():
+    with pytest.raises(NoSuchTap, match="attention_entropy at some of these positions"):
+        measure("attention_entropy", TRACE, position="all")
+
+
+def test_an_absent_entropy_says_so():
+    trace = make_trace(VECTORS, absent={ENTROPY_COLUMN: "this attention shows no probabilities"})
+    with pytest.raises(NoSuchTap, match="shows no probabilities"):
+        measure("attention_entropy", trace)
+
+
+def test_an_output_that_is_not_finite_or_not_there_is_an_error():
+    with pytest.raises(NonFiniteError, match="made-up in float16: output_entropy is nan for prompt 1"):
+        measure("output_entropy", make_trace(VECTORS, prompts={"output_entropy": [1.0, np.nan, 2.0]}))
+    with pytest.raises(InstrumentError, match="has no output_entropy"):
+        measure("output_entropy", make_trace(VECTORS, prompts={"output_entropy": [1.0, None, 2.0]}))
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest():
+    with pytest.raises(UnknownName, match=r"unknown metric 'last_gian'; known: .* Did you mean 'last_gain'\?"):
+        measure("last_gian", TRACE)
+
+
+@pytest.mark.parametrize("name", [*METRICS])
+def test_every_metric_says_what_it_is(name):
+    metric = METRICS[name]
+    assert metric.doc
+    assert metric.name == name
+    assert metric.unit in ("ratio", "cosine", "norm", "nats", "share", "probability", "tokens")
+    assert metric.per in ("prompt", "layer")

@@ -1,0 +1,131 @@
+"""This repository's own claims.yaml: usable, faithful to the documents' words, and about models that exist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from refutable.claims import load_claims
+from refutable.models import Registry, Selector, load_registry
+from refutable.prompts import load_prompts
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+CLAIMS = load_claims(ROOT / "claims.yaml")
+BY_ID = {claim.id: claim for claim in CLAIMS}
+the_documents = pytest.mark.skipif(not (SHARED / "documents").is_dir(), reason="the documents are not at hand")
+
+
+@cache
+def registry() -> Registry:
+    return load_registry(ROOT / "fixtures" / "models.yaml")
+
+
+@cache
+def document(name: str) -> str:
+    return squeezed((SHARED / "documents" / f"{name}.txt").read_text(encoding="utf-8"))
+
+
+@cache
+def catalogue() -> dict[str, Any]:
+    text = (SHARED / "claims-catalogue.yaml").read_text(encoding="utf-8")
+    return {entry["id"]: entry for entry in yaml.safe_load(text)["claims"]}
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def selectors(claim: Any) -> list[Selector]:
+    groups = getattr(getattr(claim, "test", None), "groups", None)
+    if groups:
+        return [*groups.values()]
+    return [claim.models] if hasattr(claim, "models") else []
+
+
+def every_claim(function: Any) -> Any:
+    return pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)(function)
+
+
+# The documents
+
+
+@the_documents
+@every_claim
+def test_a_quote_stands_in_its_document_word_for_word(claim):
+    assert claim.source is not None
+    assert claim.source.quote
+    assert squeezed(claim.source.quote) in document(claim.source.document)
+
+
+@the_documents
+@every_claim
+def test_a_claim_is_in_the_catalogue_and_of_the_document_that_it_names(claim):
+    assert claim.catalogue in catalogue()
+    assert catalogue()[claim.catalogue]["document"] == f"{claim.source.document}.txt"
+
+
+def test_the_documents_are_taken_in_one_order_and_not_mixed():
+    order = [claim.source.document for claim in CLAIMS]
+    assert [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name] == [*dict.fromkeys(order)]
+
+
+# Identity
+
+
+def test_there_are_enough_claims_and_no_two_say_the_same():
+    assert len(CLAIMS) >= 30
+    assert [key for key, n in Counter(claim.id for claim in CLAIMS).items() if n > 1] == []
+    assert [key for key, n in Counter(claim.statement for claim in CLAIMS).items() if n > 1] == []
+
+
+@pytest.mark.parametrize("reading", [claim for claim in CLAIMS if claim.reading_of], ids=lambda claim: claim.id)
+def test_a_reading_is_tied_to_the_first_reading(reading):
+    first = BY_ID[reading.reading_of]
+    assert first.reading_of is None
+
+
+# Models, prompts, proofs
+
+
+@every_claim
+def test_every_recorded_model_is_in_the_registry_and_is_one_the_claim_is_about(claim):
+    selected = {row.name for selector in selectors(claim) for row in selector.select(registry())}
+    assert set(claim.record) <= selected
+
+
+@every_claim
+def test_every_name_of_a_model_means_one(claim):
+    for selector in selectors(claim):
+        for name in selector.names:
+            assert registry().matching(name), name
+        assert selector.select(registry())
+
+
+@every_claim
+def test_the_prompts_of_a_claim_load(claim):
+    if hasattr(claim, "prompts"):
+        assert len(load_prompts(claim.prompts)) > 0
+
+
+@every_claim
+def test_a_proof_that_is_named_is_written(claim):
+    proof = getattr(claim, "proof", None)
+    if proof is not None:
+        assert (ROOT / proof).is_file()
+
+
+def test_every_written_proof_belongs_to_a_claim():
+    named = {claim.proof for claim in CLAIMS if getattr(claim, "proof", None)}
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "proofs").glob("*.md")} == named
+
+
+def test_the_default_model_is_asked_at_least_twelve_measured_questions():
+    default = next(row for row in registry() if row.default)
+    asked = [c.id for c in CLAIMS if c.evidence == "measured" and not c.test.groups and default in c.models.select(registry())]
+    assert len(asked) >= 12
