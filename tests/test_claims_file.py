@@ -1,4 +1,4 @@
-"""This repository's own claims.yaml: usable, faithful to the documents' words, and about models that exist."""
+"""This repository's own claims.yaml: usable, true to the documents' words, about models that exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 CLAIMS = load_claims(ROOT / "claims.yaml")
 BY_ID = {claim.id: claim for claim in CLAIMS}
-the_documents = pytest.mark.skipif(not (SHARED / "documents").is_dir(), reason="the documents are not at hand")
+the_documents = pytest.mark.skipif(
+    not (SHARED / "documents").is_dir(), reason="the documents are not at hand"
+)
 
 
 @cache
@@ -84,7 +86,9 @@ def test_there_are_enough_claims_and_no_two_say_the_same():
     assert [key for key, n in Counter(claim.statement for claim in CLAIMS).items() if n > 1] == []
 
 
-@pytest.mark.parametrize("reading", [claim for claim in CLAIMS if claim.reading_of], ids=lambda claim: claim.id)
+@pytest.mark.parametrize(
+    "reading", [claim for claim in CLAIMS if claim.reading_of], ids=lambda claim: claim.id
+)
 def test_a_reading_is_tied_to_the_first_reading(reading):
     first = BY_ID[reading.reading_of]
     assert first.reading_of is None
@@ -127,5 +131,9 @@ def test_every_written_proof_belongs_to_a_claim():
 
 def test_the_default_model_is_asked_at_least_twelve_measured_questions():
     default = next(row for row in registry() if row.default)
-    asked = [c.id for c in CLAIMS if c.evidence == "measured" and not c.test.groups and default in c.models.select(registry())]
+    asked = [
+        c.id
+        for c in CLAIMS
+        if c.evidence == "measured" and not c.test.groups and default in c.models.select(registry())
+    ]
     assert len(asked) >= 12

@@ -29,6 +29,7 @@ from refutable.facts import FACT_NAMES
 from refutable.models import Frozen, Selector
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.schema_errors import explain
+from refutable.trace import Tap
 from refutable.yaml_source import YamlSource, read_yaml
 
 SCHEMA_VERSION = 1
@@ -69,8 +70,13 @@ class Record(Frozen):
     value: Annotated[float, Field(allow_inf_nan=False)]
     n: int | None = None
     dtype: str | None = None
-    tap: str | None = None
+    tap: str | None = Field(default=None, description="where it was read; a tap of ours, or else not comparable")
     note: str | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it is of the test's own quantity: read at a tap of this project (or nothing else is said)."""
+        return self.tap is None or self.tap in get_args(Tap)
 
 
 class Variations(Frozen):

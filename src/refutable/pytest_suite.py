@@ -147,7 +147,6 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         ledger.comparison,
         width=writer.fullwidth if writer.hasmarkup else max(writer.fullwidth, 130),
         colour=writer.hasmarkup,
-        named=trial_of(config).bench.selection.named,
     )
     for line in text.splitlines():
         terminalreporter.write_line(line)

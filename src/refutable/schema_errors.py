@@ -79,6 +79,8 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
             return f"must be a mapping of keys (got {_shown(item['input'])})"
         case "tuple_type" | "list_type":
             return f"must be a list (got {_shown(item['input'])})"
+        case "too_short":
+            return f"must have at least {context['min_length']} (got {_shown(item['input'])})"
         case "string_type":
             return f"must be text (got {_shown(item['input'])}); put it in quotes"
         case _:

@@ -20,9 +20,13 @@ _COLOURS = {
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.ERROR: "bold magenta",
 }
+_UNSELECTED = "their models were not selected; add --model NAME"
+_NEEDS = "they need an experiment that has not been made (verdicts.json says which)"
+_UNTESTABLE = "they cannot be tested (verdicts.json says why)"
+_COMMON = (_UNSELECTED, _NEEDS, _UNTESTABLE)
 
 
-def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool, named: frozenset[str]) -> str:
+def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool) -> str:
     """Return the summary as text.
 
     Args:
@@ -30,14 +34,13 @@ def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool,
         comparison: with its baseline, where one was given.
         width: of the terminal.
         colour: whether to write colours.
-        named: models the user named; what is said of them comes first.
     """
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False)
     shown = [row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED]
     if shown:
         console.print(_table(shown))
-    for line in _not_measured(run, named):
+    for line in _not_measured(run):
         console.print(line, soft_wrap=True)
     if comparison is not None:
         for line in _comparison(comparison):
@@ -54,7 +57,7 @@ def _table(rows: list[VerdictRow]) -> Table:
         estimate = row.judgement.estimate
         table.add_row(
             row.claim,
-            row.subject,
+            _subject(row),
             row.weights_kind,
             Text(row.verdict.value, style=_COLOURS.get(row.verdict, "")),
             _found(row),
@@ -62,6 +65,11 @@ def _table(rows: list[VerdictRow]) -> Table:
             ", ".join(row.judgement.labels),
         )
     return table
+
+
+def _subject(row: VerdictRow) -> str:
+    models = row.subject.split(", ")
+    return row.subject if len(models) <= 3 else f"{len(models)} models"
 
 
 def _found(row: VerdictRow) -> str:
@@ -78,27 +86,26 @@ def interval_text(estimate: Estimate) -> str:
     return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
 
 
-def _not_measured(run: Run, named: frozenset[str]) -> list[str]:
-    """Return one line for each reason: those that concern named models in full, the others counted."""
+def _not_measured(run: Run) -> list[str]:
+    """Return one line for each reason: the reasons that many share last."""
     reasons: dict[str, list[str]] = defaultdict(list)
-    others = 0
     for row in run.rows:
-        if row.verdict is not Verdict.NOT_MEASURED:
-            continue
-        if named and not named & set(row.subject.split(", ")) and "not selected" in row.judgement.why:
-            others += 1
-        elif " was not selected" in row.judgement.why:
-            others += 1
-        else:
-            reasons[row.judgement.why].append(row.id)
-    nothing = not any(row.verdict.looked for row in run.rows)
+        if row.verdict is Verdict.NOT_MEASURED:
+            reasons[_reason(row)].append(row.id)
+    nothing = "nothing was measured" if not any(row.verdict.looked for row in run.rows) else "not measured"
     lines = []
-    for why, ids in reasons.items():
-        count = f"{len(ids)} case{'s' if len(ids) > 1 else ''}" if len(ids) > 3 else ", ".join(ids)
-        lines.append(f"{'nothing was measured' if nothing else 'not measured'} ({count}): {why}")
-    if others:
-        lines.append(f"not measured ({others} cases): their models were not selected; add --model NAME")
+    for why, ids in sorted(reasons.items(), key=lambda item: item[0] in _COMMON):
+        count = ", ".join(ids) if len(ids) <= 2 else f"{len(ids)} cases"
+        lines.append(f"{'not measured' if why in _COMMON else nothing} ({count}): {why}")
     return lines
+
+
+def _reason(row: VerdictRow) -> str:
+    """Return why a case was not measured, with what many cases share said once."""
+    why = row.judgement.why
+    if why.startswith(("needs ", "cannot be tested")):
+        return _NEEDS if why.startswith("needs ") else _UNTESTABLE
+    return _UNSELECTED if "was not selected" in why or ": NOT_MEASURED " in why else why
 
 
 def _comparison(comparison: Comparison) -> list[str]:

@@ -164,6 +164,12 @@ def _p_value(fit: Fit, region: Region) -> float:
     return max(fit.p_value(low, "above"), fit.p_value(high, "below"))
 
 
+def few(names: Sequence[str], most: int = 4) -> str:
+    """Return names as text, the rest of a long list counted."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
     """Say, before anything is measured, which verdicts n units can never bring, and how many units could.
 
@@ -223,7 +229,7 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> J
         verdict = Verdict.NOT_MEASURED
     groups = {v: [n for n, w in verdicts.items() if w is v] for v in Verdict}
     why = f"{quantifier} of {len(parts)} models: " + "; ".join(
-        f"{v.value} {', '.join(names)}" for v, names in groups.items() if names
+        f"{v.value} {few(names)}" for v, names in groups.items() if names
     )
     details = {name: part.why for name, part in parts.items()}
     return Judgement(verdict, predicts, why, details=details)

@@ -17,7 +17,7 @@ from refutable.plan import CHEAP, CONTROL_SEED
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.subject import Subject
-from refutable.verdict import Judgement, Verdict, feasibility, judge
+from refutable.verdict import Judgement, Verdict, feasibility, few, judge
 
 
 def judge_measured(case: Case, bench: Bench) -> Judgement:
@@ -96,13 +96,14 @@ def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
                 lacking[row.name] = error.reason
         samples.append(Sample(claim.test.of[0], np.array(values), "model"))
     if not members:
-        raise NotMeasured(f"none of {', '.join(lacking)} was measured", "pytest --model NAME, two models of each group at least")
+        raise NotMeasured(f"none of {few(list(lacking))} was measured", "pytest --model NAME, two models of each group at least")
     details = {**members, "lacking": ", ".join(lacking) or "none"}
+    left_out = f"not measured: {few(list(lacking)) or 'none'}"
     try:
         judged = _judge_samples(claim.test, tuple(samples), claim.alpha)
     except Undecidable as error:
         judged = Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
-    return replace(judged, details=details, why=f"{judged.why}; not measured: {', '.join(lacking) or 'none'}")
+    return replace(judged, details=details, why=f"{judged.why}; {left_out}")
 
 
 def _control(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:
@@ -170,6 +171,6 @@ def _gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha
 def _recorded(claim: MeasuredClaim, model: str, base: Judgement) -> tuple[str, ...]:
     """Say whether what the claim's author recorded for this model lies in the interval that was found."""
     record, estimate = claim.record.get(model), base.estimate
-    if record is None or estimate is None or estimate.low is None or estimate.high is None:
+    if record is None or not record.comparable or estimate is None or estimate.low is None or estimate.high is None:
         return ()
     return ("recorded: agrees" if estimate.low <= record.value <= estimate.high else "recorded: disagrees",)

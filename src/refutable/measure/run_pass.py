@@ -113,7 +113,8 @@ def _run_batches(
         except torch.OutOfMemoryError:
             if max(map(len, cuts)) == 1:
                 raise
-        limit, halvings = max(len(cut) * max(lengths[i] for i in cut) for cut in cuts) // 2, halvings + 1
+        largest = max(len(cut) * max(lengths[i] for i in cut) for cut in cuts)
+        limit, halvings = min(limit, largest) // 2, halvings + 1
         torch.cuda.empty_cache()
 
 

@@ -33,12 +33,12 @@ class CorrelationFit:
     method: str
 
     def lower(self, tail: float) -> float:
-        """Return the lower bound at error probability `tail`."""
-        return math.tanh(self.centre - float(stats.norm.isf(tail)) * self.error)
+        """Return the lower bound at error probability `tail`; never above the coefficient."""
+        return min(self.value, math.tanh(self.centre - float(stats.norm.isf(tail)) * self.error))
 
     def upper(self, tail: float) -> float:
-        """Return the upper bound at error probability `tail`."""
-        return math.tanh(self.centre + float(stats.norm.isf(tail)) * self.error)
+        """Return the upper bound at error probability `tail`; never below the coefficient."""
+        return max(self.value, math.tanh(self.centre + float(stats.norm.isf(tail)) * self.error))
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the one-sided p-value against `threshold`, by Fisher's z."""

@@ -11,6 +11,7 @@ from scipy import stats
 from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.mean import is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,13 @@ def _layer_tests(values: NDArray[np.float64], region: Region) -> tuple[NDArray[n
     n, means = values.shape[0], values.mean(axis=0)  # (layers,)
     error = values.std(axis=0, ddof=1) / np.sqrt(n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        above = stats.t.sf((means - region.low) / error, n - 1)  # small: proved above the low end
-        below = stats.t.sf((region.high - means) / error, n - 1)  # small: proved below the high end
-    flat = error <= np.finfo(np.float64).eps * np.abs(means)
-    above, below = np.where(flat, 1.0, above), np.where(flat, 1.0, below)
-    outside = np.minimum(np.where(flat, 1.0, 1 - above), np.where(flat, 1.0, 1 - below))
-    p_pass = np.maximum(above, below)  # both ends must be proved: intersection-union
+        above_low, below_high = (means - region.low) / error, (region.high - means) / error  # t of either end
+    # both ends must be proved: intersection-union
+    p_pass = np.maximum(stats.t.sf(above_low, n - 1), stats.t.sf(below_high, n - 1))
+    outside = np.minimum(stats.t.cdf(above_low, n - 1), stats.t.cdf(below_high, n - 1))
     p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # either end may be: Bonferroni
-    return p_pass, p_fail
+    flat = is_flat(values)  # without spread nothing is proved
+    return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)
 
 
 def _holm(p: NDArray[np.float64]) -> list[float]:

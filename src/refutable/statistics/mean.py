@@ -45,10 +45,13 @@ class MeanFit:
         return (self.value - threshold) / self.sd
 
 
-def is_flat(values: NDArray[np.float64]) -> bool:
-    """Whether at least two values of shape (n,) differ by no more than rounding."""
-    rounding = np.finfo(np.float64).eps * float(np.abs(values).max()) * math.sqrt(len(values))
-    return float(np.std(values, ddof=1)) <= rounding
+def is_flat(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether values along the first axis differ by no more than rounding; shape of the other axes.
+
+    By their range, not by their standard deviation: that of a thousand times 0.1 is not 0.
+    """
+    flat: NDArray[np.bool_] = np.ptp(values, axis=0) <= 4 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
+    return flat
 
 
 def fit_values(values: NDArray[np.float64], unit: str) -> MeanFit:

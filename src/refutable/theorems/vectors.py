@@ -32,6 +32,16 @@ def _sum(a: Vector, b: Vector) -> Vector:
     return [x + y for x, y in zip(a, b, strict=True)]
 
 
+def _orthogonal() -> st.SearchStrategy[Example]:
+    """Any x, and for d what is left of any other vector when its part along x is taken off, times |x| squared."""
+
+    def example(of: Example) -> Example:
+        x, y = of["x"], of["y"]
+        return {"x": x, "d": [_square(x) * b - _dot(x, y) * a for a, b in zip(x, y, strict=True)]}
+
+    return _vectors("x", "y").map(example)
+
+
 def _gap(example: Example) -> bool:
     """Whether |a| + |m| > |a + m|, exactly: |a||m| > a.m."""
     a, m = example["a"], example["m"]
@@ -69,7 +79,7 @@ def obtuse_update_contracts(example: Example) -> bool:
     return _contracts(example)
 
 
-@theorem("orthogonal-update-never-contracts", _vectors("x", "d"), premise=lambda e: _dot(e["x"], e["d"]) == 0)
+@theorem("orthogonal-update-never-contracts", _orthogonal(), premise=lambda e: _dot(e["x"], e["d"]) == 0)
 def orthogonal_update_never_contracts(example: Example) -> bool:
     """If x and d are orthogonal, then |x + d| >= |x|."""
     return not _contracts(example)

@@ -1,0 +1,88 @@
+"""The geometric mean: the arithmetic mean of logarithms, transformed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from refutable.errors import Undecidable
+from refutable.predicate import parse_region
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data
+from refutable.verdict import Verdict, decide
+
+positive = arrays(np.float64, st.integers(2, 20), elements=st.floats(0.01, 100).map(lambda x: round(x, 3)), unique=True)
+
+
+def fit(x):
+    return STATISTICS["geometric_mean"].fit(Data((Sample("last_gain", np.asarray(x, dtype=float), "prompt"),)))
+
+
+def test_known_values():
+    assert fit([1, 4]).value == pytest.approx(2)  # sqrt(1 * 4)
+    assert fit([1, 10, 100]).value == pytest.approx(10)
+    assert (fit([1, 10, 100]).n, fit([1, 10]).unit) == (3, "prompt")
+
+
+@given(positive)
+def test_it_is_scipys_gmean_with_the_t_bounds_of_the_logarithms(x):
+    interval = stats.ttest_1samp(np.log(x), 0.0).confidence_interval(0.9)
+    assert fit(x).value == pytest.approx(stats.gmean(x))
+    assert fit(x).lower(0.05) == pytest.approx(math.exp(interval.low))
+    assert fit(x).upper(0.05) == pytest.approx(math.exp(min(interval.high, 709)), rel=1e-6)
+    assert fit(x).p_value(1.0, "above") == pytest.approx(stats.ttest_1samp(np.log(x), 0.0, alternative="greater").pvalue)
+
+
+@given(positive, st.sampled_from([0.25, 3.0]))
+def test_it_scales_and_inverts(x, scale):
+    assert fit(scale * x).lower(0.05) == pytest.approx(scale * fit(x).lower(0.05), rel=1e-6)
+    assert fit(1 / x).value == pytest.approx(1 / fit(x).value)  # a gain and its inverse cancel, unlike with the mean
+    assert fit(1 / x).upper(0.05) == pytest.approx(1 / fit(x).lower(0.05), rel=1e-6)
+
+
+@given(positive)
+def test_it_is_never_above_the_arithmetic_mean(x):
+    assert fit(x).value <= x.mean() * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0])
+def test_a_value_that_is_not_positive_has_no_logarithm(bad):
+    with pytest.raises(Undecidable, match="last_gain has values that are not positive"):
+        fit([1.0, 2.0, bad])
+
+
+@pytest.mark.parametrize("value", [1.0, 2.0, 0.1])
+def test_equal_values_are_undecidable_and_named_as_they_are(value):
+    with pytest.raises(Undecidable, match=f"all 25 values are {value:.6g}: without spread"):
+        fit(np.full(25, value))
+
+
+def test_values_that_differ_from_1_by_rounding_are_equal():
+    with pytest.raises(Undecidable):  # their logarithms, 0 and 2.2e-16, differ by their own size
+        fit([1.0, 1.0, np.nextafter(1.0, 2.0)])
+
+
+@pytest.mark.parametrize("x", [[], [2.0]])
+def test_one_value_or_none_is_undecidable(x):
+    with pytest.raises(Undecidable, match=f"needs at least 2 prompts, here {len(x)}"):
+        fit(x)
+
+
+def test_a_bound_beyond_the_largest_number_is_infinite_and_decides_nothing():
+    wide = fit([1e-3, 1e3])  # sd of the logarithms 9.8, t(0.99999, 1) = 31831
+    assert wide.upper(1e-5) == math.inf
+    assert wide.lower(1e-5) == 0.0
+    assert decide(wide, parse_region("< 1"), 1e-5) is Verdict.INCONCLUSIVE
+
+
+def test_a_threshold_that_is_not_positive_is_below_every_geometric_mean():
+    found = fit([1, 2, 3])
+    assert (found.p_value(0.0, "above"), found.p_value(-1.0, "below")) == (0.0, 1.0)
+    assert found.effect_size(0.0) is None
+    assert decide(found, parse_region("> 0"), 0.05) is Verdict.SUPPORTED

@@ -1,0 +1,127 @@
+"""The commands that users type."""
+
+from __future__ import annotations
+
+import json
+
+from .conftest import Suite
+
+
+def test_without_a_gpu_a_large_model_is_not_measured_in_one_line_and_exit_6(suite: Suite) -> None:
+    run = suite.pytest("-m", "gpu", "--model", "gptj", "--require-verdicts", "1")
+    lines = [line for line in run.text.splitlines() if "nothing was measured" in line]
+    assert len(lines) == 1, run.text
+    assert "no GPU can be used here" in lines[0]
+    assert "6.05 B parameters" in lines[0]
+    assert run.status == 6
+
+
+def test_without_the_requirement_the_same_run_exits_0(suite: Suite) -> None:
+    assert suite.pytest("-m", "gpu", "--model", "gptj").status == 0
+
+
+def test_require_decided_counts_only_supported_and_refuted(suite: Suite) -> None:
+    assert suite.pytest("-k", "gain-follows-entropy", "--require-verdicts", "1").status == 0
+    assert suite.pytest("-k", "gain-follows-entropy", "--require-decided", "1").status == 6
+
+
+def test_k_finds_claims_by_the_words_of_their_ids(suite: Suite) -> None:
+    assert set(suite.pytest("-k", "attention").verdicts) == {"tiny-attention-shrinks-the-stream-tiny-gpt2"}
+
+
+def test_an_unnamed_model_is_not_measured_and_the_command_is_said(suite: Suite) -> None:
+    suite.write("claims.yaml", (suite.folder / "claims.yaml").read_text().replace("[gptj]", "[pythia-70m]"))
+    run = suite.pytest("-k", "gptj-dampens")
+    (row,) = run.json["verdicts"]
+    assert row["verdict"] == "NOT_MEASURED"
+    assert "pytest --model pythia-70m" in row["why"]
+
+
+def test_a_named_model_that_is_not_at_hand_offline_says_so(suite: Suite) -> None:
+    suite.write("claims.yaml", (suite.folder / "claims.yaml").read_text().replace("[gptj]", "[pythia-70m]"))
+    run = suite.pytest("-k", "gptj-dampens", "--model", "pythia-70m", "--offline")
+    (row,) = run.json["verdicts"]
+    assert row["verdict"] == "NOT_MEASURED"
+    assert "not in the cache and --offline was given" in row["why"]
+
+
+def test_init_draws_a_named_models_weights_at_its_true_shape(suite: Suite) -> None:
+    suite.write("claims.yaml", (suite.folder / "claims.yaml").read_text().replace("[gptj]", "[pythia-70m]"))
+    run = suite.pytest("-k", "gptj-dampens", "--model", "pythia-70m", "--weights", "init")
+    (row,) = run.json["verdicts"]
+    assert row["verdict"] in ("SUPPORTED", "REFUTED", "INCONCLUSIVE"), row["why"]
+    assert row["weights"]["weights_kind"] == "initialisation"
+    assert row["weights"]["tokens"] == "stand-in tokens"
+
+
+def test_drawn_weights_saved_and_given_as_a_path_read_as_local(suite: Suite) -> None:
+    drawn = suite.refutable("draw", "tiny-gpt2", "--out", "w", "--device", "cpu")
+    assert drawn.status == 0, drawn.text
+    suite.write("models.yaml", 'models:\n  mine: {title: Mine, family: gpt2, parameters: 1000, organisation: me, licence: none,\n'
+                '    config: {model_type: gpt2, n_layer: 2, n_head: 4, n_embd: 32}}\n')
+    suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text() + "refutable_models = models.yaml\n")
+    suite.write("claims.yaml", (suite.folder / "claims.yaml").read_text().replace("models: [tiny-gpt2]", "models: [mine]"))
+    run = suite.pytest("-k", "shrinks", "--model", "mine", "--weights", "w")  # two words: pytest alone would root itself at w
+    (row,) = run.json["verdicts"]
+    assert row["verdict"] == "REFUTED", row["why"]
+    assert row["weights"]["weights_kind"] == "local"
+    assert "unverified" in row["weights"]["weights_detail"]
+
+
+def test_published_numbers_are_judged_as_they_are(suite: Suite) -> None:
+    rows = "".join(f"GPT-J-6B,Factual,{1.05 + i / 100}\n" for i in range(10))
+    suite.write("published.csv", "Model,Category,Last_Gain\n" + rows)
+    run = suite.pytest("-k", "gptj-dampens", "--measurements", "published.csv")
+    (row,) = run.json["verdicts"]
+    assert row["verdict"] == "REFUTED"
+    assert abs(row["estimate"]["value"] - 1.095) < 1e-12  # mean of 1.05, 1.06, ..., 1.14
+    assert row["weights"]["weights_kind"] == "published table"
+
+
+def test_an_unchanged_baseline_exits_0_although_claims_are_refuted(suite: Suite) -> None:
+    suite.pytest()
+    published = suite.refutable("publish", "--to", "published.json", "--yes")
+    assert published.status == 0, published.text
+    run = suite.pytest("--baseline", "published.json")
+    assert run.status == 0, run.text
+    assert "baseline: no verdict changed" in run.text
+
+
+def test_a_changed_verdict_exits_1_and_is_named(suite: Suite) -> None:
+    suite.pytest()
+    suite.refutable("publish", "--to", "published.json", "--yes")
+    data = json.loads((suite.folder / "published.json").read_text())
+    for row in data["verdicts"]:
+        if row["id"] == "triangle":
+            row["verdict"] = "REFUTED"
+    suite.write("published.json", json.dumps(data))
+    run = suite.pytest("--baseline", "published.json")
+    assert run.status == 1
+    assert "CHANGED against the baseline: triangle (-): REFUTED -> SUPPORTED" in run.text
+
+
+def test_what_was_not_measured_again_is_listed_and_does_not_fail(suite: Suite) -> None:
+    suite.pytest()
+    suite.refutable("publish", "--to", "published.json", "--yes")
+    run = suite.pytest("--baseline", "published.json", "-k", "triangle")
+    assert run.status == 0, run.text
+    assert "not re-measured" in run.text
+
+
+def test_deselecting_everything_is_pytests_own_exit_5(suite: Suite) -> None:
+    assert suite.pytest("-k", "no-such-claim").status == 5
+
+
+def test_collect_only_leaves_the_last_reports_alone(suite: Suite) -> None:
+    suite.pytest()
+    before = (suite.folder / "reports" / "verdicts.json").read_text()
+    assert suite.pytest("--collect-only", "-q").status == 0
+    assert (suite.folder / "reports" / "verdicts.json").read_text() == before
+
+
+def test_the_starter_suite_runs_as_it_says(suite: Suite) -> None:
+    made = suite.refutable("init", "mine")
+    assert made.status == 0, made.text
+    run = Suite.__new__(Suite)
+    run.folder, run.environment = suite.folder / "mine", suite.environment
+    assert "collected 1 item" in run.pytest("--collect-only").text or "1 test collected" in run.pytest("--collect-only").text
