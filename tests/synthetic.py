@@ -28,7 +28,9 @@ GIVEN = ("block_input", "attention_update", "mlp_update", "attention_input", "ml
 Vectors = Mapping[str, Sequence[NDArray[np.float64]]]
 
 
-def random_vectors(lengths: Sequence[int] = (3, 1, 4), layers: int = 3, width: int = 8, seed: int = 0) -> Vectors:
+def random_vectors(
+    lengths: Sequence[int] = (3, 1, 4), layers: int = 3, width: int = 8, seed: int = 0
+) -> Vectors:
     """Return, for each given tap, one array (positions, layers, D) a prompt; no mean is near zero."""
     rng = np.random.default_rng(seed)
     return {tap: [rng.normal(0.5, 1.0, (length, layers, width)) for length in lengths] for tap in GIVEN}
@@ -52,7 +54,7 @@ def make_trace(
 
     Args:
         vectors: for each tap of `GIVEN`, one array (positions, layers, D) a prompt.
-        entropy: attention entropy of each prompt's last query, shape (prompts, layers); random where not given.
+        entropy: attention entropy of each prompt's last query, (prompts, layers); random where not given.
         absent: columns that this model lacks, and why.
         spoiled: column: (prompt, position, layer from 1, what stands there).
         prompts: columns of the prompt table that replace the made ones.
@@ -60,7 +62,9 @@ def make_trace(
     taps = with_output(vectors)
     lengths = [len(one) for one in taps["block_input"]]
     layers, width = taps["block_input"][0].shape[1:]
-    flat = {tap: np.concatenate(list(of)).reshape(-1, width) for tap, of in taps.items()}  # (rows * layers, D)
+    flat = {
+        tap: np.concatenate(list(of)).reshape(-1, width) for tap, of in taps.items()
+    }  # (rows * layers, D)
     columns: dict[str, NDArray[np.float64]] = {}
     for tap in (*STREAM_TAPS, *INPUT_TAPS):
         columns[norm_column(tap)] = np.linalg.norm(flat[tap], axis=1)
@@ -94,7 +98,13 @@ def make_trace(
         "output_entropy": rng.uniform(0.0, 9.0, len(lengths)),
         "top_probability": rng.uniform(0.1, 0.9, len(lengths)),
     }
-    meta = {"model": "made-up", "dtype": "float16", "layers": layers, "d_model": width, "absent": dict(absent or {})}
+    meta = {
+        "model": "made-up",
+        "dtype": "float16",
+        "layers": layers,
+        "d_model": width,
+        "absent": dict(absent or {}),
+    }
     return Trace("0" * 64, meta, pa.table(table), pa.table({**made, **(prompts or {})}))
 
 

@@ -32,7 +32,9 @@ def package(tmp_path, monkeypatch):
 
 
 def test_a_file_in_the_package_is_all_that_an_addition_needs(package):
-    things = package(second='@THINGS.register("b")\ndef b(): return 2', first='@THINGS.register("a")\ndef a(): return 1')
+    things = package(
+        second='@THINGS.register("b")\ndef b(): return 2', first='@THINGS.register("a")\ndef a(): return 1'
+    )
     assert [*things] == ["a", "b"]
     assert things["b"]() == 2
     assert "a" in things

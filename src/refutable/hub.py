@@ -29,7 +29,7 @@ def download(row: ModelRow, revision: str | None, patterns: Sequence[str]) -> Pa
     again = f"pytest --model {row.name}"
     try:
         files = HfApi().list_repo_files(row.hub, revision=revision)
-        safe = any(name.endswith(".safetensors") for name in files)
+        safe = any(name.startswith("model") and name.endswith(".safetensors") for name in files)
         wanted = list(patterns) if safe else [*patterns, "pytorch_model*.bin"]
         return Path(snapshot_download(row.hub, revision=revision, allow_patterns=wanted))
     except GatedRepoError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -34,7 +35,7 @@ class _PromptFile(Frozen):
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
 
 
-_FIELDS = {"": [*_PromptFile.model_fields], "prompts": [*Prompt.model_fields]}
+_FIELDS: dict[str, Sequence[str]] = {"": [*_PromptFile.model_fields], "prompts": [*Prompt.model_fields]}
 
 
 @dataclass(frozen=True)

@@ -82,4 +82,4 @@ class WeightsSource:
     @property
     def tokens(self) -> str:
         """Where token ids come from, in words."""
-        return "tokenizer" if self.tokenizer_digest != "stand-in" else "stand-in tokens"
+        return "own tokenizer" if self.tokenizer_digest != "stand-in" else "stand-in tokens"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from refutable.baseline import Comparison
 from refutable.journal import Run
-from refutable.verdict import Estimate, Verdict
+from refutable.verdict import Estimate, Verdict, few
 from refutable.verdict_row import VerdictRow
 
 _COLOURS = {
@@ -40,6 +40,8 @@ def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool)
     shown = [row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED]
     if shown:
         console.print(_table(shown))
+    for line in _weights(shown):
+        console.print(line, soft_wrap=True)
     for line in _not_measured(run):
         console.print(line, soft_wrap=True)
     if comparison is not None:
@@ -67,6 +69,16 @@ def _table(rows: list[VerdictRow]) -> Table:
     return table
 
 
+def _weights(rows: list[VerdictRow]) -> list[str]:
+    """Return one line for each kind of weights that verdicts stand on: a drawn or local model is not the real one."""
+    told: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        if row.weights:
+            parts = (row.weights_kind, f"({row.weights['weights_detail']})", *(row.weights.get(k, "") for k in ("dtype", "device_title", "tokens")))
+            told[", ".join(part for part in parts if part).replace(", (", " (")][_subject(row)] = None
+    return [f"weights: {few(list(subjects))}: {story}" for story, subjects in told.items()]
+
+
 def _subject(row: VerdictRow) -> str:
     models = row.subject.split(", ")
     return row.subject if len(models) <= 3 else f"{len(models)} models"
@@ -89,14 +101,17 @@ def interval_text(estimate: Estimate) -> str:
 def _not_measured(run: Run) -> list[str]:
     """Return one line for each reason: the reasons that many share last."""
     reasons: dict[str, list[str]] = defaultdict(list)
+    fixes: dict[str, str] = {}
     for row in run.rows:
         if row.verdict is Verdict.NOT_MEASURED:
-            reasons[_reason(row)].append(row.id)
+            reason, mark, fix = _reason(row).partition(". To measure: ")  # one reason may have several ways out
+            reasons[reason].append(row.id)
+            fixes.setdefault(reason, mark + fix)
     nothing = "nothing was measured" if not any(row.verdict.looked for row in run.rows) else "not measured"
     lines = []
     for why, ids in sorted(reasons.items(), key=lambda item: item[0] in _COMMON):
         count = ", ".join(ids) if len(ids) <= 2 else f"{len(ids)} cases"
-        lines.append(f"{'not measured' if why in _COMMON else nothing} ({count}): {why}")
+        lines.append(f"{'not measured' if why in _COMMON else nothing} ({count}): {why}{fixes[why]}")
     return lines
 
 
@@ -105,7 +120,7 @@ def _reason(row: VerdictRow) -> str:
     why = row.judgement.why
     if why.startswith(("needs ", "cannot be tested")):
         return _NEEDS if why.startswith("needs ") else _UNTESTABLE
-    return _UNSELECTED if "was not selected" in why or ": NOT_MEASURED " in why else why
+    return _UNSELECTED if "was not selected" in why or "was selected" in why or ": NOT_MEASURED " in why else why
 
 
 def _comparison(comparison: Comparison) -> list[str]:

@@ -138,6 +138,9 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
     for name in ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token"):
         values = dict.fromkeys(str(meta[name]) for meta in own[: 1 if len(own) > 1 and name == "dtype" else None] if meta.get(name) is not None)
         kinds[name] = ", ".join(values)
+    seeds = sorted({meta["seed"] for meta in own if meta.get("seed") is not None})
+    if seeds:
+        kinds["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     if isinstance(claim, WiringClaim):
         kinds["weights_detail"] += ", reduced to 2 blocks of width 32"
     if isinstance(claim, MeasuredClaim):

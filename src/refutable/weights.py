@@ -18,12 +18,12 @@ from refutable.errors import BadInput, WeightsUnavailable
 from refutable.models import ModelRow
 from refutable.store import FileHashes, key_of
 from refutable.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
-from refutable.weight_files import check_gguf, check_safetensors
+from refutable.weight_files import check_gguf, check_safetensors, weight_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 DRAW_VERSION = 1
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
-_WANTED = ["*.json", "*.safetensors", "tokenizer*", "*.txt", "*.model"]
+_WANTED = ["*.json", "model*.safetensors", "tokenizer*", "*.txt", "*.model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Finder:
         tokenizer, digest = self._tokenizer_at_hand(row, subject)
         return WeightsSource(
             WeightsKind.INITIALISATION,
-            f"freshly drawn by transformers' rule, seed {subject.seed}",
+            "freshly drawn by transformers' rule",
             key_of(facts),
             "draw",
             None,
@@ -124,9 +124,14 @@ class Finder:
         revision = subject.revision or row.revision
         try:
             folder = Path(snapshot_download(row.hub, revision=revision, local_files_only=True))
-        except LocalEntryNotFoundError:
-            return None
-        if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        except LocalEntryNotFoundError as error:
+            partial = getattr(error, "snapshot_path", None)  # files that nobody wanted are missing, weights perhaps not
+            if partial is None:
+                return None
+            folder = Path(partial)
+        try:
+            weight_files(folder)
+        except BadInput:  # a download that was interrupted, or of other files
             return None
         return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
 
@@ -157,12 +162,7 @@ class Finder:
         return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
 
     def _directory(self, row: ModelRow, folder: Path, kind: WeightsKind, revision: str | None) -> WeightsSource:
-        files = sorted(folder.glob("*.safetensors"))
-        form = "safetensors"
-        if not files:
-            files, form = sorted(folder.glob("pytorch_model*.bin")), "bin"
-        if not files:
-            raise BadInput(f"--weights {folder}: holds neither *.safetensors nor pytorch_model*.bin; give their directory")
+        files, form = weight_files(folder)
         for file in files if form == "safetensors" else ():
             check_safetensors(file)
         config, config_from = self._config(row, folder)
@@ -172,7 +172,7 @@ class Finder:
         if kind is WeightsKind.LOCAL:
             kind, detail = self._registered(row, files, detail)
         return WeightsSource(
-            kind, detail, digest, form, folder, config, config_from,  # type: ignore[arg-type]
+            kind, detail, digest, form, folder, config, config_from,
             folder if tokenizer_files else None,
             self.hashes.of_files(tokenizer_files) if tokenizer_files else "stand-in",
             revision,

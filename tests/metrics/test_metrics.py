@@ -13,6 +13,8 @@ from refutable.metrics import METRICS, measure
 from refutable.statistics import STATISTICS, Data
 from refutable.trace import ENTROPY_COLUMN, centred_norm_column, norm_column, product_column
 
+settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
+
 LENGTHS = (3, 1, 4)
 VECTORS = random_vectors(LENGTHS)
 TRACE = make_trace(VECTORS)
@@ -26,8 +28,8 @@ def cosine(x, y):
     return (x * y).sum(axis=-1) / (norm(x) * norm(y))
 
 
-# Each from one prompt's vectors, x (block input), y (block output), a and m (updates), ai and mi (what they read), of
-# shape (positions, layers, D); the definitions are those of the metrics' docstrings.
+# Each from one prompt's vectors, x (block input), y (block output), a and m (updates), ai and mi (what they
+# read), of shape (positions, layers, D); the definitions are those of the metrics' docstrings.
 BY_HAND = {
     "last_gain": lambda x, y, a, m, ai, mi: norm(y[:, -1]) / norm(x[:, -1]),
     "layer_gain": lambda x, y, a, m, ai, mi: norm(y) / norm(x),
@@ -71,11 +73,13 @@ def test_every_metric_is_held_against_numpy_here():
 def test_a_metric_equals_numpy_on_the_vectors(name, position, form):
     sample = measure(name, TRACE, position=position, norm=form)
     expected = by_hand(name, VECTORS, position, form)
-    np.testing.assert_allclose(sample.values, expected, rtol=2e-5, atol=2e-6)  # primitives are float32: eps 1.2e-7
+    np.testing.assert_allclose(
+        sample.values, expected, rtol=2e-5, atol=2e-6
+    )  # primitives are float32: eps 1.2e-7
     assert sample.unit == "prompt"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(1, 4))
 def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
     vectors = random_vectors(lengths, layers, 6, seed)
@@ -83,7 +87,10 @@ def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
     for name in BY_HAND:
         for form in ("raw", "centred"):
             np.testing.assert_allclose(
-                measure(name, trace, norm=form).values, by_hand(name, vectors, form=form), rtol=1e-3, atol=1e-4
+                measure(name, trace, norm=form).values,
+                by_hand(name, vectors, form=form),
+                rtol=1e-3,
+                atol=1e-4,
             )
 
 
@@ -91,7 +98,9 @@ def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
 def test_a_ratio_or_an_angle_is_unchanged_by_the_scale_of_the_stream(name):
     scaled = {tap: [8.0 * one for one in of] for tap, of in VECTORS.items()}
     # a power of two, so float32 scales exactly
-    np.testing.assert_allclose(measure(name, make_trace(scaled)).values, measure(name, TRACE).values, rtol=1e-12)
+    np.testing.assert_allclose(
+        measure(name, make_trace(scaled)).values, measure(name, TRACE).values, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -108,7 +117,11 @@ def test_the_centred_form_is_blind_to_a_constant_along_the_mean_direction(name):
 def test_known_angles_and_their_cancellation():
     e1, e2 = np.eye(2)
     pairs = {"parallel": (e1, e1), "orthogonal": (e1, e2), "opposite": (e1, -e1)}
-    expected = {"parallel": (1, 1), "orthogonal": (0, 0.5**0.5), "opposite": (-1, 0)}  # |e1 + e2| / 2 = sqrt(2) / 2
+    expected = {
+        "parallel": (1, 1),
+        "orthogonal": (0, 0.5**0.5),
+        "opposite": (-1, 0),
+    }  # |e1 + e2| / 2 = sqrt(2) / 2
     for name, (a, m) in pairs.items():
         vectors = {tap: [np.ones((1, 1, 2))] for tap in ("block_input", "attention_input", "mlp_input")}
         vectors |= {"attention_update": [a.reshape(1, 1, 2)], "mlp_update": [m.reshape(1, 1, 2)]}
@@ -125,13 +138,17 @@ def test_attention_entropy_is_that_of_the_last_query_and_its_share_is_of_the_log
     trace = make_trace(VECTORS, entropy=entropy)
     np.testing.assert_allclose(measure("attention_entropy", trace).values, entropy, rtol=1e-6)
     share = measure("attention_entropy_normalised", trace).values
-    np.testing.assert_allclose(share[0], entropy[0] / np.log(3), rtol=1e-6)  # prompt 0 has 3 tokens: 3 visible keys
+    np.testing.assert_allclose(
+        share[0], entropy[0] / np.log(3), rtol=1e-6
+    )  # prompt 0 has 3 tokens: 3 visible keys
     np.testing.assert_allclose(share[2], entropy[2] / np.log(4), rtol=1e-6)
     assert np.isnan(share[1]).all()  # one key: 0/0
 
 
 def test_a_metric_that_is_undefined_on_a_prompt_reaches_no_verdict():
-    sample = measure("attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last")
+    sample = measure(
+        "attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last"
+    )
     with pytest.raises(Undecidable, match="1 of 3 values of attention_entropy_normalised are not finite"):
         STATISTICS["mean"].fit(Data((sample,)))
 
@@ -145,7 +162,11 @@ def test_a_zero_vector_has_no_angle_and_gives_nan_without_a_warning():
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [("output_entropy", "output_entropy"), ("top_probability", "top_probability"), ("prompt_length", "tokens")],
+    [
+        ("output_entropy", "output_entropy"),
+        ("top_probability", "top_probability"),
+        ("prompt_length", "tokens"),
+    ],
 )
 def test_an_output_metric_is_its_column_of_the_prompt_table(name, column):
     assert measure(name, TRACE).values.tolist() == pytest.approx(TRACE.prompts[column].to_pylist())
@@ -251,7 +272,9 @@ def test_an_output_that_is_not_finite_or_not_there_is_an_error():
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest():
-    with pytest.raises(UnknownName, match=r"unknown metric 'last_gian'; known: .* Did you mean 'last_gain'\?"):
+    with pytest.raises(
+        UnknownName, match=r"unknown metric 'last_gian'; known: .* Did you mean 'last_gain'\?"
+    ):
         measure("last_gian", TRACE)
 
 

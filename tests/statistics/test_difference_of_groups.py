@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -15,7 +15,11 @@ from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.verdict import decide
 
-group = arrays(np.float64, st.integers(2, 8), elements=st.floats(-10, 10).map(lambda x: round(x, 2)), unique=True)
+settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
+
+group = arrays(
+    np.float64, st.integers(2, 8), elements=st.floats(-10, 10).map(lambda x: round(x, 2)), unique=True
+)
 
 
 def fit(first, second):
@@ -39,7 +43,9 @@ def test_it_is_scipys_welch_test(first, second, threshold):
         expected = stats.ttest_ind(first - threshold, second, equal_var=False, alternative=alternative)
         assert found.p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.9)
-    assert (found.lower(0.05), found.upper(0.05)) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
+    assert (found.lower(0.05), found.upper(0.05)) == pytest.approx(
+        (interval.low, interval.high), rel=1e-6, abs=1e-9
+    )
 
 
 @given(group, group, st.floats(-5, 5))
@@ -57,7 +63,9 @@ def test_a_shift_of_both_groups_changes_nothing_and_scale_scales(first, second):
 
 @pytest.mark.parametrize(("first", "second"), [([], [1, 2]), ([1], [1, 2]), ([1, 2], [3]), ([], [])])
 def test_a_group_of_fewer_than_two_models_shows_no_spread(first, second):
-    with pytest.raises(Undecidable, match=f"groups of {len(first)} and {len(second)} models: each needs at least 2"):
+    with pytest.raises(
+        Undecidable, match=f"groups of {len(first)} and {len(second)} models: each needs at least 2"
+    ):
         fit(first, second)
 
 

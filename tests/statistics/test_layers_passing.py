@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -14,11 +14,15 @@ from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.verdict import Verdict, decide, feasibility, judge
 
+settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
+
 LAYERS = STATISTICS["layers_passing"]
 
 
 def fit(values, holds="< 1"):
-    return LAYERS.fit(Data((Sample("attention_gain", np.asarray(values, dtype=float), "prompt"),), parse_region(holds)))
+    return LAYERS.fit(
+        Data((Sample("attention_gain", np.asarray(values, dtype=float), "prompt"),), parse_region(holds))
+    )
 
 
 def layers(means, prompts=25, sd=0.05, seed=0):
@@ -55,7 +59,11 @@ def test_the_p_values_are_t_tests_after_holm():
     np.testing.assert_allclose(found.p_pass, raw)
     np.testing.assert_allclose(found.p_fail, 1 - raw)
     first, second, third = sorted(raw)  # Holm: times 3, 2, 1, never decreasing
-    for count, expected in ((1, 3 * first), (2, max(3 * first, 2 * second)), (3, max(3 * first, 2 * second, third))):
+    for count, expected in (
+        (1, 3 * first),
+        (2, max(3 * first, 2 * second)),
+        (3, max(3 * first, 2 * second, third)),
+    ):
         assert found.p_value(count / 3, "above") == pytest.approx(min(1, expected))
 
 
@@ -67,10 +75,15 @@ def test_a_proof_stronger_than_the_last_digit_keeps_its_p_value():
 def test_two_ended_conditions_must_be_proved_at_both_ends_and_may_fail_at_either():
     found = fit(layers([0.5, 0.2, 0.8, 0.4]), "within [0.4, 0.6]")
     assert found.passing == 2
-    assert (found.lower(0.05), found.upper(0.05)) == (0.25, 0.5)  # the layer at 0.4 sits on the end: not proved
+    assert (found.lower(0.05), found.upper(0.05)) == (
+        0.25,
+        0.5,
+    )  # the layer at 0.4 sits on the end: not proved
 
 
-@given(st.lists(st.sampled_from([0.5, 0.97, 0.99, 1.0, 1.02, 1.5]), min_size=1, max_size=6), st.integers(0, 50))
+@given(
+    st.lists(st.sampled_from([0.5, 0.97, 0.99, 1.0, 1.02, 1.5]), min_size=1, max_size=6), st.integers(0, 50)
+)
 def test_what_holds_and_its_contrary_mirror_each_other(means, seed):
     values = layers(means, 8, seed=seed)
     found, contrary = fit(values, "< 1"), fit(values, "> 1")
@@ -92,7 +105,9 @@ def test_the_order_of_layers_and_the_scale_are_of_no_account(means, order, seed)
     st.integers(0, 50),
 )
 def test_the_p_value_is_at_most_alpha_exactly_where_the_claim_is_supported(means, prediction, seed):
-    judged = judge(fit(layers(means, 6, seed=seed)), parse_region(prediction), 0.05, LAYERS, ("attention_gain",))
+    judged = judge(
+        fit(layers(means, 6, seed=seed)), parse_region(prediction), 0.05, LAYERS, ("attention_gain",)
+    )
     assert (judged.estimate.p <= 0.05) == (judged.verdict is Verdict.SUPPORTED)
 
 
@@ -119,7 +134,11 @@ def test_what_is_not_finite_never_reaches_a_verdict(bad):
 
 def test_one_prompt_can_neither_support_nor_refute_and_two_can():
     region = parse_region(">= 0.97")
-    assert feasibility(LAYERS, region, 0.05, 1) == ("hopeless", "unsupportable: needs 2", "unrefutable: needs 2")
+    assert feasibility(LAYERS, region, 0.05, 1) == (
+        "hopeless",
+        "unsupportable: needs 2",
+        "unrefutable: needs 2",
+    )
     assert feasibility(LAYERS, region, 0.05, 2) == ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -13,10 +13,14 @@ from refutable.errors import Undecidable
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, decide
+from refutable.verdict import decide
+
+settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
 MEAN = STATISTICS["mean"]
-values = arrays(np.float64, st.integers(2, 30), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3)), unique=True)
+values = arrays(
+    np.float64, st.integers(2, 30), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3)), unique=True
+)
 
 
 def fit(x, name="mean"):
@@ -39,7 +43,9 @@ def test_it_is_scipys_t_test(x, threshold):
         expected = stats.ttest_1samp(x, threshold, alternative=alternative)
         assert fit(x).p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     interval = stats.ttest_1samp(x, threshold).confidence_interval(0.9)
-    assert (fit(x).lower(0.05), fit(x).upper(0.05)) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
+    assert (fit(x).lower(0.05), fit(x).upper(0.05)) == pytest.approx(
+        (interval.low, interval.high), rel=1e-9, abs=1e-9
+    )
 
 
 @given(values, st.sampled_from([-4.0, 0.5, 3.0]))
@@ -65,7 +71,9 @@ def test_the_order_of_prompts_is_of_no_account(x, random):
 
 
 def test_one_value_has_no_spread():
-    with pytest.raises(Undecidable, match="one value has no spread: a t bound needs at least 2 prompts, here 1"):
+    with pytest.raises(
+        Undecidable, match="one value has no spread: a t bound needs at least 2 prompts, here 1"
+    ):
         fit([1.5])
 
 
@@ -82,7 +90,7 @@ def test_two_values_are_enough():
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -3.3, 1e-12, 1e12, 0.8047])
 @pytest.mark.parametrize("n", [2, 3, 25, 1000, 4097])
 def test_equal_values_are_undecidable_whatever_their_rounding(value, n):
-    with pytest.raises(Undecidable, match="values are .*: without spread"):
+    with pytest.raises(Undecidable, match=r"values are .*: without spread"):
         fit(np.full(n, value))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -13,6 +13,8 @@ from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.verdict import Verdict, decide, feasibility, judge
+
+settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
 SHARE = STATISTICS["share_of_prompts"]
 
@@ -47,7 +49,9 @@ def test_0_97_needs_99_prompts_and_no_fewer():
 def test_it_is_scipys_exact_binomial(counts, threshold):
     k, n = counts
     interval = stats.binomtest(k, n).proportion_ci(0.9, method="exact")
-    assert (of(k, n).lower(0.05), of(k, n).upper(0.05)) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    assert (of(k, n).lower(0.05), of(k, n).upper(0.05)) == pytest.approx(
+        (interval.low, interval.high), abs=1e-9
+    )
     for side, alternative in (("above", "greater"), ("below", "less")):
         assert of(k, n).p_value(threshold, side) == pytest.approx(
             stats.binomtest(k, n, threshold, alternative).pvalue, abs=1e-9

@@ -13,7 +13,7 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.members import over_models
-from refutable.plan import CHEAP, CONTROL_SEED
+from refutable.plan import CHEAP, CONTROL_SEED, Pass
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.subject import Subject
@@ -59,12 +59,15 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -
     if _gauge_dependent(claim, subject, bench, alpha, base.verdict):
         labels.append("gauge-dependent")
     details = {}
-    if "initialization" in claim.controls and bench.table is None:
+    drawn = bench.table is None and bench.source(subject, Pass("forward", claim.prompts)).form == "draw"
+    if "initialization" in claim.controls and bench.table is None and not drawn:
         control = _control(claim, model, bench, alpha)
         details["control: initialization"] = f"{control.verdict.value}: {control.why}"
         if control.verdict is Verdict.SUPPORTED:
             labels.append("holds-at-initialisation")
-    return replace(base, variations=variations, details=details).labelled(*labels, *_recorded(claim, model, base))
+    if not drawn:  # what was recorded is of trained weights
+        labels += _recorded(claim, model, base)
+    return replace(base, variations=variations, details=details).labelled(*labels)
 
 
 def _subject(model: str, bench: Bench) -> Subject:
@@ -95,8 +98,10 @@ def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
             except NotMeasured as error:
                 lacking[row.name] = error.reason
         samples.append(Sample(claim.test.of[0], np.array(values), "model"))
-    if not members:
-        raise NotMeasured(f"none of {few(list(lacking))} was measured", "pytest --model NAME, two models of each group at least")
+    empty = [name for name, sample in zip(claim.test.groups, samples, strict=True) if sample.n == 0]
+    if empty:
+        reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
+        raise NotMeasured(reason, "pytest --model NAME, two models of each group at least")
     details = {**members, "lacking": ", ".join(lacking) or "none"}
     left_out = f"not measured: {few(list(lacking)) or 'none'}"
     try:
@@ -119,18 +124,18 @@ def _control(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Ju
 def _variations(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Iterator[tuple[str, str]]:
     """Yield the verdict under every other combination of the declared variations."""
     declared = claim.multiverse
-    axes = {
-        "norm": dict.fromkeys((claim.test.norm, *declared.norm)),
-        "position": dict.fromkeys((claim.test.position, *declared.position)),
-        "statistic": dict.fromkeys((claim.test.statistic, *declared.statistic)),
-        "dtype": dict.fromkeys((bench.selection.dtype, *declared.dtype)),
+    base: dict[str, str] = {
+        "norm": claim.test.norm,
+        "position": claim.test.position,
+        "statistic": claim.test.statistic,
+        "dtype": bench.selection.dtype,
     }
-    base = (claim.test.norm, claim.test.position, claim.test.statistic, bench.selection.dtype)
-    for norm, position, statistic, dtype in itertools.product(*axes.values()):
-        if (norm, position, statistic, dtype) == base:
+    choices: list[list[str]] = [list(dict.fromkeys((was, *getattr(declared, axis)))) for axis, was in base.items()]
+    for chosen in itertools.product(*choices):
+        changes = dict(zip(base, chosen, strict=True))
+        if changes == base:
             continue
-        changes = dict(zip(axes, (norm, position, statistic, dtype), strict=True))
-        name = ", ".join(f"{axis} {value}" for (axis, value), was in zip(changes.items(), base, strict=True) if value != was)
+        name = ", ".join(f"{axis} {value}" for axis, value in changes.items() if value != base[axis])
         verdict = _variation(claim, model, bench, alpha, changes)
         if verdict is not None:
             yield name, verdict

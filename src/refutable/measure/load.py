@@ -7,6 +7,7 @@ import logging
 import shutil
 import struct
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from refutable.measure.tokens import load_tokenizer
 from refutable.models import ModelRow
 from refutable.store import key_of
 from refutable.subject import Subject, WeightsSource
+from refutable.weight_files import weight_files
 
 CONVERTER_VERSION = 1
 
@@ -98,8 +100,7 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
     except (RuntimeError, ValueError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadInput(f"--weights {folder}: cannot be loaded as {row.name}: {first}") from None
+        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {_first_line(error)}") from None
     wrong = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
     if wrong:
         raise InstrumentError(
@@ -123,18 +124,20 @@ def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
     """Convert ``.bin`` shards to one safetensors file, once; they are unpickled with ``weights_only=True`` alone."""
     from safetensors.torch import save_file
 
-    place = _place(cache, source.digest)
+    place = _place(cache, key_of({"weights": source.digest, "config": source.config}))
     if place.is_dir():
         return place
     tensors: dict[str, torch.Tensor] = {}
-    for shard in sorted(folder.glob("pytorch_model*.bin")):
-        try:
-            tensors |= torch.load(shard, map_location="cpu", weights_only=True, mmap=True)
+    for shard in weight_files(folder)[0]:
+        try:  # files older than torch 1.6 are no zip archives and cannot be mapped into memory
+            loaded = torch.load(shard, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(shard))
         except Exception as error:
             if isinstance(error, MemoryError):
                 raise
-            first = str(error).strip().splitlines()[0]
-            raise BadInput(f"{shard}: cannot be read with weights_only=True ({first}); fetch it again") from None
+            raise BadInput(f"{shard}: cannot be read with weights_only=True ({_first_line(error)}); fetch it again") from None
+        if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
+            raise BadInput(f"{shard}: holds no tensors by name; give the weights that `save_pretrained` writes")
+        tensors |= loaded
 
     def write(aside: Path) -> None:
         owned = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
@@ -161,8 +164,9 @@ def _converted_gguf(path: Path, digest: str, cache: Path) -> Path:
             path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
         )
     except (ValueError, KeyError, NotImplementedError, struct.error) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadInput(f"{path}: transformers cannot read this GGUF file ({first}); give safetensors instead") from None
+        raise BadInput(
+            f"{path}: transformers cannot read this GGUF file ({_first_line(error)}); give safetensors instead"
+        ) from None
     plain = type(model)(model.config)  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
     plain.load_state_dict(model.state_dict())
     if hasattr(plain.config, "quantization_config"):
@@ -193,6 +197,10 @@ def _write_aside(place: Path, write: Any) -> Path:
             if not place.is_dir():
                 raise
     return place
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _quiet() -> None:
