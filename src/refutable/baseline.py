@@ -38,12 +38,16 @@ def compare(run: Run, baseline: Run) -> Comparison:
     changed = [
         f"{row.id} ({row.weights_kind}): {then[key].verdict.value} -> {row.verdict.value}"
         for key, row in now.items()
-        if key in then and row.verdict is not then[key].verdict and Verdict.NOT_MEASURED not in (row.verdict, then[key].verdict)
+        if key in then
+        and row.verdict is not then[key].verdict
+        and Verdict.NOT_MEASURED not in (row.verdict, then[key].verdict)
     ]
     not_remeasured = [
         f"{row.id} ({row.weights_kind})"
         for key, row in then.items()
-        if row.verdict.looked and (key not in now or not now[key].verdict.looked) and not _error(now.get(key))
+        if row.verdict.looked
+        and (key not in now or not now[key].verdict.looked)
+        and not _error(now.get(key))
         and (row.claim, row.subject) not in measured_now
     ]
     new = [

@@ -84,7 +84,13 @@ class Bench:
 
     def key(self, subject: Subject, source: WeightsSource, one: Pass) -> str:
         """Return the address of a trace: everything that determines it."""
-        return key_of({**self._identity(subject, source, one), "primitives": PRIMITIVES_VERSION, "wiring": WIRING_VERSION})
+        return key_of(
+            {
+                **self._identity(subject, source, one),
+                "primitives": PRIMITIVES_VERSION,
+                "wiring": WIRING_VERSION,
+            }
+        )
 
     def prompts(self, name: str) -> PromptSet:
         """Return a prompt set, read once."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -39,7 +39,7 @@ ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Layer = Union[Literal["first", "last", "mean", "each"], Annotated[int, Field(ge=1)]]
+Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1)]
 
 
 def _region(text: str) -> str:
@@ -135,7 +135,9 @@ class MeasuredTest(Frozen):
     def _fits(self) -> MeasuredTest:
         statistic = _statistic(self.statistic)
         if len(self.of) != statistic.metrics:
-            raise ValueError(f"statistic {self.statistic!r} takes {statistic.metrics} metric(s) in `of`, not {len(self.of)}")
+            raise ValueError(
+                f"statistic {self.statistic!r} takes {statistic.metrics} metric(s) in `of`, not {len(self.of)}"
+            )
         if statistic.needs_holds and self.holds is None:
             raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
         if not statistic.needs_holds and self.holds is not None:
@@ -153,7 +155,8 @@ class MeasuredTest(Frozen):
                 raise ValueError(f"statistic {self.statistic!r} looks at each layer; remove `layer:`")
         elif layered and self.layer in (None, "each"):
             raise ValueError(
-                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number from 1"
+                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number"
+                " from 1"
             )
         elif not layered and self.layer is not None:
             raise ValueError(f"metric {self.of[0]!r} has one value a prompt; remove `layer:`")
@@ -251,7 +254,13 @@ class InitializationClaim(MeasuredClaim):
     """The same, on weights freshly drawn."""
 
     evidence: Literal["initialization"]  # type: ignore[assignment]
-    seeds: Annotated[tuple[int, ...], Field(min_length=2, description="the seed is the unit of replication")] = (0, 1, 2, 3, 4)
+    seeds: Annotated[tuple[int, ...], Field(min_length=2, description="the seed is the unit of replication")] = (
+        0,
+        1,
+        2,
+        3,
+        4,
+    )
 
 
 class ArchitectureClaim(BaseClaim):
@@ -319,9 +328,7 @@ class _One(RootModel[Claim]):
 
 
 _EVIDENCE = frozenset(
-    value
-    for kind in get_args(get_args(Claim)[0])
-    for value in get_args(kind.model_fields["evidence"].annotation)
+    value for kind in get_args(get_args(Claim)[0]) for value in get_args(kind.model_fields["evidence"].annotation)
 )
 
 
@@ -349,9 +356,7 @@ def claims_from(source: YamlSource) -> tuple[Any, ...]:
         try:
             claims.append(_One.model_validate(entry).root)
         except ValidationError as error:
-            problems += explain(
-                error, source, ("claims", index), tags=_EVIDENCE, fields=_known_keys(entry)
-            )
+            problems += explain(error, source, ("claims", index), tags=_EVIDENCE, fields=_known_keys(entry))
     problems += _identities(source, entries if isinstance(entries, list) else [])
     if problems:
         raise BadInput("\n".join(problems))
@@ -381,7 +386,10 @@ def _identities(source: YamlSource, entries: Sequence[Any]) -> list[str]:
             continue
         if name in seen:
             first = source.where(("claims", seen[name], "id"))
-            problems.append(f"{source.where(('claims', index, 'id'))} claims[{index}].id: {name!r} is already the id at {first}; ids are unique")
+            problems.append(
+                f"{source.where(('claims', index, 'id'))} claims[{index}].id: {name!r} is already the id at {first};"
+                " ids are unique"
+            )
         seen.setdefault(name, index)
     for index, entry in enumerate(entries):
         other = entry.get("reading_of") if isinstance(entry, dict) else None

@@ -66,7 +66,19 @@ def models(models: Models = None) -> None:
 
     with _clean_errors():
         table = Table(box=None, pad_edge=False)
-        for name in ("model", "hub", "family", "parameters", "layers", "heads", "d_model", "wiring", "norm", "licence", "gated"):
+        for name in (
+            "model",
+            "hub",
+            "family",
+            "parameters",
+            "layers",
+            "heads",
+            "d_model",
+            "wiring",
+            "norm",
+            "licence",
+            "gated",
+        ):
             table.add_column(name)
         for row in load_registry(models):
             facts = (str(row.fact(name)) for name in ("layers", "heads", "d_model", "wiring", "norm"))
@@ -113,7 +125,10 @@ def draw(
         from refutable.measure.load import draw as draw_weights
 
         draw_weights(row.config, subject).save_pretrained(out)
-        typer.echo(f"{row.name}: freshly drawn weights, seed {seed}, {dtype}. Read them: pytest --model {row.name} --weights {out}")
+        typer.echo(
+            f"{row.name}: freshly drawn weights, seed {seed}, {dtype}."
+            f" Read them: pytest --model {row.name} --weights {out}"
+        )
 
 
 @app.command()

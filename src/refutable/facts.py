@@ -86,8 +86,7 @@ def additive(family: Family, config: Mapping[str, Any]) -> bool:
 
 
 FACTS: Mapping[str, Callable[[Family, Mapping[str, Any]], Fact]] = {
-    fact.__name__: fact
-    for fact in (layers, heads, d_model, d_head, rotary_fraction, wiring, norm, positions, additive)
+    fact.__name__: fact for fact in (layers, heads, d_model, d_head, rotary_fraction, wiring, norm, positions, additive)
 }
 
 FACT_NAMES = (*FACTS, "parameters")

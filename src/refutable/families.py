@@ -72,16 +72,29 @@ class Family:
         return key != "always" and config.get(key) != value
 
 
+_LLAMA_PARTS: Mapping[str, Any] = {
+    "blocks": "model.layers",
+    "attention": "self_attn",
+    "mlp": "mlp",
+    "attention_update": "self_attn",
+    "mlp_update": "mlp",
+}
+_GPT_PARTS: Mapping[str, Any] = {
+    "blocks": "transformer.h",
+    "attention": "attn",
+    "mlp": "mlp",
+    "attention_update": "attn",
+    "mlp_update": "mlp",
+    "norm": "LayerNorm",
+}
+
+
 def _llama_like(model_type: str, **changes: Any) -> Family:
-    parts = dict(
-        blocks="model.layers", attention="self_attn", mlp="mlp", attention_update="self_attn", mlp_update="mlp"
-    )
-    return Family(model_type, **{**parts, **changes})
+    return Family(model_type, **{**_LLAMA_PARTS, **changes})
 
 
 def _gpt_like(model_type: str, **changes: Any) -> Family:
-    parts = dict(blocks="transformer.h", attention="attn", mlp="mlp", attention_update="attn", mlp_update="mlp")
-    return Family(model_type, **{"norm": "LayerNorm", **parts, **changes})
+    return Family(model_type, **{**_GPT_PARTS, **changes})
 
 
 _POST_NORMS = {"attention_update": "post_attention_layernorm", "mlp_update": "post_feedforward_layernorm"}

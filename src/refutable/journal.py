@@ -1,7 +1,7 @@
 """The journal: every verdict, appended and synced to disk as it falls, so that nothing is lost to a kill -9.
 
-One JSON object a line: first the run's provenance, then verdicts and checks, last the end. `read_journal` rebuilds a Run
-from as much as is there; a last line that was cut off is dropped and said.
+One JSON object a line: first the run's provenance, then verdicts and checks, last the end. `read_journal` rebuilds a
+Run from as much as is there; a last line that was cut off is dropped and said.
 """
 
 from __future__ import annotations
@@ -68,7 +68,13 @@ class Journal:
     def check(self, check: Check) -> None:
         """Append a check."""
         self._write(
-            {"kind": "check", "name": check.name, "outcome": check.outcome, "message": check.message, "seconds": check.seconds}
+            {
+                "kind": "check",
+                "name": check.name,
+                "outcome": check.outcome,
+                "message": check.message,
+                "seconds": check.seconds,
+            }
         )
 
     def close(self) -> None:
@@ -104,7 +110,9 @@ def read_journal(path: Path) -> Run:
     try:
         rows = tuple(VerdictRow.from_dict(line) for line in lines if line["kind"] == "verdict")
         checks = tuple(
-            Check(line["name"], line["outcome"], line["message"], line["seconds"]) for line in lines if line["kind"] == "check"
+            Check(line["name"], line["outcome"], line["message"], line["seconds"])
+            for line in lines
+            if line["kind"] == "check"
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: a verdict in it cannot be read ({error}); it was written by another version") from None

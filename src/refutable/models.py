@@ -48,7 +48,9 @@ class ModelRow(Frozen):
     title: str = Field(description="how people write the name")
     aliases: Names = ()
     hub: str | None = Field(default=None, description="repository on the Hugging Face hub")
-    revision: str | None = Field(default=None, description="commit to load; null: whatever main is, and the report says so")
+    revision: str | None = Field(
+        default=None, description="commit to load; null: whatever main is, and the report says so"
+    )
     family: str
     parameters: int = Field(gt=0)
     organisation: str
@@ -94,7 +96,8 @@ class Selector(Frozen):
     norm: Literal["LayerNorm", "RMSNorm"] | None = None
     organisation: Names = ()
     pretrained: bool | None = Field(
-        default=None, description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly"
+        default=None,
+        description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",
     )
 
     def select(self, registry: Registry) -> tuple[ModelRow, ...]:
@@ -110,7 +113,6 @@ class Selector(Frozen):
             and (not self.organisation or row.organisation in self.organisation)
             and self._may_stand_in(row)
         )
-
 
     def _may_stand_in(self, row: ModelRow) -> bool:
         if self.pretrained is None:

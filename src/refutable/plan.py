@@ -52,7 +52,9 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
         if not isinstance(claim, MeasuredClaim):
             continue
         try:
-            wanted += [(subject, Pass("forward", claim.prompts)) for subject in _forward_subjects(claim, model, selection)]
+            wanted += [
+                (subject, Pass("forward", claim.prompts)) for subject in _forward_subjects(claim, model, selection)
+            ]
         except NotMeasured:
             continue  # said with its reason when the case is tried
     return wanted

@@ -12,7 +12,12 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the ini keys. https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_addoption"""
     parser.addini("refutable_claims", "claims file; setting it switches refutable on", type="string", default="")
-    parser.addini("refutable_models", "registry rows that add to or override the packaged ones", type="string", default="")
+    parser.addini(
+        "refutable_models",
+        "registry rows that add to or override the packaged ones",
+        type="string",
+        default="",
+    )
     parser.addini("refutable_reports", "folder that reports are written to", type="string", default="reports")
 
 

@@ -11,7 +11,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("refutable", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "pytest", "hypothesis")
+PACKAGES = (
+    "refutable",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "pytest",
+    "hypothesis",
+)
 
 
 def claims_hash(claims: Sequence[Any]) -> str:
@@ -55,7 +65,9 @@ def _git(root: Path) -> dict[str, Any]:
 
 def _run(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -35,21 +35,26 @@ def publish_run(run_file: Path, published: Path) -> None:
     run = read_verdicts(run_file)
     errors = [row.id for row in run.rows if row.verdict is Verdict.ERROR]
     if errors or not run.complete:
-        raise BadInput(f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''}; only a whole run is published")
+        raise BadInput(
+            f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''};"
+            " only a whole run is published"
+        )
     local = [row.id for row in run.rows if row.weights_kind == WeightsKind.LOCAL]
     if local:
-        raise BadInput(f"{run_file}: {len(local)} verdicts are on local, unverified weights ({local[0]}); publish known weights")
-    text = json.dumps(as_json(_without_times(run)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        raise BadInput(
+            f"{run_file}: {len(local)} verdicts are on local, unverified weights ({local[0]}); publish known weights"
+        )
+    text = json.dumps(as_json(_lasting(run)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     for private in (str(Path.home()), str(Path.cwd())):
         if len(private) > 1 and private in text:
             raise BadInput(f"{run_file}: names a path of this machine ({private}); run it again with relative paths")
     write_whole(published, text)
 
 
-def _without_times(run: Run) -> Run:
-    """Return the run without the times it took, which no two runs share."""
+def _lasting(run: Run) -> Run:
+    """Return what lasts of a run: what was looked at, without the times it took, which no two runs share."""
     from dataclasses import replace
 
-    rows = tuple(replace(row, seconds=0.0) for row in run.rows)
+    rows = tuple(replace(row, seconds=0.0) for row in run.rows if row.verdict.looked)
     checks = tuple(replace(check, seconds=0.0) for check in run.checks)
     return replace(run, rows=rows, checks=checks)

@@ -11,7 +11,7 @@ from refutable.trial_options import Options
 
 _PREFIX = "refutable_"
 
-_VALUES: dict[str, str] = {
+VALUES: dict[str, str] = {
     "claims": "FILE: the claims to try",
     "model": "NAME: also try this model (name, alias or glob; repeat it); it may be downloaded",
     "weights": "pretrained (default), init (freshly drawn), or the PATH of a safetensors folder or a GGUF file",
@@ -24,18 +24,26 @@ _VALUES: dict[str, str] = {
     "require-decided": "N: exit 6 unless this many cases were decided (SUPPORTED or REFUTED)",
     "reports": "FOLDER: where reports are written",
 }
-_PATHS = ("claims", "weights", "measurements", "baseline", "reports")
+PATHS = ("claims", "weights", "measurements", "baseline", "reports")
 
 
 def add(parser: pytest.Parser) -> None:
     """Add every option under its full name, and under its short one where no other plugin has taken that."""
     group = parser.getgroup("refutable", "scientific claims on trial")
     taken = _taken(parser)
-    for name, text in _VALUES.items():
+    for name, text in VALUES.items():
         names = [f"--refutable-{name}"] + ([f"--{name}"] if f"--{name}" not in taken else [])
         kind = {"require-verdicts": int, "require-decided": int}.get(name, str)
         action = "append" if name == "model" else "store"
-        group.addoption(*names, dest=dest(name), action=action, type=kind, default=None, metavar=text.split(":")[0].split()[0], help=text)
+        group.addoption(
+            *names,
+            dest=dest(name),
+            action=action,
+            type=kind,
+            default=None,
+            metavar=text.split(":")[0].split()[0],
+            help=text,
+        )
     names = ["--refutable-offline"] + (["--offline"] if "--offline" not in taken else [])
     group.addoption(*names, dest=dest("offline"), action="store_true", default=False, help="never ask the hub")
 
@@ -94,7 +102,7 @@ def _fused(args: list[str]) -> list[str]:
     fused: list[str] = []
     rest = iter(args)
     for arg in rest:
-        follower = next(rest, None) if arg in {f"--{name}" for name in _PATHS} else None
+        follower = next(rest, None) if arg in {f"--{name}" for name in PATHS} else None
         if follower is None:
             fused.append(arg)
         elif Path(follower).exists():
@@ -110,7 +118,15 @@ def _names_claims(args: list[str]) -> bool:
 
 def _ini_above(folder: Path) -> bool:
     for place in (folder, *folder.parents):
-        for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
+        for name in (
+            "pytest.toml",
+            ".pytest.toml",
+            "pytest.ini",
+            ".pytest.ini",
+            "pyproject.toml",
+            "tox.ini",
+            "setup.cfg",
+        ):
             file = place / name
             if file.is_file() and "refutable_claims" in file.read_text(encoding="utf-8", errors="replace"):
                 return True

@@ -84,7 +84,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"refutable {__version__}: {len({c.claim.id for c in run.cases})} claims ({run.claims_hash[:12]}), "
         f"{len(run.cases)} cases; {source}{', offline' if options.offline else ''}",
         f"torch {versions.get('torch')}, transformers {versions.get('transformers')}; "
-        f"{run.bench.finder.device.title} ({run.bench.finder.device.name}); {options.dtype}; weights {_shown(options.weights)}",
+        f"{run.bench.finder.device.title} ({run.bench.finder.device.name}); {options.dtype};"
+        f" weights {_shown(options.weights)}",
     ]
 
 
@@ -151,7 +152,9 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     for line in text.splitlines():
         terminalreporter.write_line(line)
     if ledger.missing:
-        terminalreporter.write_line(f"{len(ledger.missing)} selected cases left no verdict: {', '.join(ledger.missing[:5])}")
+        terminalreporter.write_line(
+            f"{len(ledger.missing)} selected cases left no verdict: {', '.join(ledger.missing[:5])}"
+        )
     terminalreporter.write_line(f"reports: {_relative(ledger.folder, config)}")
 
 
@@ -180,7 +183,11 @@ class Collector:
             self._ledger.check(Check(report.nodeid, "error", message, 0.0))
             return
         judgement = Judgement(Verdict.ERROR, "-", f"the worker process died: {message}")
-        about = {"statement": case.claim.statement, "evidence": case.claim.evidence, "alpha": case.claim.alpha}
+        about = {
+            "statement": case.claim.statement,
+            "evidence": case.claim.evidence,
+            "alpha": case.claim.alpha,
+        }
         self._ledger.verdict(VerdictRow(case.id, case.claim.id, case.subject, about, judgement, {}, {}, (), 0.0))
 
     def _check(self, report: pytest.TestReport) -> None:
@@ -188,7 +195,10 @@ class Collector:
         if report.failed:
             outcome, message = ("failed" if report.when == "call" else "error"), report.longreprtext
         elif report.skipped:
-            outcome, message = "skipped", str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+            outcome, message = (
+                "skipped",
+                str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr),
+            )
         self._worst[report.nodeid] = (outcome, message, seconds + report.duration)
         if report.when == "teardown":
             self._ledger.check(Check(report.nodeid, *self._worst.pop(report.nodeid)))

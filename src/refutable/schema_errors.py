@@ -19,7 +19,6 @@ def explain(
     *,
     tags: frozenset[str] = frozenset(),
     fields: dict[str, Sequence[str]] | None = None,
-    skip_first: bool = False,
 ) -> list[str]:
     """Return one line per place; what the alternatives of a union say of it is joined.
 
@@ -29,11 +28,10 @@ def explain(
         root: where in the file the validated value stands.
         tags: union tags, with which pydantic's location may begin and which are not keys.
         fields: known keys by name of the last mapping on the way, to suggest from for an unknown key.
-        skip_first: leave out the first part of pydantic's location.
     """
     said: dict[Location, list[str]] = {}
     for item in error.errors(include_url=False):
-        parts: list[str | int] = list(item["loc"][1 if skip_first else 0 :])
+        parts: list[str | int] = list(item["loc"])
         if parts and parts[0] in tags:
             del parts[0]
         if item["type"] == "union_tag_invalid":
@@ -64,17 +62,21 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
         case "literal_error" | "enum":
             expected = str(context.get("expected", ""))
             known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-            return f"unknown value {item['input']!r}; known: {', '.join(known)}.{did_you_mean(str(item['input']), known)}"
+            return (
+                f"unknown value {item['input']!r}; known: {', '.join(known)}.{did_you_mean(str(item['input']), known)}"
+            )
         case "union_tag_invalid":
             known = [word.strip("' ") for word in str(context["expected_tags"]).split(",")]
             tag = str(context["tag"])
-            return f"unknown {str(context['discriminator']).strip(chr(39))} {tag!r}; known: {', '.join(known)}.{did_you_mean(tag, known)}"
+            what = str(context["discriminator"]).strip("'")
+            return f"unknown {what} {tag!r}; known: {', '.join(known)}.{did_you_mean(tag, known)}"
         case "union_tag_not_found":
             return f"the key {context['discriminator']} is missing; write it"
         case "value_error":
             return str(context.get("error", item["msg"]))
         case "string_pattern_mismatch":
-            return f"{item['input']!r} does not match {context['pattern']}; use lower-case letters, digits, '.', '_' and '-'"
+            allowed = "use lower-case letters, digits, '.', '_' and '-'"
+            return f"{item['input']!r} does not match {context['pattern']}; {allowed}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"must be a mapping of keys (got {_shown(item['input'])})"
         case "tuple_type" | "list_type":

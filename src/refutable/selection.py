@@ -86,7 +86,9 @@ def select(
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
     if weights not in (PRETRAINED, INIT):
         if len(named) != 1:
-            raise BadInput(f"--weights {weights}: a path belongs to one model; name it with one --model ({len(named)} are named)")
+            raise BadInput(
+                f"--weights {weights}: a path belongs to one model; name it with one --model ({len(named)} are named)"
+            )
         if not Path(weights).exists():
             raise BadInput(
                 f"--weights {weights}: no such file or directory; write pretrained, init, or the path of a directory of"

@@ -1,4 +1,4 @@
-"""The summary a person reads at the end of a run: a table of claim x subject, and what was not measured, in few lines."""
+"""The summary at the end of a run: a table of claim x subject, and in few lines what was not measured and why."""
 
 from __future__ import annotations
 
@@ -74,7 +74,11 @@ def _weights(rows: list[VerdictRow]) -> list[str]:
     told: dict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         if row.weights:
-            parts = (row.weights_kind, f"({row.weights['weights_detail']})", *(row.weights.get(k, "") for k in ("dtype", "device_title", "tokens")))
+            parts = (
+                row.weights_kind,
+                f"({row.weights['weights_detail']})",
+                *(row.weights.get(k, "") for k in ("dtype", "device_title", "tokens")),
+            )
             told[", ".join(part for part in parts if part).replace(", (", " (")][_subject(row)] = None
     return [f"weights: {few(list(subjects))}: {story}" for story, subjects in told.items()]
 
@@ -93,9 +97,10 @@ def _found(row: VerdictRow) -> str:
 
 def interval_text(estimate: Estimate) -> str:
     """Return ``value [low, high]``, or the value alone where there is no interval."""
-    if estimate.low is None or estimate.high is None:
+    if estimate.level is None:
         return f"{estimate.value:.4g}"
-    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+    low, high = (f"{end:.4g}" if end is not None else "unbounded" for end in (estimate.low, estimate.high))
+    return f"{estimate.value:.4g} [{low}, {high}]"
 
 
 def _not_measured(run: Run) -> list[str]:

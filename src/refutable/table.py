@@ -1,4 +1,4 @@
-"""Numbers that somebody published, in the notebook's columns (or this project's own measurements.csv), judged as they are."""
+"""Numbers that somebody published, in the columns of the notebook or of measurements.csv, judged as they are."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class Table:
         try:
             value = float(row[column])
         except (TypeError, ValueError):
-            raise BadInput(f"{self.name}: row {index + 1} of {model}: {column} is {row[column]!r}, not a number") from None
+            raise BadInput(
+                f"{self.name}: row {index + 1} of {model}: {column} is {row[column]!r}, not a number"
+            ) from None
         if not np.isfinite(value):
             raise BadInput(f"{self.name}: row {index + 1} of {model}: {column} is {value}; leave such rows out")
         return value
@@ -100,7 +102,9 @@ def read_table(path: Path, registry: Registry) -> Table:
     for line, record in enumerate(records, start=2):
         row = registry.named(record["Model"] or "")
         if row is None:
-            raise BadInput(f"{path}:{line} Model {record['Model']!r} is not in the registry; add it as an alias of its row")
+            raise BadInput(
+                f"{path}:{line} Model {record['Model']!r} is not in the registry; add it as an alias of its row"
+            )
         rows.setdefault(row.name, []).append(record)
     if not rows:
         raise BadInput(f"--measurements {path}: has a header and no rows")

@@ -127,11 +127,15 @@ class View:
         """
         column = self.trace.blocks[name]
         if column.null_count == len(column):
-            raise NoSuchTap(f"{self._who()} has no {name}: {self.trace.meta['absent'].get(name, 'not read by this pass')}")
+            raise NoSuchTap(
+                f"{self._who()} has no {name}: {self.trace.meta['absent'].get(name, 'not read by this pass')}"
+            )
         raw = column.to_numpy(zero_copy_only=False).astype(np.float64)
-        values = raw.reshape(-1, self.layers)[self.rows]  # (rows, layers)
+        values: NDArray[np.float64] = raw.reshape(-1, self.layers)[self.rows]  # (rows, layers)
         if column.is_null().to_numpy().reshape(-1, self.layers)[self.rows].any():
-            raise NoSuchTap(f"{self._who()} has no {name} at some of these positions: it is read at the last token only")
+            raise NoSuchTap(
+                f"{self._who()} has no {name} at some of these positions: it is read at the last token only"
+            )
         bad = ~np.isfinite(values)
         if bad.any():
             row, layer = map(int, np.argwhere(bad)[0])
@@ -157,7 +161,7 @@ class View:
         column = self.trace.prompts[name]
         if column.null_count:
             raise InstrumentError(f"{self._who()} has no {name}")
-        values = column.to_numpy(zero_copy_only=False).astype(np.float64)[self.prompt]
+        values: NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)[self.prompt]
         if not np.isfinite(values).all():
             index = int(np.argwhere(~np.isfinite(values))[0][0])
             raise NonFiniteError(f"{self._who()}: {name} is {values[index]} for prompt {int(self.prompt[index])}")

@@ -60,7 +60,12 @@ class Trial:
         cases = cases_of(claims, registry, options.claims.name)
         device = choose_device(options.device)
         selection = select(
-            registry, device, models=options.models, weights=options.weights, revision=options.revision, dtype=options.dtype
+            registry,
+            device,
+            models=options.models,
+            weights=options.weights,
+            revision=options.revision,
+            dtype=options.dtype,
         )
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
@@ -101,7 +106,8 @@ class Trial:
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
             where = traceback.extract_tb(error.__traceback__)[-1]
-            why = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno}); this is a fault of refutable"
+            place = f"{Path(where.filename).name}:{where.lineno}"
+            why = f"{type(error).__name__}: {error} ({place}); this is a fault of refutable"
             return Judgement(Verdict.ERROR, _predicts(case), why)
 
     def _traces_of(self, case: Case, before: set[str]) -> list[str]:
@@ -124,7 +130,11 @@ class Trial:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
         claim = case.claim
         if self.bench.table is not None and isinstance(claim, MeasuredClaim) and judgement.verdict.looked:
-            return {"weights_kind": str(WeightsKind.PUBLISHED), "weights_detail": self.bench.table.name, "dtype": "as published"}
+            return {
+                "weights_kind": str(WeightsKind.PUBLISHED),
+                "weights_detail": self.bench.table.name,
+                "dtype": "as published",
+            }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
             return {}
         metas = [self.bench.used[key].meta for key in traces]
@@ -134,9 +144,24 @@ class Trial:
 def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, str]:
     """Return what the report says of the weights behind a verdict, from the metas of its traces."""
     kinds = {}
-    own = [m for m in metas if isinstance(claim, InitializationClaim | WiringClaim) or not _is_control(claim, m)] or metas
-    for name in ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token"):
-        values = dict.fromkeys(str(meta[name]) for meta in own[: 1 if len(own) > 1 and name == "dtype" else None] if meta.get(name) is not None)
+    own = [
+        m for m in metas if isinstance(claim, InitializationClaim | WiringClaim) or not _is_control(claim, m)
+    ] or metas
+    for name in (
+        "weights_kind",
+        "weights_detail",
+        "revision",
+        "dtype",
+        "device",
+        "device_title",
+        "tokens",
+        "first_token",
+    ):
+        values = dict.fromkeys(
+            str(meta[name])
+            for meta in own[: 1 if len(own) > 1 and name == "dtype" else None]
+            if meta.get(name) is not None
+        )
         kinds[name] = ", ".join(values)
     seeds = sorted({meta["seed"] for meta in own if meta.get("seed") is not None})
     if seeds:
@@ -147,7 +172,9 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
         kinds["tap"] = "; ".join(METRICS[name].tap for name in claim.test.of)
         kinds["prompt_set"] = claim.prompts
         kinds["prompt_set_hash"] = ", ".join(dict.fromkeys(str(meta["prompts"]) for meta in own))
-        kinds["closure_worst"] = ", ".join(f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None)
+        kinds["closure_worst"] = ", ".join(
+            f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None
+        )
     return {name: text for name, text in kinds.items() if text}
 
 

@@ -210,8 +210,8 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> J
     """Combine the judgements on several models under ``all`` or ``any``.
 
     ``all`` is SUPPORTED when every member is, and REFUTED when one is; ``any`` the other way round. Members that were
-    not measured are named and leave the rest at best INCONCLUSIVE; no member at all is NOT_MEASURED. The error probability of the verdict that one member
-    decides alone has been divided by the number of members before (`member_alpha`).
+    not measured are named and leave the rest at best INCONCLUSIVE; no member at all is NOT_MEASURED. The error
+    probability of the verdict that one member decides alone is the caller's to divide by the number of members.
     """
     verdicts = {name: part.verdict for name, part in parts.items()}
     alone, together = (

@@ -71,7 +71,10 @@ class VerdictRow:
         if self.judgement.labels:
             lines.append(f"  labels     {', '.join(self.judgement.labels)}")
         if self.weights_kind != "-":
-            lines.append(f"  weights    {self.weights_kind} ({self.weights.get('weights_detail', '')}), {self.weights.get('dtype', '')}")
+            lines.append(
+                f"  weights    {self.weights_kind} ({self.weights.get('weights_detail', '')}),"
+                f" {self.weights.get('dtype', '')}, {self.weights.get('tokens', 'no tokens')}"
+            )
         return "\n".join(lines)
 
     def properties(self) -> dict[str, str]:
@@ -134,8 +137,15 @@ class VerdictRow:
             data["details"],
         )
         return cls(
-            data["id"], data["claim"], data["subject"], data["about"], judgement,
-            data["recorded"], data["weights"], tuple(data["traces"]), float(data["seconds"]),
+            data["id"],
+            data["claim"],
+            data["subject"],
+            data["about"],
+            judgement,
+            data["recorded"],
+            data["weights"],
+            tuple(data["traces"]),
+            float(data["seconds"]),
         )
 
 

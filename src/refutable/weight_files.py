@@ -42,7 +42,9 @@ def _shards(index: Path) -> list[Path]:
         raise BadInput(f"{index}: not an index of shards; fetch it again") from None
     missing = [file.name for file in files if not file.is_file()]
     if missing or not files:
-        raise BadInput(f"{index}: {len(missing)} of its {len(files)} files are missing ({missing[:1]}); fetch them again")
+        raise BadInput(
+            f"{index}: {len(missing)} of its {len(files)} files are missing ({', '.join(missing[:3])}); fetch them again"
+        )
     return files
 
 
@@ -63,10 +65,12 @@ def check_safetensors(path: Path) -> None:
         try:
             header = json.loads(file.read(length))
             end = max((int(t["data_offsets"][1]) for name, t in header.items() if name != "__metadata__"), default=0)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
             raise BadInput(f"{path}: its header is not that of a safetensors file; fetch it again") from None
     if size != 8 + length + end:
-        raise BadInput(f"{path}: truncated: its header promises {8 + length + end} bytes, it has {size}; fetch it again")
+        raise BadInput(
+            f"{path}: truncated: its header promises {8 + length + end} bytes, it has {size}; fetch it again"
+        )
 
 
 def check_gguf(path: Path, row: ModelRow) -> None:
@@ -87,7 +91,9 @@ def _gguf_architecture(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(24)
         if len(head) < 24 or head[:4] != b"GGUF":
-            raise BadInput(f"{path}: not a GGUF file (it does not begin with GGUF); give one, or a directory of safetensors")
+            raise BadInput(
+                f"{path}: not a GGUF file (it does not begin with GGUF); give one, or a directory of safetensors"
+            )
         key, kind, value = _gguf_string(file), file.read(4), _gguf_string(file)
     if key != b"general.architecture" or kind != struct.pack("<I", _GGUF_STRING) or not value:
         raise BadInput(f"{path}: a GGUF file that does not begin with its architecture; convert it again")

@@ -92,9 +92,11 @@ def _shown(path: Path) -> str:
 def _refuse_live_yaml(text: str, name: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise BadInput(f"{name}:{line} uses an anchor or alias (& or *); YAML here is plain data: write the value out")
+            raise BadInput(
+                f"{name}:{line} uses an anchor or alias (& or *); YAML here is plain data: write the value out"
+            )
         tag = getattr(event, "tag", None)
         if tag is not None:
             raise BadInput(f"{name}:{line} uses the tag {tag!r}; YAML here is plain data: remove it")
@@ -113,7 +115,7 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
     try:
-        return _SCALARS.construct_object(node)  # type: ignore[no-untyped-call]
+        return _SCALARS.construct_object(node)
     except (ValueError, OverflowError, yaml.YAMLError):
         shown = repr(node.value if len(node.value) <= 60 else f"{node.value[:57]}...")
         problems.append(f"{name}:{node.start_mark.line + 1} {shown} cannot be read as a value; put it in quotes")

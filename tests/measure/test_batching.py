@@ -12,10 +12,9 @@ from refutable.measure.batching import cut_batches
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(0, 200), st.integers(1, 400))
-def test_batches_are_a_partition_within_the_limit_longest_first(
-    lengths: list[int], overhead: int, limit: int
-) -> None:
+def test_batches_are_a_partition_within_the_limit_longest_first(lengths: list[int], overhead: int, limit: int) -> None:
     batches = cut_batches(lengths, overhead=overhead, limit=limit)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     longest = [max(lengths[i] for i in batch) for batch in batches]

@@ -65,9 +65,7 @@ def test_taps_agree_with_an_independent_reading(model_of: ModelOf, name: str) ->
     want = np.concatenate([vectors_of(model, name, ids) for ids in model.tokenizer.encode(prompt_set())])
     width, seen = 32, dict(zip(TAPS, want.transpose(2, 0, 1, 3), strict=True))  # tap: (positions, layers, D)
     norms = {tap: np.linalg.norm(seen[tap], axis=-1) for tap in TAPS}
-    rounding = (
-        norms["block_input"] + norms["block_output"]
-    )  # an update found as a difference carries the stream's
+    rounding = norms["block_input"] + norms["block_output"]  # an update found as a difference carries the stream's
     taps = [tap for tap in TAPS if variant.additive or tap not in UPDATE_TAPS]
     for tap in taps:
         size = rounding if tap in UPDATE_TAPS else norms[tap]
@@ -169,9 +167,7 @@ def test_the_same_pass_twice_is_the_same(model_of: ModelOf, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_batching_and_padding_change_nothing(
-    model_of: ModelOf, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batching_and_padding_change_nothing(model_of: ModelOf, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, everyone = model_of(name), list(range(len(LENGTHS)))
     buckets = [[i for i in everyone if LENGTHS[i] == n] for n in sorted(set(LENGTHS))]
     traces = {}
@@ -289,9 +285,7 @@ def assert_same(trace: Trace, other: Trace, tolerance: float) -> None:
 def vectors_of(model: LoadedModel, name: str, ids: list[int]) -> np.ndarray:
     """Return the vector of every tap, shape (positions, layers, taps, D), found without the family's row."""
     variant, network, tokens = VARIANTS[name], model.network, torch.tensor([ids])
-    blocks = next(
-        m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == variant.layers
-    )
+    blocks = next(m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == variant.layers)
     layers = []
     for block in blocks:
         with watching(block, variant.norms, variant.middle) as seen:
@@ -347,9 +341,7 @@ def watching(
 def silenced(block: torch.nn.Module) -> Iterator[None]:
     """Make a block's attention add nothing."""
     attention = next(getattr(block, name) for name in ATTENTION_NAMES if hasattr(block, name))
-    handle = attention.register_forward_hook(
-        lambda module, args, output: (torch.zeros_like(output[0]), *output[1:])
-    )
+    handle = attention.register_forward_hook(lambda module, args, output: (torch.zeros_like(output[0]), *output[1:]))
     yield
     handle.remove()
 

@@ -72,12 +72,8 @@ def test_saved_weights_come_back_and_measure_the_same(name: str, finder: Finder,
     assert one.prompts.drop(["top_token"]).equals(two.prompts.drop(["top_token"]))
 
 
-def test_a_drawn_subject_loads_in_evaluation_mode_with_stand_in_tokens(
-    finder: Finder, tmp_path: Path
-) -> None:
-    row = row_of(
-        VARIANTS["gpt2"], stand_in=True
-    )  # GPT-2 has dropout: outside evaluation mode no pass repeats
+def test_a_drawn_subject_loads_in_evaluation_mode_with_stand_in_tokens(finder: Finder, tmp_path: Path) -> None:
+    row = row_of(VARIANTS["gpt2"], stand_in=True)  # GPT-2 has dropout: outside evaluation mode no pass repeats
     subject = Subject("tiny", seed=7)
     model = load_model(row, subject, finder.find(row, subject), tmp_path)
     assert not any(module.training for module in model.network.modules())
@@ -87,9 +83,7 @@ def test_a_drawn_subject_loads_in_evaluation_mode_with_stand_in_tokens(
 
 
 @pytest.mark.parametrize("change", [{"hidden_size": 64}, {"vocab_size": 32}])
-def test_weights_of_another_shape_are_bad_input(
-    change: dict[str, int], finder: Finder, tmp_path: Path
-) -> None:
+def test_weights_of_another_shape_are_bad_input(change: dict[str, int], finder: Finder, tmp_path: Path) -> None:
     tiny_model(VARIANTS["llama"]).network.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "config.json").unlink()
     row = row_of(VARIANTS["llama"], config={**VARIANTS["llama"].config, **change})

@@ -34,8 +34,7 @@ def test_norms_are_float32_of_the_bfloat16_tensor() -> None:
     trace = run_pass(model, prompts, "key", {})
     seen: list[torch.Tensor] = []
     handles = [
-        block.register_forward_hook(lambda module, args, output: seen.append(output))
-        for block in model.blocks()
+        block.register_forward_hook(lambda module, args, output: seen.append(output)) for block in model.blocks()
     ]
     model.network(torch.tensor(model.tokenizer.encode(prompts)))
     for handle in handles:

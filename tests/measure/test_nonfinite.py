@@ -30,9 +30,7 @@ def broken(name: str, layer: int, value: float, path: str = "mlp.down_proj") -> 
 def test_what_reads_a_bad_layer_is_an_error_that_names_it(value: float) -> None:
     trace = broken("llama", 3, value)
     for metric in ("last_gain", "layer_gain", "total_amplification", "mlp_growth", "cos_attention_mlp"):
-        with pytest.raises(
-            NonFiniteError, match=r"^broken in float32: .* at layer 3 of prompt 0 .*--dtype float32"
-        ):
+        with pytest.raises(NonFiniteError, match=r"^broken in float32: .* at layer 3 of prompt 0 .*--dtype float32"):
             measure(metric, trace)
     with pytest.raises(NonFiniteError, match="output_entropy is nan"):
         measure("output_entropy", trace)
@@ -48,18 +46,14 @@ def test_what_reads_finite_primitives_of_the_same_trace_stands(value: float) -> 
     assert trace.meta["closure_worst"] < 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="View.column refuses a column for any bad layer, also when layer=1 is asked for"
-)
+@pytest.mark.xfail(strict=True, reason="View.column refuses a column for any bad layer, also when layer=1 is asked for")
 @pytest.mark.parametrize("metric", ["layer_gain", "residual_norm", "mlp_growth"])
 def test_earlier_layers_stand(metric: str) -> None:
     trace, whole = (
         broken("llama", 3, BAD[0]),
         run_pass(tiny_model(VARIANTS["llama"]), prompt_set(), "key", {}),
     )
-    np.testing.assert_array_equal(
-        measure(metric, trace, layer=1).values, measure(metric, whole, layer=1).values
-    )
+    np.testing.assert_array_equal(measure(metric, trace, layer=1).values, measure(metric, whole, layer=1).values)
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_neox-parallel", "opt-350m"])
@@ -70,9 +64,7 @@ def test_a_model_that_is_nothing_but_nan_is_an_error_and_not_a_missing_tap(name:
             parameter.fill_(torch.nan)
     trace = run_pass(model, prompt_set(), "key", {"model": "broken", "dtype": "float32"})
     reads_updates = {
-        m
-        for m in METRICS
-        if "growth" in m or "cos" in m or m in ("cancellation_ratio", "attention_gain", "mlp_gain")
+        m for m in METRICS if "growth" in m or "cos" in m or m in ("cancellation_ratio", "attention_gain", "mlp_gain")
     }
     for metric in set(METRICS) - {"prompt_length"} - (set() if VARIANTS[name].additive else reads_updates):
         with pytest.raises(NonFiniteError, match="broken in float32"):

@@ -48,9 +48,7 @@ def test_a_row_that_reads_the_wrong_tensor_does_not_close(
 ) -> None:
     name, changes = FAULTS[fault]
     model = planted(name, changes, monkeypatch, dtype)
-    with pytest.raises(
-        ClosureError, match=rf"^planted in {dtype}: layer [123] does not close.*family 'wrong'"
-    ):
+    with pytest.raises(ClosureError, match=rf"^planted in {dtype}: layer [123] does not close.*family 'wrong'"):
         run_pass(model, prompt_set(), "key", {})
 
 
@@ -70,9 +68,7 @@ def test_a_kept_reference_to_what_falcon_adds_to_in_place_does_not_close(
 
 
 @pytest.mark.parametrize("fault", ["another-width", "never-runs"])
-def test_a_row_that_reads_no_vector_of_the_stream_is_refused(
-    fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_that_reads_no_vector_of_the_stream_is_refused(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = planted("opt", {"mlp_update": "fc1" if fault == "another-width" else "unused"}, monkeypatch)
     for block in model.blocks():
         block.unused = torch.nn.Linear(32, 32)
@@ -95,9 +91,7 @@ DAMAGE: dict[str, Callable[[dict[str, torch.Tensor]], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_missing_weights_are_an_error_and_not_drawn_at_random(
-    damage: str, tmp_path: Path, finder: Finder
-) -> None:
+def test_missing_weights_are_an_error_and_not_drawn_at_random(damage: str, tmp_path: Path, finder: Finder) -> None:
     row = row_of(VARIANTS["llama"])
     tiny_model(VARIANTS["llama"]).network.save_pretrained(tmp_path / "model")
     file = tmp_path / "model" / "model.safetensors"
@@ -110,9 +104,7 @@ def test_missing_weights_are_an_error_and_not_drawn_at_random(
         load_model(row, subject, source, tmp_path / "cache")
 
 
-def planted(
-    name: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, dtype: str = "float32"
-) -> LoadedModel:
+def planted(name: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, dtype: str = "float32") -> LoadedModel:
     """Return a variant whose family row has these changes, under the name 'wrong'."""
     variant = VARIANTS[name]
     wrong = dataclasses.replace(FAMILIES[variant.family], model_type="wrong", **changes)

@@ -70,9 +70,7 @@ def by_the_notebook(smollm2: LoadedModel, prompts: PromptSet) -> dict[str, list[
     for prompt in prompts.prompts:
         norms: list[float] = []
 
-        def keep(
-            module: torch.nn.Module, args: object, output: torch.Tensor, norms: list[float] = norms
-        ) -> None:
+        def keep(module: torch.nn.Module, args: object, output: torch.Tensor, norms: list[float] = norms) -> None:
             norms.append(torch.norm(output[0, -1, :].float(), p=2).item())
 
         hooks = [layer.register_forward_hook(keep) for layer in network.model.layers]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import errors as hub_errors
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import VARIANTS, row_of, tiny_model
 
@@ -103,7 +103,7 @@ def test_a_tokenizer_beside_the_weights_is_found_and_hashed(finder: Finder, tmp_
     (folder / "tokenizer.json").write_text("{}")
     source = found(finder, folder)
     assert source.tokenizer == folder
-    assert source.tokens == "tokenizer"
+    assert source.tokens == "own tokenizer"
     (folder / "tokenizer.json").write_text("{ }")
     assert found(finder, folder).tokenizer_digest != source.tokenizer_digest
 
@@ -220,10 +220,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "an-index-that-is-none": (an_index_that_is_none, "not an index of shards"),
     "gguf-of-another-architecture": (another_gguf, "architecture 'made-up', but tiny is of family 'llama'"),
     "no-gguf": (no_gguf, "not a GGUF file"),
-    **{
-        f"gguf-cut-after-{n}": (gguf_cut_after(n), "GGUF")
-        for n in (0, 4, 23, 24, 28, 32, 40, 52, 55, 60, 64, 66)
-    },
+    **{f"gguf-cut-after-{n}": (gguf_cut_after(n), "GGUF") for n in (0, 4, 23, 24, 28, 32, 40, 52, 55, 60, 64, 66)},
 }
 
 
@@ -236,6 +233,7 @@ def test_an_unusable_path_is_bad_input_that_names_it(case: str, finder: Finder, 
     assert str(path) in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_no_bytes_are_more_than_bad_input(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any"
@@ -246,9 +244,10 @@ def test_no_bytes_are_more_than_bad_input(tmp_path_factory: pytest.TempPathFacto
                 check(path)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
-        st.none() | st.integers() | st.text(max_size=3),
+        st.none() | st.integers() | st.floats() | st.text(max_size=3),
         lambda x: st.lists(x) | st.dictionaries(st.text(max_size=3), x),
     )
 )
@@ -276,9 +275,7 @@ def test_a_gguf_file_is_dequantised_and_says_whether_it_is_registered(finder: Fi
     assert found(finder, path, sha256={"x.gguf": digest}).detail == "from Q4_1 GGUF"
 
 
-@pytest.mark.parametrize(
-    ("architecture", "variant"), [("llama", "mistral"), ("gemma3", "gemma3"), ("qwen2", "qwen2")]
-)
+@pytest.mark.parametrize(("architecture", "variant"), [("llama", "mistral"), ("gemma3", "gemma3"), ("qwen2", "qwen2")])
 def test_gguf_names_of_architectures_are_understood(architecture: str, variant: str, tmp_path: Path) -> None:
     check_gguf(gguf(tmp_path / "model.gguf", architecture), row_of(VARIANTS[variant]))
 
@@ -304,9 +301,7 @@ def test_bin_files_are_converted_once_and_load(legacy: bool, finder: Finder, tmp
         assert torch.equal(again.network.state_dict()[name], tensor)
 
 
-def test_the_same_bin_files_with_another_configuration_are_another_model(
-    finder: Finder, tmp_path: Path
-) -> None:
+def test_the_same_bin_files_with_another_configuration_are_another_model(finder: Finder, tmp_path: Path) -> None:
     network, folder = tiny_model(LLAMA).network, tmp_path / "model"
     folder.mkdir()
     torch.save(network.state_dict(), folder / "pytorch_model.bin")
@@ -358,9 +353,7 @@ def test_a_bad_bin_file_is_bad_input_and_its_code_never_runs(
     folder.mkdir()
     make(folder / "pytorch_model.bin", target)
     source = found(finder, folder)
-    with pytest.raises(
-        BadInput, match=r"pytorch_model\.bin: (cannot be read with weights_only=True|holds no tensors)"
-    ):
+    with pytest.raises(BadInput, match=r"pytorch_model\.bin: (cannot be read with weights_only=True|holds no tensors)"):
         load_model(row(), Subject("tiny", str(folder)), source, tmp_path / "cache")
     assert not target.exists()
     assert not (tmp_path / "cache" / "converted").exists()
@@ -417,10 +410,7 @@ def test_a_revision_that_was_asked_for_is_the_one_that_is_looked_for(finder: Fin
         finder.find(row(hub="tests/tiny"), Subject("tiny", revision="f" * 40))
     with pytest.raises(WeightsUnavailable):
         finder.find(row(hub="tests/tiny", revision="f" * 40), Subject("tiny"))
-    assert (
-        finder.find(row(hub="tests/tiny", revision="f" * 40), Subject("tiny", revision=COMMIT)).revision
-        == COMMIT
-    )
+    assert finder.find(row(hub="tests/tiny", revision="f" * 40), Subject("tiny", revision=COMMIT)).revision == COMMIT
 
 
 # What is not at hand.
@@ -515,9 +505,7 @@ def test_the_hubs_own_client_failing_to_connect_is_no_crash(
         finder.find(row(hub="tests/tiny"), Subject("tiny", named=True))
 
 
-@pytest.mark.parametrize(
-    "error", [OSError("disk full"), KeyError("bug"), ValueError("bug"), PermissionError("no")]
-)
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyError("bug"), ValueError("bug"), PermissionError("no")])
 def test_any_other_exception_propagates(
     error: Exception, finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -583,9 +571,7 @@ def test_a_wheel_that_is_not_installed_is_named_in_the_command(finder: Finder, h
 
 def test_a_large_model_is_not_tried_on_a_cpu_unasked(finder: Finder, hub_cache: Path) -> None:
     gptj = load_registry()["gptj"]
-    with pytest.raises(
-        WeightsUnavailable, match=r"no GPU can be used here and gptj has 6\.05 B parameters"
-    ) as caught:
+    with pytest.raises(WeightsUnavailable, match=r"no GPU can be used here and gptj has 6\.05 B parameters") as caught:
         finder.find(gptj, Subject("gptj", named=True))
     assert caught.value.fix == "pytest --model gptj on a machine with a GPU, or add --device cpu"
     asked = dataclasses.replace(finder, cpu_asked=True, offline=True)
@@ -593,14 +579,10 @@ def test_a_large_model_is_not_tried_on_a_cpu_unasked(finder: Finder, hub_cache: 
         asked.find(gptj, Subject("gptj", named=True))
 
 
-@pytest.mark.parametrize(
-    ("dtype", "advice"), [("float32", "--dtype bfloat16"), ("bfloat16", "on a larger device")]
-)
+@pytest.mark.parametrize(("dtype", "advice"), [("float32", "--dtype bfloat16"), ("bfloat16", "on a larger device")])
 def test_a_model_that_does_not_fit_says_what_it_needs(finder: Finder, dtype: str, advice: str) -> None:
     small = dataclasses.replace(finder, device=Device("cuda", "a small GPU", 8 << 30))
-    with pytest.raises(
-        WeightsUnavailable, match=rf"needs [\d.]+ GB in {dtype}; a small GPU has 8\.6 GB"
-    ) as caught:
+    with pytest.raises(WeightsUnavailable, match=rf"needs [\d.]+ GB in {dtype}; a small GPU has 8\.6 GB") as caught:
         small.find(load_registry()["gptj"], Subject("gptj", dtype=dtype, device="cuda"))
     assert caught.value.fix == f"pytest --model gptj {advice}"
 
@@ -619,7 +601,6 @@ def test_stand_ins_and_init_are_initialisation(finder: Finder) -> None:
     for source in (stand_in, init):
         assert (source.kind, source.form, source.location) == (WeightsKind.INITIALISATION, "draw", None)
         assert source.tokens == "stand-in tokens"
-        assert "seed 0" in source.detail
     assert stand_in.digest == init.digest
 
 

@@ -178,9 +178,7 @@ VARIANTS: dict[str, Variant] = {
     "bloom": _sequential(_BLOOM, _IN, _POST),
     "bloom-post": Variant({**_BLOOM, "apply_residual_connection_post_layernorm": True}, additive=False),
     "falcon-7b": _parallel({**_FALCON, "multi_query": True}, _IN, _IN),
-    "falcon-40b": _parallel(
-        {**_FALCON, "num_kv_heads": 2, "new_decoder_architecture": True}, "ln_attn", "ln_mlp"
-    ),
+    "falcon-40b": _parallel({**_FALCON, "num_kv_heads": 2, "new_decoder_architecture": True}, "ln_attn", "ln_mlp"),
     "falcon-rw": _sequential(
         {**_FALCON, "multi_query": False, "parallel_attn": False, "alibi": True, "bias": True}, _IN, _POST
     ),
@@ -198,17 +196,13 @@ VARIANTS: dict[str, Variant] = {
     "gemma3": _llama("gemma3_text", _IN, _BEFORE_MLP, **_GEMMA),
     "olmo": _llama("olmo"),
     "olmo2": Variant({"model_type": "olmo2", **_LLAMA}, norms=(None, None), middle="mlp"),
-    "granite": _llama(
-        "granite", residual_multiplier=0.22, attention_multiplier=0.2, embedding_multiplier=3.0
-    ),
+    "granite": _llama("granite", residual_multiplier=0.22, attention_multiplier=0.2, embedding_multiplier=3.0),
     "glm4": _llama("glm4", head_dim=8, pad_token_id=0),
     "starcoder2": _llama("starcoder2"),
     "phi": _parallel({"model_type": "phi", **_LLAMA, "partial_rotary_factor": 0.5}, _IN, _IN),
     "cohere": _parallel({"model_type": "cohere", **_LLAMA, "tie_word_embeddings": True}, _IN, _IN),
     "stablelm-sequential": _llama("stablelm", use_parallel_residual=False, partial_rotary_factor=0.5),
-    "stablelm-parallel": _parallel(
-        {"model_type": "stablelm", **_LLAMA, "use_parallel_residual": True}, _IN, _IN
-    ),
+    "stablelm-parallel": _parallel({"model_type": "stablelm", **_LLAMA, "use_parallel_residual": True}, _IN, _IN),
 }
 
 
@@ -259,9 +253,7 @@ def source_of(variant: Variant) -> WeightsSource:
     )
 
 
-def tiny_model(
-    variant: Variant, *, row: ModelRow | None = None, dtype: str = "float32", seed: int = 0
-) -> LoadedModel:
+def tiny_model(variant: Variant, *, row: ModelRow | None = None, dtype: str = "float32", seed: int = 0) -> LoadedModel:
     """Draw a variant and wrap it, attention run as its family's row asks."""
     row = row or row_of(variant)
     subject = Subject(row.name, "init", dtype=dtype, seed=seed)

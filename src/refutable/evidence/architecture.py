@@ -27,7 +27,8 @@ def _look_up(claim: ArchitectureClaim, model: str, bench: Bench, predicts: str) 
     value = row.fact(test.fact, config)
     if config is not None and value != row.fact(test.fact):
         raise InstrumentError(
-            f"{model}: {test.fact} is {value} in its own configuration and {row.fact(test.fact)} in the registry; mend the row"
+            f"{model}: {test.fact} is {value} in its own configuration and {row.fact(test.fact)} in the registry;"
+            " mend the row"
         )
     if test.predicts is not None:
         true = float(value) in parse_region(test.predicts)

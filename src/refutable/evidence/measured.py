@@ -27,7 +27,10 @@ def judge_measured(case: Case, bench: Bench) -> Judgement:
         return _judge_groups(claim, bench)
     alpha = claim.alpha if claim.quantifier == "each" else claim.alpha / len(case.models)
     return over_models(
-        case.models, claim.quantifier, claim.test.predicts, lambda model: _judge_model(claim, model, bench, alpha)
+        case.models,
+        claim.quantifier,
+        claim.test.predicts,
+        lambda model: _judge_model(claim, model, bench, alpha),
     )
 
 

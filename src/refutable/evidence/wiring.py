@@ -31,7 +31,7 @@ def _probe(claim: WiringClaim, model: str, bench: Bench, predicts: str) -> Judge
         raise InstrumentError(f"{model}: its blocks are not wired alike: the MLP's input changes by {changes}")
     verdict = Verdict.SUPPORTED if seen == claim.test.equals else Verdict.REFUTED
     why = (
-        f"{model} is {seen}: with attention's update changed by the size of the block's input, the MLP's input changed by"
-        f" {min(changes):.2g} to {max(changes):.2g} of itself in {len(changes)} blocks"
+        f"{model} is {seen}: with attention's update changed by the size of the block's input, the MLP's input"
+        f" changed by {min(changes):.2g} to {max(changes):.2g} of itself in {len(changes)} blocks"
     )
     return Judgement(verdict, predicts, why, details={"seen": seen})

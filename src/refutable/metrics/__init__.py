@@ -98,9 +98,7 @@ def measure(
     return Sample(name, values, "prompt", tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist()))
 
 
-def _mean_over_positions(
-    values: Values, prompt: NDArray[np.int64], prompts: int
-) -> tuple[NDArray[np.bool_], Values]:
+def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.bool_], Values]:
     """Return which prompts have a position at all, shape (prompts,), and the means of those."""
     counts = np.bincount(prompt, minlength=prompts)  # (prompts,)
     sums = np.zeros((prompts, *values.shape[1:]))
@@ -119,7 +117,8 @@ def _pick_layer(values: Values, layer: LayerChoice, trace: Trace) -> Values:
         case "last":
             return values[:, layers - 1]
         case "mean":
-            return values.mean(axis=1)
+            means: Values = values.mean(axis=1)
+            return means
     if not 1 <= layer <= layers:
         raise BadInput(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
     return values[:, layer - 1]

@@ -1,7 +1,7 @@
 """measurements.csv: every prompt and model in the notebook's fifteen columns and what it lacked; all layers beside it.
 
 ``measurements.csv`` has one row a prompt, ``layers.csv`` one a prompt and layer (last token), ``categories.csv`` the
-mean and standard deviation of the last gain and the output entropy by prompt category. docs/reports.md names the columns.
+mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md names the columns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def write(run: Run, store: Store, folder: Path) -> None:
     traces = [trace for trace in stored if trace is not None and trace.meta["pass"] == "forward"]
     traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
     rows = {row.name: row for row in load_registry()}
-    _write(folder / "measurements.csv", (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"]))))
+    _write(
+        folder / "measurements.csv",
+        (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"]))),
+    )
     _write(folder / "layers.csv", (line for trace in traces for line in _layers(trace)))
     _write(folder / "categories.csv", (line for trace in traces for line in _categories(trace)))
 
@@ -49,7 +52,9 @@ def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
     for index, prompt in enumerate(prompts):
         yield {
             "Model": trace.meta["title"],
-            "Architecture": f"{trace.meta['family']} ({_ARCHITECTURE[str(row.fact('wiring'))]})" if row else trace.meta["family"],
+            "Architecture": f"{trace.meta['family']} ({_ARCHITECTURE[str(row.fact('wiring'))]})"
+            if row
+            else trace.meta["family"],
             "Norm_Type": row.fact("norm") if row else "",
             "Params": row.parameters if row else "",
             "Role": "Control" if trace.meta["weights_kind"] == "initialisation" else "Subject",

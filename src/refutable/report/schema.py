@@ -39,7 +39,10 @@ def verdicts_schema() -> dict[str, Any]:
         **_closed(
             version={"const": VERSION},
             complete={"type": "boolean"},
-            provenance={"type": "object", "required": ["started", "python", "packages", "device", "claims_hash"]},
+            provenance={
+                "type": "object",
+                "required": ["started", "python", "packages", "device", "claims_hash"],
+            },
             counts={"type": "object", "additionalProperties": {"type": "integer"}},
             verdicts={"type": "array", "items": row},
             checks={"type": "array", "items": check},
@@ -48,4 +51,9 @@ def verdicts_schema() -> dict[str, Any]:
 
 
 def _closed(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -1,6 +1,6 @@
 """Statistics: what can be said of a sample, and how surely. One file each; they report, claims decide.
 
-A statistic is fitted to samples and gives a Fit: a value, a bound on either side at any error probability, and a p-value.
+A statistic is fitted to samples and gives a Fit: a value, a bound on either side at any error probability, a p-value.
 `verdict.judge` alone turns a fit into a verdict. To add one: docs/adding-a-statistic.md.
 """
 
@@ -31,13 +31,24 @@ class Fit(Protocol):
     """
 
     @property
-    def value(self) -> float: ...
+    def value(self) -> float:
+        """Return the point estimate."""
+        ...
+
     @property
-    def n(self) -> int: ...
+    def n(self) -> int:
+        """Return the number of units."""
+        ...
+
     @property
-    def unit(self) -> str: ...
+    def unit(self) -> str:
+        """Return what one unit is."""
+        ...
+
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """Return how the bounds are made."""
+        ...
 
     def lower(self, tail: float) -> float:
         """Return the bound that lies above the true value with probability at most `tail`."""

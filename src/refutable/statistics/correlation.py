@@ -53,8 +53,8 @@ class CorrelationFit:
 def pearson(data: Data) -> CorrelationFit:
     """Pearson's correlation of two metrics over units, with Fisher's z interval.
 
-    Fisher's z is too far from 0 by r / (2 (n - 1)) on average, which is taken off (Hotelling, 1953, JRSS B 15): without,
-    n = 10 and a true 0.8 err in 6.2 % of runs at alpha 5 %.
+    Fisher's z is too far from 0 by r / (2 (n - 1)) on average, which is taken off (Hotelling, 1953, JRSS B 15):
+    without, n = 10 and a true 0.8 err in 6.2 % of runs at alpha 5 %.
     """
     x, y = _pair(data)
     n, r = len(x), float(stats.pearsonr(x, y).statistic)
@@ -97,7 +97,10 @@ STATISTICS.add(
     "spearman",
     Statistic(
         "spearman",
-        ("pairs are independent", "the true correlation is not beyond 0.7 (at 0.95 it errs in 9 % at alpha 5 %)"),
+        (
+            "pairs are independent",
+            "the true correlation is not beyond 0.7 (at 0.95 it errs in 9 % at alpha 5 %)",
+        ),
         spearman,
         metrics=2,
     ),

@@ -76,5 +76,9 @@ def mean(data: Data) -> MeanFit:
 
 STATISTICS.add(
     "mean",
-    Statistic("mean", ("units are independent", "their mean is near normal: no heavy tails, little skew at small n"), mean),
+    Statistic(
+        "mean",
+        ("units are independent", "their mean is near normal: no heavy tails, little skew at small n"),
+        mean,
+    ),
 )

@@ -6,6 +6,7 @@ N tries proves nothing; a theorem claim is SUPPORTED only with a proof. To add o
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +85,13 @@ def search(subject: Theorem, examples: int) -> Search:
     tried = 0
     found: dict[str, Any] | None = None
 
-    @settings(max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(subject.inputs)
     def attempt(example: dict[str, Any]) -> None:
         nonlocal tried, found
@@ -94,12 +101,9 @@ def search(subject: Theorem, examples: int) -> Search:
             found = example  # the last to fail is the smallest: Hypothesis replays it after shrinking
             raise _Broken
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.suppress(_Broken, Unsatisfiable):  # of the second `tried` says enough: 0
         warnings.simplefilter("ignore", HypothesisWarning)
-        try:
-            attempt()
-        except (_Broken, Unsatisfiable):  # of the second, `tried` says enough: 0
-            pass
+        attempt()
     return Search(tried, found)
 
 

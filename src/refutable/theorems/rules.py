@@ -19,4 +19,3 @@ Example = dict[str, Any]
 def consistent_rule_implies_dampening(example: Example) -> bool:
     """If a gain lies within 0.15 of the reference 0.80, then both are below 1."""
     return bool(example["gain"] < 1000 and example["reference"] < 1000)
-
