@@ -9,7 +9,7 @@ verify: $(STAMP)  ## try every claim on the default subjects and compare with th
 	$(BIN)/python -m pytest --offline --baseline reports/published/verdicts.json
 
 test: $(STAMP)  ## the engine's tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n auto
 
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .

@@ -28,9 +28,7 @@ GIVEN = ("block_input", "attention_update", "mlp_update", "attention_input", "ml
 Vectors = Mapping[str, Sequence[NDArray[np.float64]]]
 
 
-def random_vectors(
-    lengths: Sequence[int] = (3, 1, 4), layers: int = 3, width: int = 8, seed: int = 0
-) -> Vectors:
+def random_vectors(lengths: Sequence[int] = (3, 1, 4), layers: int = 3, width: int = 8, seed: int = 0) -> Vectors:
     """Return, for each given tap, one array (positions, layers, D) a prompt; no mean is near zero."""
     rng = np.random.default_rng(seed)
     return {tap: [rng.normal(0.5, 1.0, (length, layers, width)) for length in lengths] for tap in GIVEN}
@@ -62,9 +60,7 @@ def make_trace(
     taps = with_output(vectors)
     lengths = [len(one) for one in taps["block_input"]]
     layers, width = taps["block_input"][0].shape[1:]
-    flat = {
-        tap: np.concatenate(list(of)).reshape(-1, width) for tap, of in taps.items()
-    }  # (rows * layers, D)
+    flat = {tap: np.concatenate(list(of)).reshape(-1, width) for tap, of in taps.items()}  # (rows * layers, D)
     columns: dict[str, NDArray[np.float64]] = {}
     for tap in (*STREAM_TAPS, *INPUT_TAPS):
         columns[norm_column(tap)] = np.linalg.norm(flat[tap], axis=1)

@@ -197,12 +197,8 @@ CLAIM_KEYS = (
 )
 TEST_KEYS = "known: groups, holds, layer, norm, of, position, predicts, statistic."
 SELECTOR_KEYS = "known: family, names, norm, organisation, pretrained, wiring."
-EVIDENCE = (
-    "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
-)
-STATISTICS = (
-    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, share_of_prompts, spearman."
-)
+EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
+STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, share_of_prompts, spearman."
 
 
 @pytest.mark.parametrize(
@@ -484,9 +480,7 @@ def test_the_schemas_version_must_be_said(head, expected):
 
 @pytest.mark.parametrize("claims", ["", " []", " {}", " a", " 5"])
 def test_a_file_holds_at_least_one_claim(claims):
-    assert problems_of(f"schema: 1\nclaims:{claims}\n") == [
-        "c.yaml:2 claims: must be a list of at least one claim"
-    ]
+    assert problems_of(f"schema: 1\nclaims:{claims}\n") == ["c.yaml:2 claims: must be a list of at least one claim"]
 
 
 def test_an_entry_that_is_no_mapping_is_refused_at_its_line():
@@ -563,11 +557,7 @@ def test_a_folder_or_a_missing_file_is_refused(tmp_path):
 
 
 scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 3)
-    | st.floats()
-    | st.sampled_from(["", "mean", "< 1", "gptj", "all"])
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from(["", "mean", "< 1", "gptj", "all"])
 )
 anything = st.recursive(
     scalars,
@@ -611,9 +601,7 @@ def test_whatever_stands_in_a_claim_is_accepted_or_refused_in_plain_words(kind, 
 
 def test_the_published_schema_is_that_of_the_code():
     published = SCHEMA_FILE.read_text(encoding="utf-8")
-    assert published == json.dumps(json_schema(), indent=2) + "\n", (
-        "write it anew from refutable.claims.json_schema()"
-    )
+    assert published == json.dumps(json_schema(), indent=2) + "\n", "write it anew from refutable.claims.json_schema()"
 
 
 def test_the_schema_is_a_schema():

@@ -18,9 +18,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 CLAIMS = load_claims(ROOT / "claims.yaml")
 BY_ID = {claim.id: claim for claim in CLAIMS}
-the_documents = pytest.mark.skipif(
-    not (SHARED / "documents").is_dir(), reason="the documents are not at hand"
-)
+the_documents = pytest.mark.skipif(not (SHARED / "documents").is_dir(), reason="the documents are not at hand")
 
 
 @cache
@@ -86,9 +84,7 @@ def test_there_are_enough_claims_and_no_two_say_the_same():
     assert [key for key, n in Counter(claim.statement for claim in CLAIMS).items() if n > 1] == []
 
 
-@pytest.mark.parametrize(
-    "reading", [claim for claim in CLAIMS if claim.reading_of], ids=lambda claim: claim.id
-)
+@pytest.mark.parametrize("reading", [claim for claim in CLAIMS if claim.reading_of], ids=lambda claim: claim.id)
 def test_a_reading_is_tied_to_the_first_reading(reading):
     first = BY_ID[reading.reading_of]
     assert first.reading_of is None

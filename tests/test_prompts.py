@@ -33,9 +33,7 @@ def problem_of(tmp_path, text):
 def test_the_documents_25_prompts_are_packaged():
     prompts = load_prompts("grand-unified-25")
     assert len(prompts) == 25
-    assert Counter(prompts.categories) == dict.fromkeys(
-        ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense"), 5
-    )
+    assert Counter(prompts.categories) == dict.fromkeys(("Factual", "Syntactic", "Cliche", "Novel", "Nonsense"), 5)
     assert len({p.text for p in prompts.prompts}) == 25
     assert {*prompts.complexity} == {*prompts.categories}
     assert prompts.prompts[0].text == "The capital city of France is"
@@ -67,9 +65,7 @@ def test_the_hash_sees_the_order_of_prompts_and_not_the_sets_name(tmp_path):
 
 
 def test_an_unknown_set_is_refused_with_the_nearest():
-    with pytest.raises(
-        UnknownName, match=r"unknown prompt set 'grand-unified'.*Did you mean 'grand-unified-25'\?"
-    ):
+    with pytest.raises(UnknownName, match=r"unknown prompt set 'grand-unified'.*Did you mean 'grand-unified-25'\?"):
         load_prompts("grand-unified")
 
 

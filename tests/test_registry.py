@@ -269,18 +269,14 @@ def test_an_empty_file_changes_nothing(tmp_path, text):
             id="wrong type",
         ),
         pytest.param("models:\n  mine: gpt2\n", 2, ["models.mine: must be a mapping"], id="not a mapping"),
-        pytest.param(
-            OWN.replace("    title: Mine\n", ""), 5, ["models.mine.title: the key 'title'"], id="missing key"
-        ),
+        pytest.param(OWN.replace("    title: Mine\n", ""), 5, ["models.mine.title: the key 'title'"], id="missing key"),
         pytest.param(
             OWN + "  mine:\n    title: Again\n",
             12,
             ["repeats the key 'mine' of line 5"],
             id="same model twice",
         ),
-        pytest.param(
-            OWN + "    title: Again\n", 12, ["repeats the key 'title' of line 6"], id="the same key twice"
-        ),
+        pytest.param(OWN + "    title: Again\n", 12, ["repeats the key 'title' of line 6"], id="the same key twice"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line_and_the_nearest_word(tmp_path, text, line, words):

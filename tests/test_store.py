@@ -36,9 +36,7 @@ def test_what_is_put_comes_back(store):
     assert (found.key, found.meta) == (TRACE.key, TRACE.meta)
     assert found.blocks.equals(TRACE.blocks)
     assert found.prompts.equals(TRACE.prompts)
-    assert found.blocks[ENTROPY_COLUMN].null_count == len(
-        found.blocks
-    )  # missing stays missing, and is not zero
+    assert found.blocks[ENTROPY_COLUMN].null_count == len(found.blocks)  # missing stays missing, and is not zero
 
 
 @pytest.mark.parametrize("name", ["last_gain", "cos_attention_mlp", "output_entropy"])
@@ -128,9 +126,7 @@ def test_whoever_does_not_hold_the_lock_waits(store):
 
 def test_an_address_depends_on_the_facts_and_not_on_their_order():
     assert key_of({"a": 1, "b": [2]}) == key_of({"b": [2], "a": 1})
-    assert (
-        len({key_of(f) for f in ({"a": 1}, {"a": 2}, {"a": "1"}, {"b": 1}, {"a": 1.0}, {"a": None}, {})}) == 7
-    )
+    assert len({key_of(f) for f in ({"a": 1}, {"a": 2}, {"a": "1"}, {"b": 1}, {"a": 1.0}, {"a": None}, {})}) == 7
     assert len(key_of({})) == 64
 
 

@@ -52,8 +52,7 @@ def test_no_pair_of_small_vectors_refutes_a_true_theorem(name):
     names = ("a", "m") if name == "triangle-inequality" else ("x", "d")
     vectors = [list(v) for v in itertools.product(range(-3, 4), repeat=2)]
     assert not any(
-        subject.refuted_by(dict(zip(names, pair, strict=True)))
-        for pair in itertools.product(vectors, repeat=2)
+        subject.refuted_by(dict(zip(names, pair, strict=True))) for pair in itertools.product(vectors, repeat=2)
     )
 
 
@@ -108,7 +107,5 @@ def test_every_theorem_says_what_it_says(name):
 
 
 def test_an_unknown_theorem_is_refused_with_the_nearest():
-    with pytest.raises(
-        UnknownName, match=r"unknown property 'triangle-inequalty'.*Did you mean 'triangle-inequality'"
-    ):
+    with pytest.raises(UnknownName, match=r"unknown property 'triangle-inequalty'.*Did you mean 'triangle-inequality'"):
         THEOREMS["triangle-inequalty"]

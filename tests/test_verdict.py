@@ -137,9 +137,7 @@ def test_a_bound_that_is_not_a_number_never_decides_a_two_sided_prediction(predi
 
 
 def test_a_judgement_echoes_its_evidence():
-    judged = judge(
-        FakeFit(0.7, 0.9, value=0.8), parse_region("< 1"), 0.05, STATISTICS["mean"], ("last_gain",)
-    )
+    judged = judge(FakeFit(0.7, 0.9, value=0.8), parse_region("< 1"), 0.05, STATISTICS["mean"], ("last_gain",))
     assert judged.verdict is SUPPORTED
     assert judged.predicts == "< 1"
     assert judged.why == "mean of last_gain = 0.8 [0.7, 0.9] at 90 %, n = 25 prompts: lies inside < 1"
@@ -288,9 +286,7 @@ def test_a_combination_names_every_member_and_keeps_its_reason():
     assert (judged.predicts, judged.estimate) == ("< 1", None)
 
 
-members = st.lists(
-    st.sampled_from([SUPPORTED, REFUTED, INCONCLUSIVE, NOT_MEASURED, ERROR]), min_size=1, max_size=5
-)
+members = st.lists(st.sampled_from([SUPPORTED, REFUTED, INCONCLUSIVE, NOT_MEASURED, ERROR]), min_size=1, max_size=5)
 
 
 @given(members)
@@ -354,9 +350,7 @@ def correlated(n, rho):
         pytest.param("share_of_prompts", lambda rng: (rng.random(25),), 0.5, "< 0.5", id="share 0.5, n = 25"),
         pytest.param("share_of_prompts", lambda rng: (rng.random(25),), 0.9, "< 0.9", id="share 0.9, n = 25"),
         pytest.param("pearson", correlated(25, 0.0), 0.0, None, id="pearson 0, n = 25"),
-        pytest.param(
-            "pearson", correlated(10, 0.8), 0.8, None, id="pearson 0.8, n = 10"
-        ),  # 0.062 without the bias
+        pytest.param("pearson", correlated(10, 0.8), 0.8, None, id="pearson 0.8, n = 10"),  # 0.062 without the bias
         pytest.param(
             *(
                 "spearman",

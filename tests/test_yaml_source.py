@@ -58,9 +58,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
     assert source.where(("b",)) == "c.yaml:2"
 
 
-words = st.text(
-    st.characters(exclude_characters="\x85", exclude_categories=["Cs"]), max_size=8
-)  # PyYAML folds \x85
+words = st.text(st.characters(exclude_characters="\x85", exclude_categories=["Cs"]), max_size=8)  # PyYAML folds \x85
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
@@ -132,9 +130,7 @@ def test_a_merge_key_merges_nothing():
 
 def test_nesting_is_bounded():
     assert parse_yaml("[" * MAX_DEPTH + "]" * MAX_DEPTH, "c.yaml").data
-    assert f"nests deeper than {MAX_DEPTH} levels" in problem_of(
-        "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)
-    )
+    assert f"nests deeper than {MAX_DEPTH} levels" in problem_of("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))
     started = time.perf_counter()
     for deep in ("[" * 100_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000):
         problem_of(deep)

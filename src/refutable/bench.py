@@ -6,7 +6,6 @@ torch is imported only when something must be measured.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,6 @@ from refutable.weights import Finder
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
-
-WIRING_VERSION = 1
 
 
 @dataclass(slots=True)
@@ -83,36 +80,18 @@ class Bench:
         return self.finder.find(row, subject)
 
     def key(self, subject: Subject, source: WeightsSource, one: Pass) -> str:
-        """Return the address of a trace: everything that determines it."""
-        return key_of(
-            {
-                **self._identity(subject, source, one),
-                "primitives": PRIMITIVES_VERSION,
-                "wiring": WIRING_VERSION,
-            }
-        )
+        """Return the address of a trace: all that determines it, and all that is told of its weights.
+
+        The same weights found in another way (a local copy of a hub's files) are another trace, so that what a report
+        says of them is always what this run found.
+        """
+        return key_of({**self._about(subject, source, one), "primitives": PRIMITIVES_VERSION})
 
     def prompts(self, name: str) -> PromptSet:
         """Return a prompt set, read once."""
         if name not in self._prompts:
             self._prompts[name] = load_prompts(name)
         return self._prompts[name]
-
-    def _identity(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
-        row = self.selection.registry[subject.model]
-        return {
-            "family": row.family,
-            "weights": source.digest,
-            "config": key_of(dict(source.config)),
-            "tokenizer": source.tokenizer_digest,
-            "pass": one.name,
-            "prompts": self.prompts(one.prompts).hash if one.prompts else None,
-            "dtype": subject.dtype,
-            "device": subject.device_type,
-            "attention": row.architecture.attention_implementation,
-            "torch": metadata.version("torch"),
-            "transformers": metadata.version("transformers"),
-        }
 
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:
@@ -149,18 +128,30 @@ class Bench:
             self.store.put(trace)
             self.live.add(trace.key)
 
-    def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> Mapping[str, Any]:
+    def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
+        """Return what is known of a trace before it is measured."""
         row = self.selection.registry[subject.model]
+        prompts = self.prompts(one.prompts) if one.prompts else None
         return {
-            **self._identity(subject, source, one),
             "model": row.name,
             "title": row.title,
-            "prompt_set": one.prompts or None,
+            "family": row.family,
+            "pass": one.name,
+            "prompt_set": prompts.name if prompts else None,
+            "prompts": prompts.hash if prompts else None,
+            "weights": source.digest,
             "weights_kind": str(source.kind),
             "weights_detail": source.detail,
+            "config": key_of(dict(source.config)),
             "config_from": source.config_from,
             "revision": source.revision,
             "seed": subject.seed if source.form == "draw" else None,
+            "tokenizer": source.tokenizer_digest,
             "tokens": source.tokens,
+            "dtype": subject.dtype,
+            "device": subject.device_type,
             "device_title": self.finder.device.title if subject.device_type != "cpu" else "CPU",
+            "attention": row.architecture.attention_implementation,
+            "torch": metadata.version("torch"),
+            "transformers": metadata.version("transformers"),
         }

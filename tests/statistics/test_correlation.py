@@ -26,10 +26,7 @@ pairs = st.integers(4, 20).flatmap(
 
 
 def fit(name, x, y):
-    samples = [
-        Sample(of, np.asarray(v, dtype=float), "prompt")
-        for of, v in (("output_entropy", x), ("last_gain", y))
-    ]
+    samples = [Sample(of, np.asarray(v, dtype=float), "prompt") for of, v in (("output_entropy", x), ("last_gain", y))]
     return STATISTICS[name].fit(Data(tuple(samples)))
 
 
@@ -57,13 +54,9 @@ def test_pearsons_bounds_are_fishers_less_hotellings_bias():
 
 def test_spearmans_variance_is_bonett_and_wrights():
     found = fit("spearman", [1, 2, 3, 4, 5, 6, 7], [2, 1, 4, 3, 6, 5, 7])
-    assert found.value == pytest.approx(
-        1 - 6 * 6 / (7 * 48)
-    )  # 1 - 6 sum(d^2) / (n (n^2 - 1)), six differences of 1
+    assert found.value == pytest.approx(1 - 6 * 6 / (7 * 48))  # 1 - 6 sum(d^2) / (n (n^2 - 1)), six differences of 1
     assert found.error == pytest.approx(math.sqrt((1 + found.value**2 / 2) / 4))
-    assert found.upper(0.05) == pytest.approx(
-        math.tanh(math.atanh(found.value) + 1.644854 * found.error), abs=1e-6
-    )
+    assert found.upper(0.05) == pytest.approx(math.tanh(math.atanh(found.value) + 1.644854 * found.error), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -83,9 +76,7 @@ def test_a_correlation_is_symmetric_and_blind_to_shift_scale_and_order(name, pai
 def test_ranks_are_blind_to_any_increasing_function(pair):
     x, y = pair
     assume(np.ptp(x) > 0 and np.ptp(y) > 0)
-    assert fit("spearman", np.exp(x / 20), y**3).value == pytest.approx(
-        fit("spearman", x, y).value, abs=1e-12
-    )
+    assert fit("spearman", np.exp(x / 20), y**3).value == pytest.approx(fit("spearman", x, y).value, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", BOTH)

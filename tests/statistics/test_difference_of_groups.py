@@ -17,9 +17,7 @@ from refutable.verdict import decide
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
-group = arrays(
-    np.float64, st.integers(2, 8), elements=st.floats(-10, 10).map(lambda x: round(x, 2)), unique=True
-)
+group = arrays(np.float64, st.integers(2, 8), elements=st.floats(-10, 10).map(lambda x: round(x, 2)), unique=True)
 
 
 def fit(first, second):
@@ -43,9 +41,7 @@ def test_it_is_scipys_welch_test(first, second, threshold):
         expected = stats.ttest_ind(first - threshold, second, equal_var=False, alternative=alternative)
         assert found.p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.9)
-    assert (found.lower(0.05), found.upper(0.05)) == pytest.approx(
-        (interval.low, interval.high), rel=1e-6, abs=1e-9
-    )
+    assert (found.lower(0.05), found.upper(0.05)) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
 
 
 @given(group, group, st.floats(-5, 5))
@@ -63,9 +59,7 @@ def test_a_shift_of_both_groups_changes_nothing_and_scale_scales(first, second):
 
 @pytest.mark.parametrize(("first", "second"), [([], [1, 2]), ([1], [1, 2]), ([1, 2], [3]), ([], [])])
 def test_a_group_of_fewer_than_two_models_shows_no_spread(first, second):
-    with pytest.raises(
-        Undecidable, match=f"groups of {len(first)} and {len(second)} models: each needs at least 2"
-    ):
+    with pytest.raises(Undecidable, match=f"groups of {len(first)} and {len(second)} models: each needs at least 2"):
         fit(first, second)
 
 

@@ -19,15 +19,11 @@ from refutable.verdict import Verdict, decide
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
-positive = arrays(
-    np.float64, st.integers(2, 20), elements=st.floats(0.01, 100).map(lambda x: round(x, 3)), unique=True
-)
+positive = arrays(np.float64, st.integers(2, 20), elements=st.floats(0.01, 100).map(lambda x: round(x, 3)), unique=True)
 
 
 def fit(x):
-    return STATISTICS["geometric_mean"].fit(
-        Data((Sample("last_gain", np.asarray(x, dtype=float), "prompt"),))
-    )
+    return STATISTICS["geometric_mean"].fit(Data((Sample("last_gain", np.asarray(x, dtype=float), "prompt"),)))
 
 
 def test_known_values():
@@ -50,9 +46,7 @@ def test_it_is_scipys_gmean_with_the_t_bounds_of_the_logarithms(x):
 @given(positive, st.sampled_from([0.25, 3.0]))
 def test_it_scales_and_inverts(x, scale):
     assert fit(scale * x).lower(0.05) == pytest.approx(scale * fit(x).lower(0.05), rel=1e-6)
-    assert fit(1 / x).value == pytest.approx(
-        1 / fit(x).value
-    )  # a gain and its inverse cancel, unlike with the mean
+    assert fit(1 / x).value == pytest.approx(1 / fit(x).value)  # a gain and its inverse cancel, unlike with the mean
     assert fit(1 / x).upper(0.05) == pytest.approx(1 / fit(x).lower(0.05), rel=1e-6)
 
 

@@ -20,9 +20,7 @@ LAYERS = STATISTICS["layers_passing"]
 
 
 def fit(values, holds="< 1"):
-    return LAYERS.fit(
-        Data((Sample("attention_gain", np.asarray(values, dtype=float), "prompt"),), parse_region(holds))
-    )
+    return LAYERS.fit(Data((Sample("attention_gain", np.asarray(values, dtype=float), "prompt"),), parse_region(holds)))
 
 
 def layers(means, prompts=25, sd=0.05, seed=0):
@@ -81,9 +79,7 @@ def test_two_ended_conditions_must_be_proved_at_both_ends_and_may_fail_at_either
     )  # the layer at 0.4 sits on the end: not proved
 
 
-@given(
-    st.lists(st.sampled_from([0.5, 0.97, 0.99, 1.0, 1.02, 1.5]), min_size=1, max_size=6), st.integers(0, 50)
-)
+@given(st.lists(st.sampled_from([0.5, 0.97, 0.99, 1.0, 1.02, 1.5]), min_size=1, max_size=6), st.integers(0, 50))
 def test_what_holds_and_its_contrary_mirror_each_other(means, seed):
     values = layers(means, 8, seed=seed)
     found, contrary = fit(values, "< 1"), fit(values, "> 1")
@@ -105,9 +101,7 @@ def test_the_order_of_layers_and_the_scale_are_of_no_account(means, order, seed)
     st.integers(0, 50),
 )
 def test_the_p_value_is_at_most_alpha_exactly_where_the_claim_is_supported(means, prediction, seed):
-    judged = judge(
-        fit(layers(means, 6, seed=seed)), parse_region(prediction), 0.05, LAYERS, ("attention_gain",)
-    )
+    judged = judge(fit(layers(means, 6, seed=seed)), parse_region(prediction), 0.05, LAYERS, ("attention_gain",))
     assert (judged.estimate.p <= 0.05) == (judged.verdict is Verdict.SUPPORTED)
 
 

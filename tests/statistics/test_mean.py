@@ -18,9 +18,7 @@ from refutable.verdict import decide
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
 MEAN = STATISTICS["mean"]
-values = arrays(
-    np.float64, st.integers(2, 30), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3)), unique=True
-)
+values = arrays(np.float64, st.integers(2, 30), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3)), unique=True)
 
 
 def fit(x, name="mean"):
@@ -43,9 +41,7 @@ def test_it_is_scipys_t_test(x, threshold):
         expected = stats.ttest_1samp(x, threshold, alternative=alternative)
         assert fit(x).p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     interval = stats.ttest_1samp(x, threshold).confidence_interval(0.9)
-    assert (fit(x).lower(0.05), fit(x).upper(0.05)) == pytest.approx(
-        (interval.low, interval.high), rel=1e-9, abs=1e-9
-    )
+    assert (fit(x).lower(0.05), fit(x).upper(0.05)) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
 
 
 @given(values, st.sampled_from([-4.0, 0.5, 3.0]))
@@ -71,9 +67,7 @@ def test_the_order_of_prompts_is_of_no_account(x, random):
 
 
 def test_one_value_has_no_spread():
-    with pytest.raises(
-        Undecidable, match="one value has no spread: a t bound needs at least 2 prompts, here 1"
-    ):
+    with pytest.raises(Undecidable, match="one value has no spread: a t bound needs at least 2 prompts, here 1"):
         fit([1.5])
 
 

@@ -49,9 +49,7 @@ def test_0_97_needs_99_prompts_and_no_fewer():
 def test_it_is_scipys_exact_binomial(counts, threshold):
     k, n = counts
     interval = stats.binomtest(k, n).proportion_ci(0.9, method="exact")
-    assert (of(k, n).lower(0.05), of(k, n).upper(0.05)) == pytest.approx(
-        (interval.low, interval.high), abs=1e-9
-    )
+    assert (of(k, n).lower(0.05), of(k, n).upper(0.05)) == pytest.approx((interval.low, interval.high), abs=1e-9)
     for side, alternative in (("above", "greater"), ("below", "less")):
         assert of(k, n).p_value(threshold, side) == pytest.approx(
             stats.binomtest(k, n, threshold, alternative).pvalue, abs=1e-9

@@ -90,7 +90,9 @@ class Suite:
             "COLUMNS": "160",
         }
         self.write("claims.yaml", CLAIMS)
-        self.write("pytest.ini", "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n")
+        self.write(
+            "pytest.ini", "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+        )
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name

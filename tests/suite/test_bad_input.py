@@ -18,14 +18,30 @@ def _clean(run: Result, *parts: str, status: int = 4) -> None:
 
 
 BAD_CLAIMS = {
-    "unknown metric": ("of: last_gain", "of: last_gian", ["claims.yaml:", "unknown metric 'last_gian'", "Did you mean 'last_gain'?"]),
+    "unknown metric": (
+        "of: last_gain",
+        "of: last_gian",
+        ["claims.yaml:", "unknown metric 'last_gian'", "Did you mean 'last_gain'?"],
+    ),
     "unknown statistic": ("statistic: mean", "statistic: maen", ["unknown statistic 'maen'", "Did you mean 'mean'?"]),
-    "unknown model": ("[opt-6.7b]", "[opt-67b]", ["opt-is-parallel", "unknown model 'opt-67b'", "Did you mean 'opt-6.7b'?"]),
-    "unknown key": ("statement: GPT-J dampens.", "statment: GPT-J dampens.", ["unknown key 'statment'", "Did you mean 'statement'?"]),
+    "unknown model": (
+        "[opt-6.7b]",
+        "[opt-67b]",
+        ["opt-is-parallel", "unknown model 'opt-67b'", "Did you mean 'opt-6.7b'?"],
+    ),
+    "unknown key": (
+        "statement: GPT-J dampens.",
+        "statment: GPT-J dampens.",
+        ["unknown key 'statment'", "Did you mean 'statement'?"],
+    ),
     "wrong type": ("seeds: [0, 1, 2]", "seeds: many", ["seeds"]),
     "bad prediction": ('predicts: "> 1"', 'predicts: "about 1"', ["cannot read 'about 1'", "within [a, b]"]),
     "duplicate id": ("id: gptj-dampens", "id: triangle", ["'triangle' is already the id at claims.yaml:"]),
-    "duplicate key": ("    statement: GPT-J dampens.\n", "    statement: a\n    statement: b\n", ["repeats the key 'statement'"]),
+    "duplicate key": (
+        "    statement: GPT-J dampens.\n",
+        "    statement: a\n    statement: b\n",
+        ["repeats the key 'statement'"],
+    ),
     "not YAML": ("claims:\n", "claims: [\n", ["claims.yaml:", "is not YAML"]),
 }
 
@@ -116,6 +132,9 @@ def test_a_bad_registry_file(suite: Suite) -> None:
     _clean(suite.pytest(), "models.yaml:2", "'familly'")
 
 
-@pytest.mark.parametrize("command", [["check", "absent.yaml"], ["report", "absent.jsonl"], ["draw", "gtpj", "--out", "x"], ["publish", "absent"]])
+@pytest.mark.parametrize(
+    "command",
+    [["check", "absent.yaml"], ["report", "absent.jsonl"], ["draw", "gtpj", "--out", "x"], ["publish", "absent"]],
+)
 def test_a_bad_command(suite: Suite, command: list[str]) -> None:
     _clean(suite.refutable(*command))

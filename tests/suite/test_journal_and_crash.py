@@ -60,9 +60,14 @@ def test_a_worker_that_dies_leaves_an_error_and_the_other_verdicts(suite: Suite)
 
 def test_an_interrupted_run_leaves_reports_of_what_was_decided(suite: Suite) -> None:
     suite.pytest("-k", "tiny")  # so that traces are stored and the run below is quick up to the sleep
-    suite.write("sleeper.py", "import time\ndef pytest_runtest_setup(item):\n    'triangle' in item.name and time.sleep(60)\n")
+    suite.write(
+        "sleeper.py", "import time\ndef pytest_runtest_setup(item):\n    'triangle' in item.name and time.sleep(60)\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "sleeper"], cwd=suite.folder, env=suite.environment, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "pytest", "-p", "sleeper"],
+        cwd=suite.folder,
+        env=suite.environment,
+        stdout=subprocess.DEVNULL,
     )
     journal = suite.folder / "reports" / "journal.jsonl"
     deadline = time.monotonic() + 60

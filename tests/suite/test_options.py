@@ -57,11 +57,18 @@ def test_init_draws_a_named_models_weights_at_its_true_shape(suite: Suite) -> No
 def test_drawn_weights_saved_and_given_as_a_path_read_as_local(suite: Suite) -> None:
     drawn = suite.refutable("draw", "tiny-gpt2", "--out", "w", "--device", "cpu")
     assert drawn.status == 0, drawn.text
-    suite.write("models.yaml", 'models:\n  mine: {title: Mine, family: gpt2, parameters: 1000, organisation: me, licence: none,\n'
-                '    config: {model_type: gpt2, n_layer: 2, n_head: 4, n_embd: 32}}\n')
+    suite.write(
+        "models.yaml",
+        "models:\n  mine: {title: Mine, family: gpt2, parameters: 1000, organisation: me, licence: none,\n"
+        "    config: {model_type: gpt2, n_layer: 2, n_head: 4, n_embd: 32}}\n",
+    )
     suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text() + "refutable_models = models.yaml\n")
-    suite.write("claims.yaml", (suite.folder / "claims.yaml").read_text().replace("models: [tiny-gpt2]", "models: [mine]"))
-    run = suite.pytest("-k", "shrinks", "--model", "mine", "--weights", "w")  # two words: pytest alone would root itself at w
+    suite.write(
+        "claims.yaml", (suite.folder / "claims.yaml").read_text().replace("models: [tiny-gpt2]", "models: [mine]")
+    )
+    run = suite.pytest(
+        "-k", "shrinks", "--model", "mine", "--weights", "w"
+    )  # two words: pytest alone would root itself at w
     (row,) = run.json["verdicts"]
     assert row["verdict"] == "REFUTED", row["why"]
     assert row["weights"]["weights_kind"] == "local"
@@ -124,4 +131,7 @@ def test_the_starter_suite_runs_as_it_says(suite: Suite) -> None:
     assert made.status == 0, made.text
     run = Suite.__new__(Suite)
     run.folder, run.environment = suite.folder / "mine", suite.environment
-    assert "collected 1 item" in run.pytest("--collect-only").text or "1 test collected" in run.pytest("--collect-only").text
+    assert (
+        "collected 1 item" in run.pytest("--collect-only").text
+        or "1 test collected" in run.pytest("--collect-only").text
+    )

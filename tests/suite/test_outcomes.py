@@ -44,17 +44,43 @@ def test_junit_follows_the_table_of_the_design(run: Result) -> None:
     assert shown == {name: tags[verdict] for name, verdict in EXPECTED.items()}
     suite = run.junit.find("testsuite")
     assert suite is not None
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped"), suite.get("errors")) == ("8", "2", "2", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped"), suite.get("errors")) == (
+        "8",
+        "2",
+        "2",
+        "0",
+    )
     assert suite.get("hostname") is None
 
 
 def test_every_testcase_carries_its_evidence_as_properties(run: Result) -> None:
     properties = {
-        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")} for case in run.junit.iter("testcase")
+        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")}
+        for case in run.junit.iter("testcase")
     }
     found = properties["tiny-attention-shrinks-the-stream-tiny-gpt2"]
-    for name in ("verdict", "estimate", "low", "high", "level", "n", "unit", "p", "alpha", "effect_size", "weights_kind",
-                 "weights_detail", "dtype", "device", "tap", "claim_hash", "prompt_set_hash", "traces", "tokens", "recorded"):
+    for name in (
+        "verdict",
+        "estimate",
+        "low",
+        "high",
+        "level",
+        "n",
+        "unit",
+        "p",
+        "alpha",
+        "effect_size",
+        "weights_kind",
+        "weights_detail",
+        "dtype",
+        "device",
+        "tap",
+        "claim_hash",
+        "prompt_set_hash",
+        "traces",
+        "tokens",
+        "recorded",
+    ):
         assert found.get(name), name
     assert found["weights_kind"] == "initialisation"
     assert found["tokens"] == "stand-in tokens"
@@ -67,8 +93,15 @@ def test_verdicts_json_obeys_its_schema_and_is_strict_json(run: Result) -> None:
 
 def test_a_refuted_claim_shows_its_evidence_and_no_traceback(run: Result) -> None:
     message = run.text[run.text.index("REFUTED: A tiny model's last block") :]
-    for part in ("mean of last_gain = ", " at 90 %", "n = 25 prompts", "predicted  < 1", "p = ", "0.8 (n 25, dtype float16)",
-                 "initialisation (freshly drawn"):
+    for part in (
+        "mean of last_gain = ",
+        " at 90 %",
+        "n = 25 prompts",
+        "predicted  < 1",
+        "p = ",
+        "0.8 (n 25, dtype float16)",
+        "initialisation (freshly drawn",
+    ):
         assert part in message, part
     assert "Traceback" not in run.text
     assert not re.search(r"^[\w./]+\.py:\d+: ", run.text, flags=re.MULTILINE)
@@ -95,8 +128,23 @@ def test_measurements_have_the_notebooks_columns_and_what_it_lacked(run: Result)
 
     with (run.folder / "reports" / "measurements.csv").open() as file:
         rows = list(csv.DictReader(file))
-    notebook = ["Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short",
-                "Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"]
+    notebook = [
+        "Model",
+        "Architecture",
+        "Norm_Type",
+        "Params",
+        "Role",
+        "Category",
+        "Complexity",
+        "Prompt",
+        "Prompt_Short",
+        "Entropy",
+        "Last_Gain",
+        "Total_Amp",
+        "Top_Token",
+        "Top_Prob",
+        "N_Layers",
+    ]
     assert list(rows[0])[: len(notebook)] == notebook
     assert {"Tokens", "Dtype", "Revision", "Weights_Kind"} <= set(rows[0])
     assert len(rows) % 25 == 0
@@ -111,7 +159,9 @@ def test_a_second_run_judges_stored_traces_without_torch(suite: Suite, run: Resu
     assert "TORCH False" in again.text
 
 
-def test_xdist_brings_the_same_verdicts_as_a_serial_run(suite: Suite, run: Result, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_xdist_brings_the_same_verdicts_as_a_serial_run(
+    suite: Suite, run: Result, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     serial = run.json["verdicts"]
     suite.environment["REFUTABLE_CACHE"] = str(tmp_path_factory.mktemp("fresh"))
     parallel = suite.pytest("-n", "2")

@@ -34,7 +34,9 @@ class LastQuery:
     def __post_init__(self) -> None:
         self._rows = torch.arange(self.last.shape[0], device=self.last.device)
 
-    def see_scores(self, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, scaling: float | None) -> None:
+    def see_scores(
+        self, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+    ) -> None:
         """Compute the last query's probabilities from query and key projections.
 
         Args:
@@ -50,7 +52,9 @@ class LastQuery:
         k = key.float()
         if k.shape[1] != heads:
             k = k.repeat_interleave(heads // k.shape[1], dim=1)
-        scores = torch.einsum("bhd,bhtd->bht", q, k) * (scaling if scaling is not None else width**-0.5)  # (B, heads, T)
+        scores = torch.einsum("bhd,bhtd->bht", q, k) * (
+            scaling if scaling is not None else width**-0.5
+        )  # (B, heads, T)
         positions = torch.arange(key.shape[2], device=query.device)
         visible = positions[None, :] <= last[:, None]  # (B, T)
         if mask is not None:

@@ -104,8 +104,8 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
     wrong = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
     if wrong:
         raise InstrumentError(
-            f"{row.name}: {len(wrong)} weights are missing from the files or of another shape ({', '.join(wrong[:3])}, ...);"
-            " transformers would have drawn them at random"
+            f"{row.name}: {len(wrong)} weights are missing from the files or of another shape ({', '.join(wrong[:3])},"
+            " ...); transformers would have drawn them at random"
         )
     return network
 
@@ -134,7 +134,9 @@ def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
         except Exception as error:
             if isinstance(error, MemoryError):
                 raise
-            raise BadInput(f"{shard}: cannot be read with weights_only=True ({_first_line(error)}); fetch it again") from None
+            raise BadInput(
+                f"{shard}: cannot be read with weights_only=True ({_first_line(error)}); fetch it again"
+            ) from None
         if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
             raise BadInput(f"{shard}: holds no tensors by name; give the weights that `save_pretrained` writes")
         tensors |= loaded

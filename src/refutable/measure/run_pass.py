@@ -99,9 +99,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     return Trace(key, meta, blocks, outputs)
 
 
-def _run_batches(
-    model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]
-) -> tuple[list[_Batch], int]:
+def _run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]) -> tuple[list[_Batch], int]:
     """Run all prompts; when memory runs out, halve the batch and begin again."""
     limit, halvings = LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
@@ -119,9 +117,7 @@ def _run_batches(
 
 
 @torch.inference_mode()
-def _run_batch(
-    model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]
-) -> _Batch:
+def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]) -> _Batch:
     tokens, mask, last = _pad([ids[i] for i in cut], model.device)
     with reading(readers, LastQuery(last)):
         logits = _last_logits(model, tokens, mask, last)  # (B, vocabulary)
@@ -204,7 +200,9 @@ def _to_tables(
         "position": pa.array(np.repeat(position, layers)),
         "layer": pa.array(np.tile(np.arange(1, layers + 1), rows)),
         **{
-            name: pa.nulls(len(flat), pa.float32()) if name in absent else _column(flat[:, i], name, position, lengths, layers)
+            name: pa.nulls(len(flat), pa.float32())
+            if name in absent
+            else _column(flat[:, i], name, position, lengths, layers)
             for i, name in enumerate(PRIMITIVE_COLUMNS)
         },
     }
@@ -222,7 +220,11 @@ def _column(
 
 
 def _prompt_table(
-    prompts: PromptSet, lengths: NDArray[np.int64], outputs: NDArray[np.float32], top: NDArray[np.int64], model: LoadedModel
+    prompts: PromptSet,
+    lengths: NDArray[np.int64],
+    outputs: NDArray[np.float32],
+    top: NDArray[np.int64],
+    model: LoadedModel,
 ) -> pa.Table:
     return pa.table(
         {
@@ -238,9 +240,11 @@ def _prompt_table(
 
 
 def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:
-    """Return the worst closure residual over its bound; None where no block is finite, so that none could be checked."""
-    columns = {name: blocks[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in
-               (CLOSURE_COLUMN, *(norm_column(tap) for tap in STREAM_TAPS))}
+    """Return the worst closure residual over its bound; None where no block is finite and none could be checked."""
+    columns = {
+        name: blocks[name].to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in (CLOSURE_COLUMN, *(norm_column(tap) for tap in STREAM_TAPS))
+    }
     eps = torch.finfo(getattr(torch, model.subject.dtype)).eps
     size = sum(columns[norm_column(tap)] for tap in ("block_input", *UPDATE_TAPS))
     with np.errstate(invalid="ignore"):

@@ -94,9 +94,12 @@ class BlockReader:
         for tap in TAPS if self._additive else (tap for tap in TAPS if tap not in UPDATE_TAPS):
             seen = self._seen.get(tap)
             if seen is None or seen.shape[-1] != x.shape[-1] or seen.numel() != x.numel():
-                found = "was not seen" if seen is None else f"has shape {tuple(seen.shape)}, the stream {tuple(x.shape)}"
+                found = (
+                    "was not seen" if seen is None else f"has shape {tuple(seen.shape)}, the stream {tuple(x.shape)}"
+                )
                 raise InstrumentError(
-                    f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong (families.py)"
+                    f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong"
+                    " (families.py)"
                 )
 
 

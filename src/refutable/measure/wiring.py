@@ -40,7 +40,9 @@ def probe_wiring(network: Any, family: Family, key: str, about: Mapping[str, Any
     blocks = network.get_submodule(family.blocks)
     vocabulary = int(network.get_input_embeddings().num_embeddings)
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(vocabulary, (1, TOKENS), generator=generator).to(network.get_input_embeddings().weight.device)
+    tokens = torch.randint(vocabulary, (1, TOKENS), generator=generator).to(
+        network.get_input_embeddings().weight.device
+    )
     changes = [_probe_block(network, block, family, tokens, generator) for block in blocks]
     if any(stream == 0 for _, stream in changes):
         raise InstrumentError(f"the wiring probe does not reach the stream in family {family.model_type!r}")

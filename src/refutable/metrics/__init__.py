@@ -7,7 +7,7 @@ positions is taken here, so that one value a prompt remains. To add one: docs/ad
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -90,11 +90,13 @@ def measure(
     """
     chosen = METRICS[name]
     view = trace.view(position, centred=norm == "centred")
+    if chosen.per == "layer":
+        view = replace(view, only=_index(layer, trace))
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, and no statistic takes it
         raw = chosen.compute(view)
     read, values = _mean_over_positions(raw, view.prompt, len(trace))
     if chosen.per == "layer":
-        values = _pick_layer(values, layer, trace)
+        values = _pick_layers(values, layer, view.only)
     return Sample(name, values, "prompt", tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist()))
 
 
@@ -107,18 +109,24 @@ def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int
     return kept, sums[kept] / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
 
 
-def _pick_layer(values: Values, layer: LayerChoice, trace: Trace) -> Values:
-    layers = values.shape[1]
+def _index(layer: LayerChoice, trace: Trace) -> int | None:
+    """Return the index of the one layer that is asked for, or None where several are."""
+    layers = int(trace.meta["layers"])
     match layer:
-        case None | "each":
-            return values
+        case None | "each" | "mean":
+            return None
         case "first":
-            return values[:, 0]
+            return 0
         case "last":
-            return values[:, layers - 1]
-        case "mean":
-            means: Values = values.mean(axis=1)
-            return means
+            return layers - 1
     if not 1 <= layer <= layers:
         raise BadInput(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
-    return values[:, layer - 1]
+    return layer - 1
+
+
+def _pick_layers(values: Values, layer: LayerChoice, only: int | None) -> Values:
+    """Return one layer's values, their mean over layers, or all of them."""
+    if only is not None:
+        return values[:, only]
+    picked: Values = values.mean(axis=1) if layer == "mean" else values
+    return picked
