@@ -12,7 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refutable.claims import InitializationClaim, claims_from, json_schema, load_claims
+from refutable.claims import InitializationClaim
+from refutable.claims_file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
 from refutable.yaml_source import parse_yaml
 

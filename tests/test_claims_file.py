@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from refutable.claims import load_claims
+from refutable.claims_file import load_claims
 from refutable.models import Registry, Selector, load_registry
 from refutable.prompts import load_prompts
 

@@ -90,7 +90,7 @@ def models(models: Models = None) -> None:
 @app.command()
 def schema(kind: Annotated[str, typer.Argument(help="claims or verdicts")] = "claims") -> None:
     """Print the JSON Schema of claims files or of verdicts.json."""
-    from refutable.claims import json_schema
+    from refutable.claims_file import json_schema
     from refutable.report.schema import verdicts_schema
 
     with _clean_errors():

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from refutable.cases import cases_of
-from refutable.claims import InitializationClaim, MeasuredClaim, load_claims
+from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims_file import load_claims
 from refutable.models import load_registry
 from refutable.prompts import load_prompts
 from refutable.statistics import STATISTICS

@@ -11,7 +11,8 @@ from typing import Any
 
 from refutable.bench import Bench
 from refutable.cases import Case, cases_of
-from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim, load_claims
+from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.claims_file import load_claims
 from refutable.device import choose_device
 from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case

@@ -42,6 +42,7 @@ BAD_CLAIMS = {
         "    statement: a\n    statement: b\n",
         ["repeats the key 'statement'"],
     ),
+    "proof that is not there": ("proof: Cauchy and Schwarz", "proof: none.md", ["].proof: no file none.md beside"]),
     "not YAML": ("claims:\n", "claims: [\n", ["claims.yaml:", "is not YAML"]),
 }
 
