@@ -39,7 +39,7 @@ def load_claims(path: Path) -> tuple[Any, ...]:
     source = read_yaml(path)
     claims = claims_from(source)
     absent = [
-        f"{source.where(('claims', index, 'proof'))} claims[{index}].proof: no file {claim.proof} beside the claims file"
+        f"{source.where(('claims', index, 'proof'))} claims[{index}].proof: no file {claim.proof} beside the claims"
         for index, claim in enumerate(claims)
         if isinstance(claim, TheoremClaim) and claim.proof_file and not (path.parent / claim.proof_file).is_file()
     ]

@@ -36,6 +36,7 @@ class Family:
         scale: configuration key of a factor put on both updates before they are added.
         not_additive: configuration key and value for which a block's output is not input plus updates; a key of
             "always" holds for the whole family.
+        in_place: whether the block adds to the MLP's output in place, so that it must be copied when it is seen.
         norms: norms that a block of this family has.
     """
 
@@ -53,6 +54,7 @@ class Family:
     attention_implementation: Literal["sdpa", "eager"] = "sdpa"
     scale: str | None = None
     not_additive: tuple[str, Any] | None = None
+    in_place: bool = False
     norms: int = 2
 
     def wiring_of(self, config: Mapping[str, Any]) -> Wiring:
@@ -139,6 +141,7 @@ _ROWS = (
         wiring_switch="parallel_attn",
         wiring_override="new_decoder_architecture",
         attention_implementation="eager",
+        in_place=True,
         norms=1,
     ),
     _gpt_like(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from refutable.errors import ClosureError, InstrumentError
-from refutable.measure.attention_probe import LastQuery
+from refutable.measure.attention_probe import LastQuery, entropies
 from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import BlockReader, reading
@@ -125,15 +125,14 @@ def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[lis
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
     entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
-    home = readers[0].reduced.device if readers[0].reduced is not None else model.device
-    reduced = [r.reduced.to(home) for r in readers if r.reduced is not None]
-    entropies = [r.entropy.to(home) for r in readers if r.entropy is not None]
-    keys = [r.keys.to(home) for r in readers if r.keys is not None]
+    reduced = [reader.reduced for reader in readers if reader.reduced is not None]
+    rows = [reader.row for reader in readers if reader.row is not None]
+    seen, keys = entropies(rows, last) if len(rows) == len(readers) else (None, None)
     return _Batch(
         cut,
-        torch.stack(reduced),
-        torch.stack(entropies) if len(entropies) == len(readers) else None,
-        torch.stack(keys) if len(keys) == len(readers) else None,
+        torch.stack([one.to(reduced[0].device) for one in reduced]),
+        seen,
+        keys,
         torch.stack([entropy, top.values.exp()], dim=-1),
         top.indices,
     )

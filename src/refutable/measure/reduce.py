@@ -1,0 +1,61 @@
+"""A block's tapped vectors, reduced to the primitives of a trace: 21 numbers a position, in float32, on the device.
+
+The reference is plain torch and runs anywhere. On CUDA one fused kernel reads each vector once (`reduce_fused`):
+written out in torch the same takes some fifty launches a block and several times the memory traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from refutable.measure.reduce_fused import fused_available, reduce_fused
+from refutable.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
+
+TAPS: tuple[Tap, ...] = (*STREAM_TAPS, *INPUT_TAPS)
+REDUCED = 2 * len(TAPS) + len(STREAM_TAPS) + len(PRODUCTS) + 1
+
+
+def reduce_block(seen: Mapping[Tap, torch.Tensor], scale: float = 1.0) -> torch.Tensor:
+    """Reduce a block's tapped vectors to its primitives.
+
+    Args:
+        seen: the vector of each tap, shape (B, T, D) or, for a flattened module, (B * T, D); both update taps may be
+            absent.
+        scale: factor that the block puts on both updates.
+
+    Returns:
+        Shape (B, T, REDUCED), float32: norms and centred norms (of `TAPS`), means (of `STREAM_TAPS`), `PRODUCTS`, the
+        closure residual. What an absent tap would have given is NaN.
+    """
+    x = seen["block_input"]
+    if x.is_cuda and fused_available():
+        vectors = [seen.get(tap) for tap in TAPS]
+        return reduce_fused(vectors, scale).view(*x.shape[:2], REDUCED)
+    return reduce_reference(seen, scale)
+
+
+def reduce_reference(seen: Mapping[Tap, torch.Tensor], scale: float = 1.0) -> torch.Tensor:
+    """Reduce in plain torch; see `reduce_block`."""
+    batch, length, width = seen["block_input"].shape
+    present = [tap for tap in TAPS if tap in seen]
+    index = {tap: i for i, tap in enumerate(present)}
+    stack = torch.stack([seen[tap].reshape(batch, length, width) for tap in present], dim=2).float()  # (B, T, taps, D)
+    if scale != 1.0:
+        stack[:, :, [index[tap] for tap in present if tap in UPDATE_TAPS]] *= scale
+    mean = stack.mean(dim=-1)  # (B, T, taps)
+    gram = stack @ stack.mT  # (B, T, taps, taps)
+    norms = torch.linalg.vector_norm(stack, dim=-1)  # (B, T, taps)
+    nothing = torch.full((batch, length), torch.nan, device=stack.device)
+    closure = nothing
+    if all(tap in index for tap in UPDATE_TAPS):
+        x_in, x_out, a, m = (stack[:, :, index[tap]] for tap in STREAM_TAPS)
+        closure = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)
+    centred = torch.linalg.vector_norm(stack.sub_(mean[..., None]), dim=-1)  # (B, T, taps)
+
+    def of(values: torch.Tensor, taps: Sequence[Tap]) -> list[torch.Tensor]:
+        return [values[..., index[tap]] if tap in index else nothing for tap in taps]
+
+    products = [gram[..., index[a], index[b]] if a in index and b in index else nothing for a, b in PRODUCTS]
+    return torch.stack([*of(norms, TAPS), *of(centred, TAPS), *of(mean, STREAM_TAPS), *products, closure], dim=-1)
