@@ -76,7 +76,8 @@ class Bench:
         if one.name == "wiring":
             from refutable.reduced import reduced
 
-            row = row.model_copy(update={"config": reduced(row.config), "parameters": 1, "stand_in": True})
+            small = {"config": reduced(row.config), "parameters": 1, "stand_in": True, "init": "transformers"}
+            row = row.model_copy(update=small)
         return self.finder.find(row, subject)
 
     def key(self, subject: Subject, source: WeightsSource, one: Pass) -> str:

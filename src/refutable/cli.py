@@ -124,9 +124,9 @@ def draw(
         subject = Subject(row.name, weights="init", dtype=dtype, device=choose_device(device).name, seed=seed)
         from refutable.measure.load import draw as draw_weights
 
-        draw_weights(row.config, subject).save_pretrained(out)
+        draw_weights(row.config, subject, rule=row.init).save_pretrained(out)
         typer.echo(
-            f"{row.name}: freshly drawn weights, seed {seed}, {dtype}."
+            f"{row.name}: weights freshly drawn by the {row.init} rule, seed {seed}, {dtype}."
             f" Read them: pytest --model {row.name} --weights {out}"
         )
 

@@ -17,6 +17,7 @@ from refutable.schema_errors import explain
 from refutable.yaml_source import YamlSource, parse_yaml, read_yaml
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
+InitRule = Literal["transformers", "gpt2", "small-wang", "pythia-large", "mesh-transformer-jax"]
 
 
 def _as_list(value: Any) -> Any:
@@ -59,6 +60,10 @@ class ModelRow(Frozen):
     corpus: str | None = Field(default=None, description="training data")
     config: dict[str, Any] = Field(description="the configuration's own keys, at the true shape")
     config_source: str = Field(default="registry", description="where the configuration's values come from")
+    init: InitRule = Field(
+        default="transformers",
+        description="by which code's scheme fresh weights are drawn (measure/initialise.py); transformers: not known",
+    )
     wheel: Wheel | None = None
     sha256: dict[str, str] = Field(default_factory=dict, description="registered hashes of weight files")
     stand_in: bool = Field(default=False, description="a small model that exists only as freshly drawn weights")

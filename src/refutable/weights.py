@@ -88,17 +88,18 @@ class Finder:
     def _drawn(self, row: ModelRow, subject: Subject) -> WeightsSource:
         facts = {
             "config": dict(row.config),
-            "rule": f"from_config v{DRAW_VERSION}",
+            "rule": f"{'from_config' if row.init == 'transformers' else row.init} v{DRAW_VERSION}",
             "seed": subject.seed,
             "dtype": subject.dtype,
             "device": subject.device_type,
             "torch": metadata.version("torch"),
             "transformers": metadata.version("transformers"),
         }
+        rule = "transformers' rule" if row.init == "transformers" else f"the {row.init} rule"
         tokenizer, digest = self._tokenizer_at_hand(row, subject)
         return WeightsSource(
             WeightsKind.INITIALISATION,
-            "freshly drawn by transformers' rule",
+            f"freshly drawn by {rule}",
             key_of(facts),
             "draw",
             None,

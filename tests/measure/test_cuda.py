@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from refutable.measure.load import draw
-from refutable.measure.reduce import TAPS, reduce_block, reduce_reference
+from refutable.measure.reduce import TAPS, reduce_blocks, reduce_reference
 from refutable.measure.run_pass import run_pass
 from refutable.subject import Subject
 from refutable.trace import PRIMITIVE_COLUMNS, UPDATE_TAPS
-
-from .tiny import VARIANTS, prompt_set, tiny_model
+from tiny import VARIANTS, prompt_set, tiny_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -28,7 +27,7 @@ def test_the_fused_kernel_agrees_with_the_reference(dtype: torch.dtype, width: i
         for i, tap in enumerate(taps)
     }
     fused, reference = (
-        reduce_block(seen, 0.22),
+        reduce_blocks([seen, seen], 0.22)[1],
         reduce_reference({k: v.double().float() for k, v in seen.items()}, 0.22),
     )
     size = reference[..., :2].prod(-1, keepdim=True).clamp(min=1)  # products cancel: their error is that of the norms

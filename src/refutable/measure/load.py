@@ -9,13 +9,16 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from refutable.errors import BadInput, InstrumentError
+from refutable.families import family_of
 from refutable.measure.attention_probe import REGISTERED, register
+from refutable.measure.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tokens import load_tokenizer
 from refutable.models import ModelRow
@@ -43,7 +46,7 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
     attention = _attention(row)
     tokenizer = source.tokenizer
     if source.form == "draw":
-        network = draw(source.config, subject, attention)
+        network = draw(source.config, subject, attention, row.init)
         if tokenizer is not None and tokenizer.is_file():
             tokenizer = _converted_gguf(tokenizer, source.tokenizer_digest.removeprefix("gguf:"), cache)
     else:
@@ -55,20 +58,31 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
     return LoadedModel(row, subject, source, network, load_tokenizer(tokenizer, vocabulary), attention)
 
 
-def draw(config: Mapping[str, Any], subject: Subject, attention: str = "eager") -> Any:
-    """Draw a model's weights at the shape of `config`, on the device, by transformers' own rule.
+def draw(config: Mapping[str, Any], subject: Subject, attention: str = "eager", rule: str = TRANSFORMERS) -> Any:
+    """Draw a model's weights at the shape of `config`, on the device, without a second copy of them.
 
-    The rule gives every matrix N(0, initializer_range): it is not the rule by which GPT-NeoX models were trained.
+    Args:
+        config: the configuration's own keys, `model_type` among them.
+        subject: dtype, device and seed.
+        attention: how transformers runs attention.
+        rule: by which training code's scheme (`initialise.RULES`), or ``transformers``: N(0, initializer_range) for
+            every matrix in most families, which is not how GPT-NeoX models or GPT-J were drawn.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     settings = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
     shape = AutoConfig.for_model(config["model_type"], **settings)
-    torch.manual_seed(subject.seed)
-    with torch.device(subject.device):
-        return AutoModelForCausalLM.from_config(
+    own = rule != TRANSFORMERS
+    if not own:
+        torch.manual_seed(subject.seed)
+    with undrawn() if own else nullcontext(), torch.device(subject.device):
+        network = AutoModelForCausalLM.from_config(
             shape, dtype=getattr(torch, subject.dtype), attn_implementation=attention, trust_remote_code=False
         )
+    if own:
+        network.tie_weights()
+        initialise(network, family_of(config["model_type"]), rule, subject.seed)
+    return network
 
 
 def _attention(row: ModelRow) -> str:

@@ -58,6 +58,11 @@ class LoadedModel:
         return device
 
     @property
+    def scale(self) -> float:
+        """Factor that a block puts on both updates: 1 in most families."""
+        return float(getattr(self.config, self.family.scale)) if self.family.scale else 1.0
+
+    @property
     def config(self) -> Any:
         """Its configuration as transformers reads it."""
         return self.network.config

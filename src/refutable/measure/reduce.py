@@ -1,4 +1,4 @@
-"""A block's tapped vectors, reduced to the primitives of a trace: 21 numbers a position, in float32, on the device.
+"""Blocks' tapped vectors, reduced to the primitives of a trace: 21 numbers a position, in float32, on the device.
 
 The reference is plain torch and runs anywhere. On CUDA one fused kernel reads each vector once (`reduce_fused`):
 written out in torch the same takes some fifty launches a block and several times the memory traffic.
@@ -10,34 +10,36 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from refutable.measure.reduce_fused import fused_available, reduce_fused
+from refutable.measure.reduce_fused import can_fuse, reduce_fused
 from refutable.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
 
 TAPS: tuple[Tap, ...] = (*STREAM_TAPS, *INPUT_TAPS)
 REDUCED = 2 * len(TAPS) + len(STREAM_TAPS) + len(PRODUCTS) + 1
 
+Vectors = Mapping[Tap, torch.Tensor]
 
-def reduce_block(seen: Mapping[Tap, torch.Tensor], scale: float = 1.0) -> torch.Tensor:
-    """Reduce a block's tapped vectors to its primitives.
+
+def reduce_blocks(blocks: Sequence[Vectors], scale: float = 1.0) -> torch.Tensor:
+    """Reduce the tapped vectors of one block or of several.
 
     Args:
-        seen: the vector of each tap, shape (B, T, D) or, for a flattened module, (B * T, D); both update taps may be
-            absent.
-        scale: factor that the block puts on both updates.
+        blocks: for each block the vector of each tap, shape (B, T, D) or, for a flattened module, (B * T, D); both
+            update taps may be absent.
+        scale: factor that a block puts on both updates.
 
     Returns:
-        Shape (B, T, REDUCED), float32: norms and centred norms (of `TAPS`), means (of `STREAM_TAPS`), `PRODUCTS`, the
-        closure residual. What an absent tap would have given is NaN.
+        Shape (blocks, B, T, REDUCED), float32: norms and centred norms (of `TAPS`), means (of `STREAM_TAPS`),
+        `PRODUCTS`, the closure residual. What an absent tap would have given is NaN.
     """
-    x = seen["block_input"]
-    if x.is_cuda and fused_available():
-        vectors = [seen.get(tap) for tap in TAPS]
-        return reduce_fused(vectors, scale).view(*x.shape[:2], REDUCED)
-    return reduce_reference(seen, scale)
+    x = blocks[0]["block_input"]
+    if can_fuse(x) and all(block["block_input"].device == x.device for block in blocks):
+        vectors = [[block.get(tap) for tap in TAPS] for block in blocks]
+        return reduce_fused(vectors, scale).view(len(blocks), *x.shape[:2], REDUCED)
+    return torch.stack([reduce_reference(block, scale).to(x.device) for block in blocks])
 
 
-def reduce_reference(seen: Mapping[Tap, torch.Tensor], scale: float = 1.0) -> torch.Tensor:
-    """Reduce in plain torch; see `reduce_block`."""
+def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
+    """Reduce one block in plain torch, to (B, T, REDUCED); see `reduce_blocks`."""
     batch, length, width = seen["block_input"].shape
     present = [tap for tap in TAPS if tap in seen]
     index = {tap: i for i, tap in enumerate(present)}

@@ -1,4 +1,4 @@
-"""The reduction of a block as one Triton kernel: a program a position, each vector read from memory once.
+"""The reduction of one block or of many as one Triton kernel: a program a position, each vector read once from memory.
 
 The columns are those of `reduce.reduce_block`, in its order; tests hold the two to each other.
 """
@@ -12,37 +12,56 @@ from collections.abc import Sequence
 import torch
 
 COLUMNS = 21
-_BLOCK = 1024
+MAX_WIDTH = 8192
+_WARPS = 8
 
 
 @functools.cache
-def fused_available() -> bool:
-    """Whether Triton is installed (it comes with torch's CUDA builds on Linux)."""
+def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def reduce_fused(vectors: Sequence[torch.Tensor | None], scale: float) -> torch.Tensor:
-    """Reduce six tapped vectors; None, for both updates or neither, is an absent tap.
+def can_fuse(x: torch.Tensor) -> bool:
+    """Whether a vector of the stream can be reduced here: on CUDA, with Triton (it comes with torch on Linux)."""
+    return x.is_cuda and x.shape[-1] <= MAX_WIDTH and _has_triton()
+
+
+def reduce_fused(blocks: Sequence[Sequence[torch.Tensor | None]], scale: float) -> torch.Tensor:
+    """Reduce the six tapped vectors of each block.
 
     Args:
-        vectors: in the order of `reduce.TAPS`, each (..., D) with D last, on one CUDA device.
+        blocks: for each block its vectors in the order of `reduce.TAPS`, each (..., D) with D last, all on one CUDA
+            device and of one dtype; None, for both updates or neither, is an absent tap.
         scale: factor on both updates.
 
     Returns:
-        Shape (positions, COLUMNS), float32.
+        Shape (blocks, positions, COLUMNS), float32.
     """
-    first = vectors[0]
+    import triton
+    import triton.language as tl
+
+    from refutable.measure.reduce_kernel import kernel
+
+    first = blocks[0][0]
     assert first is not None
     width = first.shape[-1]
     rows = first.numel() // width
-    has_updates = vectors[2] is not None and vectors[3] is not None
-    flat = [(first if v is None else v).reshape(rows, width) for v in vectors]  # (positions, D)
-    flat = [v if v.stride(1) == 1 else v.contiguous() for v in flat]
-    out = torch.empty(rows, COLUMNS, device=first.device, dtype=torch.float32)
-    from refutable.measure.reduce_kernel import kernel
-
+    has_updates = blocks[0][2] is not None
+    alike = [[(first if v is None else v).to(first.dtype).contiguous() for v in block] for block in blocks]
+    table = torch.tensor([[v.data_ptr() for v in block] for block in alike], dtype=torch.int64)
+    out = torch.empty(len(blocks), rows, COLUMNS, device=first.device, dtype=torch.float32)
+    dtype = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}[first.dtype]
     with torch.cuda.device(first.device):
-        kernel[(rows,)](
-            *flat, out, *(v.stride(0) for v in flat), width, scale, has_updates, _BLOCK, COLUMNS, num_warps=4
+        kernel[(rows, len(blocks))](
+            table.to(first.device, non_blocking=True),
+            out,
+            rows,
+            width,
+            scale,
+            dtype,
+            has_updates,
+            triton.next_power_of_2(width),
+            COLUMNS,
+            num_warps=_WARPS,
         )
-    return out
+    return out  # `alike` lives until the launch; the allocator reuses its memory in stream order

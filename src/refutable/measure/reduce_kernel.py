@@ -8,113 +8,69 @@ import triton.language as tl
 
 
 @triton.jit
+def _load(table, block, tap, row, width, at, inside, DTYPE: tl.constexpr):
+    pointer = tl.load(table + block * 6 + tap).to(tl.pointer_type(DTYPE))
+    return tl.load(pointer + row * width + at, mask=inside, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _centred(values, inside, mean):
+    off = tl.where(inside, values - mean, 0.0)
+    return tl.sqrt(tl.sum(off * off))
+
+
+@triton.jit
 def kernel(
-    x_ptr,
-    y_ptr,
-    a_ptr,
-    m_ptr,
-    p_ptr,
-    q_ptr,
-    out_ptr,
-    x_row,
-    y_row,
-    a_row,
-    m_row,
-    p_row,
-    q_row,
+    table,
+    out,
+    rows,
     width,
     scale,
+    DTYPE: tl.constexpr,
     UPDATES: tl.constexpr,
-    BLOCK: tl.constexpr,
-    N: tl.constexpr,
+    WIDTH: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
-    x_ptr += row * x_row
-    y_ptr += row * y_row
-    a_ptr += row * a_row
-    m_ptr += row * m_row
-    p_ptr += row * p_row
-    q_ptr += row * q_row
-    zero = tl.zeros([BLOCK], tl.float32)
-    sx, sy, sa, sm, sp, sq = zero, zero, zero, zero, zero, zero
-    xx, yy, aa, mm, pp, qq = zero, zero, zero, zero, zero, zero
-    xa, xm, am, xy, cc = zero, zero, zero, zero, zero
-    for start in range(0, width, BLOCK):
-        at = start + tl.arange(0, BLOCK)
-        inside = at < width
-        x = tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        y = tl.load(y_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        p = tl.load(p_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        q = tl.load(q_ptr + at, mask=inside, other=0.0).to(tl.float32)
-        sx += x
-        sy += y
-        sp += p
-        sq += q
-        xx += x * x
-        yy += y * y
-        pp += p * p
-        qq += q * q
-        xy += x * y
-        if UPDATES:
-            a = tl.load(a_ptr + at, mask=inside, other=0.0).to(tl.float32) * scale
-            m = tl.load(m_ptr + at, mask=inside, other=0.0).to(tl.float32) * scale
-            sa += a
-            sm += m
-            aa += a * a
-            mm += m * m
-            xa += x * a
-            xm += x * m
-            am += a * m
-            c = y - x - a - m
-            cc += c * c
-    mx = tl.sum(sx) / width
-    my = tl.sum(sy) / width
-    ma = tl.sum(sa) / width
-    mm_ = tl.sum(sm) / width
-    mp = tl.sum(sp) / width
-    mq = tl.sum(sq) / width
-    cx, cy, ca, cm, cp, cq = zero, zero, zero, zero, zero, zero
-    for start in range(0, width, BLOCK):  # a second look, from cache: a difference of sums would cancel
-        at = start + tl.arange(0, BLOCK)
-        inside = at < width
-        x = tl.where(inside, tl.load(x_ptr + at, mask=inside, other=0.0).to(tl.float32) - mx, 0.0)
-        y = tl.where(inside, tl.load(y_ptr + at, mask=inside, other=0.0).to(tl.float32) - my, 0.0)
-        p = tl.where(inside, tl.load(p_ptr + at, mask=inside, other=0.0).to(tl.float32) - mp, 0.0)
-        q = tl.where(inside, tl.load(q_ptr + at, mask=inside, other=0.0).to(tl.float32) - mq, 0.0)
-        cx += x * x
-        cy += y * y
-        cp += p * p
-        cq += q * q
-        if UPDATES:
-            a = tl.where(inside, tl.load(a_ptr + at, mask=inside, other=0.0).to(tl.float32) * scale - ma, 0.0)
-            m = tl.where(inside, tl.load(m_ptr + at, mask=inside, other=0.0).to(tl.float32) * scale - mm_, 0.0)
-            ca += a * a
-            cm += m * m
-    nan = float("nan")
-    o = out_ptr + row * N
-    tl.store(o + 0, tl.sqrt(tl.sum(xx)))
-    tl.store(o + 1, tl.sqrt(tl.sum(yy)))
-    tl.store(o + 4, tl.sqrt(tl.sum(pp)))
-    tl.store(o + 5, tl.sqrt(tl.sum(qq)))
-    tl.store(o + 6, tl.sqrt(tl.sum(cx)))
-    tl.store(o + 7, tl.sqrt(tl.sum(cy)))
-    tl.store(o + 10, tl.sqrt(tl.sum(cp)))
-    tl.store(o + 11, tl.sqrt(tl.sum(cq)))
+    block = tl.program_id(1).to(tl.int64)
+    at = tl.arange(0, WIDTH)
+    inside = at < width
+    o = out + (block * rows + row) * COLUMNS
+    x = _load(table, block, 0, row, width, at, inside, DTYPE)
+    y = _load(table, block, 1, row, width, at, inside, DTYPE)
+    p = _load(table, block, 4, row, width, at, inside, DTYPE)
+    q = _load(table, block, 5, row, width, at, inside, DTYPE)
+    mx = tl.sum(x) / width
+    my = tl.sum(y) / width
+    tl.store(o + 0, tl.sqrt(tl.sum(x * x)))
+    tl.store(o + 1, tl.sqrt(tl.sum(y * y)))
+    tl.store(o + 4, tl.sqrt(tl.sum(p * p)))
+    tl.store(o + 5, tl.sqrt(tl.sum(q * q)))
+    tl.store(o + 6, _centred(x, inside, mx))
+    tl.store(o + 7, _centred(y, inside, my))
+    tl.store(o + 10, _centred(p, inside, tl.sum(p) / width))
+    tl.store(o + 11, _centred(q, inside, tl.sum(q) / width))
     tl.store(o + 12, mx)
     tl.store(o + 13, my)
-    tl.store(o + 19, tl.sum(xy))
+    tl.store(o + 19, tl.sum(x * y))
     if UPDATES:
-        tl.store(o + 2, tl.sqrt(tl.sum(aa)))
-        tl.store(o + 3, tl.sqrt(tl.sum(mm)))
-        tl.store(o + 8, tl.sqrt(tl.sum(ca)))
-        tl.store(o + 9, tl.sqrt(tl.sum(cm)))
+        a = _load(table, block, 2, row, width, at, inside, DTYPE) * scale
+        m = _load(table, block, 3, row, width, at, inside, DTYPE) * scale
+        ma = tl.sum(a) / width
+        mm = tl.sum(m) / width
+        c = y - x - a - m
+        tl.store(o + 2, tl.sqrt(tl.sum(a * a)))
+        tl.store(o + 3, tl.sqrt(tl.sum(m * m)))
+        tl.store(o + 8, _centred(a, inside, ma))
+        tl.store(o + 9, _centred(m, inside, mm))
         tl.store(o + 14, ma)
-        tl.store(o + 15, mm_)
-        tl.store(o + 16, tl.sum(xa))
-        tl.store(o + 17, tl.sum(xm))
-        tl.store(o + 18, tl.sum(am))
-        tl.store(o + 20, tl.sqrt(tl.sum(cc)))
+        tl.store(o + 15, mm)
+        tl.store(o + 16, tl.sum(x * a))
+        tl.store(o + 17, tl.sum(x * m))
+        tl.store(o + 18, tl.sum(a * m))
+        tl.store(o + 20, tl.sqrt(tl.sum(c * c)))
     else:
+        nan = float("nan")
         tl.store(o + 2, nan)
         tl.store(o + 3, nan)
         tl.store(o + 8, nan)

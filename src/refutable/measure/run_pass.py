@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from refutable.errors import ClosureError, InstrumentError
-from refutable.measure.attention_probe import LastQuery, entropies
+from refutable.measure.attention_probe import LastQuery
 from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import BlockReader, reading
+from refutable.measure.taps import BlockReader, primitives, reading
 from refutable.prompts import PromptSet
 from refutable.trace import (
     CLOSURE_COLUMN,
@@ -71,9 +71,8 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if any(not one for one in ids):
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
     additive = model.family.is_additive(model.config.to_dict())
-    scale = float(getattr(model.config, model.family.scale)) if model.family.scale else 1.0
     readers = [
-        BlockReader(block, model.family, additive=additive, scale=scale, title=f"{model.row.name}: layer {layer}")
+        BlockReader(block, model.family, additive=additive, scale=model.scale, title=f"{model.row.name}: layer {layer}")
         for layer, block in enumerate(model.blocks(), start=1)
     ]
     if not readers:
@@ -119,23 +118,36 @@ def _run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[l
 @torch.inference_mode()
 def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]) -> _Batch:
     tokens, mask, last = _pad([ids[i] for i in cut], model.device)
-    with reading(readers, LastQuery(last)):
+    keep = _is_little(model, tokens, len(readers))
+    for reader in readers:
+        reader.keep = keep
+    watcher = LastQuery(last, keep)
+    with reading(readers, watcher):
         logits = _last_logits(model, tokens, mask, last)  # (B, vocabulary)
     log_p = torch.log_softmax(logits.float(), dim=-1)
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
     entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
-    reduced = [reader.reduced for reader in readers if reader.reduced is not None]
-    rows = [reader.row for reader in readers if reader.row is not None]
-    seen, keys = entropies(rows, last) if len(rows) == len(readers) else (None, None)
+    seen, keys = watcher.entropies(len(readers))
     return _Batch(
         cut,
-        torch.stack([one.to(reduced[0].device) for one in reduced]),
+        primitives(readers, model.scale),
         seen,
         keys,
         torch.stack([entropy, top.values.exp()], dim=-1),
         top.indices,
     )
+
+
+def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
+    """Whether all that is read of a pass may be kept until it ends: on a GPU, within 5 % of the weights' memory."""
+    if tokens.device.type != "cuda":
+        return False
+    batch, length = tokens.shape
+    width, heads = (int(model.row.fact(name, model.config.to_dict())) for name in ("d_model", "heads"))
+    vectors = (4 if model.family.norms == 1 else 5) * batch * length * width  # the stream is shared between blocks
+    matrices = batch * heads * length * length if model.attention_implementation == "eager" else 0
+    return 20 * blocks * (vectors + matrices) <= model.row.parameters
 
 
 def _pad(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,8 +1,9 @@
 """Hooks that read one block's taps and reduce them, on the device, as the pass goes by.
 
 A block's vectors are reduced when the block ends, to 21 numbers a position and one attention row a prompt: nothing of
-the size of an activation survives. Families that add to an update in place say so, and its tensor is copied at once (a
-kept reference would read the sum; closure would say so).
+the size of an activation survives. (Where that is little memory, they are kept until the pass ends and all blocks are
+reduced by one launch: a small pass is bound by launches.) Families that add to an update in place say so, and its
+tensor is copied at once (a kept reference would read the sum; closure would say so).
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ import torch
 
 from refutable.errors import InstrumentError
 from refutable.families import Family
-from refutable.measure.attention_probe import ACTIVE, AttentionRow, LastQuery
-from refutable.measure.reduce import REDUCED, TAPS, reduce_block
+from refutable.measure.attention_probe import ACTIVE, LastQuery
+from refutable.measure.reduce import REDUCED, TAPS, Vectors, reduce_blocks
 from refutable.trace import UPDATE_TAPS, Tap
 
-__all__ = ["REDUCED", "TAPS", "BlockReader", "first_tensor", "reading"]
+__all__ = ["REDUCED", "TAPS", "BlockReader", "first_tensor", "primitives", "reading"]
 
 Hook = Callable[[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
 
 
 class BlockReader:
-    """Hooks on one block; after each pass `reduced` holds its primitives.
+    """Hooks on one block; after each pass `reduced`, or `kept`, holds what they saw.
 
     Attributes:
+        keep: whether to keep the vectors until `primitives` reduces those of all blocks.
         reduced: shape (B, T, REDUCED), float32, in the order of `trace.PRIMITIVE_COLUMNS` up to closure.
-        row: the last query's attention row; None where it was not seen.
+        kept: the vectors, where they are kept.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class BlockReader:
         self._additive = additive
         self._scale = scale
         self._seen: dict[Tap, torch.Tensor] = {}
+        self.keep = False
         self.reduced: torch.Tensor | None = None
-        self.row: AttentionRow | None = None
+        self.kept: Vectors | None = None
 
     def attach(self) -> list[Any]:
         """Put the hooks on; returns handles to take them off. No hook returns anything, so none changes the pass."""
@@ -88,10 +91,11 @@ class BlockReader:
     def _finish(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         self._seen["block_input"] = _hidden_states(args, kwargs)
         self._seen["block_output"] = first_tensor(output)
-        watcher = ACTIVE.get()
-        self.row = watcher.take() if watcher is not None else None
         self._check_seen()
-        self.reduced = reduce_block(self._seen, self._scale)
+        if self.keep:
+            self.kept = self._seen
+        else:
+            self.reduced = reduce_blocks([self._seen], self._scale)[0]
         self._seen = {}
 
     def _check_seen(self) -> None:
@@ -107,6 +111,16 @@ class BlockReader:
                     f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong"
                     " (families.py)"
                 )
+
+
+def primitives(readers: Sequence[BlockReader], scale: float) -> torch.Tensor:
+    """Return what the readers of a pass saw, (blocks, B, T, REDUCED), and let go of it."""
+    kept = [reader.kept for reader in readers if reader.kept is not None]
+    reduced = [reader.reduced for reader in readers if reader.reduced is not None]
+    result = reduce_blocks(kept, scale) if kept else torch.stack([one.to(reduced[0].device) for one in reduced])
+    for reader in readers:
+        reader.kept = reader.reduced = None
+    return result
 
 
 def first_tensor(output: Any) -> torch.Tensor:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from refutable.errors import BadInput
+from refutable.folded import InputNorm, fold
 from refutable.registry import Registry
 from refutable.sample import Sample
 from refutable.trace import Trace, View
 
 Per = Literal["prompt", "layer"]
+Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites that leave a network's function alone
+GAUGES: tuple[Gauge, ...] = get_args(Gauge)
 LayerChoice = Literal["first", "last", "mean", "each"] | int | None
 Values = NDArray[np.float64]
 
@@ -34,6 +37,9 @@ class Metric:
         per: "prompt" (one value a position) or "layer" (one value a position and layer).
         tap: where it is read, for the report.
         last_only: whether it is read at the last position only.
+        invariant: the function-preserving rewrites of the weights (`measure.gauge`) that leave its raw form alone; one
+            that is not named moves it on some model.
+        invariant_centred: the same for its mean-centred form.
         compute: the function; its docstring is the metric's documentation.
     """
 
@@ -42,6 +48,8 @@ class Metric:
     per: Per
     tap: str
     last_only: bool
+    invariant: tuple[Gauge, ...]
+    invariant_centred: tuple[Gauge, ...]
     compute: Callable[[View], Values]
 
     @property
@@ -54,12 +62,21 @@ METRICS: Registry[Metric] = Registry("metric", "refutable.metrics")
 
 
 def metric(
-    unit: str, tap: str, per: Per = "prompt", *, last_only: bool = False
+    unit: str,
+    tap: str,
+    per: Per = "prompt",
+    *,
+    invariant: tuple[Gauge, ...],
+    invariant_centred: tuple[Gauge, ...] | None = None,
+    last_only: bool = False,
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
-    """Register a function of a View as the metric of the same name."""
+    """Register a function of a View as the metric of the same name; its centred form gains ``mean-shift`` if not told."""
+    centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
+    centred = centred if invariant_centred is None else invariant_centred
 
     def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
-        METRICS.add(function.__name__, Metric(function.__name__, unit, per, tap, last_only, function))
+        name = function.__name__
+        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function))
         return function
 
     return add
@@ -72,6 +89,7 @@ def measure(
     position: Literal["last", "all", "first"] = "last",
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
+    folded: InputNorm | None = None,
 ) -> Sample:
     """Return a metric of a trace, one row a prompt that has such a position.
 
@@ -81,6 +99,7 @@ def measure(
         position: which token; ``all`` is the mean over every position but the first.
         norm: raw vectors, or with their mean over the width taken off.
         layer: which layer of a metric that has one value a layer; None or ``each`` keeps them all.
+        folded: how the model norms what its modules read; given, norms of that are taken before the learned scale.
 
     Raises:
         UnknownName: no such metric.
@@ -90,6 +109,8 @@ def measure(
     """
     chosen = METRICS[name]
     view = trace.view(position, centred=norm == "centred")
+    if folded is not None:
+        view = fold(view, folded)
     if chosen.per == "layer":
         view = replace(view, only=_index(layer, trace))
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, and no statistic takes it

@@ -6,32 +6,37 @@ from refutable.metrics import Values, metric
 from refutable.trace import View
 
 
-@metric(unit="cosine", tap="attention_update, mlp_update", per="layer")
+@metric(unit="cosine", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_attention_mlp(view: View) -> Values:
     """Cosine between the attention update and the MLP update of one block; negative where they oppose."""
     return view.product("attention_update", "mlp_update") / (view.norm("attention_update") * view.norm("mlp_update"))
 
 
-@metric(unit="cosine", tap="block_input, attention_update", per="layer")
+@metric(unit="cosine", tap="block_input, attention_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_attention_residual(view: View) -> Values:
     """Cosine between the attention update and the block's input."""
     return view.product("block_input", "attention_update") / (view.norm("block_input") * view.norm("attention_update"))
 
 
-@metric(unit="cosine", tap="block_input, mlp_update", per="layer")
+@metric(unit="cosine", tap="block_input, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_mlp_residual(view: View) -> Values:
     """Cosine between the MLP update and the block's input."""
     return view.product("block_input", "mlp_update") / (view.norm("block_input") * view.norm("mlp_update"))
 
 
-@metric(unit="cosine", tap="block_input, attention_update, mlp_update", per="layer")
+@metric(
+    unit="cosine",
+    tap="block_input, attention_update, mlp_update",
+    per="layer",
+    invariant=("norm-scale", "value-output"),
+)
 def cos_update_residual(view: View) -> Values:
     """Cosine between the whole update (attention + MLP) and the block's input; negative where a block subtracts."""
     product = view.product("block_input", "attention_update") + view.product("block_input", "mlp_update")
     return product / (view.norm("block_input") * _norm_of_sum(view))
 
 
-@metric(unit="ratio", tap="attention_update, mlp_update", per="layer")
+@metric(unit="ratio", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cancellation_ratio(view: View) -> Values:
     """Norm of the summed update over the sum of the two updates' norms.
 

@@ -4,7 +4,7 @@ from refutable.metrics import Values, metric
 from refutable.trace import View
 
 
-@metric(unit="ratio", tap="block_output, block_input")
+@metric(unit="ratio", tap="block_output, block_input", invariant=("norm-scale", "value-output"))
 def last_gain(view: View) -> Values:
     """Norm of the last block's output over the norm of its input, both before the final norm.
 
@@ -13,13 +13,13 @@ def last_gain(view: View) -> Values:
     return view.norm("block_output")[:, -1] / view.norm("block_input")[:, -1]
 
 
-@metric(unit="ratio", tap="block_output, block_input", per="layer")
+@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def layer_gain(view: View) -> Values:
     """Norm of each block's output over the norm of its input. Positive; layer 1 is the first block."""
     return view.norm("block_output") / view.norm("block_input")
 
 
-@metric(unit="ratio", tap="block_output")
+@metric(unit="ratio", tap="block_output", invariant=("norm-scale", "value-output"))
 def total_amplification(view: View) -> Values:
     """Norm of the last block's output over the norm of the first block's output.
 
@@ -28,7 +28,7 @@ def total_amplification(view: View) -> Values:
     return view.norm("block_output")[:, -1] / view.norm("block_output")[:, 0]
 
 
-@metric(unit="norm", tap="block_output", per="layer")
+@metric(unit="norm", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))
 def residual_norm(view: View) -> Values:
     """Euclidean norm of each block's output, in the model's own scale."""
     return view.norm("block_output")

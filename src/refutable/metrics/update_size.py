@@ -8,25 +8,25 @@ from refutable.metrics import Values, metric
 from refutable.trace import View
 
 
-@metric(unit="ratio", tap="attention_update, attention_input", per="layer")
+@metric(unit="ratio", tap="attention_update, attention_input", per="layer", invariant=("value-output",))
 def attention_gain(view: View) -> Values:
     """Norm of the attention update over the norm of attention's normalised input (the notebook's attention gain)."""
     return view.norm("attention_update") / view.norm("attention_input")
 
 
-@metric(unit="ratio", tap="mlp_update, mlp_input", per="layer")
+@metric(unit="ratio", tap="mlp_update, mlp_input", per="layer", invariant=("value-output",))
 def mlp_gain(view: View) -> Values:
     """Norm of the MLP update over the norm of the MLP's normalised input (the notebook's MLP gain)."""
     return view.norm("mlp_update") / view.norm("mlp_input")
 
 
-@metric(unit="ratio", tap="attention_update, block_input", per="layer")
+@metric(unit="ratio", tap="attention_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def attention_growth(view: View) -> Values:
     """Norm of the attention update over the norm of the block's input."""
     return view.norm("attention_update") / view.norm("block_input")
 
 
-@metric(unit="ratio", tap="mlp_update, block_input", per="layer")
+@metric(unit="ratio", tap="mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def mlp_growth(view: View) -> Values:
     """Norm of the MLP update over the norm of the block's input."""
     return view.norm("mlp_update") / view.norm("block_input")

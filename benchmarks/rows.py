@@ -1,0 +1,95 @@
+"""The rows that need no other library: the notebook's loop, the bare pass, and this project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import entropy
+
+from benchmarks.workload import Workload, pad
+from refutable.measure.loaded import LoadedModel
+from refutable.measure.run_pass import run_pass
+
+Gains = NDArray[np.float64]
+LOOP_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of running the prompts.
+
+    Attributes:
+        name: what the table calls it.
+        run: runs the prompts once; returns the last gain of each, or None where it reads none.
+        scale: seconds are multiplied by this: all prompts over those that were run.
+    """
+
+    name: str
+    run: Callable[[], Gains | None]
+    scale: float = 1.0
+
+
+def own_rows(work: Workload) -> dict[str, Row]:
+    """Return the rows by key; ``loop`` and ``bare`` are what the others are compared with."""
+    some = work.ids[:LOOP_LIMIT]
+    scaled = f", {len(some)} prompts, scaled" if len(some) < len(work.ids) else ""
+    every = [list(range(len(work.ids)))]
+    return {
+        "loop": Row(
+            f"the notebook's loop{scaled}", lambda: loop_of_notebook(work.model, some), len(work.ids) / len(some)
+        ),
+        "bare": Row("bare forward, one padded batch", lambda: bare_pass(work.model, work.ids, every)),
+        "buckets": Row("bare forward, length buckets", lambda: bare_pass(work.model, work.ids, work.cuts)),
+        "run_pass": Row("refutable: tokenise, pass, tables", lambda: whole_pass(work)),
+    }
+
+
+def loop_of_notebook(model: LoadedModel, ids: Sequence[Sequence[int]]) -> Gains:
+    """Measure as cell 4 of the documents' notebook does: a prompt at a time, a hook a layer, a number moved in each.
+
+    The norm is taken in the model's dtype, as there. Tokenising is left out, as in every row but the last.
+    """
+    return np.array([_measure_thermodynamics(model, one) for one in ids])
+
+
+def _measure_thermodynamics(model: LoadedModel, ids: Sequence[int]) -> float:
+    inputs = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
+    inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+    norms: list[float] = []
+
+    def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        norms.append(float(torch.norm(hidden[0, -1]).cpu().item()))
+
+    handles = [block.register_forward_hook(hook) for block in model.blocks()]
+    with torch.no_grad():
+        logits = model.network(**inputs).logits
+    for handle in handles:
+        handle.remove()
+    last = logits[0, -1, :].float()
+    probabilities = np.clip(torch.softmax(last, dim=0).cpu().numpy().astype(np.float64), 1e-10, 1.0)
+    float(entropy(probabilities / probabilities.sum()))
+    model.tokenizer.decode(int(torch.argmax(last).item()))
+    return norms[-1] / norms[-2]
+
+
+@torch.inference_mode()
+def bare_pass(model: LoadedModel, ids: Sequence[Sequence[int]], cuts: Sequence[Sequence[int]]) -> None:
+    """Run the model without a hook, a padded batch at a time, its head on each prompt's last token alone."""
+    for cut in cuts:
+        tokens, mask, last = pad([ids[i] for i in cut], model.device)
+        states = model.network.base_model(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+        model.network.get_output_embeddings()(states[torch.arange(len(cut), device=states.device), last])
+
+
+def whole_pass(work: Workload) -> Gains:
+    """Measure as a claim's run does, from the prompts' texts to the tables of a trace."""
+    about = {"model": work.model.row.name, "dtype": work.model.subject.dtype}
+    view = run_pass(work.model, work.prompts, "benchmark", about).view("last", centred=False)
+    gains: Gains = (view.norm("block_output") / view.norm("block_input"))[:, -1]
+    return gains
