@@ -58,6 +58,16 @@ class LoadedModel:
         return device
 
     @property
+    def width(self) -> int:
+        """Width of the residual stream."""
+        return int(getattr(self.config, "hidden_size", None) or self.config.d_model)
+
+    @property
+    def heads(self) -> int:
+        """Number of attention heads in a block."""
+        return int(getattr(self.config, "num_attention_heads", None) or self.config.n_heads)
+
+    @property
     def scale(self) -> float:
         """Factor that a block puts on both updates: 1 in most families."""
         return float(getattr(self.config, self.family.scale)) if self.family.scale else 1.0

@@ -6,7 +6,7 @@ import inspect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from refutable.errors import ClosureError, InstrumentError
 from refutable.measure.attention_probe import LastQuery
 from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
+from refutable.measure.reduce import REDUCED
 from refutable.measure.taps import BlockReader, primitives, reading
 from refutable.prompts import PromptSet
 from refutable.trace import (
@@ -36,22 +37,40 @@ LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one batch left, still on the device.
+    """What one batch left: on the device as one vector, so that one transfer brings it home.
 
     Attributes:
         prompts: indices of its prompts.
-        blocks: (layers, B, T, REDUCED).
-        entropy: (layers, B) or None; keys likewise.
-        outputs: (B, 2): output entropy and top probability.
-        top: (B,): id of the top token.
+        lengths: number of tokens of each.
+        layers: number of blocks.
+        attention: whether attention was seen.
+        packed: float32: blocks (layers, tokens, REDUCED), attention entropy and keys (layers, B) each where seen,
+            output entropy, top probability and top token's id (B) each.
     """
 
     prompts: Sequence[int]
-    blocks: torch.Tensor
-    entropy: torch.Tensor | None
-    keys: torch.Tensor | None
-    outputs: torch.Tensor
-    top: torch.Tensor
+    lengths: NDArray[np.int64]
+    layers: int
+    attention: bool
+    packed: torch.Tensor
+
+    def fetch(self) -> _Fetched:
+        """Bring it to the host."""
+        values: NDArray[np.float32] = self.packed.cpu().numpy()
+        count, layers = len(self.prompts), self.layers
+        blocks, rest = np.split(values, [layers * int(self.lengths.sum()) * REDUCED])
+        attention, rest = np.split(rest, [2 * layers * count * self.attention])
+        entropy, keys = attention.reshape(2, layers, count) if self.attention else (None, None)
+        return _Fetched(blocks.reshape(layers, -1, REDUCED), entropy, keys, rest.reshape(3, count))
+
+
+class _Fetched(NamedTuple):
+    """A batch on the host: blocks (layers, tokens, REDUCED), entropy and keys (layers, B), outputs (3, B)."""
+
+    blocks: NDArray[np.float32]
+    entropy: NDArray[np.float32] | None
+    keys: NDArray[np.float32] | None
+    outputs: NDArray[np.float32]
 
 
 def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
@@ -80,14 +99,14 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     started = time.perf_counter()
     batches, halvings = _run_batches(model, readers, ids)
     absent = {} if additive else dict.fromkeys(_update_columns(), "its blocks are post-norm and add no updates")
-    if any(batch.entropy is None for batch in batches):
+    if not all(batch.attention for batch in batches):
         absent |= dict.fromkeys((ENTROPY_COLUMN, KEYS_COLUMN), "this attention shows no probabilities")
     blocks, outputs = _to_tables(batches, ids, prompts, model, len(readers), absent)
     worst = _check_closure(blocks, model, len(readers)) if additive else None
     meta = {
         **about,
         "layers": len(readers),
-        "d_model": int(getattr(model.config, "hidden_size", None) or model.config.d_model),
+        "d_model": model.width,
         "closure_worst": worst,
         "absent": absent,
         "pass_seconds": round(time.perf_counter() - started, 4),
@@ -128,15 +147,11 @@ def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[lis
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
     entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
-    seen, keys = watcher.entropies(len(readers))
-    return _Batch(
-        cut,
-        primitives(readers, model.scale),
-        seen,
-        keys,
-        torch.stack([entropy, top.values.exp()], dim=-1),
-        top.indices,
-    )
+    blocks = primitives(readers, model.scale)[:, mask.bool().to(tokens.device)]  # (layers, tokens, REDUCED)
+    seen = [one for one in watcher.entropies(len(readers)) if one is not None]
+    parts = (blocks, *seen, entropy, top.values.exp(), top.indices.float())
+    packed = torch.cat([part.to(blocks.device).flatten() for part in parts])
+    return _Batch(cut, np.array([len(ids[i]) for i in cut]), len(readers), bool(seen), packed)
 
 
 def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
@@ -144,9 +159,10 @@ def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     if tokens.device.type != "cuda":
         return False
     batch, length = tokens.shape
-    width, heads = (int(model.row.fact(name, model.config.to_dict())) for name in ("d_model", "heads"))
-    vectors = (4 if model.family.norms == 1 else 5) * batch * length * width  # the stream is shared between blocks
-    matrices = batch * heads * length * length if model.attention_implementation == "eager" else 0
+    vectors = (
+        (4 if model.family.norms == 1 else 5) * batch * length * model.width
+    )  # the stream is shared between blocks
+    matrices = batch * model.heads * length * length if model.attention_implementation == "eager" else 0
     return 20 * blocks * (vectors + matrices) <= model.row.parameters
 
 
@@ -190,20 +206,17 @@ def _to_tables(
     rows = int(start[-1])
     width = len(PRIMITIVE_COLUMNS)
     values = np.full((rows, layers, width), np.nan, dtype=np.float32)
-    outputs = np.full((len(ids), 2), np.nan, dtype=np.float32)
-    top = np.zeros(len(ids), dtype=np.int64)
+    outputs = np.full((3, len(ids)), np.nan, dtype=np.float32)
     for batch in batches:
-        blocks = batch.blocks.cpu().numpy()  # (layers, B, T, REDUCED)
-        entropy = batch.entropy.cpu().numpy() if batch.entropy is not None else None
-        keys = batch.keys.cpu().numpy() if batch.keys is not None else None
-        outputs[list(batch.prompts)] = batch.outputs.cpu().numpy()
-        top[list(batch.prompts)] = batch.top.cpu().numpy()
-        for row, prompt in enumerate(batch.prompts):
-            here = slice(start[prompt], start[prompt + 1])
-            values[here, :, : blocks.shape[-1]] = blocks[:, row, : lengths[prompt]].transpose(1, 0, 2)
-            if entropy is not None and keys is not None:
-                values[start[prompt + 1] - 1, :, width - 2] = entropy[:, row]
-                values[start[prompt + 1] - 1, :, width - 1] = keys[:, row]
+        here = batch.fetch()
+        outputs[:, list(batch.prompts)] = here.outputs
+        ends = np.cumsum(batch.lengths)
+        for row, (prompt, end) in enumerate(zip(batch.prompts, ends, strict=True)):
+            rows_of_prompt = slice(start[prompt], start[prompt + 1])
+            values[rows_of_prompt, :, :REDUCED] = here.blocks[:, end - lengths[prompt] : end].transpose(1, 0, 2)
+            if here.entropy is not None and here.keys is not None:
+                values[start[prompt + 1] - 1, :, width - 2] = here.entropy[:, row]
+                values[start[prompt + 1] - 1, :, width - 1] = here.keys[:, row]
     flat = values.reshape(rows * layers, width)
     position = np.concatenate([np.arange(n) for n in lengths])
     table = {
@@ -217,7 +230,7 @@ def _to_tables(
             for i, name in enumerate(PRIMITIVE_COLUMNS)
         },
     }
-    return pa.table(table), _prompt_table(prompts, lengths, outputs, top, model)
+    return pa.table(table), _prompt_table(prompts, lengths, outputs, model)
 
 
 def _column(
@@ -231,19 +244,16 @@ def _column(
 
 
 def _prompt_table(
-    prompts: PromptSet,
-    lengths: NDArray[np.int64],
-    outputs: NDArray[np.float32],
-    top: NDArray[np.int64],
-    model: LoadedModel,
+    prompts: PromptSet, lengths: NDArray[np.int64], outputs: NDArray[np.float32], model: LoadedModel
 ) -> pa.Table:
+    top = outputs[2].astype(np.int64)  # ids are exact in float32 below 2^24
     return pa.table(
         {
             "text": [prompt.text for prompt in prompts.prompts],
             "category": list(prompts.categories),
             "tokens": pa.array(lengths),
-            "output_entropy": pa.array(outputs[:, 0]),
-            "top_probability": pa.array(outputs[:, 1]),
+            "output_entropy": pa.array(outputs[0]),
+            "top_probability": pa.array(outputs[1]),
             "top_token_id": pa.array(top),
             "top_token": [model.tokenizer.decode(int(token)) for token in top],
         }
