@@ -50,4 +50,5 @@ def main(
     out.print(f"not run: {', '.join(PEERS.values())} (--no-peers)" if not peers else "")
 
 
-typer.run(main)
+if __name__ == "__main__":
+    typer.run(main)

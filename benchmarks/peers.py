@@ -7,9 +7,11 @@ less than this project keeps (no inputs of sublayers, no centred norms, no atten
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Iterator
-from importlib import metadata, util
+from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ def peer_rows(work: Workload) -> Iterator[tuple[str, Row | str]]:
     """Yield each library's title with its row, or with why there is none."""
     for module, make in (("transformer_lens", _bridge), ("nnsight", _nnsight)):
         title = PEERS[module]
-        if util.find_spec(module) is None:
+        if find_spec(module) is None:
             yield title, "not installed"
             continue
         title = f"{title} {metadata.version(module.replace('_', '-'))}"
@@ -41,10 +43,9 @@ def peer_rows(work: Workload) -> Iterator[tuple[str, Row | str]]:
 
 
 def _bridge(work: Workload) -> Any:
-    from transformer_lens.model_bridge.sources import build_bridge_from_module
-
+    sources = importlib.import_module("transformer_lens.model_bridge.sources")
     network = work.copy().network
-    bridge = build_bridge_from_module(network, type(network).__name__, hf_config=network.config)
+    bridge = sources.build_bridge_from_module(network, type(network).__name__, hf_config=network.config)
     layers = range(len(work.model.blocks()))
     names = {f"blocks.{layer}.{kind}" for layer in layers for kind in _KINDS}
 
@@ -58,8 +59,7 @@ def _bridge(work: Workload) -> Any:
 
 
 def _nnsight(work: Workload) -> Any:
-    import nnsight
-
+    nnsight = importlib.import_module("nnsight")
     family, layers = work.model.family, len(work.model.blocks())
     model = nnsight.NNsight(work.copy().network)
     blocks = _at(model, family.blocks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ import torch
 from tiny import LENGTHS, VARIANTS, eager_twin, prompt_set
 from torch.overrides import TorchFunctionMode
 
+from refutable.claims import MeasuredClaim
 from refutable.errors import BadInput
+from refutable.evidence.measured import judge_measured
 from refutable.families import family_of
-from refutable.folded import UNNORMED, InputNorm, input_norm
+from refutable.folded import UNNORMED, InputNorm, fold, input_norm
 from refutable.measure.gauge import REWRITES, move_norm_scale, rescale_values, shift_along_mean
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import GAUGES, METRICS, measure
+from refutable.subject import Subject
 from refutable.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
@@ -90,7 +94,9 @@ def test_a_factor_may_differ_from_channel_to_channel_and_from_head_to_head(model
         if name not in DOES_NOT_APPLY["norm-scale"]:
             by_channel = 0.5 + torch.rand(32, generator=generator)
             assert relative(logits(move_norm_scale(model.network, model.family, by_channel)), expected) <= 1e-5, name
-        heads = {"falcon-7b": 1, "falcon-40b": 2}.get(name, model.network.config.to_dict().get("num_key_value_heads", 4))
+        heads = {"falcon-7b": 1, "falcon-40b": 2}.get(
+            name, model.network.config.to_dict().get("num_key_value_heads", 4)
+        )
         by_head = 0.5 + torch.rand(heads, generator=generator)
         assert relative(logits(rescale_values(model.network, model.family, by_head)), expected) <= 1e-5, name
 
@@ -151,7 +157,7 @@ def test_hazard_h15_a_bias_of_the_last_block_moves_its_raw_gain(model_of: ModelO
 
 
 @pytest.mark.parametrize("norm", ["raw", "centred"])
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS])
 def test_a_metric_is_invariant_under_what_it_declares_and_under_nothing_else(
     model_of: ModelOf, name: str, norm: str
 ) -> None:
@@ -187,14 +193,12 @@ def test_the_folded_norm_is_that_of_the_input_before_scale_and_bias(model_of: Mo
     trace = run_pass(model, prompt_set(), "key", ABOUT)
     plain = trace.view("all", centred=False)
     for tap, seen in zip(("attention_input", "mlp_input"), before_scale(model, name), strict=True):
-        from refutable.folded import fold
-
         got = fold(plain, fold_of(model)).norm(tap)
         np.testing.assert_allclose(got, seen, rtol=2e-5, err_msg=f"{name} {tap}")
 
 
 @pytest.mark.parametrize("norm", ["raw", "centred"])
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS])
 def test_the_folded_form_of_every_metric_is_invariant_under_the_norms_scale(
     model_of: ModelOf, name: str, norm: str
 ) -> None:
@@ -208,10 +212,68 @@ def test_the_folded_form_of_every_metric_is_invariant_under_the_norms_scale(
 
 
 def test_a_model_that_norms_nothing_before_reading_has_nothing_to_fold(model_of: ModelOf) -> None:
-    assert UNNORMED == {VARIANTS[n].family for n, why in DOES_NOT_APPLY["norm-scale"].items() if "as it is" in why}
+    assert {VARIANTS[n].family for n, why in DOES_NOT_APPLY["norm-scale"].items() if "as it is" in why} == UNNORMED
     trace = run_pass(model_of("olmo2"), prompt_set(), "key", ABOUT)
     raw, folded = (measure("mlp_gain", trace, folded=f).values for f in (None, fold_of(model_of("olmo2"))))
     np.testing.assert_array_equal(raw, folded)
+
+
+# The label: a verdict that another canonical form contradicts.
+
+
+def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") -> tuple[str, ...]:
+    """Judge a claim on a model's first layer as the suite does, with a bench that has this one trace."""
+    claim = MeasuredClaim.model_validate(
+        {
+            "id": "a-claim",
+            "statement": "made up",
+            "source": {"document": "tests"},
+            "evidence": "measured",
+            "models": model.row.name,
+            "for": "each",
+            "prompts": "tiny",
+            "test": {"statistic": "mean", "of": metric, "layer": 1, "predicts": predicts, "norm": norm},
+        }
+    )
+    trace = run_pass(model, prompt_set(), "key", ABOUT)
+
+    def samples(test: Any, prompts: str, subject: Subject) -> tuple[Any, ...]:
+        return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=1) for name in test.of)
+
+    bench: Any = SimpleNamespace(
+        table=None,
+        samples=samples,
+        trace=lambda subject, one: trace,
+        source=lambda subject, one: model.source,
+        selection=SimpleNamespace(
+            dtype="float32",
+            registry={model.row.name: model.row},
+            subject=lambda name, **how: Subject(name, "init"),
+        ),
+    )
+    return judge_measured(SimpleNamespace(claim=claim, models=(model.row.name,)), bench).labels
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_a_verdict_that_the_scale_of_a_norm_decides_is_gauge_dependent(model_of: ModelOf, name: str) -> None:
+    model = model_of(name)
+    gain = float(measure("attention_gain", traces(model, "norm-scale")[0], layer=1).values.max())
+    assert "gauge-dependent" not in labels(model, "attention_gain", f"< {100 * gain}")
+    assert "gauge-dependent" not in labels(model, "attention_growth", "> 0.0001")
+    rewritten = replace(model, network=move_norm_scale(model.network, model.family, 1e-4))
+    assert "gauge-dependent" in labels(rewritten, "attention_gain", f"> {100 * gain}")
+    assert "gauge-dependent" in labels(rewritten, "attention_gain", f"> {100 * gain}", norm="centred")
+    assert "gauge-dependent" not in labels(rewritten, "attention_growth", "> 0.0001")
+
+
+@pytest.mark.parametrize("name", [name for name in SOME if name not in RMS])
+def test_a_verdict_that_the_mean_of_the_stream_decides_is_gauge_dependent(model_of: ModelOf, name: str) -> None:
+    model = model_of(name)
+    assert "gauge-dependent" not in labels(model, "layer_gain", "< 1000")
+    shifted = replace(model, network=shift_along_mean(model.network, model.family, 1e5))
+    assert "gauge-dependent" in labels(shifted, "layer_gain", "> 1000")
+    assert "gauge-dependent" not in labels(shifted, "layer_gain", "< 1000", norm="centred")
+    assert "gauge-dependent" not in labels(shifted, "attention_entropy", "< 10")
 
 
 # What the tests above share.
@@ -256,18 +318,17 @@ def relative(got: torch.Tensor, expected: torch.Tensor) -> float:
 @torch.inference_mode()
 def before_scale(model: LoadedModel, name: str) -> list[np.ndarray]:
     """Return the norm of attention's and of the MLP's input less the norm's bias and over its scale, (rows, layers)."""
-    norms = VARIANTS[name].norms
     taps = []
-    for which, path in enumerate((model.family.attention, model.family.mlp)):
+    for path, norm_path in zip((model.family.attention, model.family.mlp), VARIANTS[name].norms, strict=True):
         rows = []
         for ids in model.tokenizer.encode(prompt_set()):
             layers: list[np.ndarray] = []
             handles = []
             for block in model.blocks():
+                norm = block.get_submodule(norm_path) if norm_path else None
 
-                def keep(module: Any, args: Any, kwargs: Any, *, block: Any = block, into: Any = layers) -> None:
+                def keep(module: Any, args: Any, kwargs: Any, *, norm: Any = norm, into: Any = layers) -> None:
                     read = (args[0] if args else kwargs["hidden_states"]).double().reshape(-1, 32)  # (T, D)
-                    norm = block.get_submodule(norms[which]) if norms[which] else None
                     if getattr(norm, "weight", None) is not None:
                         bias = getattr(norm, "bias", None)
                         one = 1 if "gemma" in name else 0

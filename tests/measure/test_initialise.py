@@ -153,37 +153,30 @@ def test_the_drawn_values_are_of_the_distribution_that_the_rule_names(rule: str)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_output_matrices_alone_write_to_the_stream(rule: str) -> None:
-    """Without them a block is the identity, and with any one of them it is not: the table of outputs is right."""
+def test_the_output_matrices_write_to_the_stream_and_no_others_do(rule: str) -> None:
+    """Let the outputs write to coordinate 0 only, and blocks change nothing else: the table of outputs is right."""
     network, family = drawn(rule).eval(), family_of(CONFIGS[rule]["model_type"])
-    tokens, outputs = torch.arange(7)[None], OUTPUTS[family.model_type]
-    blocks = network.get_submodule(family.blocks)
+    blocks, seen = network.get_submodule(family.blocks), []
+    blocks[0].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    blocks[-1].register_forward_hook(lambda module, args, out: seen.append(out[0] if isinstance(out, tuple) else out))
 
-    def change() -> float:
-        seen: list[torch.Tensor] = []
-        handles = [
-            blocks[0].register_forward_pre_hook(lambda module, args: seen.append(args[0])),
-            blocks[-1].register_forward_hook(
-                lambda module, args, out: seen.append(out[0] if isinstance(out, tuple) else out)
-            ),
-        ]
+    def changed() -> list[int]:
+        seen.clear()
         with torch.inference_mode():
-            network(tokens)
-        for handle in handles:
-            handle.remove()
-        return float((seen[1] - seen[0]).abs().max())
+            network(torch.arange(7)[None])
+        return [*(seen[1] - seen[0]).abs().amax(dim=(0, 1)).nonzero().flatten().tolist()]
 
-    kept = {path: [block.get_submodule(path).weight.data.clone() for block in blocks] for path in outputs}
-    for path in outputs:
+    def restrict(path: str) -> None:
         for block in blocks:
-            block.get_submodule(path).weight.data.zero_()
-    assert change() == 0
-    for path in outputs:
-        for block, weight in zip(blocks, kept[path], strict=True):
-            block.get_submodule(path).weight.data.copy_(weight)
-        assert change() > 0
-        for block in blocks:
-            block.get_submodule(path).weight.data.zero_()
+            weight = block.get_submodule(path).weight.data
+            (weight[:, 1:] if family.model_type == "gpt2" else weight[1:]).zero_()  # Conv1D is (in, out)
+
+    attention, mlp = OUTPUTS[family.model_type]
+    assert len(changed()) == WIDTH
+    restrict(attention)
+    assert len(changed()) == WIDTH
+    restrict(mlp)
+    assert changed() == [0]
 
 
 @pytest.mark.usefixtures("_empty_is_nan")

@@ -13,6 +13,8 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.members import over_models
+from refutable.folded import input_norm
+from refutable.metrics import METRICS, measure
 from refutable.plan import CHEAP, CONTROL_SEED, Pass
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
@@ -161,19 +163,38 @@ def _variation(claim: MeasuredClaim, model: str, bench: Bench, alpha: float, cha
 
 
 def _gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:
-    """Whether the mean-centred form of a LayerNorm model's norms gives another verdict than the raw form.
+    """Whether a canonical form gives another verdict than the form that the claim is judged in.
 
-    A constant added along the mean direction is invisible to every LayerNorm and to the logits, but not to raw norms.
+    A constant along the mean direction is invisible to every LayerNorm, and a norm's scale may as well stand in the
+    next matrix; neither is seen in the logits, but a metric that does not declare itself invariant sees it.
     """
-    if claim.test.norm != "raw" or bench.table is not None:
+    if bench.table is not None:
         return False
-    if bench.selection.registry[subject.model].fact("norm") != "LayerNorm":
-        return False
-    test = claim.test.model_copy(update={"norm": "centred"})
+    verdicts = (_form_verdict(claim, form, alpha) for form in _canonical_forms(claim, subject, bench))
+    return any(base.decided if verdict is None else verdict is not base for verdict in verdicts)
+
+
+def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
+    """Yield the claim's samples in each canonical form in which a metric of it may differ."""
+    test, one = claim.test, Pass("forward", claim.prompts)
+    row, metrics = bench.selection.registry[subject.model], [METRICS[name] for name in test.of]
+    invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
+    if row.fact("norm") == "LayerNorm" and not all("mean-shift" in of for of in invariant):
+        yield bench.samples(test.model_copy(update={"norm": "centred"}), claim.prompts, subject)
+    if not all("norm-scale" in of for of in invariant):
+        folded = input_norm(row.architecture, bench.source(subject, one).config)
+        trace = bench.trace(subject, one)
+        yield tuple(
+            measure(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded)
+            for name in test.of
+        )
+
+
+def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:
     try:
-        return _judge_samples(test, bench.samples(test, claim.prompts, subject), alpha).verdict is not base
+        return _judge_samples(claim.test, samples, alpha).verdict
     except Undecidable:
-        return base.decided
+        return None
 
 
 def _recorded(claim: MeasuredClaim, model: str, base: Judgement) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Rewrites of a network's weights that leave its function alone: what a number changes under, it does not measure.
 
-* ``norm-scale``: a block norm's learned scale (and bias) times c, the matrices that read it divided by c. Every pre-norm
-  block. Not where the norm has no learned scale (OLMo), where nothing is normed before it is read (OLMo-2), and not where
-  the norm's output is the stream itself (post-norm blocks).
+* ``norm-scale``: a block norm's learned scale (and bias) times c, the matrices that read it divided by c. Every
+  pre-norm block. Not where the norm has no learned scale (OLMo), where nothing is normed before it is read (OLMo-2),
+  or where the norm's output is the stream itself (post-norm blocks).
 * ``mean-shift``: something added along the mean direction of the stream, by the last matrix of an update. Every reader
   of the stream must take the mean off: additive blocks with LayerNorm throughout, and no RMSNorm family.
 * ``value-output``: a head's values times c, the columns of the output matrix that read them divided by c. Every family,
@@ -144,7 +144,7 @@ def _need_additive(network: Any, family: Family) -> None:
         raise BadInput(f"{family.model_type}: its blocks are post-norm, and what a norm gives is the stream itself")
 
 
-def _norms(block: torch.nn.Module, family: Family) -> Iterator[tuple[torch.nn.Module, list[torch.Tensor]]]:
+def _norms(block: torch.nn.Module, family: Family) -> Iterator[tuple[Any, list[torch.Tensor]]]:
     """Yield each pre-norm of a block with the matrices that read it, as (..., out, in)."""
     before_attention, before_mlp = _first_module(block, ATTENTION_NORMS), _first_module(block, MLP_NORMS)
     if before_attention is None:
@@ -164,7 +164,7 @@ def _first_module(block: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Mo
 
 def _matrices(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.Tensor]:
     """Return the matrices below a path that have one of these names, as (..., out, in)."""
-    found = []
+    found: list[torch.Tensor] = []
     for owner in block.get_submodule(path).modules():
         for name, parameter in owner.named_parameters(recurse=False):
             if name in names:  # a mixture's experts keep theirs in one parameter, (experts, out, in)

@@ -70,7 +70,16 @@ def metric(
     invariant_centred: tuple[Gauge, ...] | None = None,
     last_only: bool = False,
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
-    """Register a function of a View as the metric of the same name; its centred form gains ``mean-shift`` if not told."""
+    """Register a function of a View as the metric of the same name.
+
+    Args:
+        unit: of its values.
+        tap: where it is read.
+        per: what it has one value for, besides the position.
+        invariant: the rewrites of the weights that leave its raw form alone.
+        invariant_centred: the same for its mean-centred form; `invariant` and ``mean-shift`` where not given.
+        last_only: whether it is read at the last position only.
+    """
     centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
     centred = centred if invariant_centred is None else invariant_centred
 

@@ -1,4 +1,8 @@
-"""Angles between the residual stream and what is added to it. Cosines lie in [-1, 1]; a zero vector gives NaN."""
+"""Angles between the residual stream and what is added to it. Cosines lie in [-1, 1]; a zero vector gives NaN.
+
+Raw, two vectors with a common mean over the width look alike, though a LayerNorm model never reads that mean; the
+mean-centred form is the angle between what is read.
+"""
 
 import numpy as np
 
@@ -8,19 +12,22 @@ from refutable.trace import View
 
 @metric(unit="cosine", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_attention_mlp(view: View) -> Values:
-    """Cosine between the attention update and the MLP update of one block; negative where they oppose."""
+    """Cosine between the attention update and the MLP update of one block; negative where they oppose.
+
+    Raw, it counts the updates' means.
+    """
     return view.product("attention_update", "mlp_update") / (view.norm("attention_update") * view.norm("mlp_update"))
 
 
 @metric(unit="cosine", tap="block_input, attention_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_attention_residual(view: View) -> Values:
-    """Cosine between the attention update and the block's input."""
+    """Cosine between the attention update and the block's input; raw, it counts their means."""
     return view.product("block_input", "attention_update") / (view.norm("block_input") * view.norm("attention_update"))
 
 
 @metric(unit="cosine", tap="block_input, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_mlp_residual(view: View) -> Values:
-    """Cosine between the MLP update and the block's input."""
+    """Cosine between the MLP update and the block's input; raw, it counts their means."""
     return view.product("block_input", "mlp_update") / (view.norm("block_input") * view.norm("mlp_update"))
 
 
@@ -31,7 +38,10 @@ def cos_mlp_residual(view: View) -> Values:
     invariant=("norm-scale", "value-output"),
 )
 def cos_update_residual(view: View) -> Values:
-    """Cosine between the whole update (attention + MLP) and the block's input; negative where a block subtracts."""
+    """Cosine between the whole update (attention + MLP) and the block's input; negative where a block subtracts.
+
+    Raw, it counts their means.
+    """
     product = view.product("block_input", "attention_update") + view.product("block_input", "mlp_update")
     return product / (view.norm("block_input") * _norm_of_sum(view))
 
@@ -41,7 +51,7 @@ def cancellation_ratio(view: View) -> Values:
     """Norm of the summed update over the sum of the two updates' norms.
 
     In [0, 1]: 1 for parallel updates, 0.707 for orthogonal ones of equal norm, 0 for opposite ones. It cannot exceed 1
-    (triangle inequality), so "below 1" alone says nothing.
+    (triangle inequality), so "below 1" alone says nothing. Raw, it counts the updates' means.
     """
     return _norm_of_sum(view) / (view.norm("attention_update") + view.norm("mlp_update"))
 

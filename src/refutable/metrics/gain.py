@@ -1,4 +1,8 @@
-"""How a block changes the norm of the residual stream."""
+"""How a block changes the norm of the residual stream.
+
+Every norm here, taken raw, counts the stream's mean over the width, which a LayerNorm model never reads: a constant in
+a bias changes it and no logit. The mean-centred form does not count it.
+"""
 
 from refutable.metrics import Values, metric
 from refutable.trace import View
@@ -8,14 +12,18 @@ from refutable.trace import View
 def last_gain(view: View) -> Values:
     """Norm of the last block's output over the norm of its input, both before the final norm.
 
-    Positive; 1 keeps the norm. ``hidden_states[-1]`` of most libraries contains the final norm and is not this.
+    Positive; 1 keeps the norm; raw, it counts the stream's mean.
+    ``hidden_states[-1]`` of most libraries contains the final norm and is not this.
     """
     return view.norm("block_output")[:, -1] / view.norm("block_input")[:, -1]
 
 
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def layer_gain(view: View) -> Values:
-    """Norm of each block's output over the norm of its input. Positive; layer 1 is the first block."""
+    """Norm of each block's output over the norm of its input. Positive; layer 1 is the first block.
+
+    Raw, it counts the stream's mean, which a LayerNorm model never reads.
+    """
     return view.norm("block_output") / view.norm("block_input")
 
 
@@ -23,12 +31,13 @@ def layer_gain(view: View) -> Values:
 def total_amplification(view: View) -> Values:
     """Norm of the last block's output over the norm of the first block's output.
 
-    Positive. The step from the embedding to the first block's output is left out, as in the documents.
+    Positive; raw, it counts the stream's mean. The step from the embedding to the first block's output is left out, as
+    in the documents.
     """
     return view.norm("block_output")[:, -1] / view.norm("block_output")[:, 0]
 
 
 @metric(unit="norm", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))
 def residual_norm(view: View) -> Values:
-    """Euclidean norm of each block's output, in the model's own scale."""
+    """Euclidean norm of each block's output, in the model's own scale; raw, it counts the stream's mean."""
     return view.norm("block_output")
