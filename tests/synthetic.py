@@ -19,6 +19,7 @@ from refutable.trace import (
     STREAM_TAPS,
     Trace,
     centred_norm_column,
+    centred_product_column,
     mean_column,
     norm_column,
     product_column,
@@ -67,6 +68,7 @@ def make_trace(
         columns[centred_norm_column(tap)] = np.linalg.norm(centre(flat[tap]), axis=1)
     columns |= {mean_column(tap): flat[tap].mean(axis=1) for tap in STREAM_TAPS}
     columns |= {product_column(a, b): (flat[a] * flat[b]).sum(axis=1) for a, b in PRODUCTS}
+    columns |= {centred_product_column(a, b): (centre(flat[a]) * centre(flat[b])).sum(axis=1) for a, b in PRODUCTS}
     columns[CLOSURE_COLUMN] = np.zeros(len(flat["block_input"]))
     rng = np.random.default_rng(1)
     entropy = rng.uniform(0.1, 0.5, (len(lengths), layers)) if entropy is None else entropy

@@ -314,7 +314,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"id": "5"}, "c.yaml:3 claims[0].id: must be text (got 5); put it in quotes"),
         ({"id": "2024-01-01"}, "c.yaml:3 claims[0].id: must be text (got 2024-01-01); put it in quotes"),
         ({"id": "x" * 81}, "c.yaml:3 claims[0].id: string should have at most 80 characters"),
-        ({"statement": '""'}, "c.yaml:4 claims[0].statement: string should have at least 1 character"),
+        ({"statement": '""'}, "c.yaml:4 claims[0].statement: is blank; write it"),
         ({"statement": "[a]"}, "c.yaml:4 claims[0].statement: must be text (got ['a'])"),
         ({"alpha": "0.5"}, "claims[0].alpha: input should be less than 0.5 (got 0.5)"),
         ({"alpha": "0"}, "claims[0].alpha: input should be greater than 0 (got 0)"),
@@ -359,9 +359,9 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"evidence": "initialization", "seeds": "[]"}, "claims[0].seeds: must have at least "),
         (
             {"evidence": "architecture", "test": "{fact: layers}"},
-            "write either `predicts:` (for a number) or `equals:` (for a word), and only one",
+            "fact 'layers' is a number; write `predicts:`",
         ),
-        ({"evidence": "architecture", "test": '{fact: layers, predicts: "> 1", equals: x}'}, "and only one"),
+        ({"evidence": "architecture", "test": '{fact: layers, predicts: "> 1", equals: x}'}, "and no `equals:`"),
         (
             {"evidence": "architecture", "test": "{fact: wiring, equals: 5}"},
             "claims[0].test.equals: must be text (got 5); put it in quotes Or: ",

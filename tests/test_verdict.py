@@ -282,7 +282,11 @@ def test_several_models_are_combined_by_their_quantifier(quantifier, members, ve
 def test_a_combination_names_every_member_and_keeps_its_reason():
     judged = combine(parts(SUPPORTED, NOT_MEASURED, SUPPORTED), "all", "< 1")
     assert judged.why == "all of 3 models: SUPPORTED model-0, model-2; NOT_MEASURED model-1"
-    assert judged.details == {"model-0": "reason 0", "model-1": "reason 1", "model-2": "reason 2"}
+    assert judged.details == {
+        "model-0": "SUPPORTED: reason 0",
+        "model-1": "NOT_MEASURED: reason 1",
+        "model-2": "SUPPORTED: reason 2",
+    }
     assert (judged.predicts, judged.estimate) == ("< 1", None)
 
 

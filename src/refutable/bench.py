@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
@@ -35,6 +36,7 @@ class Bench:
         finder: finds their weights.
         store: keeps traces.
         table: numbers published elsewhere, which then stand in for every model's.
+        folder: that of the claims file, which paths of prompt sets are relative to.
         plan: every pass the run reads, so that a model is loaded once.
         used: traces that were read, by key.
         live: keys of the traces that this process measured.
@@ -44,11 +46,13 @@ class Bench:
     finder: Finder
     store: Store
     table: Table | None = None
+    folder: Path = Path()
     plan: Plan = field(default_factory=dict)
     used: dict[str, Trace] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
+    _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
     def samples(self, test: MeasuredTest, prompts: str, subject: Subject) -> tuple[Sample, ...]:
         """Return a sample for each metric that a test is of.
@@ -58,7 +62,7 @@ class Bench:
             RefutableError: anything else that stands in the way.
         """
         if self.table is not None:
-            return tuple(self.table.sample(name, subject.model, test) for name in test.of)
+            return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
         trace = self.trace(subject, Pass("forward", prompts))
         return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=test.layer) for name in test.of)
 
@@ -70,15 +74,33 @@ class Bench:
             self.used[key] = self.store.get(key) or self._measured(subject, one, key)
         return self.used[key]
 
-    def source(self, subject: Subject, one: Pass) -> WeightsSource:
-        """Return the weights of a subject, as found."""
+    def source(self, subject: Subject, one: Pass, *, download: bool = True) -> WeightsSource:
+        """Return the weights of a subject, as found; what was not found once is not looked for again.
+
+        Args:
+            subject: whose.
+            one: for which pass; the wiring probe reads a reduced instance.
+            download: whether the hub may be asked for a model that the user named.
+        """
+        asked = (subject, one.name, download)
+        if asked not in self._sources:
+            try:
+                self._sources[asked] = self._find(subject, one, download)
+            except NotMeasured as error:
+                self._sources[asked] = error.with_traceback(None)
+        found = self._sources[asked]
+        if isinstance(found, NotMeasured):
+            raise found
+        return found
+
+    def _find(self, subject: Subject, one: Pass, download: bool) -> WeightsSource:
         row = self.selection.registry[subject.model]
         if one.name == "wiring":
             from refutable.reduced import reduced
 
             small = {"config": reduced(row.config), "parameters": 1, "stand_in": True, "init": "transformers"}
             row = row.model_copy(update=small)
-        return self.finder.find(row, subject)
+        return self.finder.find(row, subject, download=download)
 
     def key(self, subject: Subject, source: WeightsSource, one: Pass) -> str:
         """Return the address of a trace: all that determines it, and all that is told of its weights.
@@ -91,7 +113,7 @@ class Bench:
     def prompts(self, name: str) -> PromptSet:
         """Return a prompt set, read once."""
         if name not in self._prompts:
-            self._prompts[name] = load_prompts(name)
+            self._prompts[name] = load_prompts(name, self.folder)
         return self._prompts[name]
 
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:

@@ -67,7 +67,12 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
         if not found:
             described = selector.model_dump(exclude_defaults=True) or "everything"
             raise BadInput(f"no model agrees with {described}; see the registry (refutable models)")
+        both = [row.name for row in found if row.name in rows]
+        if both:
+            raise BadInput(f"{', '.join(both)} is in both groups; a model is a unit of one")
         rows |= {row.name: row for row in found}
+    for name in claim.record:
+        registry[name]  # a record of an unknown model would never be shown
     return tuple(rows.values())
 
 

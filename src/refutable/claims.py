@@ -11,20 +11,21 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from refutable.errors import UnknownName
-from refutable.facts import FACT_NAMES
+from refutable.errors import UnknownName, did_you_mean
+from refutable.facts import FACT_NAMES, FACT_WORDS
 from refutable.models import Frozen, Selector
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.trace import Tap
 
 SCHEMA_VERSION = 1
 _SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers")  # what a statistic takes
+DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1)]
+Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)]
 
 
 def _region(text: str) -> str:
@@ -35,10 +36,21 @@ RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
 
 
 def _selector(value: Any) -> Any:
+    if value == [] or value == "":
+        raise ValueError("names no model; name one, or leave the key out for every pretrained model")
     return {"names": value} if isinstance(value, str | list) else value
 
 
 Models = Annotated[Selector, BeforeValidator(_selector)]
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; write it")
+    return text.strip()
+
+
+Text = Annotated[str, AfterValidator(_text)]
 
 
 class Source(Frozen):
@@ -130,6 +142,8 @@ class MeasuredTest(Frozen):
         if statistic.needs_groups != (self.groups is not None):
             word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
             raise ValueError(f"statistic {self.statistic!r} {word}")
+        if len(set(self.of)) < len(self.of):
+            raise ValueError(f"`of:` names {self.of[0]!r} twice; a metric always agrees with itself")
         if self.groups is not None and len(self.groups) != 2:
             raise ValueError(f"`groups:` names {len(self.groups)} group(s); write two")
         layered = [name for name in self.of if _metric(name).per == "layer"]
@@ -160,8 +174,16 @@ class FactTest(Frozen):
 
     @model_validator(mode="after")
     def _one(self) -> FactTest:
-        if (self.predicts is None) == (self.equals is None):
-            raise ValueError("write either `predicts:` (for a number) or `equals:` (for a word), and only one")
+        words = FACT_WORDS.get(self.fact)
+        if words is None and (self.predicts is None or self.equals is not None):
+            raise ValueError(f"fact {self.fact!r} is a number; write `predicts:` ({GRAMMAR}) and no `equals:`")
+        if words is not None and (self.equals is None or self.predicts is not None):
+            raise ValueError(
+                f"fact {self.fact!r} is a word; write `equals:` (one of {_shown(words)}) and no `predicts:`"
+            )
+        if words is not None and self.equals not in words:
+            near = did_you_mean(str(self.equals), [str(word) for word in words])
+            raise ValueError(f"fact {self.fact!r} is never {self.equals!r}; known: {_shown(words)}.{near}")
         return self
 
 
@@ -191,7 +213,7 @@ class BaseClaim(Frozen):
 
     id: str = Field(pattern=ID_PATTERN, max_length=80)
     catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
-    statement: str = Field(min_length=1)
+    statement: Text
     source: Source | None = None
     reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
@@ -239,13 +261,21 @@ class InitializationClaim(MeasuredClaim):
     """The same, on weights freshly drawn."""
 
     evidence: Literal["initialization"]  # type: ignore[assignment]
-    seeds: Annotated[tuple[int, ...], Field(min_length=2, description="the seed is the unit of replication")] = (
-        0,
-        1,
-        2,
-        3,
-        4,
-    )
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**63)], ...],
+        Field(min_length=2, description="the seed is the unit of replication"),
+    ] = DEFAULT_SEEDS
+
+    @model_validator(mode="after")
+    def _seeds_replicate(self) -> InitializationClaim:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("`seeds:` repeats one; each seed is one replicate, so name different ones")
+        for key in ("controls", "multiverse"):
+            if key in self.model_fields_set:
+                raise ValueError(f"weights that are drawn take no `{key}:`; remove it")
+        if self.test.groups is not None:
+            raise ValueError("drawn weights are not compared by groups; remove `groups:`")
+        return self
 
 
 class ArchitectureClaim(BaseClaim):
@@ -271,7 +301,7 @@ class TheoremClaim(BaseClaim):
 
     evidence: Literal["theorem"]
     test: TheoremTest
-    proof: str | None = Field(default=None, description="a citation, or the path of a written proof (.md)")
+    proof: Text | None = Field(default=None, description="a citation, or the path of a written proof (.md)")
 
     @property
     def proof_file(self) -> str | None:
@@ -283,14 +313,14 @@ class PendingClaim(BaseClaim):
     """Decided by an experiment that has not been made: states which, and is NOT_MEASURED."""
 
     evidence: Literal["causal", "dynamical", "intervention"]
-    needs: str = Field(description="the experiment that would decide it")
+    needs: Text = Field(description="the experiment that would decide it")
 
 
 class UntestableClaim(BaseClaim):
     """Cannot be tested; says why."""
 
     evidence: Literal["none"]
-    reason: str
+    reason: Text
 
 
 SubjectClaim = MeasuredClaim | ArchitectureClaim | WiringClaim
@@ -311,6 +341,10 @@ class ClaimsFile(Frozen):
 
     schema_version: Literal[1] = Field(alias="schema")
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+
+
+def _shown(words: tuple[str | bool, ...]) -> str:
+    return ", ".join(str(word).lower() if isinstance(word, bool) else word for word in words)
 
 
 def _known(registry: Any, name: str) -> str:

@@ -5,6 +5,7 @@ RefutableError
 │   └── UnknownName      a name that is in no registry; carries the nearest known one
 ├── NotMeasured          there is nothing to measure with here, and why: the only way to the verdict NOT_MEASURED
 │   ├── WeightsUnavailable   weights are absent, gated, offline or too large for the device
+│   │   └── HubUnreachable       the hub does not answer, and is not asked again in this run
 │   └── NoSuchTap            this architecture has no such quantity (a post-norm block adds no updates)
 ├── InstrumentError      the measurement cannot be believed: an ERROR, never a number
 │   ├── ClosureError     x_out - x_in is not the sum of the updates
@@ -51,6 +52,10 @@ class NotMeasured(RefutableError):
 
 class WeightsUnavailable(NotMeasured):
     """Weights are absent, gated, offline or too large for the device."""
+
+
+class HubUnreachable(WeightsUnavailable):
+    """The hub does not answer; it is not asked again in this run, since every try takes its client's retries."""
 
 
 class NoSuchTap(NotMeasured):

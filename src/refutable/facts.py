@@ -90,6 +90,12 @@ FACTS: Mapping[str, Callable[[Family, Mapping[str, Any]], Fact]] = {
 }
 
 FACT_NAMES = (*FACTS, "parameters")
+FACT_WORDS: Mapping[str, tuple[str | bool, ...]] = {
+    "wiring": ("parallel", "sequential"),
+    "norm": ("LayerNorm", "RMSNorm"),
+    "positions": ("rotary", "learned", "alibi"),
+    "additive": (True, False),
+}
 
 
 def fact_of(name: str, family: Family, config: Mapping[str, Any]) -> Fact:

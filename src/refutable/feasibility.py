@@ -11,6 +11,7 @@ from refutable.claims_file import load_claims
 from refutable.models import load_registry
 from refutable.prompts import load_prompts
 from refutable.statistics import STATISTICS
+from refutable.vacuity import is_vacuous
 from refutable.verdict import feasibility
 
 
@@ -25,8 +26,13 @@ def check_feasible(file: Path, models: Path | None = None) -> Iterator[str]:
     for claim in claims:
         if not isinstance(claim, MeasuredClaim):
             continue
-        n = len(claim.seeds) if isinstance(claim, InitializationClaim) else len(load_prompts(claim.prompts))
-        labels = feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, n)
+        n = (
+            len(claim.seeds)
+            if isinstance(claim, InitializationClaim)
+            else len(load_prompts(claim.prompts, file.parent))
+        )
+        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(claim.test) else ()
+        labels += feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, n)
         if labels:
             unit = "seeds" if isinstance(claim, InitializationClaim) else "prompts"
             yield f"{claim.id}: with these {n} {unit}: {', '.join(labels)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from refutable.errors import WeightsUnavailable
+from refutable.errors import HubUnreachable, WeightsUnavailable
 from refutable.models import ModelRow
 
 
@@ -45,7 +45,7 @@ def download(row: ModelRow, revision: str | None, patterns: Sequence[str]) -> Pa
         if not (isinstance(error, HfHubHTTPError | LocalEntryNotFoundError | ConnectionError) or _is_transport(error)):
             raise
         reason = f"the hub cannot be reached for {row.hub} ({type(error).__name__})"
-        raise WeightsUnavailable(reason, f"{again} where it can, or --weights PATH") from None
+        raise HubUnreachable(reason, f"{again} where it can, or --weights PATH") from None
 
 
 def _is_transport(error: Exception) -> bool:

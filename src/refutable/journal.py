@@ -77,9 +77,10 @@ class Journal:
             }
         )
 
-    def close(self) -> None:
-        """Say that the run came to its end."""
-        self._write({"kind": "end"})
+    def close(self, *, complete: bool) -> None:
+        """Close the file, saying that the run came to its end where it did."""
+        if complete:
+            self._write({"kind": "end"})
         self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable.baseline import Comparison, compare
+from refutable.errors import BadInput
 from refutable.journal import Check, Journal, Run
 from refutable.report import write_reports
 from refutable.report.verdicts_json import read_verdicts
@@ -39,6 +40,8 @@ class Ledger:
     checks: dict[str, Check] = field(default_factory=dict)
     comparison: Comparison | None = None
     missing: tuple[str, ...] = ()
+    stopped: bool = False
+    problem: str = ""
     _journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,8 +49,18 @@ class Ledger:
 
     @classmethod
     def open(cls, folder: Path, provenance: Mapping[str, Any], baseline: Path | None) -> Ledger:
-        """Open a ledger; raises BadInput for an unusable baseline, before anything is written."""
-        return cls(folder, provenance, read_verdicts(baseline) if baseline is not None else None)
+        """Open a ledger.
+
+        Raises:
+            BadInput: the baseline cannot be used, or nothing can be written into the folder.
+        """
+        published = read_verdicts(baseline) if baseline is not None else None
+        try:
+            return cls(folder, provenance, published)
+        except OSError as error:
+            raise BadInput(
+                f"{folder}: reports cannot be written there ({error.strerror}); name another --reports"
+            ) from None
 
     def verdict(self, row: VerdictRow) -> None:
         """Take a verdict."""
@@ -62,18 +75,23 @@ class Ledger:
     @property
     def run(self) -> Run:
         """Everything taken so far."""
-        return Run(self.provenance, tuple(self.rows.values()), tuple(self.checks.values()), complete=not self.missing)
+        complete = not self.missing and not self.stopped
+        return Run(self.provenance, tuple(self.rows.values()), tuple(self.checks.values()), complete)
 
     def close(self, store: Store, *, stopped: bool) -> None:
         """Write every report.
 
         Args:
             store: for the measurements behind the verdicts.
-            stopped: whether the run was stopped before its end, so that missing verdicts are no fault.
+            stopped: whether the run was stopped before its end: it is then never complete.
         """
+        self.stopped = stopped and bool(self.selected - set(self.rows))
         self.missing = () if stopped else tuple(sorted(self.selected - set(self.rows)))
-        self._journal.close()
-        write_reports(self.run, store, self.folder)
+        self._journal.close(complete=not self.stopped)
+        try:
+            write_reports(self.run, store, self.folder)
+        except BadInput as error:
+            self.problem = str(error)
         if self.baseline is not None:
             self.comparison = compare(self.run, self.baseline)
 
@@ -87,11 +105,11 @@ class Ledger:
         """
         if status not in (0, 1, 5):
             return status
-        if self.comparison is not None and status == 1 and not self._broken():
+        if self.comparison is not None and status == 1 and not self.stopped and not self._broken():
             status = 0
         if self.comparison is not None and self.comparison.fails:
             status = 1
-        if self.missing:
+        if self.missing or self.problem:
             status = 1
         looked = sum(row.verdict.looked for row in self.rows.values())
         decided = sum(row.verdict.decided for row in self.rows.values())

@@ -6,6 +6,8 @@ fixtures and hooks come from `refutable.pytest_suite`, and only when `refutable_
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 
@@ -21,18 +23,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("refutable_reports", "folder that reports are written to", type="string", default="reports")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Add the options where refutable is switched on.
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """Add the options where refutable is switched on, after the conftests, so that names they take are theirs.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_load_initial_conftests
     """
-    named = any(arg == "--claims" or arg.startswith(("--claims=", "--refutable-claims")) for arg in args)
-    split = any(arg == "--weights" or arg == "--measurements" for arg in args)
-    if named or split or early_config.getini("refutable_claims"):
-        from refutable import pytest_options
+    named = any(arg.split("=")[0] in ("--claims", "--refutable-claims") for arg in args)
+    switched_on = named or bool(early_config.getini("refutable_claims"))
+    from refutable import pytest_options
 
-        pytest_options.restart_if_split(early_config, args)
-        if named or early_config.getini("refutable_claims"):
-            pytest_options.add(parser)
-            early_config.pluginmanager.import_plugin("refutable.pytest_suite")
+    pytest_options.restart_if_split(early_config, args)
+    result = yield
+    if switched_on:
+        pytest_options.add(parser)
+        early_config.pluginmanager.import_plugin("refutable.pytest_suite")
+    return result

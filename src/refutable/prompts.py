@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from refutable.errors import BadInput, UnknownName
 from refutable.models import Frozen
@@ -33,6 +33,16 @@ class _PromptFile(Frozen):
     tokens_by: str = Field(description="the tokenizer that the recorded lengths are of")
     complexity: dict[str, int] = Field(default_factory=dict)
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+
+    @field_validator("prompts")
+    @classmethod
+    def _replicates(cls, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+        seen: set[str] = set()
+        for prompt in prompts:
+            if prompt.text in seen:
+                raise ValueError(f"the prompt {prompt.text!r} stands twice; a repeated prompt is no replicate")
+            seen.add(prompt.text)
+        return prompts
 
 
 _FIELDS: dict[str, Sequence[str]] = {"": [*_PromptFile.model_fields], "prompts": [*Prompt.model_fields]}
@@ -61,14 +71,18 @@ class PromptSet:
         return len(self.prompts)
 
 
-def load_prompts(name: str) -> PromptSet:
+def load_prompts(name: str, beside: Path = Path()) -> PromptSet:
     """Load a packaged prompt set by name, or a YAML file of the same form by path.
+
+    Args:
+        name: of a packaged set, or a path that ends in .yaml or .yml.
+        beside: folder that a path is relative to: that of the claims file.
 
     Raises:
         BadInput: there is none, or the file is unusable.
     """
     if name.endswith((".yaml", ".yml")):
-        return _prompt_set(read_yaml(Path(name)))
+        return _prompt_set(read_yaml(beside / name))
     folder = resources.files("refutable.data").joinpath("prompts")
     known = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     if name not in known:

@@ -98,11 +98,14 @@ def restart_if_split(config: pytest.Config, args: list[str]) -> None:
     raise SystemExit(pytest.main(fused, config.invocation_params.plugins))
 
 
+_PATH_OPTIONS = frozenset(f"--{prefix}{name}" for name in PATHS for prefix in ("", "refutable-"))
+
+
 def _fused(args: list[str]) -> list[str]:
     fused: list[str] = []
     rest = iter(args)
     for arg in rest:
-        follower = next(rest, None) if arg in {f"--{name}" for name in PATHS} else None
+        follower = next(rest, None) if arg in _PATH_OPTIONS else None
         if follower is None:
             fused.append(arg)
         elif Path(follower).exists():
@@ -113,7 +116,7 @@ def _fused(args: list[str]) -> list[str]:
 
 
 def _names_claims(args: list[str]) -> bool:
-    return any(arg.startswith("--claims") for arg in args)
+    return any(arg.startswith(("--claims", "--refutable-claims")) for arg in args)
 
 
 def _ini_above(folder: Path) -> bool:

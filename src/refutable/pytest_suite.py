@@ -151,6 +151,10 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     )
     for line in text.splitlines():
         terminalreporter.write_line(line)
+    if ledger.problem:
+        terminalreporter.write_line(ledger.problem)
+    if ledger.stopped:
+        terminalreporter.write_line("the run was stopped: its reports are not complete, and are not published")
     if ledger.missing:
         terminalreporter.write_line(
             f"{len(ledger.missing)} selected cases left no verdict: {', '.join(ledger.missing[:5])}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
@@ -36,6 +38,9 @@ def key_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
 class Store:
     """Traces by key, below one folder."""
 
@@ -43,12 +48,15 @@ class Store:
         self.folder = folder
 
     def get(self, key: str) -> Trace | None:
-        """Return the trace of a key, or None where it is not stored."""
+        """Return the trace of a key, or None where it is not stored or was damaged from outside: measure it again."""
         place = self._place(key)
-        if not (place / "meta.json").is_file():
+        try:
+            meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
+            blocks, prompts = (pq.read_table(place / f"{name}.parquet") for name in ("blocks", "prompts"))
+        except (FileNotFoundError, NotADirectoryError, ValueError, pa.ArrowException):
             return None
-        meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        return Trace(key, meta, pq.read_table(place / "blocks.parquet"), pq.read_table(place / "prompts.parquet"))
+        whole = isinstance(meta, dict) and "layers" in meta
+        return Trace(key, meta, blocks, prompts) if whole else None
 
     def put(self, trace: Trace) -> None:
         """Store a trace; a second writer of the same key changes nothing."""
@@ -60,7 +68,7 @@ class Store:
             pq.write_table(trace.prompts, aside / "prompts.parquet")
             text = json.dumps(dict(trace.meta), indent=1, sort_keys=True, allow_nan=False)
             (aside / "meta.json").write_text(text, encoding="utf-8")
-            if place.is_dir() and not (place / "meta.json").is_file():
+            if place.is_dir() and self.get(trace.key) is None:
                 shutil.rmtree(place)  # damaged from outside: a trace is moved into place whole
             aside.rename(place)
         except OSError:
@@ -92,8 +100,8 @@ class FileHashes:
             return real.name  # the hub's cache names a large file by its SHA-256
         status = real.stat()
         memo = self._memo / key_of({"path": str(real), "size": status.st_size, "mtime": status.st_mtime_ns})
-        if memo.is_file():
-            return memo.read_text()
+        if memo.is_file() and _SHA256.fullmatch(known := memo.read_text()):
+            return known
         with real.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._memo.mkdir(parents=True, exist_ok=True)

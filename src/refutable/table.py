@@ -24,6 +24,7 @@ COLUMNS = {
     "top_probability": "Top_Prob",
     "prompt_length": "Tokens",
 }
+ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
 MAX_BYTES = 512 * 1024 * 1024
 
 
@@ -39,7 +40,7 @@ class Table:
     name: str
     rows: Mapping[str, tuple[Mapping[str, str], ...]]
 
-    def sample(self, metric: str, model: str, test: MeasuredTest) -> Sample:
+    def sample(self, metric: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
         """Return a metric of a model, one value a row of the table.
 
         Raises:
@@ -52,6 +53,9 @@ class Table:
         rows = self.rows[model]
         if column is None or column not in rows[0]:
             raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self._metrics(rows[0]))}")
+        prompt_set = rows[0].get("Prompt_Set")
+        if prompt_set and prompt_set != prompts:
+            raise NotMeasured(f"{self.name} holds {model} on the prompts {prompt_set!r}, not on {prompts!r}")
         if test.position != "last" or test.norm != "raw":
             raise NotMeasured(f"{self.name} holds raw norms at the last token, not {test.norm} at {test.position}")
         values = np.array([self._number(row, column, model, index) for index, row in enumerate(rows)])
@@ -100,6 +104,8 @@ def read_table(path: Path, registry: Registry) -> Table:
         )
     rows: dict[str, list[Mapping[str, str]]] = {}
     for line, record in enumerate(records, start=2):
+        if record.get("Role") == "Control":
+            continue  # drawn weights beside the subject's own, in this project's tables
         row = registry.named(record["Model"] or "")
         if row is None:
             raise BadInput(
@@ -108,4 +114,26 @@ def read_table(path: Path, registry: Registry) -> Table:
         rows.setdefault(row.name, []).append(record)
     if not rows:
         raise BadInput(f"--measurements {path}: has a header and no rows")
+    problems = [problem for name, found in rows.items() for problem in _not_replicates(path, name, found)]
+    if problems:
+        raise BadInput("\n".join(problems))
     return Table(path.name, {name: tuple(found) for name, found in rows.items()})
+
+
+def _not_replicates(path: Path, model: str, rows: list[Mapping[str, str]]) -> list[str]:
+    """Return why rows of one model may not be taken for replicates of one another: of other weights, or repeated."""
+    problems = []
+    for column in ORIGINS:
+        values = sorted({row.get(column) or "" for row in rows})
+        if len(values) > 1:
+            problems.append(
+                f"--measurements {path}: the rows of {model} differ in {column} ({', '.join(values[:3])}): they are no"
+                " replicates of one another; keep those of one"
+            )
+    prompts = [row["Prompt"] for row in rows if row.get("Prompt")]
+    repeated = next((prompt for prompt in prompts if prompts.count(prompt) > 1), None)
+    if repeated is not None and not problems:
+        problems.append(
+            f"--measurements {path}: {model} has the prompt {repeated!r} more than once; keep one row a prompt"
+        )
+    return problems

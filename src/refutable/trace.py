@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
 
-PRIMITIVES_VERSION = 1
+PRIMITIVES_VERSION = 2
 
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
@@ -51,6 +51,11 @@ def product_column(a: Tap, b: Tap) -> str:
     return f"dot.{a}.{b}"
 
 
+def centred_product_column(a: Tap, b: Tap) -> str:
+    """Column of the inner product after the means are taken off: raw less the means' part would lose its digits."""
+    return f"centred_dot.{a}.{b}"
+
+
 CLOSURE_COLUMN = "closure_residual"
 ENTROPY_COLUMN = "attention_entropy"
 KEYS_COLUMN = "visible_keys"
@@ -59,6 +64,7 @@ PRIMITIVE_COLUMNS: tuple[str, ...] = (
     *(centred_norm_column(tap) for tap in (*STREAM_TAPS, *INPUT_TAPS)),
     *(mean_column(tap) for tap in STREAM_TAPS),
     *(product_column(a, b) for a, b in PRODUCTS),
+    *(centred_product_column(a, b) for a, b in PRODUCTS),
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
     KEYS_COLUMN,
@@ -155,10 +161,7 @@ class View:
 
     def product(self, a: Tap, b: Tap) -> NDArray[np.float64]:
         """Return the inner product of two taps, raw or centred, shape (rows, layers)."""
-        raw = self.column(product_column(a, b))
-        if not self.centred:
-            return raw
-        return raw - int(self.trace.meta["d_model"]) * self.column(mean_column(a)) * self.column(mean_column(b))
+        return self.column(centred_product_column(a, b) if self.centred else product_column(a, b))
 
     def prompts_column(self, name: str) -> NDArray[np.float64]:
         """Return a column of the prompt table for each row, shape (rows,); errors as `column`."""

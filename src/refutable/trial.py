@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from refutable.bench import Bench
 from refutable.cases import Case, cases_of
@@ -18,11 +19,11 @@ from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
-from refutable.plan import build_plan
+from refutable.plan import Pass, build_plan, needs
 from refutable.provenance import claims_hash
 from refutable.selection import select
 from refutable.store import FileHashes, Store, cache_folder
-from refutable.subject import WeightsKind
+from refutable.subject import INIT, PRETRAINED, WeightsKind
 from refutable.table import read_table
 from refutable.trial_options import Options
 from refutable.verdict import Judgement, Verdict
@@ -71,7 +72,11 @@ class Trial:
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         table = read_table(options.measurements, registry) if options.measurements is not None else None
-        return cls(options, registry, cases, Bench(selection, finder, Store(folder), table), claims_hash(claims))
+        bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
+        for name in dict.fromkeys(claim.prompts for claim in claims if isinstance(claim, MeasuredClaim)):
+            bench.prompts(name)
+        _look_at_given_weights(bench)
+        return cls(options, registry, cases, bench, claims_hash(claims))
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the bench what the run will read, so that each model is loaded once for all of it."""
@@ -82,15 +87,18 @@ class Trial:
         before = set(self.bench.used)
         started = time.perf_counter()
         judgement = self._judgement(case)
-        traces = tuple(dict.fromkeys((*self._traces_of(case, before),)))
+        nothing: tuple[str, ...] = ()
+        untold: dict[str, str] = {}
+        traces = _attempt(lambda: self._traces_of(case, before), nothing)
+        weights = _attempt(lambda: self._weights(case, judgement, traces), untold)
         return VerdictRow(
             id=case.id,
             claim=case.claim.id,
             subject=case.subject,
             about=_about(case),
             judgement=judgement,
-            recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if _concerns(m, case)},
-            weights=self._weights(case, judgement, traces),
+            recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if m in case.models},
+            weights=weights,
             traces=traces,
             seconds=time.perf_counter() - started,
         )
@@ -104,6 +112,9 @@ class Trial:
             return Judgement(Verdict.INCONCLUSIVE, _predicts(case), str(error))
         except RefutableError as error:
             return Judgement(Verdict.ERROR, _predicts(case), str(error))
+        except OSError as error:
+            why = f"a file cannot be used ({error.strerror}); can the cache folder ($REFUTABLE_CACHE) be written?"
+            return Judgement(Verdict.ERROR, _predicts(case), why)
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -111,13 +122,11 @@ class Trial:
             why = f"{type(error).__name__}: {error} ({place}); this is a fault of refutable"
             return Judgement(Verdict.ERROR, _predicts(case), why)
 
-    def _traces_of(self, case: Case, before: set[str]) -> list[str]:
+    def _traces_of(self, case: Case, before: set[str]) -> tuple[str, ...]:
         """Return the keys of the traces that a case reads: those it added, and those of its plan read before."""
-        from refutable.plan import needs
-
         keys = [key for key in self.bench.used if key not in before]
         if self.bench.table is not None:
-            return keys
+            return tuple(keys)
         for subject, one in needs(case, self.bench.selection):
             try:
                 key = self.bench.key(subject, self.bench.source(subject, one), one)
@@ -125,7 +134,7 @@ class Trial:
                 continue
             if key in self.bench.used:
                 keys.append(key)
-        return keys
+        return tuple(dict.fromkeys(keys))
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
@@ -203,5 +212,25 @@ def _predicts(case: Case) -> str:
     return str(predicts) if predicts is not None else f"equals {equals}" if equals is not None else case.claim.statement
 
 
-def _concerns(model: str, case: Case) -> bool:
-    return model in case.models
+T = TypeVar("T")
+
+
+def _attempt(make: Callable[[], T], otherwise: T) -> T:
+    """Return what is told beside a verdict, or nothing of it where a store is broken: the verdict itself stands."""
+    try:
+        return make()
+    except (RefutableError, OSError, KeyError, ValueError):
+        return otherwise
+
+
+def _look_at_given_weights(bench: Bench) -> None:
+    """Look at weights that were given by a path before anything runs.
+
+    Raises:
+        BadInput: they cannot be used.
+    """
+    for model in bench.selection.named:
+        subject = bench.selection.subject(model)
+        if subject.weights not in (PRETRAINED, INIT):
+            with contextlib.suppress(NotMeasured):
+                bench.source(subject, Pass("forward"))

@@ -231,5 +231,12 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> J
     why = f"{quantifier} of {len(parts)} models: " + "; ".join(
         f"{v.value} {few(names)}" for v, names in groups.items() if names
     )
-    details = {name: part.why for name, part in parts.items()}
+    details = {name: _member(part) for name, part in parts.items()}
     return Judgement(verdict, predicts, why, details=details)
+
+
+def _member(part: Judgement) -> str:
+    """Return a member's verdict as one line: with its labels, and the variations that say otherwise."""
+    labels = f" [{', '.join(part.labels)}]" if part.labels else ""
+    other = [name for name, verdict in part.variations.items() if verdict != part.verdict.value]
+    return f"{part.verdict.value}: {part.why}{labels}" + (f"; otherwise under {'; '.join(other)}" if other else "")

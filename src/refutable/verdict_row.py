@@ -47,9 +47,10 @@ class VerdictRow:
         return self.weights.get("weights_kind", "-")
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """What a baseline compares by: claim, subject, weights kind, dtype."""
-        return self.claim, self.subject, self.weights_kind, self.weights.get("dtype", "-")
+    def identity(self) -> tuple[str, str, str, str, str]:
+        """What a baseline compares by: claim, subject, weights kind, dtype, and where token ids came from."""
+        dtype, tokens = (self.weights.get(name, "-") for name in ("dtype", "tokens"))
+        return self.claim, self.subject, self.weights_kind, dtype, tokens
 
     def evidence(self) -> str:
         """Return the failure message of a refuted claim: its evidence, line by line."""

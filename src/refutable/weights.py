@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from refutable.device import Device
-from refutable.errors import BadInput, WeightsUnavailable
+from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models import ModelRow
 from refutable.store import FileHashes, key_of
 from refutable.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
@@ -42,15 +42,22 @@ class Finder:
         device: the device subjects will run on.
         offline: whether the hub may never be asked.
         cpu_asked: whether the user asked for the CPU, so that large models may be tried on it.
+        unreachable: why the hub did not answer, once it did not.
     """
 
     hashes: FileHashes
     device: Device
     offline: bool = False
     cpu_asked: bool = False
+    unreachable: list[HubUnreachable] = field(default_factory=list)
 
-    def find(self, row: ModelRow, subject: Subject) -> WeightsSource:
+    def find(self, row: ModelRow, subject: Subject, *, download: bool = True) -> WeightsSource:
         """Return the weights that `subject` asks for.
+
+        Args:
+            row: the model's row of the registry.
+            subject: which weights are asked for.
+            download: whether the hub may be asked for a model that the user named.
 
         Raises:
             WeightsUnavailable: they are absent, gated, offline, or too large for the device.
@@ -64,6 +71,8 @@ class Finder:
         for source in (self._cached(row, subject), self._in_wheel(row)):
             if source is not None:
                 return source
+        if not download:
+            raise WeightsUnavailable(f"{row.name} is not at hand", f"pytest --model {row.name}")
         return self._downloaded(row, subject)
 
     def _check_fits(self, row: ModelRow, subject: Subject) -> None:
@@ -176,7 +185,13 @@ class Finder:
             )
         from refutable.hub import download
 
-        folder = download(row, subject.revision or row.revision, _WANTED)
+        if self.unreachable:
+            raise self.unreachable[0]
+        try:
+            folder = download(row, subject.revision or row.revision, _WANTED)
+        except HubUnreachable as error:
+            self.unreachable.append(error.with_traceback(None))
+            raise
         return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
 
     def _directory(self, row: ModelRow, folder: Path, kind: WeightsKind, revision: str | None) -> WeightsSource:

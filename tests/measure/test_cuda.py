@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.measure.load import draw
 from refutable.measure.reduce import TAPS, reduce_blocks, reduce_reference
 from refutable.measure.run_pass import run_pass
 from refutable.subject import Subject
 from refutable.trace import PRIMITIVE_COLUMNS, UPDATE_TAPS
-from tiny import VARIANTS, prompt_set, tiny_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 

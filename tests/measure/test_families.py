@@ -38,6 +38,7 @@ from refutable.trace import (
     UPDATE_TAPS,
     Trace,
     centred_norm_column,
+    centred_product_column,
     mean_column,
     norm_column,
     product_column,
@@ -79,6 +80,8 @@ def test_taps_agree_with_an_independent_reading(model_of: ModelOf, name: str) ->
         if a in taps and b in taps:
             size = (rounding if a in UPDATE_TAPS else norms[a]) * (rounding if b in UPDATE_TAPS else norms[b])
             assert_close(trace, product_column(a, b), (seen[a] * seen[b]).sum(axis=-1), size)
+            off = [seen[tap] - seen[tap].mean(axis=-1, keepdims=True) for tap in (a, b)]
+            assert_close(trace, centred_product_column(a, b), (off[0] * off[1]).sum(axis=-1), size)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -265,6 +268,7 @@ def assert_same(trace: Trace, other: Trace, tolerance: float) -> None:
             mean_column(tap): norms[tap],
         }
     sizes |= {product_column(a, b): norms[a] * norms[b] for a, b in PRODUCTS}
+    sizes |= {centred_product_column(a, b): norms[a] * norms[b] for a, b in PRODUCTS}
     for name in PRIMITIVE_COLUMNS:
         a, b = column(trace, name), column(other, name)
         assert (np.isnan(a) == np.isnan(b)).all(), name

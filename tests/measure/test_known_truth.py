@@ -148,10 +148,7 @@ def test_attention_to_one_key_has_no_entropy_and_the_last_token_its_own_path(nam
     check(trace, truth(KINDS[name], t, centred=False), "raw")
 
 
-UNSEEN = pytest.mark.xfail(reason="eager attention: keys are counted where their probability is above 0 (issue 3)")
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=UNSEEN if n in ("gptj", "bloom") else ()) for n in KINDS])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_key_that_gets_no_weight_is_visible_all_the_same(name: str) -> None:
     t = even(0.8)
     ids = ((1, 1, 0), (2, 2, 2, 2, 1), (0, 2))

@@ -45,7 +45,7 @@ def _config(model: str, bench: Bench) -> tuple[dict[str, object] | None, str]:
     """Return the model's own configuration where this run reads it, and where the fact comes from in words."""
     row = bench.selection.registry[model]
     try:
-        source = bench.source(bench.selection.subject(model), Pass("forward"))
+        source = bench.source(bench.selection.subject(model), Pass("forward"), download=False)
     except NotMeasured:
         source = None
     if source is not None and source.config_from == "config.json":

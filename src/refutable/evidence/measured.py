@@ -19,6 +19,7 @@ from refutable.plan import CHEAP, CONTROL_SEED, Pass
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.subject import Subject
+from refutable.vacuity import is_vacuous
 from refutable.verdict import Judgement, Verdict, feasibility, few, judge
 
 
@@ -57,7 +58,8 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -
     subject = _subject(model, bench)
     samples = bench.samples(claim.test, claim.prompts, subject)
     base = _judge_samples(claim.test, samples, alpha)
-    labels = list(feasibility(STATISTICS[claim.test.statistic], claim.test.region, alpha, samples[0].n))
+    labels = ["vacuous"] if is_vacuous(claim.test) else []
+    labels += list(feasibility(STATISTICS[claim.test.statistic], claim.test.region, alpha, samples[0].n))
     variations = dict(_variations(claim, model, bench, alpha))
     if any(verdict != base.verdict.value for verdict in variations.values()):
         labels.append("fragile")
@@ -68,9 +70,9 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -
     if "initialization" in claim.controls and bench.table is None and not drawn:
         control = _control(claim, model, bench, alpha)
         details["control: initialization"] = f"{control.verdict.value}: {control.why}"
-        if control.verdict is Verdict.SUPPORTED:
+        if control.verdict is base.verdict is Verdict.SUPPORTED:
             labels.append("holds-at-initialisation")
-    if not drawn:  # what was recorded is of trained weights
+    if not drawn and bench.table is None:  # what was recorded is of trained weights, and may be this very table
         labels += _recorded(claim, model, base)
     return replace(base, variations=variations, details=details).labelled(*labels)
 

@@ -23,4 +23,6 @@ def judge_theorem(case: Case, bench: Bench) -> Judgement:
     if claim.proof is None:
         return Judgement(Verdict.INCONCLUSIVE, predicts, f"none found in {found.tried}, and no proof is given")
     why = f"proof: {claim.proof}; no counter-example in {found.tried} inputs"
-    return Judgement(Verdict.SUPPORTED, predicts, why, details={"seen": "a proof"})
+    if claim.proof_file is not None:
+        return Judgement(Verdict.SUPPORTED, predicts, why, details={"seen": "a proof"})
+    return Judgement(Verdict.SUPPORTED, predicts, why, details={"seen": "a cited proof"}, labels=("by citation",))

@@ -23,6 +23,7 @@ class LastQuery:
 
     Attributes:
         last: index of the last real token of each prompt, shape (B,).
+        window: most keys that any block's query sees back, where eager attention is windowed; None where it is not.
         keep: whether to keep eager attention's whole matrices until the pass ends, instead of one gather a block.
         probabilities: of each block: (B, heads, T), or the whole (B, heads, T, T) where they are kept.
         scores: of each block: the last query's scores (B, heads, T), and the mask they are under.
@@ -30,6 +31,7 @@ class LastQuery:
 
     last: torch.Tensor
     keep: bool = False
+    window: int | None = None
     probabilities: list[torch.Tensor] = field(default_factory=list)
     scores: list[tuple[torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
     _rows: torch.Tensor = field(init=False)
@@ -67,7 +69,7 @@ class LastQuery:
             home = self.last.device
             values = torch.stack([one.to(home) for one in self.probabilities])
             values = (self._last_row(values) if self.keep else values).float()  # (blocks, B, heads, T)
-            p, keys = values / values.sum(dim=-1, keepdim=True), (values > 0).any(dim=2).sum(dim=-1)
+            p, keys = values / values.sum(dim=-1, keepdim=True), self._eager_keys(values)
         elif len(self.scores) == blocks:
             p, keys = self._from_scores()
         else:
@@ -78,6 +80,15 @@ class LastQuery:
         """Return (blocks, B, heads, T) of (blocks, B, heads, T, T)."""
         rows, last = self._rows.to(weights.device), self.last.to(weights.device)
         return weights[:, rows, :, last].transpose(0, 1)
+
+    def _eager_keys(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the number of visible keys, (blocks, B): right-padded and causal, so all up to the query itself.
+
+        Only a window that the prompts outgrow must be read off the probabilities, where one may have underflowed.
+        """
+        if self.window is None or values.shape[-1] <= self.window:
+            return (self.last.to(values.device) + 1).expand(len(values), -1)
+        return (values > 0).any(dim=2).sum(dim=-1)
 
     def _from_scores(self) -> tuple[torch.Tensor, torch.Tensor]:
         home, masks = self.last.device, {}

@@ -68,6 +68,12 @@ class LoadedModel:
         return int(getattr(self.config, "num_attention_heads", None) or self.config.n_heads)
 
     @property
+    def window(self) -> int | None:
+        """How many keys back a query of some block may see at most; None without a window."""
+        window = getattr(self.config, "sliding_window", None) or getattr(self.config, "window_size", None)
+        return int(window) if window else None
+
+    @property
     def scale(self) -> float:
         """Factor that a block puts on both updates: 1 in most families."""
         return float(getattr(self.config, self.family.scale)) if self.family.scale else 1.0

@@ -1,4 +1,4 @@
-"""Blocks' tapped vectors, reduced to the primitives of a trace: 21 numbers a position, in float32, on the device.
+"""Blocks' tapped vectors, reduced to the primitives of a trace: 25 numbers a position, in float32, on the device.
 
 The reference is plain torch and runs anywhere. On CUDA one fused kernel reads each vector once (`reduce_fused`):
 written out in torch the same takes some fifty launches a block and several times the memory traffic.
@@ -14,7 +14,7 @@ from refutable.measure.reduce_fused import can_fuse, reduce_fused
 from refutable.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
 
 TAPS: tuple[Tap, ...] = (*STREAM_TAPS, *INPUT_TAPS)
-REDUCED = 2 * len(TAPS) + len(STREAM_TAPS) + len(PRODUCTS) + 1
+REDUCED = 2 * len(TAPS) + len(STREAM_TAPS) + 2 * len(PRODUCTS) + 1
 
 Vectors = Mapping[Tap, torch.Tensor]
 
@@ -29,7 +29,7 @@ def reduce_blocks(blocks: Sequence[Vectors], scale: float = 1.0) -> torch.Tensor
 
     Returns:
         Shape (blocks, B, T, REDUCED), float32: norms and centred norms (of `TAPS`), means (of `STREAM_TAPS`),
-        `PRODUCTS`, the closure residual. What an absent tap would have given is NaN.
+        `PRODUCTS` raw and centred, the closure residual. What an absent tap would have given is NaN.
     """
     x = blocks[0]["block_input"]
     if can_fuse(x) and all(block["block_input"].device == x.device for block in blocks):
@@ -54,10 +54,16 @@ def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
     if all(tap in index for tap in UPDATE_TAPS):
         x_in, x_out, a, m = (stack[:, :, index[tap]] for tap in STREAM_TAPS)
         closure = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)
-    centred = torch.linalg.vector_norm(stack.sub_(mean[..., None]), dim=-1)  # (B, T, taps)
+    stack -= mean[..., None]
+    centred_gram = stack @ stack.mT  # (B, T, taps, taps)
+    centred = torch.linalg.vector_norm(stack, dim=-1)  # (B, T, taps)
 
     def of(values: torch.Tensor, taps: Sequence[Tap]) -> list[torch.Tensor]:
         return [values[..., index[tap]] if tap in index else nothing for tap in taps]
 
-    products = [gram[..., index[a], index[b]] if a in index and b in index else nothing for a, b in PRODUCTS]
-    return torch.stack([*of(norms, TAPS), *of(centred, TAPS), *of(mean, STREAM_TAPS), *products, closure], dim=-1)
+    def products(of_gram: torch.Tensor) -> list[torch.Tensor]:
+        return [of_gram[..., index[a], index[b]] if a in index and b in index else nothing for a, b in PRODUCTS]
+
+    means = of(mean, STREAM_TAPS)
+    columns = (*of(norms, TAPS), *of(centred, TAPS), *means, *products(gram), *products(centred_gram), closure)
+    return torch.stack(columns, dim=-1)

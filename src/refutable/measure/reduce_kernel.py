@@ -15,8 +15,12 @@ def _load(table, block, tap, row, width, at, inside, DTYPE: tl.constexpr):
 
 @triton.jit
 def _centred(values, inside, mean):
-    off = tl.where(inside, values - mean, 0.0)
-    return tl.sqrt(tl.sum(off * off))
+    return tl.where(inside, values - mean, 0.0)
+
+
+@triton.jit
+def _norm(values):
+    return tl.sqrt(tl.sum(values * values))
 
 
 @triton.jit
@@ -42,33 +46,41 @@ def kernel(
     q = _load(table, block, 5, row, width, at, inside, DTYPE)
     mx = tl.sum(x) / width
     my = tl.sum(y) / width
-    tl.store(o + 0, tl.sqrt(tl.sum(x * x)))
-    tl.store(o + 1, tl.sqrt(tl.sum(y * y)))
-    tl.store(o + 4, tl.sqrt(tl.sum(p * p)))
-    tl.store(o + 5, tl.sqrt(tl.sum(q * q)))
-    tl.store(o + 6, _centred(x, inside, mx))
-    tl.store(o + 7, _centred(y, inside, my))
-    tl.store(o + 10, _centred(p, inside, tl.sum(p) / width))
-    tl.store(o + 11, _centred(q, inside, tl.sum(q) / width))
+    tl.store(o + 0, _norm(x))
+    tl.store(o + 1, _norm(y))
+    tl.store(o + 4, _norm(p))
+    tl.store(o + 5, _norm(q))
+    cx = _centred(x, inside, mx)
+    cy = _centred(y, inside, my)
+    tl.store(o + 6, _norm(cx))
+    tl.store(o + 7, _norm(cy))
+    tl.store(o + 10, _norm(_centred(p, inside, tl.sum(p) / width)))
+    tl.store(o + 11, _norm(_centred(q, inside, tl.sum(q) / width)))
     tl.store(o + 12, mx)
     tl.store(o + 13, my)
     tl.store(o + 19, tl.sum(x * y))
+    tl.store(o + 23, tl.sum(cx * cy))
     if UPDATES:
         a = _load(table, block, 2, row, width, at, inside, DTYPE) * scale
         m = _load(table, block, 3, row, width, at, inside, DTYPE) * scale
         ma = tl.sum(a) / width
         mm = tl.sum(m) / width
         c = y - x - a - m
-        tl.store(o + 2, tl.sqrt(tl.sum(a * a)))
-        tl.store(o + 3, tl.sqrt(tl.sum(m * m)))
-        tl.store(o + 8, _centred(a, inside, ma))
-        tl.store(o + 9, _centred(m, inside, mm))
+        tl.store(o + 2, _norm(a))
+        tl.store(o + 3, _norm(m))
+        ca = _centred(a, inside, ma)
+        cm = _centred(m, inside, mm)
+        tl.store(o + 8, _norm(ca))
+        tl.store(o + 9, _norm(cm))
         tl.store(o + 14, ma)
         tl.store(o + 15, mm)
         tl.store(o + 16, tl.sum(x * a))
         tl.store(o + 17, tl.sum(x * m))
         tl.store(o + 18, tl.sum(a * m))
-        tl.store(o + 20, tl.sqrt(tl.sum(c * c)))
+        tl.store(o + 20, tl.sum(cx * ca))
+        tl.store(o + 21, tl.sum(cx * cm))
+        tl.store(o + 22, tl.sum(ca * cm))
+        tl.store(o + 24, _norm(c))
     else:
         nan = float("nan")
         tl.store(o + 2, nan)
@@ -81,3 +93,6 @@ def kernel(
         tl.store(o + 17, nan)
         tl.store(o + 18, nan)
         tl.store(o + 20, nan)
+        tl.store(o + 21, nan)
+        tl.store(o + 22, nan)
+        tl.store(o + 24, nan)

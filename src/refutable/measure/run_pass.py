@@ -140,7 +140,7 @@ def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[lis
     keep = _is_little(model, tokens, len(readers))
     for reader in readers:
         reader.keep = keep
-    watcher = LastQuery(last, keep)
+    watcher = LastQuery(last, keep, model.window)
     with reading(readers, watcher):
         logits = _last_logits(model, tokens, mask, last)  # (B, vocabulary)
     log_p = torch.log_softmax(logits.float(), dim=-1)
@@ -251,6 +251,7 @@ def _prompt_table(
         {
             "text": [prompt.text for prompt in prompts.prompts],
             "category": list(prompts.categories),
+            "complexity": pa.array([prompts.complexity.get(c) for c in prompts.categories], pa.int64()),
             "tokens": pa.array(lengths),
             "output_entropy": pa.array(outputs[0]),
             "top_probability": pa.array(outputs[1]),

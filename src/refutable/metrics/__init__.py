@@ -6,6 +6,7 @@ positions is taken here, so that one value a prompt remains. To add one: docs/ad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -33,7 +34,7 @@ class Metric:
 
     Attributes:
         name: as claims write it.
-        unit: "ratio", "nats", "cosine", "probability", "tokens".
+        unit: one of `RANGES`.
         per: "prompt" (one value a position) or "layer" (one value a position and layer).
         tap: where it is read, for the report.
         last_only: whether it is read at the last position only.
@@ -53,10 +54,25 @@ class Metric:
     compute: Callable[[View], Values]
 
     @property
+    def range(self) -> tuple[float, float]:
+        """The values that any data could give it, from its unit."""
+        return RANGES[self.unit]
+
+    @property
     def doc(self) -> str:
         """What it is, its range and its degenerate cases."""
         return (self.compute.__doc__ or "").strip()
 
+
+RANGES: dict[str, tuple[float, float]] = {
+    "cosine": (-1.0, 1.0),
+    "nats": (0.0, math.inf),
+    "norm": (0.0, math.inf),
+    "probability": (0.0, 1.0),
+    "ratio": (0.0, math.inf),
+    "share": (0.0, 1.0),
+    "tokens": (1.0, math.inf),
+}
 
 METRICS: Registry[Metric] = Registry("metric", "refutable.metrics")
 

@@ -46,7 +46,7 @@ def cos_update_residual(view: View) -> Values:
     return product / (view.norm("block_input") * _norm_of_sum(view))
 
 
-@metric(unit="ratio", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
+@metric(unit="share", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cancellation_ratio(view: View) -> Values:
     """Norm of the summed update over the sum of the two updates' norms.
 

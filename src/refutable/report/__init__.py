@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from refutable.errors import BadInput, RefutableError
 from refutable.journal import Run
 from refutable.registry import Registry
 from refutable.store import Store
@@ -15,7 +16,16 @@ REPORTS: Registry[Writer] = Registry("report", "refutable.report")
 
 
 def write_reports(run: Run, store: Store, folder: Path) -> None:
-    """Write every report of a run into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every report of a run into a folder; one that cannot be written does not keep the others from it.
+
+    Raises:
+        BadInput: some could not be written; each is named, with why.
+    """
+    problems = []
     for name in REPORTS:
-        REPORTS[name](run, store, folder)
+        try:
+            REPORTS[name](run, store, folder)
+        except (OSError, RefutableError) as error:
+            problems.append(f"{name} could not be written ({error}); the journal has every verdict: refutable report")
+    if problems:
+        raise BadInput("\n".join(problems))

@@ -19,7 +19,6 @@ from refutable.files import write_whole
 from refutable.journal import Run
 from refutable.metrics import METRICS, measure
 from refutable.models import ModelRow, load_registry
-from refutable.prompts import load_prompts
 from refutable.report import REPORTS
 from refutable.store import Store
 from refutable.trace import Trace
@@ -48,7 +47,6 @@ def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
     columns = {name: _values(name, trace) for name in ("last_gain", "total_amplification")}
     centred = _values("last_gain", trace, norm="centred")
     prompts = trace.prompts.to_pylist()
-    complexity = load_prompts(trace.meta["prompt_set"]).complexity
     for index, prompt in enumerate(prompts):
         yield {
             "Model": trace.meta["title"],
@@ -59,7 +57,7 @@ def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
             "Params": row.parameters if row else "",
             "Role": "Control" if trace.meta["weights_kind"] == "initialisation" else "Subject",
             "Category": prompt["category"],
-            "Complexity": complexity.get(prompt["category"], ""),
+            "Complexity": "" if prompt["complexity"] is None else prompt["complexity"],
             "Prompt": prompt["text"],
             "Prompt_Short": f"{prompt['text'][:40]}...",
             "Entropy": _number(prompt["output_entropy"]),
