@@ -31,7 +31,7 @@ from refutable.trace import (
     norm_column,
 )
 
-OVERHEAD = {"cpu": 24, "cuda": 4096, "mps": 512}
+OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
 
 
