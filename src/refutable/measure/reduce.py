@@ -43,27 +43,29 @@ def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
     batch, length, width = seen["block_input"].shape
     present = [tap for tap in TAPS if tap in seen]
     index = {tap: i for i, tap in enumerate(present)}
-    stack = torch.stack([seen[tap].reshape(batch, length, width) for tap in present], dim=2).float()  # (B, T, taps, D)
+    stack = torch.stack([seen[tap].reshape(batch, length, width) for tap in present]).float()  # (taps, B, T, D)
     if scale != 1.0:
-        stack[:, :, [index[tap] for tap in present if tap in UPDATE_TAPS]] *= scale
-    mean = stack.mean(dim=-1)  # (B, T, taps)
-    gram = stack @ stack.mT  # (B, T, taps, taps)
-    norms = torch.linalg.vector_norm(stack, dim=-1)  # (B, T, taps)
+        stack[[index[tap] for tap in present if tap in UPDATE_TAPS]] *= scale
+    mean = stack.mean(dim=-1)  # (taps, B, T)
     nothing = torch.full((batch, length), torch.nan, device=stack.device)
     closure = nothing
     if all(tap in index for tap in UPDATE_TAPS):
-        x_in, x_out, a, m = (stack[:, :, index[tap]] for tap in STREAM_TAPS)
+        x_in, x_out, a, m = (stack[index[tap]] for tap in STREAM_TAPS)
         closure = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)
-    stack -= mean[..., None]
-    centred_gram = stack @ stack.mT  # (B, T, taps, taps)
-    centred = torch.linalg.vector_norm(stack, dim=-1)  # (B, T, taps)
+
+    def norms() -> list[torch.Tensor]:
+        return of(torch.linalg.vector_norm(stack, dim=-1), TAPS)
 
     def of(values: torch.Tensor, taps: Sequence[Tap]) -> list[torch.Tensor]:
-        return [values[..., index[tap]] if tap in index else nothing for tap in taps]
+        return [values[index[tap]] if tap in index else nothing for tap in taps]
 
-    def products(of_gram: torch.Tensor) -> list[torch.Tensor]:
-        return [of_gram[..., index[a], index[b]] if a in index and b in index else nothing for a, b in PRODUCTS]
+    def products() -> list[torch.Tensor]:
+        pairs = [(index.get(a), index.get(b)) for a, b in PRODUCTS]
+        return [
+            torch.linalg.vecdot(stack[a], stack[b]) if a is not None and b is not None else nothing for a, b in pairs
+        ]
 
-    means = of(mean, STREAM_TAPS)
-    columns = (*of(norms, TAPS), *of(centred, TAPS), *means, *products(gram), *products(centred_gram), closure)
-    return torch.stack(columns, dim=-1)
+    raw_norms, raw_products = norms(), products()
+    stack -= mean[..., None]
+    columns = (*raw_norms, *norms(), *of(mean, STREAM_TAPS), *raw_products, *products(), closure)
+    return torch.stack(columns).movedim(0, -1)  # (B, T, REDUCED)
