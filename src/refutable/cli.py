@@ -136,6 +136,9 @@ def publish(
     run: Annotated[Path, typer.Argument(help="verdicts.json of a run")] = Path("reports/verdicts.json"),
     to: Annotated[Path, typer.Option(help="the published file")] = Path("reports/published/verdicts.json"),
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    fewer: Annotated[
+        bool, typer.Option("--fewer", help="published verdicts that were not measured again may go")
+    ] = False,
 ) -> None:
     """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
     from refutable.publish import changes, publish_run
@@ -145,7 +148,7 @@ def publish(
             typer.echo(line)
         if not yes and not typer.confirm(f"write {to}?"):
             raise typer.Exit(1)
-        publish_run(run, to)
+        publish_run(run, to, fewer=fewer)
         typer.echo(f"published: {to}")
 
 

@@ -26,13 +26,24 @@ def changes(run_file: Path, published: Path) -> list[str]:
     return lines or ["no verdict changes"]
 
 
-def publish_run(run_file: Path, published: Path) -> None:
+def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None:
     """Write a run's verdicts as the published ones.
 
+    Args:
+        run_file: a run's verdicts.json.
+        published: the file to write.
+        fewer: whether verdicts that are published now and were not measured again may go.
+
     Raises:
-        BadInput: the run has errors, was cut short, or read weights that nobody else can have.
+        BadInput: the run has errors, was cut short, lacks published verdicts, or read weights that nobody else has.
     """
     run = read_verdicts(run_file)
+    lost = compare(run, read_verdicts(published)).not_remeasured if published.is_file() and not fewer else ()
+    if lost:
+        raise BadInput(
+            f"{run_file}: {len(lost)} published verdicts were not measured again ({lost[0]}, ...); run all claims, or"
+            " say --fewer"
+        )
     errors = [row.id for row in run.rows if row.verdict is Verdict.ERROR]
     if errors or not run.complete:
         raise BadInput(

@@ -53,6 +53,24 @@ def test_a_run_that_was_stopped_is_never_complete_green_or_published(suite: Suit
     assert (suite.folder / "published.json").read_text() == before
 
 
+def test_a_part_of_the_claims_never_replaces_what_is_published(suite: Suite) -> None:
+    suite.pytest()
+    suite.refutable("publish", "--to", "published.json", "--yes")
+    before = (suite.folder / "published.json").read_text()
+    suite.pytest("-k", "triangle")
+    published = suite.refutable("publish", "--to", "published.json", "--yes")
+    assert published.status == 4
+    assert "published verdicts were not measured again" in published.text
+    assert (suite.folder / "published.json").read_text() == before
+    assert suite.refutable("publish", "--to", "published.json", "--yes", "--fewer").status == 0
+
+
+def test_a_table_without_rows_has_its_header(suite: Suite) -> None:
+    suite.pytest("-k", "triangle")
+    for name in ("measurements", "layers", "categories"):
+        assert (suite.folder / "reports" / f"{name}.csv").read_text().startswith("Model,"), name
+
+
 def _table(suite: Suite, rows: list[dict[str, str]]) -> Path:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))

@@ -24,7 +24,26 @@ from refutable.store import Store
 from refutable.trace import Trace
 
 _ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
+PROVENANCE = (
+    "Dtype",
+    "Device",
+    "Revision",
+    "Weights_Kind",
+    "Weights_Detail",
+    "Tokens_From",
+    "Prompt_Set",
+    "Trace",
+)
 LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer")
+NOTEBOOK_COLUMNS = (
+    *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
+    *("Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"),
+)
+PROMPT_COLUMNS = (*NOTEBOOK_COLUMNS, "Last_Gain_Centred", "Tokens")
+LAYER_COLUMNS = ("Model", "Prompt", "Layer", *LAYER_METRICS)
+CATEGORY_COLUMNS = (
+    *("Model", "Category", "N", "last_gain_mean", "output_entropy_mean", "last_gain_sd", "output_entropy_sd"),
+)
 
 
 @REPORTS.register("measurements.csv")
@@ -35,12 +54,10 @@ def write(run: Run, store: Store, folder: Path) -> None:
     traces = [trace for trace in stored if trace is not None and trace.meta["pass"] == "forward"]
     traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
     rows = {row.name: row for row in load_registry()}
-    _write(
-        folder / "measurements.csv",
-        (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"]))),
-    )
-    _write(folder / "layers.csv", (line for trace in traces for line in _layers(trace)))
-    _write(folder / "categories.csv", (line for trace in traces for line in _categories(trace)))
+    prompts = (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"])))
+    _write(folder / "measurements.csv", PROMPT_COLUMNS, prompts)
+    _write(folder / "layers.csv", LAYER_COLUMNS, (line for trace in traces for line in _layers(trace)))
+    _write(folder / "categories.csv", CATEGORY_COLUMNS, (line for trace in traces for line in _categories(trace)))
 
 
 def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
@@ -127,12 +144,9 @@ def _number(value: Any) -> Any:
     return "" if value is None or not np.isfinite(value) else repr(float(value))
 
 
-def _write(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+def _write(path: Path, columns: tuple[str, ...], lines: Iterable[Mapping[str, Any]]) -> None:
     text = io.StringIO(newline="")
-    writer: csv.DictWriter[str] | None = None
-    for line in lines:
-        if writer is None:
-            writer = csv.DictWriter(text, list(line), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(line)
+    writer = csv.DictWriter(text, [*columns, *PROVENANCE], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     write_whole(path, text.getvalue())
