@@ -9,7 +9,7 @@ verify: $(STAMP)  ## try every claim on the default subjects and compare with th
 	$(BIN)/python -m pytest --offline --baseline reports/published/verdicts.json --require-verdicts 150
 
 test: $(STAMP)  ## the engine's tests
-	$(BIN)/python -m pytest tests -n auto
+	$(BIN)/python -m pytest tests -n auto --dist worksteal
 
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
