@@ -1,0 +1,43 @@
+"""A claim: a statement, where it comes from, and the test that decides it. One entry of claims.yaml, frozen.
+
+Files are read in `claims_file`; the published JSON Schema (docs/claims.schema.json) is made from these classes.
+"""
+
+from refutable.claims.kinds import (
+    SCHEMA_VERSION,
+    ArchitectureClaim,
+    BaseClaim,
+    Claim,
+    ClaimsFile,
+    InitializationClaim,
+    MeasuredClaim,
+    PendingClaim,
+    SubjectClaim,
+    TheoremClaim,
+    UntestableClaim,
+    WiringClaim,
+)
+from refutable.claims.parts import Record, Source, Variations
+from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ArchitectureClaim",
+    "BaseClaim",
+    "Claim",
+    "ClaimsFile",
+    "FactTest",
+    "InitializationClaim",
+    "MeasuredClaim",
+    "MeasuredTest",
+    "PendingClaim",
+    "Record",
+    "Source",
+    "SubjectClaim",
+    "TheoremClaim",
+    "TheoremTest",
+    "UntestableClaim",
+    "Variations",
+    "WiringClaim",
+    "WiringTest",
+]

@@ -1,0 +1,106 @@
+"""The parts that several kinds of claims share: selectors, sources, records, variations, and names looked up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+
+from refutable.errors import UnknownName
+from refutable.models import Frozen, Selector
+from refutable.predicate import GRAMMAR, parse_region
+from refutable.trace import Tap
+
+SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers")  # what a statistic takes
+
+Position = Literal["last", "all", "first"]
+Norm = Literal["raw", "centred"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)]
+
+
+def _region(text: str) -> str:
+    return parse_region(text).text
+
+
+RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
+
+
+def _selector(value: Any) -> Any:
+    if value == [] or value == "":
+        raise ValueError("names no model; name one, or leave the key out for every pretrained model")
+    return {"names": value} if isinstance(value, str | list) else value
+
+
+Models = Annotated[Selector, BeforeValidator(_selector)]
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; write it")
+    return text.strip()
+
+
+Text = Annotated[str, AfterValidator(_text)]
+
+
+class Source(Frozen):
+    """Where a claim comes from."""
+
+    document: str
+    section: str | None = None
+    quote: str | None = Field(default=None, description="the author's own words")
+
+
+class Record(Frozen):
+    """What the claim's author reported for one model; kept beside what is measured, never judged as a measurement."""
+
+    value: Annotated[float, Field(allow_inf_nan=False)]
+    n: int | None = None
+    dtype: str | None = None
+    tap: str | None = Field(default=None, description="where it was read; a tap of ours, or else not comparable")
+    note: str | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it is of the test's own quantity: read at a tap of this project (or nothing else is said)."""
+        return self.tap is None or self.tap in get_args(Tap)
+
+
+class Variations(Frozen):
+    """The defensible variations under which a verdict should stand."""
+
+    norm: tuple[Norm, ...] = ()
+    position: tuple[Position, ...] = ()
+    dtype: tuple[Dtype, ...] = ()
+    statistic: tuple[str, ...] = ()
+
+    @field_validator("statistic")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            statistic_named(name)
+        return names
+
+
+def known_name(registry: Any, name: str) -> str:
+    """Return the name; raises ValueError, with the nearest right word, where the registry has no such name."""
+    try:
+        registry[name]
+    except UnknownName as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+def statistic_named(name: str) -> Any:
+    """Return the statistic of this name; raises ValueError where there is none."""
+    from refutable.statistics import STATISTICS
+
+    return STATISTICS[known_name(STATISTICS, name)]
+
+
+def metric_named(name: str) -> Any:
+    """Return the metric of this name; raises ValueError where there is none."""
+    from refutable.metrics import METRICS
+
+    return METRICS[known_name(METRICS, name)]

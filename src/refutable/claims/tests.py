@@ -1,0 +1,133 @@
+"""What a claim's `test:` may say, one class for each kind of evidence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from refutable.claims.parts import Layer, Models, Norm, Position, RegionText, known_name, metric_named, statistic_named
+from refutable.errors import did_you_mean
+from refutable.facts import FACT_NAMES, FACT_WORDS
+from refutable.models import Frozen
+from refutable.predicate import GRAMMAR, Region, parse_region
+
+
+class MeasuredTest(Frozen):
+    """A statistic of one or two metrics over the model's prompts, held against a predicted region."""
+
+    statistic: str
+    of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+    predicts: RegionText
+    holds: RegionText | None = Field(default=None, description="what must be true of one layer or prompt to count it")
+    layer: Layer | None = Field(default=None, description="which layer of a metric that has one value a layer")
+    position: Position = Field(default="last", description="which token; `all` leaves out the first")
+    norm: Norm = "raw"
+    groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+
+    @property
+    def region(self) -> Region:
+        """The predicted region."""
+        return parse_region(self.predicts)
+
+    @property
+    def holds_region(self) -> Region:
+        """The region that one layer or prompt must lie in to count; call only where `holds` is given."""
+        assert self.holds is not None
+        return parse_region(self.holds)
+
+    @field_validator("statistic")
+    @classmethod
+    def _known_statistic(cls, name: str) -> str:
+        statistic_named(name)
+        return name
+
+    @field_validator("of")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            metric_named(name)
+        return names
+
+    @model_validator(mode="after")
+    def _fits(self) -> MeasuredTest:
+        statistic = statistic_named(self.statistic)
+        if len(self.of) != statistic.metrics:
+            raise ValueError(
+                f"statistic {self.statistic!r} takes {statistic.metrics} metric(s) in `of`, not {len(self.of)}"
+            )
+        if statistic.needs_holds and self.holds is None:
+            raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
+        if not statistic.needs_holds and self.holds is not None:
+            raise ValueError(f"statistic {self.statistic!r} does not count; remove `holds:`")
+        if statistic.needs_groups != (self.groups is not None):
+            word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
+            raise ValueError(f"statistic {self.statistic!r} {word}")
+        if len(set(self.of)) < len(self.of):
+            raise ValueError(f"`of:` names {self.of[0]!r} twice; a metric always agrees with itself")
+        if self.groups is not None and len(self.groups) != 2:
+            raise ValueError(f"`groups:` names {len(self.groups)} group(s); write two")
+        layered = [name for name in self.of if metric_named(name).per == "layer"]
+        if statistic.takes_layers:
+            if len(layered) != len(self.of):
+                raise ValueError(f"statistic {self.statistic!r} looks at layers; {self.of[0]!r} has one value a prompt")
+            if self.layer not in (None, "each"):
+                raise ValueError(f"statistic {self.statistic!r} looks at each layer; remove `layer:`")
+        elif layered and self.layer in (None, "each"):
+            raise ValueError(
+                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number"
+                " from 1"
+            )
+        elif not layered and self.layer is not None:
+            raise ValueError(f"metric {self.of[0]!r} has one value a prompt; remove `layer:`")
+        for name in self.of:
+            if metric_named(name).last_only and self.position != "last":
+                raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
+        return self
+
+
+class FactTest(Frozen):
+    """A fact of a model's configuration, looked up."""
+
+    fact: Literal[FACT_NAMES]  # type: ignore[valid-type]
+    predicts: RegionText | None = None
+    equals: str | bool | None = Field(default=None, description="for facts that are words")
+
+    @model_validator(mode="after")
+    def _one(self) -> FactTest:
+        words = FACT_WORDS.get(self.fact)
+        if words is None and (self.predicts is None or self.equals is not None):
+            raise ValueError(f"fact {self.fact!r} is a number; write `predicts:` ({GRAMMAR}) and no `equals:`")
+        if words is not None and (self.equals is None or self.predicts is not None):
+            raise ValueError(
+                f"fact {self.fact!r} is a word; write `equals:` (one of {_shown(words)}) and no `predicts:`"
+            )
+        if words is not None and self.equals not in words:
+            near = did_you_mean(str(self.equals), [str(word) for word in words])
+            raise ValueError(f"fact {self.fact!r} is never {self.equals!r}; known: {_shown(words)}.{near}")
+        return self
+
+
+class WiringTest(Frozen):
+    """What is seen when attention's output is changed and the same block's MLP input is watched."""
+
+    probe: Literal["mlp_reads_attention"]
+    equals: Literal["parallel", "sequential"]
+
+
+class TheoremTest(Frozen):
+    """A mathematical property, tried on generated inputs."""
+
+    property: str
+    examples: int = Field(default=1000, ge=1, le=1_000_000)
+
+    @field_validator("property")
+    @classmethod
+    def _known_property(cls, name: str) -> str:
+        from refutable.theorems import THEOREMS
+
+        return known_name(THEOREMS, name)
+
+
+def _shown(words: tuple[str | bool, ...]) -> str:
+    return ", ".join(str(word).lower() if isinstance(word, bool) else word for word in words)
