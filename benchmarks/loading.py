@@ -18,9 +18,9 @@ from benchmarks.clock import synchronise
 from benchmarks.table import MILLI, console, plain_table
 from refutable.device import choose_device
 from refutable.errors import RefutableError
+from refutable.hashes import FileHashes
 from refutable.measure.load import draw, load_model
 from refutable.models import ModelRow, load_registry
-from refutable.store import FileHashes
 from refutable.subject import INIT, Subject
 from refutable.weight_files import weight_files
 from refutable.weights import Finder

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import entropy
+from transformers.activations import ACT2FN, GELUTanh
 
 from benchmarks.workload import Workload, pad
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import _run_batches, run_pass
+from refutable.measure.run_pass import run_batches, run_pass
 from refutable.measure.taps import BlockReader
 
 Gains = NDArray[np.float64]
+T = TypeVar("T")
 LOOP_LIMIT = 100
 
 
@@ -35,17 +37,47 @@ class Row:
     scale: float = 1.0
 
 
+class Activations:
+    """The activations that transformers would have given a network, where this project fused them."""
+
+    def __init__(self, network: Any) -> None:
+        name = getattr(network.config, "hidden_act", None) or getattr(network.config, "activation_function", "")
+        self._swaps = [
+            (module._modules, key, child, ACT2FN[name])
+            for module in network.modules()
+            for key, child in module.named_children()
+            if type(child) is GELUTanh and name in ("gelu_new", "gelu_fast")
+        ]
+
+    def used(self, run: Callable[[], T]) -> Callable[[], T]:
+        """Return the same run on the network as transformers makes it."""
+
+        def with_them() -> T:
+            for modules, key, _, theirs in self._swaps:
+                modules[key] = theirs
+            try:
+                return run()
+            finally:
+                for modules, key, ours, _ in self._swaps:
+                    modules[key] = ours
+
+        return with_them
+
+
 def own_rows(work: Workload) -> dict[str, Row]:
     """Return the rows by key; ``loop`` and ``bare`` are what the others are compared with."""
     some = work.ids[:LOOP_LIMIT]
+    stock = Activations(work.model.network)
     scaled = f", {len(some)} prompts, scaled" if len(some) < len(work.ids) else ""
     every = [list(range(len(work.ids)))]
     return {
         "loop": Row(
-            f"the notebook's loop{scaled}", lambda: loop_of_notebook(work.model, some), len(work.ids) / len(some)
+            f"the notebook's loop{scaled}",
+            stock.used(lambda: loop_of_notebook(work.model, some)),
+            len(work.ids) / len(some),
         ),
-        "bare": Row("bare forward, one padded batch", lambda: bare_pass(work.model, work.ids, every)),
-        "buckets": Row("bare forward, length buckets", lambda: bare_pass(work.model, work.ids, work.cuts)),
+        "bare": Row("bare forward, one padded batch", stock.used(lambda: bare_pass(work.model, work.ids, every))),
+        "buckets": Row("bare forward, length buckets", stock.used(lambda: bare_pass(work.model, work.ids, work.cuts))),
         "pass": Row("refutable: the pass, numbers on the host", lambda: measured_part(work)),
         "run_pass": Row("refutable: tokenise, the pass, tables", lambda: whole_pass(work)),
     }
@@ -94,7 +126,7 @@ def measured_part(work: Workload) -> None:
     model = work.model
     additive = model.family.is_additive(model.config.to_dict())
     readers = [BlockReader(block, model.family, additive=additive, scale=model.scale) for block in model.blocks()]
-    for batch in _run_batches(model, readers, work.ids)[0]:
+    for batch in run_batches(model, readers, work.ids)[0]:
         batch.fetch()
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from refutable.device import choose_device
+from refutable.hashes import FileHashes
 from refutable.measure.batching import cut_batches
 from refutable.measure.load import load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import LIMIT, OVERHEAD
 from refutable.models import load_registry
 from refutable.prompts import Prompt, PromptSet, load_prompts
-from refutable.store import FileHashes, cache_folder
+from refutable.store import cache_folder
 from refutable.subject import INIT, PRETRAINED, Subject
 from refutable.weights import Finder
 

@@ -14,8 +14,9 @@ import pytest
 from filelock import Timeout
 from synthetic import make_trace, random_vectors
 
+from refutable.hashes import FileHashes
 from refutable.metrics import METRICS, measure
-from refutable.store import FileHashes, Store, cache_folder, key_of
+from refutable.store import Store, cache_folder, key_of
 from refutable.trace import ENTROPY_COLUMN
 
 TRACE = make_trace(random_vectors(), absent={ENTROPY_COLUMN: "no probabilities"})
@@ -198,6 +199,23 @@ def test_the_hash_of_several_files_depends_on_names_and_contents_and_not_on_orde
     assert of([one, two]) == of([two, one])
     different = [[one, two], [one], [two], [same_name], [one, same_name], []]
     assert len({of(files) for files in different}) == len(different)
+
+
+def test_a_large_file_is_told_apart_by_any_byte_of_any_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr("refutable.hashes._PIECE", 8)
+    path = tmp_path / "weights"
+    content = bytearray(range(20))
+    seen = set()
+    for i in range(21):
+        changed = bytearray(content)
+        if i < 20:
+            changed[i] ^= 1
+        path.write_bytes(changed)
+        os.utime(path, (i, i))
+        seen.add(FileHashes(tmp_path / "cache").of_files([path]))
+        assert FileHashes(tmp_path / "cache").of_files([path]) in seen
+    path.write_bytes(content[:16])
+    assert len(seen | {FileHashes(tmp_path / "cache").of_files([path])}) == 22
 
 
 def test_meta_is_readable_json(store):

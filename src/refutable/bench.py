@@ -7,7 +7,6 @@ torch is imported only when something must be measured.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.metrics import measure
 from refutable.plan import Pass, Plan
 from refutable.prompts import PromptSet, load_prompts
+from refutable.provenance import version_of
 from refutable.sample import Sample
 from refutable.selection import Selection
 from refutable.store import Store, key_of
@@ -175,6 +175,6 @@ class Bench:
             "device": subject.device_type,
             "device_title": self.finder.device.title if subject.device_type != "cpu" else "CPU",
             "attention": row.architecture.attention_implementation,
-            "torch": metadata.version("torch"),
-            "transformers": metadata.version("transformers"),
+            "torch": version_of("torch"),
+            "transformers": version_of("transformers"),
         }

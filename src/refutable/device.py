@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -14,16 +15,25 @@ from importlib import metadata
 
 from refutable.errors import BadInput
 
-DEVICE_PATTERN = re.compile(r"cpu|mps|cuda(:\d+)?")
+EVERY_GPU = "cuda:all"
+DEVICE_PATTERN = re.compile(r"cpu|mps|cuda(:\d+|:all)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device: its name as torch writes it, what it is, and its memory in bytes."""
+    """A device, or several that one model is spread over.
+
+    Attributes:
+        name: as torch writes it; ``cuda:all`` for every GPU.
+        title: what it is.
+        memory: in bytes, of all of it.
+        largest: in bytes, of one.
+    """
 
     name: str
     title: str
     memory: int
+    largest: int = 0
 
     @property
     def type(self) -> str:
@@ -41,7 +51,14 @@ def choose_device(asked: str) -> Device:
     if asked == "auto":
         return gpus[0] if gpus else _cpu()
     if not DEVICE_PATTERN.fullmatch(asked):
-        raise BadInput(f"--device {asked}: unknown device; write auto, cpu, cuda, cuda:N or mps")
+        raise BadInput(f"--device {asked}: unknown device; write auto, cpu, cuda, cuda:N, cuda:all or mps")
+    if asked == EVERY_GPU:
+        if len(gpus) < 2:
+            raise BadInput(
+                f"--device {asked}: {len(gpus)} CUDA device(s) can be used here; write --device cuda or auto"
+            )
+        names = " + ".join(f"{len(list(of))} x {title}" for title, of in itertools.groupby(gpu.title for gpu in gpus))
+        return Device(EVERY_GPU, names, sum(gpu.memory for gpu in gpus), max(gpu.memory for gpu in gpus))
     if asked.startswith("cuda"):
         index = int(asked.split(":")[1]) if ":" in asked else 0
         if index >= len(gpus):

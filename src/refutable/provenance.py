@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 import subprocess
@@ -42,7 +43,7 @@ def provenance(root: Path, device: str, claims: str, options: dict[str, str]) ->
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "device": device,
         "claims_hash": claims,
         "options": options,
@@ -50,7 +51,9 @@ def provenance(root: Path, device: str, claims: str, options: dict[str, str]) ->
     }
 
 
-def _version(package: str) -> str | None:
+@functools.cache
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, or None without it; looked up once, for it reads a file."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

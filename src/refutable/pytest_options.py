@@ -17,7 +17,7 @@ VALUES: dict[str, str] = {
     "weights": "pretrained (default), init (freshly drawn), or the PATH of a safetensors folder or a GGUF file",
     "revision": "REV: commit or branch of the named model",
     "dtype": "float32 (default), bfloat16 or float16, for weights and activations; norms are always float32",
-    "device": "auto (default), cpu, cuda, cuda:N or mps",
+    "device": "auto (default), cpu, cuda, cuda:N, cuda:all (one model over every GPU) or mps",
     "measurements": "FILE: judge these published numbers (CSV) instead of measuring",
     "baseline": "FILE: a verdicts.json; exit 0 when no verdict changed, 1 when one did",
     "require-verdicts": "N: exit 6 unless this many cases were looked at (SUPPORTED, REFUTED or INCONCLUSIVE)",

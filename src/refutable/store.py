@@ -1,4 +1,4 @@
-"""Traces in a content-addressed directory of Parquet files, and the hashes of large files, memoised.
+"""Traces in a content-addressed directory of Parquet files.
 
 A trace's key is the hash of everything that determines it, so a stored trace is never stale; it is written aside and
 moved into place, so it is never half there.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -36,9 +35,6 @@ def cache_folder() -> Path:
 def key_of(facts: Mapping[str, Any]) -> str:
     """Return the address of what these facts determine: SHA-256 of their canonical JSON."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Store:
@@ -85,32 +81,3 @@ class Store:
 
     def _place(self, key: str) -> Path:
         return self.folder / "traces" / key[:2] / key
-
-
-class FileHashes:
-    """SHA-256 of files, memoised by path, size and time of change."""
-
-    def __init__(self, folder: Path) -> None:
-        self._memo = folder / "hashes"
-
-    def sha256(self, path: Path) -> str:
-        """Return the hash of one file's content."""
-        real = path.resolve()
-        if len(real.name) == 64 and real.parent.name == "blobs":
-            return real.name  # the hub's cache names a large file by its SHA-256
-        status = real.stat()
-        memo = self._memo / key_of({"path": str(real), "size": status.st_size, "mtime": status.st_mtime_ns})
-        if memo.is_file() and _SHA256.fullmatch(known := memo.read_text()):
-            return known
-        with real.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._memo.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=self._memo)
-        with os.fdopen(handle, "w") as out:
-            out.write(digest)
-        Path(aside).replace(memo)
-        return digest
-
-    def of_files(self, paths: list[Path]) -> str:
-        """Return one hash of several files: of their names and contents."""
-        return key_of({"files": sorted((path.name, self.sha256(path)) for path in paths)})

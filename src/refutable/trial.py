@@ -17,12 +17,13 @@ from refutable.claims_file import load_claims
 from refutable.device import choose_device
 from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
+from refutable.hashes import FileHashes
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.plan import Pass, build_plan, needs
 from refutable.provenance import claims_hash
 from refutable.selection import select
-from refutable.store import FileHashes, Store, cache_folder
+from refutable.store import Store, cache_folder
 from refutable.subject import INIT, PRETRAINED, WeightsKind
 from refutable.table import read_table
 from refutable.trial_options import Options

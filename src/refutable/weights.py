@@ -13,10 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from refutable.device import Device
+from refutable.device import EVERY_GPU, Device, cuda_devices
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
+from refutable.hashes import FileHashes
 from refutable.models import ModelRow
-from refutable.store import FileHashes, key_of
+from refutable.store import key_of
 from refutable.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
 from refutable.weight_files import check_gguf, check_safetensors, weight_files
 
@@ -86,11 +87,15 @@ class Finder:
                 f"{command} on a machine with a GPU, or add --device cpu",
             )
         needed = row.parameters * BYTES[subject.dtype] * 1.05 + 0.5e9
-        if needed > self.device.memory:
+        drawn = subject.weights == INIT or row.stand_in
+        room = self.device.largest if drawn and self.device.largest else self.device.memory  # drawn on one, then spread
+        if needed > room:
             smaller = " --dtype bfloat16" if BYTES[subject.dtype] == 4 else " on a larger device"
+            if self.device.type == "cuda" and self.device.name != EVERY_GPU and len(cuda_devices()) > 1 and not drawn:
+                smaller = f" --device {EVERY_GPU}"
             raise WeightsUnavailable(
                 f"{row.name} ({size}) needs {needed / 1e9:.1f} GB in {subject.dtype};"
-                f" {self.device.title} has {self.device.memory / 1e9:.1f} GB",
+                f" {self.device.title} has {room / 1e9:.1f} GB",
                 command + smaller,
             )
 

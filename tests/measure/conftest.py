@@ -15,8 +15,8 @@ import torch
 from tiny import VARIANTS, row_of, tiny_model
 
 from refutable.device import Device
+from refutable.hashes import FileHashes
 from refutable.measure.loaded import LoadedModel
-from refutable.store import FileHashes
 from refutable.weights import Finder
 
 

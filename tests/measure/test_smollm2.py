@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from refutable.device import Device
+from refutable.hashes import FileHashes
 from refutable.measure.load import load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import measure
 from refutable.models import load_registry
 from refutable.prompts import PromptSet, load_prompts
-from refutable.store import FileHashes, cache_folder
+from refutable.store import cache_folder
 from refutable.subject import Subject, WeightsKind
 from refutable.trace import Trace
 from refutable.weights import Finder

@@ -23,9 +23,9 @@ from tiny import VARIANTS, row_of, tiny_model
 from refutable import hub
 from refutable.device import Device, choose_device, cuda_devices
 from refutable.errors import BadInput, WeightsUnavailable
+from refutable.hashes import FileHashes
 from refutable.measure.load import load_model
 from refutable.models import ModelRow, load_registry
-from refutable.store import FileHashes
 from refutable.subject import Subject, WeightsKind, WeightsSource
 from refutable.weight_files import check_gguf, check_safetensors, weight_files
 from refutable.weights import Finder

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from refutable.measure.attention_probe import REGISTERED, register
-from refutable.measure.load import draw
+from refutable.measure.load import draw, fuse_activations
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tokens import StandInTokens
 from refutable.models import ModelRow
@@ -261,6 +261,7 @@ def tiny_model(variant: Variant, *, row: ModelRow | None = None, dtype: str = "f
     register()
     attention = "eager" if eager else REGISTERED
     network = stirred(draw(variant.config, subject, attention)).eval()
+    fuse_activations(network)
     return LoadedModel(row, subject, source_of(variant), network, StandInTokens(VOCABULARY), attention)
 
 

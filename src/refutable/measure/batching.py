@@ -19,17 +19,22 @@ def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int) -> list[li
         Indices of the prompts of each batch, longest batch first (so that memory runs out early or never).
     """
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    best = [0.0] + [float("inf")] * len(order)
-    cut = [0] * (len(order) + 1)
-    for end in range(1, len(order) + 1):
-        longest = lengths[order[end - 1]]
-        for start in range(end - 1, -1, -1):
-            padded = (end - start) * longest
-            if padded > limit and end - start > 1:
+    ends = [at for at in range(1, len(order) + 1) if at == len(order) or lengths[order[at]] > lengths[order[at - 1]]]
+    best, cut = {0: 0}, {0: 0}
+    for start in range(len(order)):  # a batch ends where the length changes, or where it is full
+        if start not in best:
+            continue
+        for end in (end for end in ends if end > start):
+            longest = lengths[order[end - 1]]
+            full = start + max(1, limit // longest)
+            at = min(end, full)
+            if lengths[order[at - 1]] < longest:
                 break
-            cost = best[start] + padded + overhead
-            if cost < best[end]:
-                best[end], cut[end] = cost, start
+            cost = best[start] + (at - start) * longest + overhead
+            if at not in best or cost < best[at]:
+                best[at], cut[at] = cost, start
+            if full < end:
+                break
     batches = []
     end = len(order)
     while end > 0:

@@ -14,13 +14,28 @@ def _load(table, block, tap, row, width, at, inside, DTYPE: tl.constexpr):
 
 
 @triton.jit
-def _centred(values, inside, mean):
-    return tl.where(inside, values - mean, 0.0)
+def _add2(a0, a1, b0, b1):
+    return a0 + b0, a1 + b1
 
 
 @triton.jit
-def _norm(values):
-    return tl.sqrt(tl.sum(values * values))
+def _add4(a0, a1, a2, a3, b0, b1, b2, b3):
+    return a0 + b0, a1 + b1, a2 + b2, a3 + b3
+
+
+@triton.jit
+def _sum2(a0, a1):
+    return tl.reduce((a0, a1), 0, _add2)
+
+
+@triton.jit
+def _sum4(a0, a1, a2, a3):
+    return tl.reduce((a0, a1, a2, a3), 0, _add4)
+
+
+@triton.jit
+def _centred(values, inside, mean):
+    return tl.where(inside, values - mean, 0.0)
 
 
 @triton.jit
@@ -40,59 +55,57 @@ def kernel(
     at = tl.arange(0, WIDTH)
     inside = at < width
     o = out + (block * rows + row) * COLUMNS
-    x = _load(table, block, 0, row, width, at, inside, DTYPE)
-    y = _load(table, block, 1, row, width, at, inside, DTYPE)
     p = _load(table, block, 4, row, width, at, inside, DTYPE)
     q = _load(table, block, 5, row, width, at, inside, DTYPE)
-    mx = tl.sum(x) / width
-    my = tl.sum(y) / width
-    tl.store(o + 0, _norm(x))
-    tl.store(o + 1, _norm(y))
-    tl.store(o + 4, _norm(p))
-    tl.store(o + 5, _norm(q))
-    cx = _centred(x, inside, mx)
-    cy = _centred(y, inside, my)
-    tl.store(o + 6, _norm(cx))
-    tl.store(o + 7, _norm(cy))
-    tl.store(o + 10, _norm(_centred(p, inside, tl.sum(p) / width)))
-    tl.store(o + 11, _norm(_centred(q, inside, tl.sum(q) / width)))
-    tl.store(o + 12, mx)
-    tl.store(o + 13, my)
-    tl.store(o + 19, tl.sum(x * y))
-    tl.store(o + 23, tl.sum(cx * cy))
+    sp, sq, pp, qq = _sum4(p, q, p * p, q * q)
+    cp = _centred(p, inside, sp / width)
+    cq = _centred(q, inside, sq / width)
+    pp_c, qq_c = _sum2(cp * cp, cq * cq)
+    tl.store(o + 4, tl.sqrt(pp))
+    tl.store(o + 5, tl.sqrt(qq))
+    tl.store(o + 10, tl.sqrt(pp_c))
+    tl.store(o + 11, tl.sqrt(qq_c))
+    x = _load(table, block, 0, row, width, at, inside, DTYPE)
+    y = _load(table, block, 1, row, width, at, inside, DTYPE)
+    sx, sy, xx, yy = _sum4(x, y, x * x, y * y)
+    cx = _centred(x, inside, sx / width)
+    cy = _centred(y, inside, sy / width)
+    xy, xx_c, yy_c, xy_c = _sum4(x * y, cx * cx, cy * cy, cx * cy)
+    tl.store(o + 0, tl.sqrt(xx))
+    tl.store(o + 1, tl.sqrt(yy))
+    tl.store(o + 6, tl.sqrt(xx_c))
+    tl.store(o + 7, tl.sqrt(yy_c))
+    tl.store(o + 12, sx / width)
+    tl.store(o + 13, sy / width)
+    tl.store(o + 19, xy)
+    tl.store(o + 23, xy_c)
     if UPDATES:
         a = _load(table, block, 2, row, width, at, inside, DTYPE) * scale
         m = _load(table, block, 3, row, width, at, inside, DTYPE) * scale
-        ma = tl.sum(a) / width
-        mm = tl.sum(m) / width
         c = y - x - a - m
-        tl.store(o + 2, _norm(a))
-        tl.store(o + 3, _norm(m))
-        ca = _centred(a, inside, ma)
-        cm = _centred(m, inside, mm)
-        tl.store(o + 8, _norm(ca))
-        tl.store(o + 9, _norm(cm))
-        tl.store(o + 14, ma)
-        tl.store(o + 15, mm)
-        tl.store(o + 16, tl.sum(x * a))
-        tl.store(o + 17, tl.sum(x * m))
-        tl.store(o + 18, tl.sum(a * m))
-        tl.store(o + 20, tl.sum(cx * ca))
-        tl.store(o + 21, tl.sum(cx * cm))
-        tl.store(o + 22, tl.sum(ca * cm))
-        tl.store(o + 24, _norm(c))
+        sa, sm, aa, mm = _sum4(a, m, a * a, m * m)
+        xa, xm, am, cc = _sum4(x * a, x * m, a * m, c * c)
+        ca = _centred(a, inside, sa / width)
+        cm = _centred(m, inside, sm / width)
+        aa_c, mm_c = _sum2(ca * ca, cm * cm)
+        xa_c, xm_c, am_c, _ = _sum4(cx * ca, cx * cm, ca * cm, ca)
+        tl.store(o + 2, tl.sqrt(aa))
+        tl.store(o + 3, tl.sqrt(mm))
+        tl.store(o + 8, tl.sqrt(aa_c))
+        tl.store(o + 9, tl.sqrt(mm_c))
+        tl.store(o + 14, sa / width)
+        tl.store(o + 15, sm / width)
+        tl.store(o + 16, xa)
+        tl.store(o + 17, xm)
+        tl.store(o + 18, am)
+        tl.store(o + 20, xa_c)
+        tl.store(o + 21, xm_c)
+        tl.store(o + 22, am_c)
+        tl.store(o + 24, tl.sqrt(cc))
     else:
         nan = float("nan")
-        tl.store(o + 2, nan)
-        tl.store(o + 3, nan)
-        tl.store(o + 8, nan)
-        tl.store(o + 9, nan)
-        tl.store(o + 14, nan)
-        tl.store(o + 15, nan)
-        tl.store(o + 16, nan)
-        tl.store(o + 17, nan)
-        tl.store(o + 18, nan)
-        tl.store(o + 20, nan)
-        tl.store(o + 21, nan)
-        tl.store(o + 22, nan)
-        tl.store(o + 24, nan)
+        for column in tl.static_range(COLUMNS):
+            if (column == 2) | (column == 3) | (column == 8) | (column == 9) | (column >= 14) & (column <= 18):
+                tl.store(o + column, nan)
+            if (column >= 20) & (column <= 22) | (column == 24):
+                tl.store(o + column, nan)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 
+from refutable.device import EVERY_GPU
 from refutable.errors import ClosureError, InstrumentError
 from refutable.measure.attention_probe import LastQuery
 from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.reduce import REDUCED
+from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
 from refutable.prompts import PromptSet
 from refutable.trace import (
@@ -33,44 +33,6 @@ from refutable.trace import (
 
 OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What one batch left: on the device as one vector, so that one transfer brings it home.
-
-    Attributes:
-        prompts: indices of its prompts.
-        lengths: number of tokens of each.
-        layers: number of blocks.
-        attention: whether attention was seen.
-        packed: float32: blocks (layers, tokens, REDUCED), attention entropy and keys (layers, B) each where seen,
-            output entropy, top probability and top token's id (B) each.
-    """
-
-    prompts: Sequence[int]
-    lengths: NDArray[np.int64]
-    layers: int
-    attention: bool
-    packed: torch.Tensor
-
-    def fetch(self) -> _Fetched:
-        """Bring it to the host."""
-        values: NDArray[np.float32] = self.packed.cpu().numpy()
-        count, layers = len(self.prompts), self.layers
-        blocks, rest = np.split(values, [layers * int(self.lengths.sum()) * REDUCED])
-        attention, rest = np.split(rest, [2 * layers * count * self.attention])
-        entropy, keys = attention.reshape(2, layers, count) if self.attention else (None, None)
-        return _Fetched(blocks.reshape(layers, -1, REDUCED), entropy, keys, rest.reshape(3, count))
-
-
-class _Fetched(NamedTuple):
-    """A batch on the host: blocks (layers, tokens, REDUCED), entropy and keys (layers, B), outputs (3, B)."""
-
-    blocks: NDArray[np.float32]
-    entropy: NDArray[np.float32] | None
-    keys: NDArray[np.float32] | None
-    outputs: NDArray[np.float32]
 
 
 def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
@@ -97,11 +59,11 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    batches, halvings = _run_batches(model, readers, ids)
+    batches, halvings = run_batches(model, readers, ids)
     absent = {} if additive else dict.fromkeys(_update_columns(), "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):
         absent |= dict.fromkeys((ENTROPY_COLUMN, KEYS_COLUMN), "this attention shows no probabilities")
-    blocks, outputs = _to_tables(batches, ids, prompts, model, len(readers), absent)
+    blocks, outputs = to_tables(batches, ids, prompts, model, len(readers), absent)
     worst = _check_closure(blocks, model, len(readers)) if additive else None
     meta = {
         **about,
@@ -117,8 +79,20 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     return Trace(key, meta, blocks, outputs)
 
 
-def _run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]) -> tuple[list[_Batch], int]:
-    """Run all prompts; when memory runs out, halve the batch and begin again."""
+def run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]) -> tuple[list[Measured], int]:
+    """Run all prompts; when memory runs out, halve the batch and begin again.
+
+    Args:
+        model: loaded, in evaluation mode.
+        readers: one for each of its blocks.
+        ids: token ids of each prompt.
+
+    Returns:
+        What each batch left, still on the device, and how often the batch was halved.
+
+    Raises:
+        torch.OutOfMemoryError: not even one prompt fits.
+    """
     limit, halvings = LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
     lengths = [len(one) for one in ids]
@@ -135,28 +109,30 @@ def _run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[l
 
 
 @torch.inference_mode()
-def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]) -> _Batch:
-    tokens, mask, last = _pad([ids[i] for i in cut], model.device)
-    keep = _is_little(model, tokens, len(readers))
+def _run_batch(
+    model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]
+) -> Measured:
+    padded = _pad([ids[i] for i in cut], model.device)
+    keep = _is_little(model, padded.tokens, len(readers))
     for reader in readers:
         reader.keep = keep
-    watcher = LastQuery(last, keep, model.window)
+    watcher = LastQuery(padded.last, keep, model.window)
     with reading(readers, watcher):
-        logits = _last_logits(model, tokens, mask, last)  # (B, vocabulary)
+        logits = _last_logits(model, padded)  # (B, vocabulary)
     log_p = torch.log_softmax(logits.float(), dim=-1)
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
     entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
-    blocks = primitives(readers, model.scale)[:, mask.bool().to(tokens.device)]  # (layers, tokens, REDUCED)
+    blocks = primitives(readers, model.scale).flatten(1, 2)[:, padded.real]  # (layers, tokens, REDUCED)
     seen = [one for one in watcher.entropies(len(readers)) if one is not None]
     parts = (blocks, *seen, entropy, top.values.exp(), top.indices.float())
     packed = torch.cat([part.to(blocks.device).flatten() for part in parts])
-    return _Batch(cut, np.array([len(ids[i]) for i in cut]), len(readers), bool(seen), packed)
+    return Measured(cut, np.array([len(ids[i]) for i in cut]), len(readers), bool(seen), packed)
 
 
 def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     """Whether all that is read of a pass may be kept until it ends: on a GPU, within 5 % of the weights' memory."""
-    if tokens.device.type != "cuda":
+    if tokens.device.type != "cuda" or model.subject.device == EVERY_GPU:
         return False
     batch, length = tokens.shape
     vectors = (
@@ -166,99 +142,53 @@ def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     return 20 * blocks * (vectors + matrices) <= model.row.parameters
 
 
-def _pad(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return token ids and mask, right-padded to (B, T), and the index of each prompt's last token, (B,)."""
+class _Padded(NamedTuple):
+    """Prompts of one batch, right-padded, on the device.
+
+    Attributes:
+        tokens: ids, (B, T).
+        mask: 1 at a token, 0 at padding, (B, T).
+        last: index of each prompt's last token, (B,).
+        ends: the distinct values of `last`, ascending.
+        end_of: index into `ends` of each prompt, (B,).
+        real: indices of the positions that hold a token, of B * T, (tokens,).
+    """
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    last: torch.Tensor
+    ends: torch.Tensor
+    end_of: torch.Tensor
+    real: torch.Tensor
+
+
+def _pad(ids: Sequence[Sequence[int]], device: torch.device) -> _Padded:
+    """Pad on the host, where no index has to wait for the device."""
     lengths = np.array([len(one) for one in ids])
     tokens = np.zeros((len(ids), lengths.max()), dtype=np.int64)
     for row, one in enumerate(ids):
         tokens[row, : len(one)] = one
     mask = np.arange(lengths.max())[None, :] < lengths[:, None]
-    return (
-        torch.from_numpy(tokens).to(device),
-        torch.from_numpy(mask.astype(np.int64)).to(device),
-        torch.from_numpy(lengths - 1).to(device),
-    )
+    ends, end_of = np.unique(lengths - 1, return_inverse=True)
+    parts = (tokens, mask.astype(np.int64), lengths - 1, ends, end_of, np.flatnonzero(mask))
+    return _Padded(*(torch.from_numpy(part).to(device) for part in parts))
 
 
-def _last_logits(model: LoadedModel, tokens: torch.Tensor, mask: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+def _last_logits(model: LoadedModel, padded: _Padded) -> torch.Tensor:
     """Run the model; return the logits after each prompt's last token, the head applied only where it must be."""
-    rows = torch.arange(tokens.shape[0], device=tokens.device)
-    arguments: dict[str, Any] = {"input_ids": tokens, "attention_mask": mask, "use_cache": False}
-    if "logits_to_keep" not in inspect.signature(model.network.forward).parameters:
-        logits: torch.Tensor = model.network(**arguments).logits
-        return logits[rows.to(logits.device), last.to(logits.device)]
-    kept, where = torch.unique(last, return_inverse=True)
-    logits = model.network(**arguments, logits_to_keep=kept).logits  # (B, kept, vocabulary)
-    return logits[rows.to(logits.device), where.to(logits.device)]
+    rows = torch.arange(len(padded.last), device=padded.last.device)
+    arguments: dict[str, Any] = {"input_ids": padded.tokens, "attention_mask": padded.mask, "use_cache": False}
+    which = padded.last
+    if _keeps_logits(model.network.__class__):
+        arguments["logits_to_keep"], which = padded.ends, padded.end_of
+    logits: torch.Tensor = model.network(**arguments).logits  # (B, T or kept, vocabulary)
+    return logits[rows.to(logits.device), which.to(logits.device)]
 
 
-def _to_tables(
-    batches: Sequence[_Batch],
-    ids: list[list[int]],
-    prompts: PromptSet,
-    model: LoadedModel,
-    layers: int,
-    absent: Mapping[str, str],
-) -> tuple[pa.Table, pa.Table]:
-    """Bring the batches to the host and lay them out as the two tables of a trace; columns in `absent` are null."""
-    lengths = np.array([len(one) for one in ids])
-    start = np.concatenate([[0], np.cumsum(lengths)])
-    rows = int(start[-1])
-    width = len(PRIMITIVE_COLUMNS)
-    values = np.full((rows, layers, width), np.nan, dtype=np.float32)
-    outputs = np.full((3, len(ids)), np.nan, dtype=np.float32)
-    for batch in batches:
-        here = batch.fetch()
-        outputs[:, list(batch.prompts)] = here.outputs
-        ends = np.cumsum(batch.lengths)
-        for row, (prompt, end) in enumerate(zip(batch.prompts, ends, strict=True)):
-            rows_of_prompt = slice(start[prompt], start[prompt + 1])
-            values[rows_of_prompt, :, :REDUCED] = here.blocks[:, end - lengths[prompt] : end].transpose(1, 0, 2)
-            if here.entropy is not None and here.keys is not None:
-                values[start[prompt + 1] - 1, :, width - 2] = here.entropy[:, row]
-                values[start[prompt + 1] - 1, :, width - 1] = here.keys[:, row]
-    flat = values.reshape(rows * layers, width)
-    position = np.concatenate([np.arange(n) for n in lengths])
-    table = {
-        "prompt": pa.array(np.repeat(np.repeat(np.arange(len(ids)), lengths), layers)),
-        "position": pa.array(np.repeat(position, layers)),
-        "layer": pa.array(np.tile(np.arange(1, layers + 1), rows)),
-        **{
-            name: pa.nulls(len(flat), pa.float32())
-            if name in absent
-            else _column(flat[:, i], name, position, lengths, layers)
-            for i, name in enumerate(PRIMITIVE_COLUMNS)
-        },
-    }
-    return pa.table(table), _prompt_table(prompts, lengths, outputs, model)
-
-
-def _column(
-    values: NDArray[np.float32], name: str, position: NDArray[np.int64], lengths: NDArray[np.int64], layers: int
-) -> pa.Array:
-    """Return a column; what was not read is null, what was read and is not a number stays NaN."""
-    if name in (ENTROPY_COLUMN, KEYS_COLUMN):
-        last = np.repeat(np.repeat(lengths, lengths) - 1 == position, layers)
-        return pa.array(values, mask=~last)
-    return pa.array(values)
-
-
-def _prompt_table(
-    prompts: PromptSet, lengths: NDArray[np.int64], outputs: NDArray[np.float32], model: LoadedModel
-) -> pa.Table:
-    top = outputs[2].astype(np.int64)  # ids are exact in float32 below 2^24
-    return pa.table(
-        {
-            "text": [prompt.text for prompt in prompts.prompts],
-            "category": list(prompts.categories),
-            "complexity": pa.array([prompts.complexity.get(c) for c in prompts.categories], pa.int64()),
-            "tokens": pa.array(lengths),
-            "output_entropy": pa.array(outputs[0]),
-            "top_probability": pa.array(outputs[1]),
-            "top_token_id": pa.array(top),
-            "top_token": [model.tokenizer.decode(int(token)) for token in top],
-        }
-    )
+@functools.cache
+def _keeps_logits(network: Hashable) -> bool:
+    """Whether a class of models can apply its head to some positions alone."""
+    return "logits_to_keep" in inspect.signature(network.forward).parameters  # type: ignore[attr-defined]
 
 
 def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:

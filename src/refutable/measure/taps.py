@@ -89,8 +89,8 @@ class BlockReader:
             watcher.see_probabilities(weights)
 
     def _finish(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        self._seen["block_input"] = _hidden_states(args, kwargs)
-        self._seen["block_output"] = first_tensor(output)
+        self._seen["block_output"] = y = first_tensor(output)
+        self._seen["block_input"] = _hidden_states(args, kwargs).to(y.device)  # it may come from another GPU's block
         self._check_seen()
         if self.keep:
             self.kept = self._seen

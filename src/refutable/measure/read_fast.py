@@ -1,0 +1,150 @@
+"""Reads safetensors files onto a GPU by many threads at once, through pinned buffers.
+
+A mapped file is paged in by one thread a page at a time; here each thread reads a piece, sends it, and reads the next
+while the copy runs. Which tensor becomes which parameter stays transformers' business.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PIECE = 16 * 1024 * 1024
+THREADS = 16
+ALIGNED = 16  # what cuBLAS asks of a matrix's address
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the tensors of one safetensors file lie.
+
+    Attributes:
+        path: the file.
+        start: offset of the first tensor's first byte.
+        size: bytes of all tensors.
+        tensors: dtype, shape and place (from, to; relative to `start`) by name.
+    """
+
+    path: Path
+    start: int
+    size: int
+    tensors: dict[str, tuple[str, list[int], tuple[int, int]]]
+
+    @property
+    def readable(self) -> bool:
+        """Whether torch has all of its dtypes."""
+        return all(dtype in DTYPES for dtype, _, _ in self.tensors.values())
+
+    def bytes_as(self, dtype: torch.dtype) -> int:
+        """Return the memory that the floating-point tensors take in a dtype, and the others in their own."""
+        return sum(
+            math.prod(shape) * (dtype.itemsize if DTYPES[own].is_floating_point else DTYPES[own].itemsize)
+            for own, shape, _ in self.tensors.values()
+        )
+
+
+def layout_of(path: Path) -> Layout:
+    """Read the header of a safetensors file that `weight_files.check_safetensors` has found whole."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    tensors = {
+        name: (one["dtype"], one["shape"], (one["data_offsets"][0], one["data_offsets"][1]))
+        for name, one in header.items()
+    }
+    return Layout(path, 8 + length, max((place[1] for _, _, place in tensors.values()), default=0), tensors)
+
+
+def read_tensors(layouts: Sequence[Layout], device: torch.device) -> dict[str, torch.Tensor]:
+    """Return every tensor of some files by name, on the device, in its own dtype.
+
+    Tensors of one file share its memory; one whose address no matrix product would take is a copy.
+    """
+    with ExitStack() as opened, ThreadPoolExecutor(THREADS) as pool:
+        whole = [torch.empty(layout.size, dtype=torch.uint8, device=device) for layout in layouts]
+        pieces = []
+        for layout, memory in zip(layouts, whole, strict=True):
+            file = opened.enter_context(layout.path.open("rb", buffering=0))
+            pieces += [(file.fileno(), layout.start, memory, at) for at in range(0, layout.size, PIECE)]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # the memory may still be in use by what ran before on another stream
+        streams = set(pool.map(lambda piece: _copier(device).copy(*piece), pieces))
+        for stream in streams:
+            if stream is not None:
+                stream.synchronize()
+    named: Iterator[tuple[str, torch.Tensor]] = itertools.chain.from_iterable(map(_views, layouts, whole))
+    return dict(named)
+
+
+def _views(layout: Layout, memory: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, (dtype, shape, (start, end)) in layout.tensors.items():
+        part = memory[start:end]
+        yield name, (part.clone() if start % ALIGNED else part).view(DTYPES[dtype]).view(shape)
+
+
+class _Copier:
+    """One thread's two pinned buffers: while one is being sent, the other is filled."""
+
+    def __init__(self, device: torch.device) -> None:
+        cuda = device.type == "cuda"
+        self._buffers = [torch.empty(PIECE, dtype=torch.uint8, pin_memory=cuda) for _ in range(2)]
+        self._stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
+        self._sent = [torch.cuda.Event() if cuda else None for _ in range(2)]  # type: ignore[no-untyped-call]
+        self._turn = 0
+
+    def copy(self, file: int, start: int, memory: torch.Tensor, at: int) -> torch.cuda.Stream | None:
+        """Copy one piece of a file's tensors to its place in memory; returns the stream it travels on."""
+        self._turn = 1 - self._turn
+        sent, buffer = self._sent[self._turn], self._buffers[self._turn]
+        if sent is not None:
+            sent.synchronize()
+        count = min(PIECE, len(memory) - at)
+        _read(file, memoryview(buffer.numpy().data)[:count], start + at)
+        with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
+            memory[at : at + count].copy_(buffer[:count], non_blocking=True)
+            if sent is not None:
+                sent.record()
+        return self._stream
+
+
+_own = threading.local()
+
+
+def _copier(device: torch.device) -> _Copier:
+    """Return this thread's own."""
+    if not hasattr(_own, "copier"):
+        _own.copier = _Copier(device)
+    copier: _Copier = _own.copier
+    return copier
+
+
+def _read(file: int, into: memoryview, at: int) -> None:
+    while into:
+        count = os.preadv(file, [into], at)
+        if count == 0:
+            raise OSError(f"the file ended {len(into)} bytes early")
+        into, at = into[count:], at + count
