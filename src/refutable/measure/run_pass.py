@@ -179,7 +179,8 @@ def _last_logits(model: LoadedModel, padded: _Padded) -> torch.Tensor:
     rows = torch.arange(len(padded.last), device=padded.last.device)
     arguments: dict[str, Any] = {"input_ids": padded.tokens, "attention_mask": padded.mask, "use_cache": False}
     which = padded.last
-    if _keeps_logits(model.network.__class__):
+    spread = model.subject.device == EVERY_GPU  # accelerate would move the index to another GPU than the head's
+    if _keeps_logits(model.network.__class__) and not spread:
         arguments["logits_to_keep"], which = padded.ends, padded.end_of
     logits: torch.Tensor = model.network(**arguments).logits  # (B, T or kept, vocabulary)
     return logits[rows.to(logits.device), which.to(logits.device)]
