@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from refutable.claim_families import Adjusted
 from refutable.report.verdicts_json import VERSION
 from refutable.verdict import Estimate, Verdict
 
@@ -31,6 +32,7 @@ def verdicts_schema() -> dict[str, Any]:
         weights=texts,
         traces={"type": "array", "items": text},
         seconds=number,
+        adjusted={"anyOf": [TypeAdapter(Adjusted).json_schema(), {"type": "null"}]},
     )
     check = _closed(name=text, outcome={"enum": ["passed", "failed", "skipped", "error"]}, message=text, seconds=number)
     return {
