@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from refutable.claim_families import Adjusted
+from refutable.registration import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.report.verdicts_json import VERSION
 from refutable.verdict import Estimate, Verdict
 
@@ -28,7 +29,11 @@ def verdicts_schema() -> dict[str, Any]:
         variations=texts,
         details=texts,
         recorded={"type": "object", "additionalProperties": {"type": "object", "required": ["value"]}},
-        about={"type": "object", "required": ["statement", "evidence", "alpha"]},
+        about={
+            "type": "object",
+            "required": ["statement", "evidence", "alpha"],
+            "properties": {"registration": {"enum": [CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED]}},
+        },
         weights=texts,
         traces={"type": "array", "items": text},
         seconds=number,
