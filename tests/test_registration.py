@@ -234,16 +234,19 @@ def test_a_measurement_made_after_its_claim_was_locked_is_confirmatory():
         ([meta()], {"hash": B}, "changed since 2026-11-21T12:00:00Z"),
         ([meta(hours=-1)], {}, "measured before it was locked"),
         ([meta(), meta("gpt2", hours=-1)], {}, "measured before it was locked"),  # one of several is enough
-        ([{**meta(), "measured": None}], {}, None),
+        ([{k: v for k, v in meta().items() if k != "measured"}], {}, "when it was measured is not known"),
         ([meta()], {"seen": ("gptj",)}, "had been measured on these prompts when it was locked: gptj"),
         ([meta()], {"history": (Entry(hash=A, locked=NOON),), "hash": B}, "changed since 2026-11-21T12:00:00Z"),
     ],
 )
 def test_all_else_is_exploratory_and_says_why(metas, entry, why):
-    if why is None:
-        metas, why = [{k: v for k, v in metas[0].items() if k != "measured"}], "when it was measured is not known"
     found = told(*metas, **entry)
     assert (found["registration"], found["registration_reason"]) == ("exploratory", why)
+
+
+@pytest.mark.parametrize("spoilt", [None, "", "yesterday", "2026-11-21T13:00:00", 5])
+def test_a_time_that_cannot_be_read_or_has_no_zone_confirms_nothing(spoilt):
+    assert told({**meta(), "measured": spoilt})["registration_reason"] == "when it was measured is not known"
 
 
 def test_a_table_made_elsewhere_is_exploratory():

@@ -72,9 +72,10 @@ class Registrations:
             return EXPLORATORY, "not locked"
         if entry.hash != self.hashes[claim.id]:
             return EXPLORATORY, f"changed since {shown(entry.locked)}"
-        if published or any(MEASURED not in meta for meta in metas):
+        made = [_made(meta) for meta in metas]
+        if published or None in made:
             return EXPLORATORY, "when it was measured is not known"
-        if min(datetime.fromisoformat(meta[MEASURED]) for meta in metas) < entry.locked:
+        if any(moment < entry.locked for moment in made if moment is not None):
             return EXPLORATORY, "measured before it was locked"
         before = sorted({seen_as(meta) for meta in metas} & set(entry.seen))
         if before:
@@ -163,6 +164,15 @@ def registration_lines(rows: Iterable[VerdictRow]) -> list[str]:
     return [
         f"registration: {confirmed} confirmatory, {len(told) - confirmed} exploratory{f' ({reasons})' * bool(reasons)}"
     ]
+
+
+def _made(meta: Meta) -> datetime | None:
+    """Return when a trace was made; None where it does not say, or not in a way that can be compared."""
+    try:
+        moment = datetime.fromisoformat(str(meta.get(MEASURED)))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _seen_in(row: VerdictRow) -> list[tuple[str | None, str]]:
