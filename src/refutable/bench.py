@@ -6,7 +6,8 @@ torch is imported only when something must be measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,8 @@ class Bench:
             if self.store.get(key) is None:
                 wanted[each] = (source, key, self._about(subject, source, each))
         for trace in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
-            self.store.put(trace)
+            made = datetime.now(UTC).isoformat(timespec="seconds")
+            self.store.put(replace(trace, meta={**trace.meta, "measured": made}))
             self.live.add(trace.key)
 
     def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:

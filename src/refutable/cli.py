@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from refutable.errors import BadInput, RefutableError
+from refutable.locking import lock
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scientific claims about transformers, on trial.")
+app.command()(lock)
 
 ClaimsFile = Annotated[Path, typer.Argument(help="claims file")]
 Models = Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from refutable.cases import cases_of
+from refutable.claim_families import describe
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.claims_file import load_claims
 from refutable.models import load_registry
@@ -36,4 +37,5 @@ def check_feasible(file: Path, models: Path | None = None) -> Iterator[str]:
         if labels:
             unit = "seeds" if isinstance(claim, InitializationClaim) else "prompts"
             yield f"{claim.id}: with these {n} {unit}: {', '.join(labels)}"
+    yield from describe(cases)
     yield f"{file.name}: {len(claims)} claims, {len(cases)} cases, no fault found"

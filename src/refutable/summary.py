@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from refutable.baseline import Comparison
+from refutable.claim_families import KEY, family_lines
 from refutable.journal import Run
+from refutable.registration import registration_lines
 from refutable.verdict import Estimate, Verdict, few
 from refutable.verdict_row import VerdictRow
 
@@ -41,6 +43,8 @@ def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool)
     if shown:
         console.print(_table(shown))
     for line in _weights(shown):
+        console.print(line, soft_wrap=True)
+    for line in (*family_lines(run.rows, run.provenance.get(KEY, {})), *registration_lines(run.rows)):
         console.print(line, soft_wrap=True)
     for line in _not_measured(run):
         console.print(line, soft_wrap=True)

@@ -18,10 +18,12 @@ from refutable.device import choose_device
 from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.hashes import FileHashes
+from refutable.lockfile import lock_file, read_lock
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.plan import Pass, build_plan, needs
 from refutable.provenance import claims_hash
+from refutable.registration import Registrations, hashes_of
 from refutable.selection import select
 from refutable.store import Store, cache_folder
 from refutable.subject import INIT, PRETRAINED, WeightsKind
@@ -42,6 +44,7 @@ class Trial:
         cases: every case of the claims.
         bench: where numbers come from.
         claims_hash: of all claims together.
+        registrations: what of the claims was locked, and when.
     """
 
     options: Options
@@ -49,6 +52,7 @@ class Trial:
     cases: tuple[Case, ...]
     bench: Bench
     claims_hash: str
+    registrations: Registrations
     _current: list[str] = field(default_factory=list)
 
     @classmethod
@@ -77,7 +81,8 @@ class Trial:
         for name in dict.fromkeys(claim.prompts for claim in claims if isinstance(claim, MeasuredClaim)):
             bench.prompts(name)
         _look_at_given_weights(bench)
-        return cls(options, registry, cases, bench, claims_hash(claims))
+        registrations = Registrations(hashes_of(cases, bench.prompts), read_lock(lock_file(options.claims)))
+        return cls(options, registry, cases, bench, claims_hash(claims), registrations)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the bench what the run will read, so that each model is loaded once for all of it."""
@@ -96,7 +101,7 @@ class Trial:
             id=case.id,
             claim=case.claim.id,
             subject=case.subject,
-            about=_about(case),
+            about={**_about(case), **self._registered(case, judgement, traces)},
             judgement=judgement,
             recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if m in case.models},
             weights=weights,
@@ -136,6 +141,13 @@ class Trial:
             if key in self.bench.used:
                 keys.append(key)
         return tuple(dict.fromkeys(keys))
+
+    def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
+        """Return what is told of the claim's registration."""
+        looked = judgement.verdict.looked
+        published = looked and self.bench.table is not None and isinstance(case.claim, MeasuredClaim)
+        metas = [self.bench.used[key].meta for key in traces] if looked else []
+        return self.registrations.told(case.claim, metas, published=published)
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
@@ -199,7 +211,6 @@ def _about(case: Case) -> dict[str, Any]:
         "statement": claim.statement,
         "evidence": claim.evidence,
         "alpha": claim.alpha,
-        "claim_hash": claim.hash,
         "catalogue": claim.catalogue,
         "reading_of": claim.reading_of,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,

@@ -24,6 +24,7 @@ class VerdictRow:
         weights: which weights, dtype, device, tokens, tap, prompts and traces, as text.
         traces: keys of the traces it was judged on.
         seconds: how long it took, measuring included.
+        adjusted: its p-values adjusted over its family (`claim_families.Adjusted`), where it has one.
     """
 
     id: str
@@ -35,6 +36,7 @@ class VerdictRow:
     weights: Mapping[str, str]
     traces: tuple[str, ...]
     seconds: float
+    adjusted: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -64,6 +66,8 @@ class VerdictRow:
         if estimate is not None and estimate.p is not None:
             effect = f", effect size {estimate.effect_size:.3g}" if estimate.effect_size is not None else ""
             lines.append(f"  test       {estimate.method}, p = {estimate.p:.3g}{effect}, alpha = {self.about['alpha']}")
+        if self.adjusted is not None:
+            lines.append(f"  family     {_adjusted(self.adjusted)}")
         lines += [f"  recorded   {model}: {_recorded(record)}" for model, record in self.recorded.items()]
         lines += [f"  {name}: {text}" for name, text in self.judgement.details.items()]
         if self.judgement.variations:
@@ -91,6 +95,7 @@ class VerdictRow:
             "labels": ", ".join(self.judgement.labels),
             **{name: _text(value) for name, value in self.about.items()},
             **{("estimate" if name == "value" else name): _text(value) for name, value in numbers.items()},
+            **{name: _text(value) for name, value in (self.adjusted or {}).items()},
             **self.weights,
             "recorded": "; ".join(f"{model}: {_recorded(record)}" for model, record in self.recorded.items()),
             "variations": "; ".join(f"{name}: {verdict}" for name, verdict in self.judgement.variations.items()),
@@ -118,6 +123,7 @@ class VerdictRow:
             "weights": dict(self.weights),
             "traces": list(self.traces),
             "seconds": round(self.seconds, 3),
+            "adjusted": dict(self.adjusted) if self.adjusted is not None else None,
         }
 
     @classmethod
@@ -147,6 +153,7 @@ class VerdictRow:
             data["weights"],
             tuple(data["traces"]),
             float(data["seconds"]),
+            data.get("adjusted"),
         )
 
 
@@ -166,6 +173,14 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {item}" for name, item in value.items() if item is not None)
     return str(value)
+
+
+def _adjusted(of: Mapping[str, Any]) -> str:
+    for_, against = (f"{of[f'holm{end}']:.3g} / {of[f'benjamini_hochberg{end}']:.3g}" for end in ("", "_refuted"))
+    return (
+        f"{of['family']}, {of['members']} members, {of['measured']} measured: Holm / Benjamini-Hochberg p = {for_}"
+        f" that it is as predicted, {against} that it is not"
+    )
 
 
 def _recorded(record: Mapping[str, Any]) -> str:

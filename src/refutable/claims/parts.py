@@ -8,22 +8,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from refutable.errors import UnknownName
 from refutable.models import Frozen, Selector
-from refutable.predicate import GRAMMAR, parse_region
 from refutable.trace import Tap
 
-SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers")  # what a statistic takes
+SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers", "pools")  # what a statistic takes
 
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Quantifier = Literal["each", "all", "any", "majority"]
 Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)]
-
-
-def _region(text: str) -> str:
-    return parse_region(text).text
-
-
-RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
 
 
 def _selector(value: Any) -> Any:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from refutable.claims.parts import Layer, Models, Norm, Position, RegionText, known_name, metric_named, statistic_named
+from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, statistic_named
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_NAMES, FACT_WORDS
-from refutable.models import Frozen
+from refutable.models import Frozen, RegionText
 from refutable.predicate import GRAMMAR, Region, parse_region
 
 

@@ -13,6 +13,7 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.members import over_models
+from refutable.evidence.pooled import judge_pooled
 from refutable.folded import input_norm
 from refutable.metrics import METRICS, measure
 from refutable.plan import CHEAP, CONTROL_SEED, Pass
@@ -24,34 +25,46 @@ from refutable.verdict import Judgement, Verdict, feasibility, few, judge
 
 
 def judge_measured(case: Case, bench: Bench) -> Judgement:
-    """Judge a claim on a model, on all or any of several, or on two groups of them."""
+    """Judge a claim on a model, on several by a quantifier, on their pooled values, or on two groups of them."""
     claim: MeasuredClaim = case.claim
     if claim.test.groups is not None:
         return _judge_groups(claim, bench)
-    alpha = claim.alpha if claim.quantifier == "each" else claim.alpha / len(case.models)
+    if claim.quantifier == "pooled":
+        return judge_pooled(
+            claim,
+            case.models,
+            lambda model: bench.samples(claim.test, claim.prompts, _subject(model, bench)),
+            lambda samples: _judge_samples(claim.test, samples, claim.alpha),
+        )
     return over_models(
         case.models,
         claim.quantifier,
         claim.test.predicts,
-        lambda model: _judge_model(claim, model, bench, alpha),
+        claim.alpha,
+        lambda model: _judge_model(claim, model, bench, claim.alpha),
     )
 
 
 def judge_initialization(case: Case, bench: Bench) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, one value a seed (its mean over prompts)."""
     claim: InitializationClaim = case.claim
-    alpha = claim.alpha if claim.quantifier == "each" else claim.alpha / len(case.models)
 
-    def one(model: str) -> Judgement:
+    def by_seed(model: str) -> tuple[Sample, ...]:
         subjects = [bench.selection.subject(model, seed=seed) for seed in claim.seeds]
         samples = [bench.samples(claim.test, claim.prompts, subject) for subject in subjects]
-        by_metric = tuple(
+        return tuple(
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
             for of in zip(*samples, strict=True)
         )
-        return _judge_samples(claim.test, by_metric, alpha)
 
-    return over_models(case.models, claim.quantifier, claim.test.predicts, one)
+    def judged(samples: tuple[Sample, ...]) -> Judgement:
+        return _judge_samples(claim.test, samples, claim.alpha)
+
+    if claim.quantifier == "pooled":
+        return judge_pooled(claim, case.models, by_seed, judged)
+    return over_models(
+        case.models, claim.quantifier, claim.test.predicts, claim.alpha, lambda model: judged(by_seed(model))
+    )
 
 
 def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:

@@ -42,6 +42,7 @@ class Metric:
             that is not named moves it on some model.
         invariant_centred: the same for its mean-centred form.
         compute: the function; its docstring is the metric's documentation.
+        version: raised when the same trace would give other values, so that claims locked under the old one say so.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Metric:
     invariant: tuple[Gauge, ...]
     invariant_centred: tuple[Gauge, ...]
     compute: Callable[[View], Values]
+    version: int = 1
 
     @property
     def range(self) -> tuple[float, float]:
@@ -85,6 +87,7 @@ def metric(
     invariant: tuple[Gauge, ...],
     invariant_centred: tuple[Gauge, ...] | None = None,
     last_only: bool = False,
+    version: int = 1,
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
     """Register a function of a View as the metric of the same name.
 
@@ -95,13 +98,14 @@ def metric(
         invariant: the rewrites of the weights that leave its raw form alone.
         invariant_centred: the same for its mean-centred form; `invariant` and ``mean-shift`` where not given.
         last_only: whether it is read at the last position only.
+        version: raised when the same trace would give other values.
     """
     centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
     centred = centred if invariant_centred is None else invariant_centred
 
     def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
         name = function.__name__
-        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function))
+        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function, version))
         return function
 
     return add

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from refutable.claim_families import Adjusted
+from refutable.registration import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.report.verdicts_json import VERSION
 from refutable.verdict import Estimate, Verdict
 
@@ -27,10 +29,15 @@ def verdicts_schema() -> dict[str, Any]:
         variations=texts,
         details=texts,
         recorded={"type": "object", "additionalProperties": {"type": "object", "required": ["value"]}},
-        about={"type": "object", "required": ["statement", "evidence", "alpha"]},
+        about={
+            "type": "object",
+            "required": ["statement", "evidence", "alpha"],
+            "properties": {"registration": {"enum": [CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED]}},
+        },
         weights=texts,
         traces={"type": "array", "items": text},
         seconds=number,
+        adjusted={"anyOf": [TypeAdapter(Adjusted).json_schema(), {"type": "null"}]},
     )
     check = _closed(name=text, outcome={"enum": ["passed", "failed", "skipped", "error"]}, message=text, seconds=number)
     return {

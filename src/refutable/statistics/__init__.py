@@ -101,8 +101,10 @@ class Statistic:
         needs_holds: whether it counts where something holds.
         needs_groups: whether it compares groups of models.
         takes_layers: whether it looks at every layer.
+        pools: whether it takes one sample a model, of several models (``for: pooled``).
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
             two-sided prediction, to its middle; None where no number of units bounds what data could show.
+        version: raised when the same data would give other bounds, so that claims locked under the old one say so.
     """
 
     name: str
@@ -112,7 +114,9 @@ class Statistic:
     needs_holds: bool = False
     needs_groups: bool = False
     takes_layers: bool = False
+    pools: bool = False
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
+    version: int = 1
 
     @property
     def doc(self) -> str:
