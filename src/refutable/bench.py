@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
-from refutable.metrics import measure
-from refutable.plan import Pass, Plan
+from refutable.plan import Bos, Pass, Plan
 from refutable.prompts import PromptSet, load_prompts
 from refutable.sample import Sample
+from refutable.sampling import samples_of
 from refutable.selection import Selection
 from refutable.store import Store, key_of
 from refutable.subject import Subject, WeightsSource
@@ -54,8 +54,8 @@ class Bench:
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
-    def samples(self, test: MeasuredTest, prompts: str, subject: Subject) -> tuple[Sample, ...]:
-        """Return a sample for each metric that a test is of.
+    def samples(self, test: MeasuredTest, prompts: str, subject: Subject, bos: Bos = "default") -> tuple[Sample, ...]:
+        """Return a sample for each metric that a test is of; two of a ratio that its statistic takes apart.
 
         Raises:
             NotMeasured: there is nothing to measure with here.
@@ -63,8 +63,8 @@ class Bench:
         """
         if self.table is not None:
             return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
-        trace = self.trace(subject, Pass("forward", prompts))
-        return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=test.layer) for name in test.of)
+        trace = self.trace(subject, Pass("forward", prompts, bos=bos))
+        return tuple(sample for name in test.of for sample in samples_of(test, name, trace))
 
     def trace(self, subject: Subject, one: Pass) -> Trace:
         """Return a trace: stored, or measured now (with every other planned pass of the same subject)."""
@@ -177,4 +177,5 @@ class Bench:
             "attention": row.architecture.attention_implementation,
             "torch": metadata.version("torch"),
             "transformers": metadata.version("transformers"),
+            **({"bos": one.bos} if one.bos != "default" else {}),  # a pass as the tokenizer has it keeps its address
         }

@@ -11,9 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from refutable.predicate import Region
 from refutable.statistics import Fit, Statistic
+
+if TYPE_CHECKING:
+    from refutable.beside import Control, Variation
 
 
 class Verdict(StrEnum):
@@ -77,7 +81,8 @@ class Judgement:
         why: one line of evidence or reason.
         estimate: what was found, where something was.
         labels: what else must be said.
-        variations: the verdict under each declared variation.
+        variations: the claim under each declared variation.
+        controls: the claim where it ought to fail, by the control's name.
         details: further evidence, by name, plain text.
     """
 
@@ -86,8 +91,9 @@ class Judgement:
     why: str
     estimate: Estimate | None = None
     labels: tuple[str, ...] = ()
-    variations: Mapping[str, str] = field(default_factory=dict)
+    variations: Mapping[str, Variation] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
 
     def labelled(self, *labels: str) -> Judgement:
         """Return the same with labels added, each once."""
@@ -232,11 +238,12 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> J
         f"{v.value} {few(names)}" for v, names in groups.items() if names
     )
     details = {name: _member(part) for name, part in parts.items()}
-    return Judgement(verdict, predicts, why, details=details)
+    controls = {f"{name}: {kind}": control for name, part in parts.items() for kind, control in part.controls.items()}
+    return Judgement(verdict, predicts, why, details=details, controls=controls)
 
 
 def _member(part: Judgement) -> str:
     """Return a member's verdict as one line: with its labels, and the variations that say otherwise."""
     labels = f" [{', '.join(part.labels)}]" if part.labels else ""
-    other = [name for name, verdict in part.variations.items() if verdict != part.verdict.value]
+    other = [name for name, variation in part.variations.items() if variation.differs(part.verdict)]
     return f"{part.verdict.value}: {part.why}{labels}" + (f"; otherwise under {'; '.join(other)}" if other else "")

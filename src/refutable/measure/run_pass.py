@@ -19,6 +19,7 @@ from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.reduce import REDUCED
 from refutable.measure.taps import BlockReader, primitives, reading
+from refutable.plan import Bos
 from refutable.prompts import PromptSet
 from refutable.trace import (
     CLOSURE_COLUMN,
@@ -73,7 +74,7 @@ class _Fetched(NamedTuple):
     outputs: NDArray[np.float32]
 
 
-def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default") -> Trace:
     """Run every prompt through the model once and keep the primitives.
 
     Args:
@@ -81,12 +82,14 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         prompts: the prompt set.
         key: address of the trace.
         about: what is already known of it, for its meta.
+        bos: whether prompts begin with the beginning-of-sequence token.
 
     Raises:
         ClosureError: a block's output is not its input plus the updates that were read.
         InstrumentError: the model has no blocks to read.
+        NotMeasured: there is no such token.
     """
-    ids = model.tokenizer.encode(prompts)
+    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
     if any(not one for one in ids):
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
     additive = model.family.is_additive(model.config.to_dict())
