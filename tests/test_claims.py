@@ -199,7 +199,10 @@ CLAIM_KEYS = (
 TEST_KEYS = "known: groups, holds, layer, norm, of, position, predicts, statistic."
 SELECTOR_KEYS = "known: family, names, norm, organisation, pretrained, wiring."
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
-STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, ratio_of_means, share_of_prompts, spearman."
+STATISTICS = (
+    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, ratio_of_means, share_of_prompts,"
+    " spearman."
+)
 
 
 @pytest.mark.parametrize(

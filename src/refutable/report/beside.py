@@ -1,4 +1,4 @@
-"""variations.csv and controls.csv: what is kept beside each verdict, one row each; the first draws specification curves.
+"""variations.csv and controls.csv: what is kept beside each verdict; the first draws specification curves.
 
 The claim's own verdict is a row of variations.csv as well, the one without changes.
 """
@@ -36,12 +36,8 @@ def write_variations(run: Run, store: Store, folder: Path) -> None:
 @REPORTS.register("controls.csv")
 def write_controls(run: Run, store: Store, folder: Path) -> None:
     """Write controls.csv: each control of each claim that was looked at, and each part of it."""
-    rows = (
-        line
-        for row in _looked(run)
-        for name, one in row.judgement.controls.items()
-        for line in _control(row, name, one)
-    )
+    found = ((row, *item) for row in _looked(run) for item in row.judgement.controls.items())
+    rows = (line for row, name, control in found for line in _control(row, name, control))
     _write(folder / "controls.csv", CONTROL_COLUMNS, rows)
 
 
@@ -63,15 +59,13 @@ def _control(row: VerdictRow, name: str, control: Control) -> Iterator[Mapping[s
 
 
 def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | None) -> dict[str, Any]:
-    numbers = {name: getattr(estimate, name) if estimate is not None else None for name in NUMBERS}
+    numbers = [getattr(estimate, name) if estimate is not None else None for name in NUMBERS]
+    cells = ["" if number is None else number for number in numbers]
     return {
         "Claim": row.claim,
         "Subject": row.subject,
         "Verdict": str(verdict.value),
-        **{
-            column: "" if value is None else value
-            for column, value in zip(ESTIMATE_COLUMNS, numbers.values(), strict=True)
-        },
+        **dict(zip(ESTIMATE_COLUMNS, cells, strict=True)),
         "Why": why,
     }
 
