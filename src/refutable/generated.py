@@ -68,9 +68,10 @@ class Recipe:
 def trace_of(recipe: Recipe) -> Trace:
     """Return the trace of a recipe; a column that vectors do not determine is absent from it."""
     prompts, positions, layers, width = recipe.attention.shape
-    moved = np.cumsum(recipe.attention + recipe.mlp, axis=2)
-    after = recipe.stream[:, :, None] + moved  # (P, T, L, D)
-    before = np.concatenate([recipe.stream[:, :, None], after[:, :, :-1]], axis=2)
+    stream = [recipe.stream]  # block after block: what a sum over all of them would round away may be all that is left
+    for layer in range(layers):
+        stream.append(stream[-1] + recipe.attention[:, :, layer] + recipe.mlp[:, :, layer])
+    before, after = np.stack(stream[:-1], axis=2), np.stack(stream[1:], axis=2)  # (P, T, L, D)
     vectors = {
         "block_input": before,
         "block_output": after,
@@ -175,9 +176,9 @@ def _scales(rng: np.random.Generator, shape: tuple[int, ...], decades: float) ->
 
 
 def _nearly(vectors: Floats, other: Floats, c: Floats) -> Floats:
-    """Return vectors with a little of others added: from a part in 10^8 to as much again."""
+    """Return vectors with a little of others added: from a part in 10^4 to as much again."""
     size = np.linalg.norm(vectors, axis=-1, keepdims=True) / np.linalg.norm(other, axis=-1, keepdims=True)
-    near: Floats = vectors + 1e-4 * c * size * other
+    near: Floats = vectors + 1e-2 * np.sqrt(c) * size * other
     return near
 
 

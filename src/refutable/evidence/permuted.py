@@ -25,9 +25,10 @@ Order = NDArray[np.intp]
 def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Control:
     """Shuffle the pairs of two metrics (or models between two groups) and judge each shuffle as the claim is judged.
 
-    What no pairing brings about should be SUPPORTED in a share of at most alpha. Where prompts have categories, pairs
-    are shuffled within each as well, which keeps what the categories alone bring about. The control is SUPPORTED, and
-    the claim does not rest on its pairs, where the lower 97.5 % bound of either share lies above alpha.
+    Of shuffles at most a share of alpha should be SUPPORTED. Where prompts have categories, pairs are shuffled within
+    each as well, which keeps what the categories alone bring about. The control is SUPPORTED, and the claim does not
+    rest on its pairs, where most shuffles are; or where more are than alpha allows (the lower 97.5 % bound of their
+    share) and what was found is no rarer than alpha among them.
 
     Args:
         test: the claim's test, of a statistic that has something to shuffle.
@@ -60,9 +61,11 @@ def _part(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders:
     method = f"{share.method}; p of the value among shuffles" if p is not None else share.method
     of = tuple(test.of)
     estimate = Estimate(share.value, low, high, level, share.n, "shuffle", p, None, method, "share SUPPORTED", of)
-    verdict = Verdict.SUPPORTED if low > alpha else Verdict.REFUTED
-    told = f", and {p:.3g} reach what was found" if p is not None else ""
-    return Control(verdict, f"{share.value:.4g} of {share.n} shuffles would be SUPPORTED{told}", estimate, share.value)
+    holds = share.value > 0.5 or (low > alpha and p is not None and p > alpha)
+    verdict = Verdict.SUPPORTED if holds else Verdict.REFUTED
+    told = f"; p = {p:.3g} of what was found among them" if p is not None else ""
+    why = f"{100 * share.value:.3g} % of {share.n} shuffles would be SUPPORTED{told}"
+    return Control(verdict, why, estimate, share.value)
 
 
 def _shuffled(
