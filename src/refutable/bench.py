@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
-from refutable.plan import Bos, Pass, Plan
+from refutable.plan import NO_BOS, Bos, Pass, Plan
 from refutable.prompts import PromptSet, load_prompts
 from refutable.sample import Sample
 from refutable.sampling import samples_of
@@ -51,6 +51,7 @@ class Bench:
     used: dict[str, Trace] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
+    _unmade: dict[str, NotMeasured] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
@@ -69,7 +70,11 @@ class Bench:
     def trace(self, subject: Subject, one: Pass) -> Trace:
         """Return a trace: stored, or measured now (with every other planned pass of the same subject)."""
         source = self.source(subject, one)
+        if one.bos != "default" and source.tokenizer is None:
+            raise NotMeasured(NO_BOS)
         key = self.key(subject, source, one)
+        if key in self._unmade:
+            raise self._unmade[key]
         if key not in self.used:
             self.used[key] = self.store.get(key) or self._measured(subject, one, key)
         return self.used[key]
@@ -126,7 +131,9 @@ class Bench:
                 return stored
             try:
                 self._measure_planned(subject, one)
-            except NotMeasured:
+            except NotMeasured as error:
+                if one.bos != "default":  # its tokenizer has no such token, and will have none when asked again
+                    self._unmade[key] = error.with_traceback(None)
                 raise
             except RefutableError as error:
                 self._failed[subject] = error.with_traceback(None)

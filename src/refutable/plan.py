@@ -15,6 +15,7 @@ from refutable.subject import Subject
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
 Bos = Literal["default", "with", "without"]
+NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
 
 @dataclass(frozen=True, slots=True)

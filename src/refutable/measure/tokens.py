@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refutable.errors import NotMeasured
-from refutable.plan import Bos
+from refutable.plan import NO_BOS, Bos
 from refutable.prompts import PromptSet
 
 
@@ -63,7 +63,7 @@ class StandInTokens:
             NotMeasured: asked for a beginning-of-sequence token, which none of them is.
         """
         if bos != "default":
-            raise NotMeasured("its tokens are stand-ins, and none is a beginning-of-sequence token")
+            raise NotMeasured(NO_BOS)
         generator = np.random.default_rng(int(prompts.hash[:16], 16))
         return [generator.integers(self.vocabulary, size=prompt.tokens).tolist() for prompt in prompts.prompts]
 
