@@ -10,8 +10,10 @@ from typing import Any
 from refutable.bench import Bench
 from refutable.beside import Variation
 from refutable.claims import MeasuredClaim
-from refutable.evidence.looks import Look, judge_look
-from refutable.plan import CHEAP, is_cheap
+from refutable.evidence.looks import Look, judge_look, subject_of
+from refutable.plan import CHEAP, Pass, is_cheap
+from refutable.subject import OWN_TOKENIZER
+from refutable.trace import FIRST_IS_BOS
 from refutable.verdict import Judgement, Verdict, few
 
 TEST_AXES = ("norm", "position", "statistic")
@@ -38,7 +40,11 @@ def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str,
 
 def _points(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -> Iterator[tuple[str, Variation]]:
     base = _own_values(claim, bench)
-    choices = [list(dict.fromkeys((was, *getattr(claim.multiverse, axis)))) for axis, was in base.items()]
+    declared = {axis: getattr(claim.multiverse, axis) for axis in base}
+    if declared["bos"]:
+        same = _bos_as_tokenised(look, model, bench)
+        declared["bos"] = [bos for bos in declared["bos"] if bos != same]
+    choices = [list(dict.fromkeys((was, *declared[axis]))) for axis, was in base.items()]
     for chosen in itertools.product(*choices):
         changes = {axis: value for axis, value in zip(base, chosen, strict=True) if value != base[axis]}
         if not changes:
@@ -51,6 +57,16 @@ def _own_values(claim: MeasuredClaim, bench: Bench) -> dict[str, str]:
     test = claim.test
     of_test = {axis: str(getattr(test, axis)) for axis in TEST_AXES}
     return {**of_test, "dtype": bench.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts}
+
+
+def _bos_as_tokenised(look: Look, model: str | None, bench: Bench) -> str:
+    """Return which choice of a beginning the tokenizer makes by itself, for that is no variation; empty if unknown."""
+    if model is None or bench.table is not None:
+        return ""
+    meta = bench.trace(subject_of(model, bench, look), Pass("forward", look.prompts)).meta
+    if meta["tokens"] != OWN_TOKENIZER:
+        return ""
+    return "with" if meta["first_token"] == FIRST_IS_BOS else "without"
 
 
 def _judged(look: Look, model: str | None, bench: Bench, changes: Mapping[str, str]) -> Judgement:

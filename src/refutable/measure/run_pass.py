@@ -24,6 +24,7 @@ from refutable.prompts import PromptSet
 from refutable.trace import (
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    FIRST_IS_BOS,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
     STREAM_TAPS,
@@ -115,7 +116,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         "pass_seconds": round(time.perf_counter() - started, 4),
         "batches": len(batches),
         "batch_halvings": halvings,
-        "first_token": "the tokenizer's BOS" if _begins_with_bos(model, ids) else "the prompt's own",
+        "first_token": FIRST_IS_BOS if _begins_with_bos(model, ids) else "the prompt's own",
     }
     return Trace(key, meta, blocks, outputs)
 

@@ -27,7 +27,7 @@ class OwnTokenizer:
             bos: whether each begins with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
 
         Raises:
-            NotMeasured: the tokenizer has no such token, or a prompt has no other.
+            NotMeasured: the tokenizer has no such token, a prompt has no other, or it does so by itself.
         """
         ids = [list(self.tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
         if bos == "default":
@@ -38,7 +38,10 @@ class OwnTokenizer:
         bare = [one[1:] if one[:1] == [token] else one for one in ids]
         if bos == "without" and not all(bare):
             raise NotMeasured("a prompt has no token but the beginning-of-sequence token")
-        return bare if bos == "without" else [[token, *one] for one in bare]
+        asked = bare if bos == "without" else [[token, *one] for one in bare]
+        if asked == ids:
+            raise NotMeasured(f"prompts are tokenised {bos} a beginning-of-sequence token as it is: nothing varies")
+        return asked
 
     def decode(self, token: int) -> str:
         """Return the text of one token."""
