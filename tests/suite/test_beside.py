@@ -154,3 +154,22 @@ def test_a_control_of_several_seeds_shows_each(suite: Suite) -> None:
     assert (seeds.value, seeds.low, seeds.high, seeds.n, seeds.unit, seeds.level) == (4.0, 1.0, 8.0, 3, "seed", None)
     control = Control(Verdict.SUPPORTED, "w", seeds, 0.5, {"seed 0": Control(Verdict.REFUTED, "v")})
     assert Control.from_dict(json.loads(json.dumps(control.as_dict()))) == control
+
+
+def test_a_comparison_of_groups_has_controls_and_variations_too(suite: Suite) -> None:
+    suite.write(
+        "claims.yaml",
+        "schema: 1\nclaims:\n"
+        "  - id: groups\n    statement: s\n    evidence: measured\n"
+        "    test:\n      {statistic: difference_of_groups, of: last_gain, predicts: '< 5',\n"
+        "       groups: {one: [tiny-gpt2, tiny-opt], other: [tiny-llama, tiny-gptj]}}\n"
+        "    controls: [permuted, initialization]\n    multiverse: {norm: [centred], bos: [with]}\n",
+    )
+    (row,) = suite.pytest().json["verdicts"]
+    assert row["verdict"] == "SUPPORTED"
+    assert row["controls"]["permuted"]["estimate"]["n"] == 1000
+    assert row["controls"]["permuted"]["share"] == 1
+    assert row["controls"]["initialization"]["estimate"]["n"] == 4
+    assert set(row["labels"]) == {"holds-when-permuted", "holds-at-initialisation"}
+    assert row["variations"]["norm centred"]["estimate"]["unit"] == "model"
+    assert row["variations"]["bos with"]["verdict"] == "NOT_MEASURED"
