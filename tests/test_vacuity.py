@@ -123,6 +123,14 @@ def test_generated_entropies_lie_between_none_and_the_log_of_the_keys():
     assert (output >= -np.log(top) - 1e-9).all()  # no distribution is less uncertain than its most probable token says
 
 
+def test_the_share_counts_every_choice_of_data():
+    keys = {"of": "last_gain", "statistic": "share_of_prompts", "holds": "> 1"}
+    above, below = (search(test_of(**keys, predicts=predicts)) for predicts in ("> 0.55", "<= 0.55"))
+    assert above.share is not None
+    assert below.share is not None
+    assert above.share + below.share == pytest.approx(1)  # none of six prompts lies between
+
+
 def test_hypothesis_finds_what_ready_choices_do_not(monkeypatch):
     def whole_pool(test, values, units):
         return iter([vacuity._samples(test, values, "prompt")])

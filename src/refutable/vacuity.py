@@ -105,14 +105,16 @@ class _Tried:
     Attributes:
         test: what is searched.
         inside: how many data satisfied the prediction.
-        outside: the values that did not, by how far outside they lie.
+        outside: how many did not.
+        worst: how far outside the farthest of those lies, and what it is.
         stop: when it has taken too long.
     """
 
     test: MeasuredTest
-    inside: int
-    outside: dict[float, Estimate]
     stop: float
+    inside: int = 0
+    outside: int = 0
+    worst: tuple[float, Estimate | None] = (0.0, None)
 
     def attempt(self, samples: tuple[Sample, ...]) -> float | None:
         """Hold one choice of data against the prediction; return how far outside it lies, None where undecidable."""
@@ -126,20 +128,21 @@ class _Tried:
         far = max(test.region.low - fit.value, fit.value - test.region.high)
         far -= SLACK * max(1.0, abs(test.region.threshold))
         if far > 0:
-            self.outside[far] = _estimate(test, fit.value, fit.n, fit.unit)
+            self.outside += 1
+            if far > self.worst[0]:
+                self.worst = far, _estimate(test, fit.value, fit.n, fit.unit)
         else:
             self.inside += 1
         return far
 
     def found(self, generated: str) -> Found:
         """Return what it comes to."""
-        tried = self.inside + len(self.outside)
+        tried, (_, worst) = self.inside + self.outside, self.worst
         if not tried:
             return Found(Verdict.INCONCLUSIVE, f"{self.test.statistic} could not be fitted to generated data")
         share = self.inside / tried
-        if not self.outside:
+        if worst is None:
             return Found(Verdict.SUPPORTED, f"none of {tried} {generated} breaks it", share)
-        worst = self.outside[max(self.outside)]
         return Found(Verdict.REFUTED, f"generated data break it: {worst.statistic} = {worst.value:.4g}", share, worst)
 
 
@@ -148,7 +151,7 @@ def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
 
 
 def _search(test: MeasuredTest) -> Found:
-    tried = _Tried(test, 0, {}, time.process_time() + SECONDS)
+    tried = _Tried(test, time.process_time() + SECONDS)
     try:
         values = _values(test, pool(_layers(test)))
         for units in UNITS:
