@@ -204,6 +204,7 @@ SELECTOR_KEYS = (
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
 STATISTICS = (
     "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, random_effects, share_of_prompts,"
+    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, ratio_of_means, share_of_prompts,"
     " spearman."
 )
 
@@ -246,11 +247,11 @@ STATISTICS = (
         ),
         (
             {"controls": "[initialisation]"},
-            "claims[0].controls[0]: unknown value 'initialisation'; known: initialization.",
+            "claims[0].controls[0]: unknown value 'initialisation'; known: initialization, permuted, any-data.",
         ),
         (
             {"multiverse": "{nrom: [raw]}"},
-            "nrom: unknown key 'nrom'; known: dtype, norm, position, statistic. Did you mean 'norm'?",
+            "nrom: unknown key 'nrom'; known: bos, dtype, norm, position, prompts, statistic. Did you mean 'norm'?",
         ),
         ({"multiverse": "{statistic: [maen]}"}, "claims[0].multiverse.statistic: unknown statistic 'maen'"),
         (
@@ -463,11 +464,39 @@ def test_a_comparison_of_groups_takes_no_models_of_its_own():
             "'share_of_prompts' takes other things than 'mean'",
         ),
         ("{position: [last, all]}", test_of(of="output_entropy"), "is read at the last token only"),
+        (
+            "{statistic: [mean, ratio_of_means]}",
+            test_of(of="output_entropy"),
+            "metric 'output_entropy' is no ratio of two",
+        ),
+        ("{bos: [withuot]}", test_of(), "Did you mean 'without'?"),
     ],
 )
 def test_a_variation_that_the_test_cannot_take_is_refused(multiverse, test, expected):
     (problem,) = problems_of(one(test=test, multiverse=multiverse))
     assert expected in problem
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_of(statistic="pearson", of="[last_gain, output_entropy]"),
+        test_of(statistic="difference_of_groups", groups="{a: gptj, b: gpt2-xl}"),
+    ],
+)
+def test_what_has_pairs_or_groups_may_be_permuted(test):
+    assert read(one(test=test, controls="[initialization, permuted, any-data]"))
+
+
+def test_a_control_that_has_nothing_to_shuffle_is_refused():
+    (problem,) = problems_of(one(test=test_of(), controls="[permuted]"))
+    assert "control 'permuted' shuffles pairs or groups; statistic 'mean' has neither, so remove it" in problem
+
+
+def test_a_ratio_of_means_is_of_a_ratio():
+    assert read(one(test=test_of(statistic="ratio_of_means")))
+    (problem,) = problems_of(one(test=test_of(statistic="ratio_of_means", of="output_entropy")))
+    assert "divides lengths; metric 'output_entropy' is no ratio of two" in problem
 
 
 # The file as a whole

@@ -32,6 +32,8 @@ def check_feasible(file: Path, models: Path | None = None) -> Iterator[str]:
             if isinstance(claim, InitializationClaim)
             else len(load_prompts(claim.prompts, file.parent))
         )
+        for name in claim.multiverse.prompts:
+            load_prompts(name, file.parent)
         labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(claim.test) else ()
         labels += feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, n)
         if labels:

@@ -70,7 +70,8 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alph
         )
     details = {name: _member(part) for name, part in parts.items()}
     estimate = _estimate(parts, quantifier, p) if verdict.looked else None
-    return Judgement(verdict, predicts, why, estimate, details=details)
+    controls = {f"{name}: {kind}": control for name, part in parts.items() for kind, control in part.controls.items()}
+    return Judgement(verdict, predicts, why, estimate, details=details, controls=controls)
 
 
 def _p(part: Judgement, way: Verdict) -> float:
@@ -104,5 +105,5 @@ def _estimate(parts: Mapping[str, Judgement], quantifier: str, p: Mapping[Verdic
 def _member(part: Judgement) -> str:
     """Return a member's verdict as one line: with its labels, and the variations that say otherwise."""
     labels = f" [{', '.join(part.labels)}]" if part.labels else ""
-    other = [name for name, verdict in part.variations.items() if verdict != part.verdict.value]
+    other = [name for name, variation in part.variations.items() if variation.differs(part.verdict)]
     return f"{part.verdict.value}: {part.why}{labels}" + (f"; otherwise under {'; '.join(other)}" if other else "")

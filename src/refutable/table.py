@@ -13,6 +13,7 @@ import numpy as np
 from refutable.errors import BadInput, NotMeasured
 from refutable.models import Registry
 from refutable.sample import Sample
+from refutable.statistics import STATISTICS
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
@@ -56,6 +57,8 @@ class Table:
         prompt_set = rows[0].get("Prompt_Set")
         if prompt_set and prompt_set != prompts:
             raise NotMeasured(f"{self.name} holds {model} on the prompts {prompt_set!r}, not on {prompts!r}")
+        if STATISTICS[test.statistic].needs_parts:
+            raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
         if test.position != "last" or test.norm != "raw":
             raise NotMeasured(f"{self.name} holds raw norms at the last token, not {test.norm} at {test.position}")
         values = np.array([self._number(row, column, model, index) for index, row in enumerate(rows)])

@@ -33,6 +33,8 @@ from refutable.verdict import Judgement, Verdict
 from refutable.verdict_row import VerdictRow
 from refutable.weights import Finder
 
+VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
+
 
 @dataclass(slots=True)
 class Trial:
@@ -78,7 +80,8 @@ class Trial:
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         table = read_table(options.measurements, registry) if options.measurements is not None else None
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
-        for name in dict.fromkeys(claim.prompts for claim in claims if isinstance(claim, MeasuredClaim)):
+        measured = [claim for claim in claims if isinstance(claim, MeasuredClaim)]
+        for name in dict.fromkeys(n for claim in measured for n in (claim.prompts, *claim.multiverse.prompts)):
             bench.prompts(name)
         _look_at_given_weights(bench)
         registrations = Registrations(hashes_of(cases, bench.prompts), read_lock(lock_file(options.claims)))
@@ -170,6 +173,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
     own = [
         m for m in metas if isinstance(claim, InitializationClaim | WiringClaim) or not _is_control(claim, m)
     ] or metas
+    own = [m for m in own if all(m.get(name) == own[0].get(name) for name in VARIED)]
     for name in (
         "weights_kind",
         "weights_detail",
@@ -180,11 +184,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
         "tokens",
         "first_token",
     ):
-        values = dict.fromkeys(
-            str(meta[name])
-            for meta in own[: 1 if len(own) > 1 and name == "dtype" else None]
-            if meta.get(name) is not None
-        )
+        values = dict.fromkeys(str(meta[name]) for meta in own if meta.get(name) is not None)
         kinds[name] = ", ".join(values)
     seeds = sorted({meta["seed"] for meta in own if meta.get("seed") is not None})
     if seeds:

@@ -11,9 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from refutable.predicate import Region
 from refutable.statistics import Fit, Statistic
+
+if TYPE_CHECKING:
+    from refutable.beside import Control, Variation
 
 
 class Verdict(StrEnum):
@@ -79,7 +83,8 @@ class Judgement:
         why: one line of evidence or reason.
         estimate: what was found, where something was.
         labels: what else must be said.
-        variations: the verdict under each declared variation.
+        variations: the claim under each declared variation.
+        controls: the claim where it ought to fail, by the control's name.
         details: further evidence, by name, plain text.
     """
 
@@ -88,8 +93,9 @@ class Judgement:
     why: str
     estimate: Estimate | None = None
     labels: tuple[str, ...] = ()
-    variations: Mapping[str, str] = field(default_factory=dict)
+    variations: Mapping[str, Variation] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
 
     def labelled(self, *labels: str) -> Judgement:
         """Return the same with labels added, each once."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from refutable.beside import Control, Variation, estimate_as_dict, estimate_from
 from refutable.verdict import Estimate, Judgement, Verdict
 
 
@@ -70,9 +71,9 @@ class VerdictRow:
             lines.append(f"  family     {_adjusted(self.adjusted)}")
         lines += [f"  recorded   {model}: {_recorded(record)}" for model, record in self.recorded.items()]
         lines += [f"  {name}: {text}" for name, text in self.judgement.details.items()]
+        lines += [f"  control    {name}: {control}" for name, control in self.judgement.controls.items()]
         if self.judgement.variations:
-            shown = "; ".join(f"{name}: {verdict}" for name, verdict in self.judgement.variations.items())
-            lines.append(f"  variations {shown}")
+            lines.append(f"  variations {self._variations()}")
         if self.judgement.labels:
             lines.append(f"  labels     {', '.join(self.judgement.labels)}")
         if self.weights_kind != "-":
@@ -81,6 +82,10 @@ class VerdictRow:
                 f" {self.weights.get('dtype', '')}, {self.weights.get('tokens', 'no tokens')}"
             )
         return "\n".join(lines)
+
+    def _variations(self) -> str:
+        shown = self.judgement.variations.items()
+        return "; ".join(f"{name}: {one.verdict.value}{_interval(one.estimate)}" for name, one in shown)
 
     def properties(self) -> dict[str, str]:
         """Return everything a machine reads of it, as plain text, for a testcase's properties."""
@@ -98,7 +103,8 @@ class VerdictRow:
             **{name: _text(value) for name, value in (self.adjusted or {}).items()},
             **self.weights,
             "recorded": "; ".join(f"{model}: {_recorded(record)}" for model, record in self.recorded.items()),
-            "variations": "; ".join(f"{name}: {verdict}" for name, verdict in self.judgement.variations.items()),
+            "variations": self._variations(),
+            **_controls(self.judgement.controls),
             **self.judgement.details,
             "traces": ", ".join(self.traces),
         }
@@ -115,8 +121,9 @@ class VerdictRow:
             "predicts": judged.predicts,
             "why": judged.why,
             "labels": list(judged.labels),
-            "estimate": _plain(dataclasses.asdict(judged.estimate)) if judged.estimate is not None else None,
-            "variations": dict(judged.variations),
+            "estimate": estimate_as_dict(judged.estimate),
+            "variations": {name: variation.as_dict() for name, variation in judged.variations.items()},
+            "controls": {name: control.as_dict() for name, control in judged.controls.items()},
             "details": dict(judged.details),
             "recorded": {model: dict(record) for model, record in self.recorded.items()},
             "about": dict(self.about),
@@ -128,20 +135,20 @@ class VerdictRow:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VerdictRow:
-        """Read a row back.
+        """Read a row back; version 1 had no controls of its own, and of a variation the verdict alone.
 
         Raises:
             KeyError, TypeError, ValueError: the data are not a row of this version.
         """
-        estimate = data["estimate"]
         judgement = Judgement(
             Verdict(data["verdict"]),
             data["predicts"],
             data["why"],
-            Estimate(**{**estimate, "of": tuple(estimate["of"])}) if estimate is not None else None,
+            estimate_from(data["estimate"]),
             tuple(data["labels"]),
-            data["variations"],
+            {name: Variation.from_dict(variation) for name, variation in data["variations"].items()},
             data["details"],
+            {name: Control.from_dict(control) for name, control in data.get("controls", {}).items()},
         )
         return cls(
             data["id"],
@@ -157,10 +164,23 @@ class VerdictRow:
         )
 
 
-def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON values: an infinite effect size (no spread) has no JSON form and is null."""
-    finite = {k: None if isinstance(v, float) and v in (float("inf"), float("-inf")) else v for k, v in numbers.items()}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in finite.items()}
+def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
+    """Return each control as properties: its verdict with its reason, its share, its estimate with the interval."""
+    properties = {}
+    for name, control in controls.items():
+        properties[f"control.{name}"] = str(control)
+        properties[f"control.{name}.share"] = _text(control.share)
+        properties[f"control.{name}.estimate"] = _interval(control.estimate).strip()
+        properties |= _controls({f"{name}.{part}": one for part, one in control.parts.items()})
+    return properties
+
+
+def _interval(estimate: Estimate | None) -> str:
+    """Return `` value [low, high]`` of an estimate; nothing where there is none."""
+    if estimate is None:
+        return ""
+    ends = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (estimate.low, estimate.high))
+    return f" {estimate.value:.4g}" + (f" [{ends}]" if estimate.level is not None else "")
 
 
 def _text(value: Any) -> str:

@@ -10,12 +10,14 @@ from pydantic import Field, model_validator
 
 from refutable.claims.parts import (
     SHAPE,
+    Control,
     Models,
     Quantifier,
     Record,
     Source,
     Text,
     Variations,
+    may_permute,
     metric_named,
     statistic_named,
 )
@@ -66,7 +68,7 @@ class MeasuredClaim(BaseClaim):
     )
     prompts: str = "grand-unified-25"
     test: MeasuredTest
-    controls: tuple[Literal["initialization"], ...] = ()
+    controls: tuple[Control, ...] = Field(default=(), description="on what the claim ought to fail")
     multiverse: Variations = Variations()
 
     @model_validator(mode="after")
@@ -96,11 +98,25 @@ class MeasuredClaim(BaseClaim):
         chosen = statistic_named(self.test.statistic)
         for name in self.multiverse.statistic:
             other = statistic_named(name)
+            if other.needs_parts and metric_named(self.test.of[0]).parts is None:
+                raise ValueError(
+                    f"`multiverse.statistic:` {name!r} divides lengths; metric {self.test.of[0]!r} is no ratio of two;"
+                    " remove it"
+                )
             if any(getattr(other, what) != getattr(chosen, what) for what in SHAPE):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_permute(self) -> MeasuredClaim:
+        chosen = statistic_named(self.test.statistic)
+        if "permuted" in self.controls and not may_permute(chosen):
+            raise ValueError(
+                f"control 'permuted' shuffles pairs or groups; statistic {chosen.name!r} has neither, so remove it"
+            )
         return self
 
 

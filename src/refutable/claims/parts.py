@@ -10,6 +10,7 @@ from refutable.errors import UnknownName
 from refutable.models import Frozen, Selector
 from refutable.trace import Tap
 
+Control = Literal["initialization", "permuted", "any-data"]
 SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers", "pools")  # what a statistic takes
 
 Position = Literal["last", "all", "first"]
@@ -66,7 +67,13 @@ class Variations(Frozen):
     norm: tuple[Norm, ...] = ()
     position: tuple[Position, ...] = ()
     dtype: tuple[Dtype, ...] = ()
-    statistic: tuple[str, ...] = ()
+    statistic: tuple[str, ...] = Field(
+        default=(), description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"
+    )
+    bos: tuple[Literal["with", "without"], ...] = Field(
+        default=(), description="the beginning-of-sequence token put before each prompt, or taken away"
+    )
+    prompts: tuple[str, ...] = Field(default=(), description="other prompt sets")
 
     @field_validator("statistic")
     @classmethod
@@ -90,6 +97,11 @@ def statistic_named(name: str) -> Any:
     from refutable.statistics import STATISTICS
 
     return STATISTICS[known_name(STATISTICS, name)]
+
+
+def may_permute(statistic: Any) -> bool:
+    """Whether a statistic has something to shuffle: the pairs of two metrics, or models between two groups."""
+    return bool(statistic.metrics > 1 or statistic.needs_groups)
 
 
 def metric_named(name: str) -> Any:

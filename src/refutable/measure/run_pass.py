@@ -19,10 +19,12 @@ from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
+from refutable.plan import Bos
 from refutable.prompts import PromptSet
 from refutable.trace import (
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    FIRST_IS_BOS,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
     STREAM_TAPS,
@@ -35,7 +37,7 @@ OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
 
 
-def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default") -> Trace:
     """Run every prompt through the model once and keep the primitives.
 
     Args:
@@ -43,12 +45,15 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         prompts: the prompt set.
         key: address of the trace.
         about: what is already known of it, for its meta.
+        bos: whether prompts begin with the beginning-of-sequence token.
+        bos: whether prompts begin with the beginning-of-sequence token.
 
     Raises:
         ClosureError: a block's output is not its input plus the updates that were read.
         InstrumentError: the model has no blocks to read.
+        NotMeasured: there is no such token.
     """
-    ids = model.tokenizer.encode(prompts)
+    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
     if any(not one for one in ids):
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
     additive = model.family.is_additive(model.config.to_dict())
@@ -74,7 +79,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         "pass_seconds": round(time.perf_counter() - started, 4),
         "batches": len(batches),
         "batch_halvings": halvings,
-        "first_token": "the tokenizer's BOS" if _begins_with_bos(model, ids) else "the prompt's own",
+        "first_token": FIRST_IS_BOS if _begins_with_bos(model, ids) else "the prompt's own",
     }
     return Trace(key, meta, blocks, outputs)
 

@@ -16,17 +16,23 @@ def verdicts_schema() -> dict[str, Any]:
     """Return the JSON Schema of a verdicts.json."""
     text, number = {"type": "string"}, {"type": "number"}
     texts = {"type": "object", "additionalProperties": text}
-    estimate = TypeAdapter(Estimate).json_schema()
+    estimate = {"anyOf": [TypeAdapter(Estimate).json_schema(), {"type": "null"}]}
+    verdict = {"enum": [verdict.value for verdict in Verdict]}
+    variation = _closed(verdict=verdict, why=text, estimate=estimate, changes=texts)
+    share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    controls = {"type": "object", "additionalProperties": {"$ref": "#/$defs/control"}}
+    control = _closed(verdict=verdict, why=text, estimate=estimate, share=share, parts=controls)
     row = _closed(
         id=text,
         claim=text,
         subject=text,
-        verdict={"enum": [verdict.value for verdict in Verdict]},
+        verdict=verdict,
         predicts=text,
         why=text,
         labels={"type": "array", "items": text},
-        estimate={"anyOf": [estimate, {"type": "null"}]},
-        variations=texts,
+        estimate=estimate,
+        variations={"type": "object", "additionalProperties": variation},
+        controls=controls,
         details=texts,
         recorded={"type": "object", "additionalProperties": {"type": "object", "required": ["value"]}},
         about={
@@ -43,6 +49,7 @@ def verdicts_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "refutable verdicts",
+        "$defs": {"control": control},
         **_closed(
             version={"const": VERSION},
             complete={"type": "boolean"},

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
@@ -105,6 +106,11 @@ class Statistic:
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
             two-sided prediction, to its middle; None where no number of units bounds what data could show.
         version: raised when the same data would give other bounds, so that claims locked under the old one say so.
+        needs_parts: whether it takes a ratio apart: its samples are then the numerator and the denominator.
+        spans: where its value must lie whatever the data: among the values that the ``metric`` can take, in [0, 1] (a
+            ``share``), in [-1, 1] (a ``correlation``), or between differences of the metric's values; None: anywhere.
+        pairings: for a statistic of two metrics whose verdict rises or falls with its value alone: its values for one
+            first sample, shape (n,), and many second ones, shape (k, n), at once; None where each is fitted by itself.
     """
 
     name: str
@@ -117,6 +123,9 @@ class Statistic:
     pools: bool = False
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
     version: int = 1
+    needs_parts: bool = False
+    spans: Literal["metric", "share", "correlation", "difference"] | None = None
+    pairings: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def doc(self) -> str:
