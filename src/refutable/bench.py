@@ -18,7 +18,7 @@ from refutable.provenance import version_of
 from refutable.sample import Sample
 from refutable.selection import Selection
 from refutable.store import Store, key_of
-from refutable.subject import Subject, WeightsSource
+from refutable.subject import INIT, Subject, WeightsSource
 from refutable.table import Table
 from refutable.trace import PRIMITIVES_VERSION, Trace
 from refutable.weights import Finder
@@ -61,7 +61,7 @@ class Bench:
             NotMeasured: there is nothing to measure with here.
             RefutableError: anything else that stands in the way.
         """
-        if self.table is not None:
+        if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
         trace = self.trace(subject, Pass("forward", prompts))
         return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=test.layer) for name in test.of)

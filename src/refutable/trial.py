@@ -15,7 +15,7 @@ from refutable.cases import Case, cases_of
 from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.claims_file import load_claims
 from refutable.device import choose_device
-from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.hashes import FileHashes
 from refutable.metrics import METRICS
@@ -25,7 +25,8 @@ from refutable.provenance import claims_hash
 from refutable.selection import select
 from refutable.store import Store, cache_folder
 from refutable.subject import INIT, PRETRAINED, WeightsKind
-from refutable.table import read_table
+from refutable.table import Table
+from refutable.table_read import read_table
 from refutable.trial_options import Options
 from refutable.verdict import Judgement, Verdict
 from refutable.verdict_row import VerdictRow
@@ -72,7 +73,11 @@ class Trial:
         )
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
-        table = read_table(options.measurements, registry) if options.measurements is not None else None
+        table = (
+            read_table(options.measurements, registry, options.measurements_map)
+            if options.measurements is not None
+            else None
+        )
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
         for name in dict.fromkeys(claim.prompts for claim in claims if isinstance(claim, MeasuredClaim)):
             bench.prompts(name)
@@ -126,7 +131,7 @@ class Trial:
     def _traces_of(self, case: Case, before: set[str]) -> tuple[str, ...]:
         """Return the keys of the traces that a case reads: those it added, and those of its plan read before."""
         keys = [key for key in self.bench.used if key not in before]
-        if self.bench.table is not None:
+        if self._on_table(case):
             return tuple(keys)
         for subject, one in needs(case, self.bench.selection):
             try:
@@ -137,19 +142,33 @@ class Trial:
                 keys.append(key)
         return tuple(dict.fromkeys(keys))
 
+    def _on_table(self, case: Case) -> bool:
+        """Whether a case is judged on the published table: weights that are drawn here are measured as ever."""
+        return self.bench.table is not None and case.claim.evidence == "measured"
+
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
         claim = case.claim
-        if self.bench.table is not None and isinstance(claim, MeasuredClaim) and judgement.verdict.looked:
+        if self.bench.table is not None and self._on_table(case):
+            if not judgement.verdict.looked:
+                return {}
             return {
                 "weights_kind": str(WeightsKind.PUBLISHED),
-                "weights_detail": self.bench.table.name,
+                "weights_detail": self.bench.table.told,
                 "dtype": "as published",
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
             return {}
         metas = [self.bench.used[key].meta for key in traces]
         return describe_weights(claim, metas)
+
+
+def _table(options: Options, registry: Registry) -> Table | None:
+    if options.measurements is None:
+        if options.measurements_map is not None:
+            raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")
+        return None
+    return read_table(options.measurements, registry, options.measurements_map)
 
 
 def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, str]:

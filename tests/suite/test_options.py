@@ -85,6 +85,22 @@ def test_published_numbers_are_judged_as_they_are(suite: Suite) -> None:
     assert row["weights"]["weights_kind"] == "published table"
 
 
+def test_a_table_of_single_values_says_that_no_replicate_was_at_hand(suite: Suite) -> None:
+    suite.write("summary.json", json.dumps({"rows": [{"name": "our J", "gain": 1.0652}]}))
+    text = "records: rows\nmodel: name\nmodels: {our J: gptj}\nmetrics: {last_gain: gain}\nnote: from a paper\n"
+    suite.write("map.yaml", text)
+    run = suite.pytest("--measurements", "summary.json", "--measurements-map", "map.yaml", "-k", "gptj or opt or tiny")
+    rows = {row["id"]: row for row in run.json["verdicts"]}
+    assert rows["gptj-dampens-gptj"]["verdict"] == "REFUTED"
+    assert "true of these recorded values only; no replicate was at hand" in run.text
+    assert "from a paper" in rows["gptj-dampens-gptj"]["weights"]["weights_detail"]
+    # the table speaks of measured claims; facts, wiring and weights that are drawn here are tried as ever
+    assert rows["tiny-attention-shrinks-the-stream-tiny-gpt2"]["verdict"] == "NOT_MEASURED"
+    assert rows["opt-is-parallel-opt-6.7b"]["verdict"] == "REFUTED"
+    assert rows["gptj-rotary-quarter-gptj"]["verdict"] == "SUPPORTED"
+    assert rows["tiny-blocks-grow-tiny-gpt2"]["weights"]["weights_kind"] == "initialisation"
+
+
 def test_an_unchanged_baseline_exits_0_although_claims_are_refuted(suite: Suite) -> None:
     suite.pytest()
     published = suite.refutable("publish", "--to", "published.json", "--yes")

@@ -10,6 +10,7 @@ import numpy as np
 
 from refutable.bench import Bench
 from refutable.cases import Case
+from refutable.census import is_census, judge_census
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.members import over_models
@@ -57,6 +58,8 @@ def judge_initialization(case: Case, bench: Bench) -> Judgement:
 def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:
     subject = _subject(model, bench)
     samples = bench.samples(claim.test, claim.prompts, subject)
+    if is_census(samples):
+        return judge_census(claim.test, samples).labelled(*(["vacuous"] if is_vacuous(claim.test) else []))
     base = _judge_samples(claim.test, samples, alpha)
     labels = ["vacuous"] if is_vacuous(claim.test) else []
     labels += list(feasibility(STATISTICS[claim.test.statistic], claim.test.region, alpha, samples[0].n))
