@@ -116,6 +116,10 @@ class Bench:
             self._prompts[name] = load_prompts(name, self.folder)
         return self._prompts[name]
 
+    def give(self, prompts: PromptSet) -> None:
+        """Let a prompt set be what its name means in this run."""
+        self._prompts[prompts.name] = prompts
+
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:
             raise self._failed[subject]

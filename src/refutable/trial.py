@@ -6,7 +6,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +17,13 @@ from refutable.claims_file import load_claims
 from refutable.device import choose_device
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
+from refutable.feasibility import Infeasible, infeasible
 from refutable.hashes import FileHashes
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.plan import Pass, build_plan, needs
+from refutable.prompt_files import given_prompts
+from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
 from refutable.selection import select
 from refutable.store import Store, cache_folder
@@ -43,6 +46,7 @@ class Trial:
         cases: every case of the claims.
         bench: where numbers come from.
         claims_hash: of all claims together.
+        given: the prompts that stand in for the claims' own, where the user gave some.
     """
 
     options: Options
@@ -50,7 +54,7 @@ class Trial:
     cases: tuple[Case, ...]
     bench: Bench
     claims_hash: str
-    _current: list[str] = field(default_factory=list)
+    given: PromptSet | None = None
 
     @classmethod
     def prepare(cls, options: Options) -> Trial:
@@ -60,7 +64,9 @@ class Trial:
             BadInput: anything the user wrote or handed over that cannot be used.
         """
         registry = load_registry(options.models_file)
-        claims = load_claims(options.claims)
+        claims, given = load_claims(options.claims), _given(options)
+        if given is not None:
+            claims = tuple(_on(given, claim) for claim in claims)
         cases = cases_of(claims, registry, options.claims.name)
         device = choose_device(options.device)
         selection = select(
@@ -79,14 +85,27 @@ class Trial:
             else None
         )
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
+        if given is not None:
+            bench.give(given)
         for name in dict.fromkeys(claim.prompts for claim in claims if isinstance(claim, MeasuredClaim)):
             bench.prompts(name)
         _look_at_given_weights(bench)
-        return cls(options, registry, cases, bench, claims_hash(claims))
+        return cls(options, registry, cases, bench, claims_hash(claims), given)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the bench what the run will read, so that each model is loaded once for all of it."""
-        self.bench.plan = build_plan(cases, self.bench.selection)
+        self.bench.plan = build_plan((case for case in cases if not self._skipped(case)), self.bench.selection)
+
+    def infeasible(self, case: Case) -> Infeasible | None:
+        """Return which verdicts a case can never come to with this run's prompts and models, as far as is known now."""
+        if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
+            return None
+        prompts = len(self.bench.prompts(case.claim.prompts))
+        return infeasible(case.claim, prompts, self.registry, self.bench.selection.__contains__)
+
+    def _skipped(self, case: Case) -> Infeasible | None:
+        found = self.infeasible(case) if self.options.skip_hopeless else None
+        return found if found is not None and found.hopeless else None
 
     def try_case(self, case: Case) -> VerdictRow:
         """Try one case; whatever happens, a row comes back."""
@@ -110,6 +129,9 @@ class Trial:
         )
 
     def _judgement(self, case: Case) -> Judgement:
+        skipped = self._skipped(case)
+        if skipped is not None:
+            return Judgement(Verdict.NOT_MEASURED, _predicts(case), f"{skipped}; not tried (--skip-hopeless)")
         try:
             return decide_case(case, self.bench)
         except NotMeasured as error:
@@ -160,7 +182,21 @@ class Trial:
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
             return {}
         metas = [self.bench.used[key].meta for key in traces]
-        return describe_weights(claim, metas)
+        told = describe_weights(claim, metas)
+        return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
+
+
+def _given(options: Options) -> PromptSet | None:
+    if options.prompts is None:
+        return None
+    if options.measurements is not None:
+        raise BadInput("--prompts is what a model would read, and --measurements was made on its own; give one of them")
+    return given_prompts(options.prompts)
+
+
+def _on(given: PromptSet, claim: Any) -> Any:
+    """Return a claim with the given prompts in place of its own, which makes it another claim by its hash."""
+    return claim.model_copy(update={"prompts": given.name}) if isinstance(claim, MeasuredClaim) else claim
 
 
 def _table(options: Options, registry: Registry) -> Table | None:
