@@ -51,12 +51,14 @@ class Change:
 def differences(before: Run, after: Run) -> list[Change]:
     """Return what differs, by claim, subject, weights kind, dtype, tokens and prompts; runs are of one kind only there.
 
-    What was not measured in either run is no difference. A fact has no interval: it moved where its value did.
+    What was not measured, or was an ERROR, in both runs is no difference. A fact has no interval: it moved where its
+    value did.
     """
     then = {row.identity: row for row in before.rows if row.verdict.looked}
     now = {row.identity: row for row in after.rows if row.verdict.looked}
-    changes = [Change("error", None, row) for row in after.rows if row.verdict is Verdict.ERROR]
-    failed = {(row.claim, row.subject) for row in after.rows if row.verdict is Verdict.ERROR}
+    failed = {(row.claim, row.subject): row for row in after.rows if row.verdict is Verdict.ERROR}
+    was = {(row.claim, row.subject) for row in before.rows if row.verdict is Verdict.ERROR}
+    changes = [Change("error", None, row) for pair, row in failed.items() if pair not in was]
     for key in sorted({*then, *now}):
         old, new = then.get(key), now.get(key)
         if old is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections import Counter, defaultdict
@@ -119,11 +120,7 @@ def load_prompts(name: str, beside: Path = Path()) -> PromptSet:
     known = packaged_names()
     if name not in known:
         raise UnknownName("prompt set", name, known)
-    whole, _, half = name.rpartition("-")
-    if whole == HALVED and half in HALVES:
-        return _half(load_prompts(whole), half)
-    text = _folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return _prompt_set(parse_yaml(text, f"refutable/data/prompts/{name}.yaml"))
+    return _packaged(name)
 
 
 def packaged_names() -> list[str]:
@@ -145,6 +142,15 @@ def set_of(name: str, source: str, tokens_by: str, prompts: Sequence[Prompt]) ->
     """
     file = _PromptFile(name=name, source=source, tokens_by=tokens_by, prompts=tuple(prompts))
     return PromptSet(file.name, file.prompts, {}, file.source, file.tokens_by)
+
+
+@functools.cache
+def _packaged(name: str) -> PromptSet:
+    whole, _, half = name.rpartition("-")
+    if whole == HALVED and half in HALVES:
+        return _half(_packaged(whole), half)
+    text = _folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return _prompt_set(parse_yaml(text, f"refutable/data/prompts/{name}.yaml"))
 
 
 def _half(whole: PromptSet, half: str) -> PromptSet:
