@@ -127,6 +127,13 @@ def test_prompts_of_the_users_own_stand_in_for_the_claims_and_are_never_mixed_wi
     assert suite.refutable("diff", "published.json", "absent.json").status == 2
 
 
+def test_a_prompt_that_is_too_long_for_a_model_is_said(suite: Suite) -> None:
+    suite.write("long.txt", "word " * 600 + "\nshort\n")
+    (row,) = suite.pytest("--prompts", "long.txt", "-k", "shrinks").json["verdicts"]
+    assert row["verdict"] == "NOT_MEASURED"
+    assert "tiny-gpt2 reads at most 512 tokens and a prompt has 600" in row["why"]
+
+
 def test_what_can_never_be_decided_is_said_at_collection_and_skipped_on_request(suite: Suite) -> None:
     suite.write("one.txt", "A single prompt\n")
     listed = suite.pytest("--prompts", "one.txt", "--collect-only", "-k", "shrinks or gptj-dampens")
