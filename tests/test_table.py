@@ -185,6 +185,12 @@ def test_foreign_columns_are_read_through_a_mapping(tmp_path: Path) -> None:
     assert found.estimate.value == pytest.approx(0.92)
 
 
+def test_a_model_that_is_not_in_it_is_not_measured(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"Model": name, "Last_Gain": 1.0} for name in ("gptj", "gpt2")], "csv")
+    with pytest.raises(NotMeasured, match=r"not in table\.csv, which has rows of gptj, gpt2"):
+        judged(path, "smollm2", MEAN)
+
+
 def test_a_table_of_one_model_needs_no_column_for_it(tmp_path: Path) -> None:
     rows = [{"G": 0.9 + i / 100} for i in range(5)]
     mapping = mapped(tmp_path, "only_model: gptj\nmetrics: {last_gain: G}\n")

@@ -58,7 +58,7 @@ class Table:
             BadInput: a value is missing or no number.
         """
         if model not in self.rows:
-            raise NotMeasured(f"{self.name} has no rows of {model}; it has {', '.join(self.rows)}")
+            raise NotMeasured(f"not in {self.name}, which has rows of {', '.join(self.rows)}")
         column = self.columns.get(metric)
         if column is None:
             raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self.columns)}")
