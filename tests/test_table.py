@@ -331,6 +331,7 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(tmp_path: Path, cell: s
         ("metrics: {last_gian: G}\n", "Did you mean 'last_gain'?"),
         ("metrics: {last_gain: {column: G, layer: 2}}\n", "'last_gain' has one value a prompt; remove `layer:`"),
         ("metrics: {layer_gain: {column: G, layer: 2, list: layers}}\n", "a list of layers holds every layer"),
+        ("metrics: {layer_gain: {column: G, list: prompts}}\n", "say which its list is of: `layer: N`"),
         ("metrics: {last_gain: G}\n", "no column 'G', as mapped; found Model, Last_Gain"),
         ("metrics: {layer_gain: Last_Gain}\n", "layer_gain has one value a layer: name the column"),
         ("records: a\nmetrics: {last_gain: Last_Gain}\n", "`records: a` is for JSON"),

@@ -112,7 +112,9 @@ def told(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
 def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[int]) -> tuple[str, ...]:
     if not _fits(test, statistic, n):
         least = next((k for k in range(1, MOST) if _fits(test, statistic, [k] * len(n))), None)
-        needs = f"needs {least}{' in each group' if len(n) > 1 else ''}" if least is not None else "no n would do"
+        if least is None:
+            return ()  # it wants more than numbers: nothing is known of it here
+        needs = f"needs {least}{' in each group' if len(n) > 1 else ''}"
         return (HOPELESS, f"unsupportable: {needs}", f"unrefutable: {needs}")
     labels = feasibility(statistic, test.region, alpha, n[0]) if len(n) == 1 else ()
     if _impossible(test) and not any(label.startswith("unsupportable") for label in labels):
@@ -134,7 +136,7 @@ def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
     rng = np.random.default_rng(0)
     shape = (8,) if statistic.takes_layers else ()
     samples = [
-        Sample(name, rng.uniform(0.1, 0.9, (units, *shape)), "unit")
+        Sample(name, rng.uniform(0.1, 0.9, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))
         for units in n
         for name in (test.of if len(n) == 1 else test.of[:1])
     ]

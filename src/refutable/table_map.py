@@ -64,6 +64,8 @@ class TableMap(Frozen):
             per = metric_named(name).per
             if per == "prompt" and (column.layer is not None or column.list_of == "layers"):
                 raise ValueError(f"metric {name!r} has one value a prompt; remove `layer:` and `list: layers`")
+            if per == "layer" and column.list_of == "prompts" and column.layer is None:
+                raise ValueError(f"metric {name!r} has one value a layer; say which its list is of: `layer: N`")
         return metrics
 
     @field_validator("summary")
