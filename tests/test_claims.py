@@ -203,9 +203,8 @@ SELECTOR_KEYS = (
 )
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
 STATISTICS = (
-    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, random_effects, share_of_prompts,"
-    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, ratio_of_means, share_of_prompts,"
-    " spearman."
+    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, random_effects, ratio_of_means,"
+    " share_of_prompts, spearman."
 )
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import re
 from collections import Counter
 
 import pytest
+from hypothesis import given as given_inputs
+from hypothesis import strategies as st
 
 from refutable.errors import BadInput, UnknownName
-from refutable.prompts import load_prompts
+from refutable.prompt_files import count_tokens, given_prompts
+from refutable.prompts import load_prompts, packaged_sets
 
 OWN = """\
 name: mine
@@ -62,6 +68,146 @@ def test_the_hash_sees_the_order_of_prompts_and_not_the_sets_name(tmp_path):
     lines = OWN.splitlines(keepends=True)
     assert load(tmp_path, "".join([*lines[:4], lines[5], lines[4]])).hash != load(tmp_path, OWN).hash
     assert load(tmp_path, OWN.replace("name: mine", "name: other")).hash == load(tmp_path, OWN).hash
+
+
+# 500 texts and their halves
+
+PINNED = {
+    "grand-unified-25": "e27aa78c34727433d59e0dd4332375b8cc9231c24db4b613d42559235dc71fb1",
+    "grand-unified-500": "ae6c5f13b5d25cf53ffa243f1f5ce1468f980aea56799deeaf47b302ca2a2625",
+    "grand-unified-500-confirmation": "37997b440980fe497846ce10ea083eadda42a1f8bc530f5de5c85846b18f076e",
+    "grand-unified-500-exploration": "aaa11de7086d5737bcfbc1f2843f3e1813ba844125307ec9b89d0ad6301a4e05",
+}
+CATEGORIES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")
+
+
+def test_every_packaged_set_is_the_one_that_was_published():
+    assert {one.name: one.hash for one in packaged_sets()} == PINNED
+
+
+def test_the_500_are_a_hundred_of_each_of_the_documents_categories():
+    whole = load_prompts("grand-unified-500")
+    assert whole.counts == dict.fromkeys(CATEGORIES, 100)
+    assert whole.complexity == load_prompts("grand-unified-25").complexity
+
+
+def test_the_halves_part_the_whole_by_the_rank_of_each_texts_hash():
+    whole = load_prompts("grand-unified-500")
+    halves = [load_prompts(f"grand-unified-500-{half}") for half in ("exploration", "confirmation")]
+    assert [half.counts for half in halves] == [dict.fromkeys(CATEGORIES, 50)] * 2
+    texts = [{prompt.text for prompt in half.prompts} for half in halves]
+    assert not texts[0] & texts[1]
+    assert texts[0] | texts[1] == {prompt.text for prompt in whole.prompts}
+    for category in CATEGORIES:
+        of = [prompt.text for prompt in whole.prompts if prompt.category == category]
+        ranked = sorted(of, key=lambda text: hashlib.sha256(text.encode()).hexdigest())
+        assert [text in texts[0] for text in ranked] == [True, False] * 50
+
+
+def test_no_prompt_is_near_another():
+    seen = [(p.text, _words(p.text)) for name in PINNED if name[-1].isdigit() for p in load_prompts(name).prompts]
+    assert len(seen) == 525
+    near = [
+        (one, other)
+        for (one, a), (other, b) in itertools.combinations(seen, 2)
+        if len(a & b) > 0.6 * len(a | b)  # share of common words
+    ]
+    assert near == []
+
+
+def _words(text):
+    return set(re.findall(r"\w+", text.lower()))
+
+
+# Prompts as plain text or JSON lines
+
+
+def given(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return given_prompts(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("mine.txt", "One two\nThree é\n"),
+        ("mine.txt", b"\xef\xbb\xbfOne two\r\nThree \xc3\xa9"),  # a byte order mark, Windows' line ends, no last one
+        ("mine.prompts", "One two\nThree é\n\n\n"),
+        ("mine.jsonl", '{"text": "One two"}\n"Three é"\n'),
+        ("mine.jsonl", b'\xef\xbb\xbf{"text": "One two", "tokens": 2}\n{"text": "Three \\u00e9"}\n'),
+    ],
+)
+def test_plain_text_and_json_lines_are_read_alike(tmp_path, name, content):
+    prompts = given(tmp_path, name, content)
+    assert (prompts.name, prompts.given) == ("mine", True)
+    assert [(p.text, p.category, p.tokens) for p in prompts.prompts] == [("One two", "none", 2), ("Three é", "none", 2)]
+
+
+def test_json_lines_take_categories_and_lengths(tmp_path):
+    prompts = given(tmp_path, "My Set!.jsonl", '{"text": "a\\nb", "category": "Odd", "tokens": 9}\n')
+    assert [(p.text, p.category, p.tokens) for p in prompts.prompts] == [("a\nb", "Odd", 9)]
+    assert prompts.name == "my-set-"
+
+
+def test_a_packaged_set_or_the_packaged_form_stands_in_too(tmp_path):
+    assert given_prompts("grand-unified-500-confirmation").hash == PINNED["grand-unified-500-confirmation"]
+    assert given(tmp_path, "mine.yaml", OWN).hash == load(tmp_path, OWN).hash
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.txt", "", "a.txt: empty; write one prompt a line"),
+        ("a.txt", " \n\n", "a.txt: empty"),
+        ("a.txt", "One\n\nTwo\n", "a.txt:2 is blank; one prompt a line"),
+        ("a.txt", "One\nTwo\nOne\n", "a.txt:3 repeats the prompt of line 1"),
+        ("a.txt", b"One\n\xff\n", "a.txt: not UTF-8 text (byte 4)"),
+        ("a.txt", "x" * 20_001, "a.txt:1: 20001 characters; a prompt has at most 20000"),
+        ("a.txt", b"x\n" * 2_100_000, "larger than 4194304 bytes"),
+        ("a.json", "[]", "JSON is not read; write one object a line in a .jsonl file"),
+        ("a.jsonl", "{\n", "a.jsonl:1 is not JSON"),
+        ("a.jsonl", "[" * 100_000, "a.jsonl:1 is not JSON"),
+        ("a.jsonl", "3\n", "a.jsonl:1 must be an object with a `text`"),
+        ("a.jsonl", '{"txet": "One"}\n', "must be an object with a `text`"),
+        ("a.jsonl", '{"text": "One", "categroy": "x"}\n', "unknown key 'categroy'"),
+        ("a.jsonl", '{"text": "One", "tokens": 0}\n', "tokens must be a whole number from 1 (got 0)"),
+        ("a.jsonl", '{"text": "One", "category": 3}\n', "category must be text (got 3)"),
+        ("a.jsonl", '{"text": " "}\n', "a.jsonl:1: the prompt is blank"),
+        ("a.yaml", OWN.replace('"One two"', '" "'), "prompts[0].text: is blank"),
+        ("a.yaml", b"\xff", "not UTF-8"),
+    ],
+)
+def test_a_wrong_prompt_file_is_refused(tmp_path, name, content, words):
+    with pytest.raises(BadInput) as caught:
+        given(tmp_path, name, content)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent.txt", "no such file"),
+        ("deep/absent", "no such file"),
+        (".", "not a file"),
+        ("grand-unified", "Did you"),
+    ],
+)
+def test_prompts_that_are_not_there_are_named(name, words):
+    with pytest.raises(BadInput, match=words):
+        given_prompts(name)
+
+
+@given_inputs(st.text(max_size=200))
+def test_a_length_is_at_least_1_and_grows_with_the_text(text):
+    assert 1 <= count_tokens(text) <= max(1, len(text))
+    assert count_tokens(text) <= count_tokens(f"{text} more")
+
+
+def test_lengths_are_near_those_of_smollm2s_tokenizer():
+    prompts = [p for name in PINNED if name[-1].isdigit() for p in load_prompts(name).prompts]
+    off = [abs(count_tokens(p.text) - p.tokens) for p in prompts]
+    assert (len(off), max(off), sum(off) / len(off) < 0.9) == (525, 6, True)
 
 
 def test_an_unknown_set_is_refused_with_the_nearest():

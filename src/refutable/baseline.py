@@ -1,4 +1,4 @@
-"""What changed against a published run: verdicts by (claim, subject, weights kind, dtype)."""
+"""What changed against a published run: verdicts by (claim, subject, weights kind, dtype, tokens, prompts)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from refutable.journal import Run
 from refutable.verdict import Verdict
+from refutable.verdict_row import VerdictRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def compare(run: Run, baseline: Run) -> Comparison:
     """Compare a run with a baseline."""
     now = {row.identity: row for row in run.rows}
     then = {row.identity: row for row in baseline.rows}
-    measured_now = {(row.claim, row.subject) for row in run.rows if row.verdict.looked}
+    measured_now = {_pair(row) for row in run.rows if row.verdict.looked}
     changed = [
         f"{row.id} ({row.weights_kind}): {then[key].verdict.value} -> {row.verdict.value}"
         for key, row in now.items()
@@ -48,7 +49,7 @@ def compare(run: Run, baseline: Run) -> Comparison:
         if row.verdict.looked
         and (key not in now or not now[key].verdict.looked)
         and not _error(now.get(key))
-        and (row.claim, row.subject) not in measured_now
+        and _pair(row) not in measured_now
     ]
     new = [
         f"{row.id} ({row.weights_kind}): {row.verdict.value}"
@@ -57,6 +58,11 @@ def compare(run: Run, baseline: Run) -> Comparison:
     ]
     errors = [f"{row.id}: {row.judgement.why}" for row in run.rows if row.verdict is Verdict.ERROR]
     return Comparison(tuple(changed), tuple(not_remeasured), tuple(new), tuple(errors))
+
+
+def _pair(row: VerdictRow) -> tuple[str, str, str]:
+    """Return what was asked, of whom, on which prompts: other prompts are another question, other weights are not."""
+    return row.claim, row.subject, row.prompts_hash
 
 
 def _error(row: object) -> bool:

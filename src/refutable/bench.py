@@ -19,7 +19,7 @@ from refutable.sample import Sample
 from refutable.sampling import samples_of
 from refutable.selection import Selection
 from refutable.store import Store, key_of
-from refutable.subject import Subject, WeightsSource
+from refutable.subject import INIT, Subject, WeightsSource
 from refutable.table import Table
 from refutable.trace import PRIMITIVES_VERSION, Trace
 from refutable.weights import Finder
@@ -63,7 +63,7 @@ class Bench:
             NotMeasured: there is nothing to measure with here.
             RefutableError: anything else that stands in the way.
         """
-        if self.table is not None:
+        if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
         trace = self.trace(subject, Pass("forward", prompts, bos=bos))
         return tuple(sample for name in test.of for sample in samples_of(test, name, trace))
@@ -121,6 +121,10 @@ class Bench:
         if name not in self._prompts:
             self._prompts[name] = load_prompts(name, self.folder)
         return self._prompts[name]
+
+    def give(self, prompts: PromptSet) -> None:
+        """Let a prompt set be what its name means in this run."""
+        self._prompts[prompts.name] = prompts
 
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:

@@ -7,38 +7,114 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from refutable.errors import BadInput, RefutableError
 from refutable.locking import lock
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scientific claims about transformers, on trial.")
 app.command()(lock)
 
-ClaimsFile = Annotated[Path, typer.Argument(help="claims file")]
-Models = Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")]
+PIPED_WIDTH = 180
+Models = Annotated[
+    Path | None,
+    typer.Option(help="registry rows that add to or override the packaged ones; by default the ini file's"),
+]
 
 
 @contextmanager
-def _clean_errors() -> Iterator[None]:
-    """Show what a user can mend as one message, without a traceback."""
+def _clean_errors(status: int = 4) -> Iterator[None]:
+    """Show what a user can mend as one message, without a traceback, and exit with this status."""
     try:
         yield
     except RefutableError as error:
         typer.echo(f"ERROR: {error}", err=True)
-        raise typer.Exit(4) from None
+        raise typer.Exit(status) from None
+
+
+def _screen() -> dict[str, Any]:
+    """Return the width and whether colours are shown; where the output is piped both are always the same."""
+    from rich.console import Console
+
+    shown = sys.stdout.isatty()
+    return {"width": Console().width if shown else PIPED_WIDTH, "colour": shown}
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=_screen()["width"])
 
 
 @app.command()
-def check(claims: ClaimsFile = Path("claims.yaml"), models: Models = None) -> None:
+def check(
+    claims: Annotated[
+        Path | None, typer.Argument(help="claims file; by default the ini file's, else claims.yaml")
+    ] = None,
+    models: Models = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="prompts in place of the claims' own, as pytest's --prompts")
+    ] = None,
+) -> None:
     """Check a claims file, and say which verdicts its prompts can never bring; no model is loaded."""
     from refutable.feasibility import check_feasible
+    from refutable.ini import ini_path
 
     with _clean_errors():
-        for line in check_feasible(claims, models):
+        file = claims or ini_path("refutable_claims") or Path("claims.yaml")
+        for line in check_feasible(file, models or ini_path("refutable_models"), prompts):
             typer.echo(line)
+
+
+@app.command()
+def prompts(
+    name: Annotated[str | None, typer.Argument(help="a packaged set, or a file: print its texts")] = None,
+) -> None:
+    """List the packaged prompt sets, or print the texts of one, one a line."""
+    from rich.table import Table
+
+    from refutable.prompt_files import given_prompts
+    from refutable.prompts import packaged_sets
+
+    with _clean_errors():
+        if name is not None:
+            for prompt in given_prompts(name).prompts:
+                typer.echo(prompt.text)
+            return
+        table = Table(box=None, pad_edge=False)
+        for column in ("prompt set", "n", "categories", "SHA-256", "source"):
+            table.add_column(column, overflow="fold", no_wrap=column in ("prompt set", "n", "SHA-256"))
+        for one in packaged_sets():
+            counts = ", ".join(f"{count} {category}" for category, count in one.counts.items())
+            table.add_row(one.name, str(len(one)), counts, one.hash, one.source)
+        _console().print(table)
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="verdicts.json of one run")],
+    b: Annotated[Path, typer.Argument(help="verdicts.json of another")],
+    as_json: Annotated[bool, typer.Option("--json", help="write JSON")] = False,
+) -> None:
+    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run."""
+    from refutable import diff as differ
+    from refutable.report.verdicts_json import read_verdicts
+
+    with _clean_errors(status=2):
+        before, after = read_verdicts(a), read_verdicts(b)
+        changes = differ.differences(before, after)
+        if as_json:
+            typer.echo(
+                json.dumps(differ.as_json(before, after, changes), indent=1, ensure_ascii=False, allow_nan=False)
+            )
+        else:
+            typer.echo(differ.as_text(changes, **_screen()), nl=False)
+    raise typer.Exit(1 if changes else 0)
 
 
 @app.command()
@@ -61,9 +137,9 @@ def report(
 @app.command()
 def models(models: Models = None) -> None:
     """List every model of the registry."""
-    from rich.console import Console
     from rich.table import Table
 
+    from refutable.ini import ini_path
     from refutable.models import load_registry
 
     with _clean_errors():
@@ -82,11 +158,11 @@ def models(models: Models = None) -> None:
             "gated",
         ):
             table.add_column(name)
-        for row in load_registry(models):
+        for row in load_registry(models or ini_path("refutable_models")):
             facts = (str(row.fact(name)) for name in ("layers", "heads", "d_model", "wiring", "norm"))
             gated = "gated" if row.gated else ""
             table.add_row(row.name, row.hub or "-", row.family, f"{row.parameters:,}", *facts, row.licence, gated)
-        Console(width=None if sys.stdout.isatty() else 180).print(table)
+        _console().print(table)
 
 
 @app.command()
@@ -113,12 +189,13 @@ def draw(
 ) -> None:
     """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
     from refutable.device import choose_device
+    from refutable.ini import ini_path
     from refutable.models import load_registry
     from refutable.selection import DTYPES
     from refutable.subject import Subject
 
     with _clean_errors():
-        row = load_registry(models)[model]
+        row = load_registry(models or ini_path("refutable_models"))[model]
         if dtype not in DTYPES:
             raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
         if out.exists() and any(out.iterdir()):
@@ -143,11 +220,12 @@ def publish(
     ] = False,
 ) -> None:
     """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
+    from refutable.diff import as_text
     from refutable.publish import changes, publish_run
 
     with _clean_errors():
-        for line in changes(run, to):
-            typer.echo(line)
+        found = changes(run, to)
+        typer.echo("nothing is published yet\n" if found is None else as_text(found, **_screen(), most=40), nl=False)
         if not yes and not typer.confirm(f"write {to}?"):
             raise typer.Exit(1)
         publish_run(run, to, fewer=fewer)

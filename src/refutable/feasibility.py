@@ -1,43 +1,154 @@
-"""What can be said of claims before any model is loaded: which verdicts these prompts can never bring."""
+"""What can be said of claims before any model is loaded: which verdicts these prompts or models can never bring."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from refutable.cases import cases_of
 from refutable.claim_families import describe
-from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.claims_file import load_claims
-from refutable.models import load_registry
+from refutable.errors import Undecidable
+from refutable.metrics import METRICS
+from refutable.models import Registry, load_registry
+from refutable.prompt_files import given_prompts
 from refutable.prompts import load_prompts
-from refutable.statistics import STATISTICS
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
 from refutable.verdict import feasibility
 
+HOPELESS = "hopeless"
+MOST = 64  # no statistic here needs more units than this to be fitted at all
 
-def check_feasible(file: Path, models: Path | None = None) -> Iterator[str]:
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """What a claim's units can never bring.
+
+    Attributes:
+        units: in words: "25 prompts", "groups of 1 and 3 models".
+        labels: among ``vacuous: ...``, ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless`` (both).
+    """
+
+    units: str
+    labels: tuple[str, ...]
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it can neither be supported nor refuted."""
+        return HOPELESS in self.labels
+
+    def __str__(self) -> str:
+        return f"with {self.units}: {', '.join(self.labels)}"
+
+
+def infeasible(
+    claim: MeasuredClaim, prompts: int, registry: Registry, selected: Callable[[str], bool] | None = None
+) -> Infeasible | None:
+    """Return which verdicts a claim can never come to; None where every one can.
+
+    Args:
+        claim: a claim that is measured, on a model's weights or on drawn ones.
+        prompts: number of prompts of its set.
+        registry: every known model.
+        selected: whether a model is in this run, for a comparison of groups; every known one is, where not given.
+    """
+    test, statistic = claim.test, STATISTICS[claim.test.statistic]
+    if test.groups is not None:
+        sizes = [
+            sum(selected is None or selected(row.name) for row in selector.select(registry))
+            for selector in test.groups.values()
+        ]
+        if 0 in sizes:
+            return None  # nothing to compare, which is said when it is tried
+        units, n = f"groups of {' and '.join(map(str, sizes))} models", sizes
+    elif claim.quantifier == "pooled":
+        rows = claim.models.select(registry)
+        n = [sum(selected is None or selected(row.name) for row in rows)]
+        units = f"these {n[0]} models"
+    elif isinstance(claim, InitializationClaim):
+        units, n = f"these {len(claim.seeds)} seeds", [len(claim.seeds)]
+    else:
+        units, n = f"these {prompts} prompts", [prompts]
+    labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
+    labels += _labels(test, statistic, claim.alpha, n)
+    return Infeasible(units, labels) if labels else None
+
+
+def check_feasible(file: Path, models: Path | None = None, prompts: str | None = None) -> Iterator[str]:
     """Yield one line for each claim that some verdict can never reach, and one that counts all.
+
+    Args:
+        file: the claims.
+        models: registry rows that add to or override the packaged ones.
+        prompts: a file or a packaged set in place of the claims' own prompts.
 
     Raises:
         BadInput: the claims or the registry cannot be used.
     """
-    claims = load_claims(file)
-    cases = cases_of(claims, load_registry(models), file.name)
+    claims, registry = load_claims(file), load_registry(models)
+    cases = cases_of(claims, registry, file.name)
+    given = given_prompts(prompts) if prompts is not None else None
     for claim in claims:
-        if not isinstance(claim, MeasuredClaim):
-            continue
-        n = (
-            len(claim.seeds)
-            if isinstance(claim, InitializationClaim)
-            else len(load_prompts(claim.prompts, file.parent))
-        )
-        for name in claim.multiverse.prompts:
-            load_prompts(name, file.parent)
-        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(claim.test) else ()
-        labels += feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, n)
-        if labels:
-            unit = "seeds" if isinstance(claim, InitializationClaim) else "prompts"
-            yield f"{claim.id}: with these {n} {unit}: {', '.join(labels)}"
+        if isinstance(claim, MeasuredClaim):
+            used = load_prompts(claim.prompts, file.parent) if given is None else given
+            for name in claim.multiverse.prompts:
+                load_prompts(name, file.parent)
+            found = infeasible(claim, len(used), registry)
+            if found is not None:
+                yield f"{claim.id}: {found}"
     yield from describe(cases)
     yield f"{file.name}: {len(claims)} claims, {len(cases)} cases, no fault found"
+
+
+def told(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
+    """Return one line for each claim of these (case, what its units can never bring), its cases counted."""
+    by_line: dict[str, int] = {}
+    for case, one in found:
+        line = f"{case.claim.id}: {one}"
+        by_line[line] = by_line.get(line, 0) + 1
+    return [line if count == 1 else f"{line} ({count} cases)" for line, count in by_line.items()]
+
+
+def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[int]) -> tuple[str, ...]:
+    if not _fits(test, statistic, n):
+        least = next((k for k in range(1, MOST) if _fits(test, statistic, [k] * len(n))), None)
+        if least is None:
+            return ()  # it wants more than numbers: nothing is known of it here
+        needs = f"needs {least}{' in each group' if len(n) > 1 else ''}"
+        return (HOPELESS, f"unsupportable: {needs}", f"unrefutable: {needs}")
+    labels = feasibility(statistic, test.region, alpha, n[0]) if len(n) == 1 else ()
+    if _impossible(test) and not any(label.startswith("unsupportable") for label in labels):
+        return (*labels, "unsupportable: no n would do")
+    return labels
+
+
+def _impossible(test: MeasuredTest) -> bool:
+    """Whether a prediction lies outside all values that the statistic can take."""
+    if test.holds is not None:
+        return test.region.misses(0.0, 1.0)
+    if test.groups is not None:
+        return False
+    return test.region.misses(*(METRICS[test.of[0]].range if len(test.of) == 1 else (-1.0, 1.0)))
+
+
+def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
+    """Whether the statistic can be fitted to n units at all, tried on numbers without a pattern."""
+    rng = np.random.default_rng(0)
+    shape = (8,) if statistic.takes_layers else ()
+    samples = [
+        Sample(name, rng.uniform(0.1, 0.9, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))
+        for units in n
+        for name in (test.of if len(n) == 1 else test.of[:1])
+    ]
+    try:
+        statistic.fit(Data(tuple(samples), test.holds_region if test.holds else None))
+    except Undecidable:
+        return False
+    return True

@@ -33,6 +33,11 @@ def pytest_load_initial_conftests(
     """
     named = any(arg.split("=")[0] in ("--claims", "--refutable-claims") for arg in args)
     switched_on = named or bool(early_config.getini("refutable_claims"))
+    if not switched_on and any(place.startswith("refutable.suite") for place in (*args, *_testpaths(early_config))):
+        raise pytest.UsageError(
+            "refutable.suite tries claims and no claims file is named: give --claims FILE, or set refutable_claims in"
+            " the ini file (refutable init FOLDER starts a suite)"
+        )
     from refutable import pytest_options
 
     pytest_options.restart_if_split(early_config, args)
@@ -41,3 +46,7 @@ def pytest_load_initial_conftests(
         pytest_options.add(parser)
         early_config.pluginmanager.import_plugin("refutable.pytest_suite")
     return result
+
+
+def _testpaths(config: pytest.Config) -> list[str]:
+    return list(config.getini("testpaths")) if config.inipath is not None else []

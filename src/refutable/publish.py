@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from refutable.baseline import compare
+from refutable.diff import Change, differences
 from refutable.errors import BadInput
 from refutable.files import write_whole
 from refutable.journal import Run
@@ -14,16 +15,10 @@ from refutable.subject import WeightsKind
 from refutable.verdict import Verdict
 
 
-def changes(run_file: Path, published: Path) -> list[str]:
-    """Return what publishing would change, line by line."""
+def changes(run_file: Path, published: Path) -> list[Change] | None:
+    """Return how a run differs from what is published, as `refutable diff` says it; None where nothing is yet."""
     run = read_verdicts(run_file)
-    if not published.is_file():
-        return [f"nothing is published yet; {len(run.rows)} verdicts are new"]
-    found = compare(run, read_verdicts(published))
-    lines = [f"changed: {line}" for line in found.changed]
-    lines += [f"new: {line}" for line in found.new]
-    lines += [f"no longer measured: {line}" for line in found.not_remeasured]
-    return lines or ["no verdict changes"]
+    return differences(read_verdicts(published), run) if published.is_file() else None
 
 
 def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None:

@@ -18,13 +18,19 @@ VALUES: dict[str, str] = {
     "revision": "REV: commit or branch of the named model",
     "dtype": "float32 (default), bfloat16 or float16, for weights and activations; norms are always float32",
     "device": "auto (default), cpu, cuda, cuda:N, cuda:all (one model over every GPU) or mps",
-    "measurements": "FILE: judge these published numbers (CSV) instead of measuring",
+    "prompts": "FILE: use these prompts (YAML, JSONL or one a line), or a packaged set, instead of the claims' own",
+    "measurements": "FILE: judge these published numbers (CSV, JSON or Parquet) instead of measuring",
+    "measurements-map": "FILE: what the columns of --measurements are, where they are not this project's (YAML)",
     "baseline": "FILE: a verdicts.json; exit 0 when no verdict changed, 1 when one did",
     "require-verdicts": "N: exit 6 unless this many cases were looked at (SUPPORTED, REFUTED or INCONCLUSIVE)",
     "require-decided": "N: exit 6 unless this many cases were decided (SUPPORTED or REFUTED)",
     "reports": "FOLDER: where reports are written",
 }
-PATHS = ("claims", "weights", "measurements", "baseline", "reports")
+FLAGS: dict[str, str] = {
+    "offline": "never ask the hub",
+    "skip-hopeless": "do not try claims that these prompts or models can neither support nor refute",
+}
+PATHS = ("claims", "weights", "prompts", "measurements", "measurements-map", "baseline", "reports")
 
 
 def add(parser: pytest.Parser) -> None:
@@ -44,8 +50,9 @@ def add(parser: pytest.Parser) -> None:
             metavar=text.split(":")[0].split()[0],
             help=text,
         )
-    names = ["--refutable-offline"] + (["--offline"] if "--offline" not in taken else [])
-    group.addoption(*names, dest=dest("offline"), action="store_true", default=False, help="never ask the hub")
+    for name, text in FLAGS.items():
+        names = [f"--refutable-{name}"] + ([f"--{name}"] if f"--{name}" not in taken else [])
+        group.addoption(*names, dest=dest(name), action="store_true", default=False, help=text)
 
 
 def options_of(config: pytest.Config) -> Options:
@@ -65,7 +72,10 @@ def options_of(config: pytest.Config) -> Options:
         revision=value(config, "revision"),
         dtype=value(config, "dtype") or "float32",
         device=value(config, "device") or "auto",
+        prompts=_prompts(config),
         measurements=_path(config, value(config, "measurements")),
+        measurements_map=_path(config, value(config, "measurements-map")),
+        skip_hopeless=config.getoption(dest("skip-hopeless")),
         offline=config.getoption(dest("offline")),
     )
 
@@ -139,6 +149,12 @@ def _ini_above(folder: Path) -> bool:
 def _weights(config: pytest.Config) -> str:
     given = str(value(config, "weights") or "pretrained")
     return given if given in ("pretrained", "init") else str(_path(config, given))
+
+
+def _prompts(config: pytest.Config) -> str | None:
+    """Return the path that was given, or the word where no file is there: it may be a packaged set's name."""
+    path = _path(config, value(config, "prompts"))
+    return str(value(config, "prompts") if path is None or not path.exists() else path) if path else None
 
 
 def _path(config: pytest.Config, given: object | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from refutable import __version__, claim_families, pytest_options
 from refutable.cases import Case
 from refutable.errors import RefutableError
+from refutable.feasibility import told
 from refutable.journal import Check
 from refutable.ledger import Ledger
 from refutable.provenance import provenance
@@ -86,6 +88,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"torch {versions.get('torch')}, transformers {versions.get('transformers')}; "
         f"{run.bench.finder.device.title} ({run.bench.finder.device.name}); {options.dtype};"
         f" weights {_shown(options.weights)}",
+        *([f"prompts: {_given(run)}, instead of the claims' own"] if run.given is not None else []),
     ]
 
 
@@ -104,6 +107,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[LEDGER].selected |= ids
     elif (output := getattr(session.config, "workeroutput", None)) is not None:
         output[_SELECTED] = sorted(ids)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Say which of the selected claims some verdict can never reach, before anything is measured."""
+    run = trial_of(config)
+    cases = [case for item in items if (case := _case_of(item)) is not None]
+    found = [(case, one) for case in cases if (one := run.infeasible(case)) is not None]
+    lines = told(found)
+    if config.option.collectonly or not lines:
+        return lines
+    hopeless = len({case.claim.id for case, one in found if one.hopeless})
+    skipped = " (not tried)" if run.options.skip_hopeless else ""
+    return [
+        f"{len(lines)} claims can never come to some verdict with these prompts or models, {hopeless} to neither"
+        f"{skipped}; --collect-only says which, and what n would do"
+    ]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -211,16 +230,18 @@ class Collector:
 def _open_ledger(config: pytest.Config) -> None:
     run = trial_of(config)
     options = run.options
-    told = {
+    asked = {
         "models": ", ".join(sorted(run.bench.selection.named)),
         "weights": _shown(options.weights),
         "revision": options.revision or "",
         "dtype": options.dtype,
         "device": run.bench.finder.device.name,
-        "measurements": options.measurements.name if options.measurements else "",
+        "prompts": _given(run),
+        "measurements": run.bench.table.told if run.bench.table else "",
         "offline": str(options.offline),
+        "skip_hopeless": str(options.skip_hopeless),
     }
-    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, told)
+    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked)
     facts[claim_families.KEY] = claim_families.declared(run.cases)
     folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
     config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
@@ -249,6 +270,12 @@ def _claim_id(nodeid: str) -> str:
 
 def _shown(weights: str) -> str:
     return weights if weights in ("pretrained", "init") else "a local path"
+
+
+def _given(run: Trial) -> str:
+    """Return the prompts that stand in for the claims' own, in words."""
+    given = run.given
+    return f"{given.name} ({len(given)} prompts, SHA-256 {given.hash}), --prompts" if given is not None else ""
 
 
 def _relative(folder: Path, config: pytest.Config) -> str:

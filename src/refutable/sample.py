@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Unit = str  # "prompt", "layer", "model" or "census"
+CENSUS: Unit = "census"  # recorded values without replicates
 
 
 @dataclass(frozen=True, slots=True)

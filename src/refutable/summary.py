@@ -14,9 +14,9 @@ from refutable.claim_families import KEY, family_lines
 from refutable.journal import Run
 from refutable.registration import registration_lines
 from refutable.verdict import Estimate, Verdict, few
-from refutable.verdict_row import VerdictRow
+from refutable.verdict_row import USUAL_ALPHA, VerdictRow
 
-_COLOURS = {
+COLOURS = {
     Verdict.SUPPORTED: "green",
     Verdict.REFUTED: "red",
     Verdict.INCONCLUSIVE: "yellow",
@@ -46,6 +46,8 @@ def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool)
         console.print(line, soft_wrap=True)
     for line in (*family_lines(run.rows, run.provenance.get(KEY, {})), *registration_lines(run.rows)):
         console.print(line, soft_wrap=True)
+    for told in dict.fromkeys(row.prompts_told for row in shown if row.prompts_told):
+        console.print(f"prompts: {told}", soft_wrap=True)
     for line in _not_measured(run):
         console.print(line, soft_wrap=True)
     if comparison is not None:
@@ -65,9 +67,9 @@ def _table(rows: list[VerdictRow]) -> Table:
             row.claim,
             _subject(row),
             row.weights_kind,
-            Text(row.verdict.value, style=_COLOURS.get(row.verdict, "")),
+            Text(row.verdict.value, style=COLOURS.get(row.verdict, "")),
             _found(row),
-            str(estimate.n) if estimate is not None and estimate.p is not None else "",
+            str(estimate.n) if estimate is not None and estimate.statistic != "fact" else "",
             ", ".join(row.judgement.labels),
         )
     return table
@@ -95,7 +97,7 @@ def _subject(row: VerdictRow) -> str:
 def _found(row: VerdictRow) -> str:
     estimate = row.judgement.estimate
     if estimate is not None:
-        return interval_text(estimate)
+        return interval_text(estimate) + alpha_text(row)
     return row.judgement.details.get("seen", "" if row.verdict is not Verdict.ERROR else row.judgement.why)
 
 
@@ -105,6 +107,12 @@ def interval_text(estimate: Estimate) -> str:
         return f"{estimate.value:.4g}"
     low, high = (f"{end:.4g}" if end is not None else "unbounded" for end in (estimate.low, estimate.high))
     return f"{estimate.value:.4g} [{low}, {high}]"
+
+
+def alpha_text(row: VerdictRow) -> str:
+    """Return the error probability of a claim that is not the usual one, to stand behind its interval."""
+    alpha = row.about["alpha"]
+    return f", alpha {alpha:g}" if alpha != USUAL_ALPHA else ""
 
 
 def _not_measured(run: Run) -> list[str]:

@@ -1,142 +1,158 @@
-"""Numbers that somebody published, in the columns of the notebook or of measurements.csv, judged as they are."""
+"""Numbers that somebody published, judged as they are: in this project's columns, or in others that a mapping names."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refutable.errors import BadInput, NotMeasured
-from refutable.models import Registry
-from refutable.sample import Sample
+from refutable.metrics import METRICS
+from refutable.sample import CENSUS, Sample
 from refutable.statistics import STATISTICS
+from refutable.table_file import Record, is_empty, list_in, number_in
+from refutable.table_map import MetricColumn, TableMap
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
 
-COLUMNS = {
-    "last_gain": "Last_Gain",
-    "total_amplification": "Total_Amp",
-    "output_entropy": "Entropy",
-    "top_probability": "Top_Prob",
-    "prompt_length": "Tokens",
-}
-ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
-MAX_BYTES = 512 * 1024 * 1024
+SINGLE = {"mean": ("mean", "bounded_mean")}  # the statistics that one recorded value of a model can be
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Published per-prompt measurements.
+    """Published measurements.
 
     Attributes:
         name: of the file, without its folder.
+        sha256: of the file.
+        map: what its columns are.
+        columns: where each metric that it holds stands.
         rows: the rows of each model, by its name in the registry.
+        layers: number of layers of each of these models, from the registry.
     """
 
     name: str
-    rows: Mapping[str, tuple[Mapping[str, str], ...]]
+    sha256: str
+    map: TableMap
+    columns: Mapping[str, MetricColumn]
+    rows: Mapping[str, tuple[Record, ...]]
+    layers: Mapping[str, int]
+
+    @property
+    def told(self) -> str:
+        """The table in words: its name, its hash, and what its mapping says beside."""
+        return f"{self.name}, SHA-256 {self.sha256[:12]}" + (f"; {self.map.note}" if self.map.note else "")
 
     def sample(self, metric: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
-        """Return a metric of a model, one value a row of the table.
+        """Return a metric of a model: one value a prompt, or one value alone, which is a census of what was recorded.
+
+        Returns:
+            Values of shape (prompts,) or (prompts, layers); a single row without replicates has the unit `CENSUS`.
 
         Raises:
-            NotMeasured: the table has no such model, or no such metric.
-            BadInput: a value is no number.
+            NotMeasured: the table has no such model, metric, layer, token or prompt set.
+            BadInput: a value is missing or no number.
         """
         if model not in self.rows:
-            raise NotMeasured(f"{self.name} has no rows of {model}; it has {', '.join(self.rows)}")
-        column = COLUMNS.get(metric)
-        rows = self.rows[model]
-        if column is None or column not in rows[0]:
-            raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self._metrics(rows[0]))}")
-        prompt_set = rows[0].get("Prompt_Set")
-        if prompt_set and prompt_set != prompts:
-            raise NotMeasured(f"{self.name} holds {model} on the prompts {prompt_set!r}, not on {prompts!r}")
+            raise NotMeasured(f"not in {self.name}, which has rows of {', '.join(self.rows)}")
+        column = self.columns.get(metric)
+        if column is None:
+            raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self.columns)}")
+        self._check_kind(model, column, test, prompts)
+        values, layers, categories = self._values(metric, model, column)
+        if layers is not None:
+            values = self._picked(values, layers, metric, model, test)
+        if len(values) > 1:
+            return Sample(metric, values, "prompt", categories)
+        statistic, single = STATISTICS[test.statistic], SINGLE.get(self.map.summary, (self.map.summary,))
+        if not statistic.takes_layers and not statistic.needs_groups and statistic.name not in single:
+            raise NotMeasured(
+                f"{self.name} holds one value of {metric} for {model}, its {self.map.summary}: no {statistic.name} can"
+                " be had from that"
+            )
+        return Sample(metric, values, CENSUS)
+
+    def _check_kind(self, model: str, column: MetricColumn, test: MeasuredTest, prompts: str) -> None:
+        made_on = self.map.prompts or str(self.rows[model][0].cells.get("Prompt_Set") or "")
+        if made_on and made_on != prompts:
+            raise NotMeasured(f"{self.name} holds {model} on the prompts {made_on!r}, not on {prompts!r}")
         if STATISTICS[test.statistic].needs_parts:
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
-        if test.position != "last" or test.norm != "raw":
-            raise NotMeasured(f"{self.name} holds raw norms at the last token, not {test.norm} at {test.position}")
-        values = np.array([self._number(row, column, model, index) for index, row in enumerate(rows)])
-        return Sample(metric, values, "prompt", tuple(row.get("Category", "") for row in rows))
+        if (column.position, column.norm) != (test.position, test.norm):
+            held = f"{column.norm} norms at {_token(column.position)}"
+            raise NotMeasured(f"{self.name} holds {held}, not {test.norm} at {_token(test.position)}")
 
-    def _metrics(self, row: Mapping[str, str]) -> list[str]:
-        return [metric for metric, column in COLUMNS.items() if column in row]
+    def _values(
+        self, metric: str, model: str, column: MetricColumn
+    ) -> tuple[NDArray[np.float64], tuple[int, ...] | None, tuple[str, ...]]:
+        """Return values of shape (prompts,) or (prompts, layers), the numbers of those layers, and the categories."""
+        rows = self.rows[model]
+        if all(is_empty(row.cells.get(column.column)) for row in rows):
+            raise NotMeasured(f"{self.name} has no value of {metric} for {model}: its cells are empty")
+        categories = tuple(str(row.cells.get(self.map.category) or "") for row in rows)
+        layered = METRICS[metric].per == "layer"
+        if column.list_of == "prompts":
+            if len(rows) > 1:
+                raise BadInput(f"{self.name}: {model} has {len(rows)} rows with a list of prompts each; keep one")
+            values = list_in(rows[0], column.column)
+            return (values[:, None], (column.layer,), ()) if layered and column.layer else (values, None, ())
+        if column.list_of == "layers":
+            lists = [list_in(row, column.column) for row in rows]
+            if len({len(one) for one in lists}) > 1:
+                raise BadInput(f"{self.name}: the lists of {column.column} of {model} differ in length: whose layers?")
+            return np.stack(lists), tuple(range(1, len(lists[0]) + 1)), categories
+        if not layered:
+            return np.array([number_in(row, column.column) for row in rows]), None, categories
+        if column.layer is not None:
+            return np.array([[number_in(row, column.column)] for row in rows]), (column.layer,), categories
+        return self._by_layer(model, column.column)
 
-    def _number(self, row: Mapping[str, str], column: str, model: str, index: int) -> float:
-        try:
-            value = float(row[column])
-        except (TypeError, ValueError):
+    def _by_layer(self, model: str, column: str) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...]]:
+        """Return the values of a table with one row a prompt and layer, or one row a layer."""
+        by_prompt: dict[str, dict[int, float]] = {}
+        categories: dict[str, str] = {}
+        for row in self.rows[model]:
+            prompt = str(row.cells.get(self.map.prompt) or "")
+            by_prompt.setdefault(prompt, {})[self._layer(row)] = number_in(row, column)
+            categories[prompt] = str(row.cells.get(self.map.category) or "")
+        layers = tuple(sorted(next(iter(by_prompt.values()))))
+        uneven = next((prompt for prompt, of in by_prompt.items() if tuple(sorted(of)) != layers), None)
+        if uneven is not None:
+            raise BadInput(f"{self.name}: {model} has other layers on the prompt {uneven!r} than on the first")
+        values = np.array([[of[layer] for layer in layers] for of in by_prompt.values()])
+        return values, layers, tuple(categories.values())
+
+    def _layer(self, row: Record) -> int:
+        number = number_in(row, self.map.layer) + 1 - self.map.layers_from
+        if number != int(number) or number < 1:
             raise BadInput(
-                f"{self.name}: row {index + 1} of {model}: {column} is {row[column]!r}, not a number"
-            ) from None
-        if not np.isfinite(value):
-            raise BadInput(f"{self.name}: row {index + 1} of {model}: {column} is {value}; leave such rows out")
-        return value
-
-
-def read_table(path: Path, registry: Registry) -> Table:
-    """Read a CSV file of published measurements.
-
-    Args:
-        path: CSV with a header that has `Model` and at least one of the columns of `COLUMNS`.
-        registry: to know which model a row means, by name, title or alias.
-
-    Raises:
-        BadInput: the file is missing or has not that form.
-    """
-    if not path.is_file():
-        raise BadInput(f"--measurements {path}: no such file; give a CSV with the columns of reports/measurements.csv")
-    if path.stat().st_size > MAX_BYTES:
-        raise BadInput(f"--measurements {path}: larger than {MAX_BYTES} bytes; split it")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = reader.fieldnames or []
-            records = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"--measurements {path}: not a CSV file in UTF-8 ({error})") from None
-    if "Model" not in header or not set(header) & set(COLUMNS.values()):
-        raise BadInput(
-            f"--measurements {path}: its header must name Model and at least one of {', '.join(COLUMNS.values())};"
-            f" found {', '.join(header) or 'nothing'}"
-        )
-    rows: dict[str, list[Mapping[str, str]]] = {}
-    for line, record in enumerate(records, start=2):
-        if record.get("Role") == "Control":
-            continue  # drawn weights beside the subject's own, in this project's tables
-        row = registry.named(record["Model"] or "")
-        if row is None:
-            raise BadInput(
-                f"{path}:{line} Model {record['Model']!r} is not in the registry; add it as an alias of its row"
+                f"{row.where}: {self.map.layer} is {row.cells[self.map.layer]!r}; layers count from"
+                f" {self.map.layers_from} here (say `layers_from: 0` in a --measurements-map where they count from 0)"
             )
-        rows.setdefault(row.name, []).append(record)
-    if not rows:
-        raise BadInput(f"--measurements {path}: has a header and no rows")
-    problems = [problem for name, found in rows.items() for problem in _not_replicates(path, name, found)]
-    if problems:
-        raise BadInput("\n".join(problems))
-    return Table(path.name, {name: tuple(found) for name, found in rows.items()})
+        return int(number)
+
+    def _picked(
+        self, values: NDArray[np.float64], layers: tuple[int, ...], metric: str, model: str, test: MeasuredTest
+    ) -> NDArray[np.float64]:
+        """Return one layer's values, their mean over layers, or all; every layer must be there where all are meant."""
+        number = self.layers[model]
+        if max(layers) > number:
+            raise BadInput(f"{self.name}: {model} has {number} layers and the table a layer {max(layers)} of {metric}")
+        match test.layer:
+            case None | "each" | "mean":
+                if len(layers) != number:
+                    raise NotMeasured(f"{self.name} holds {len(layers)} of the {number} layers of {model} for {metric}")
+                return values.mean(axis=1) if test.layer == "mean" else values
+            case "first" | "last" | int():
+                wanted = {"first": 1, "last": number}.get(str(test.layer), test.layer)
+                if wanted not in layers:
+                    raise NotMeasured(f"{self.name} has no layer {wanted} of {metric} for {model}")
+                return values[:, layers.index(int(wanted))]
 
 
-def _not_replicates(path: Path, model: str, rows: list[Mapping[str, str]]) -> list[str]:
-    """Return why rows of one model may not be taken for replicates of one another: of other weights, or repeated."""
-    problems = []
-    for column in ORIGINS:
-        values = sorted({row.get(column) or "" for row in rows})
-        if len(values) > 1:
-            problems.append(
-                f"--measurements {path}: the rows of {model} differ in {column} ({', '.join(values[:3])}): they are no"
-                " replicates of one another; keep those of one"
-            )
-    prompts = [row["Prompt"] for row in rows if row.get("Prompt")]
-    repeated = next((prompt for prompt in prompts if prompts.count(prompt) > 1), None)
-    if repeated is not None and not problems:
-        problems.append(
-            f"--measurements {path}: {model} has the prompt {repeated!r} more than once; keep one row a prompt"
-        )
-    return problems
+def _token(position: str) -> str:
+    return {"last": "the last token", "all": "all tokens but the first", "first": "the first token"}[position]

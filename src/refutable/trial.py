@@ -6,7 +6,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,19 +15,23 @@ from refutable.cases import Case, cases_of
 from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.claims_file import load_claims
 from refutable.device import choose_device
-from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
+from refutable.feasibility import Infeasible, infeasible
 from refutable.hashes import FileHashes
 from refutable.lockfile import lock_file, read_lock
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.plan import Pass, build_plan, needs
+from refutable.prompt_files import given_prompts
+from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
 from refutable.registration import Registrations, hashes_of
 from refutable.selection import select
 from refutable.store import Store, cache_folder
 from refutable.subject import INIT, PRETRAINED, WeightsKind
-from refutable.table import read_table
+from refutable.table import Table
+from refutable.table_read import read_table
 from refutable.trial_options import Options
 from refutable.verdict import Judgement, Verdict
 from refutable.verdict_row import VerdictRow
@@ -47,6 +51,7 @@ class Trial:
         bench: where numbers come from.
         claims_hash: of all claims together.
         registrations: what of the claims was locked, and when.
+        given: the prompts that stand in for the claims' own, where the user gave some.
     """
 
     options: Options
@@ -55,7 +60,7 @@ class Trial:
     bench: Bench
     claims_hash: str
     registrations: Registrations
-    _current: list[str] = field(default_factory=list)
+    given: PromptSet | None = None
 
     @classmethod
     def prepare(cls, options: Options) -> Trial:
@@ -65,7 +70,9 @@ class Trial:
             BadInput: anything the user wrote or handed over that cannot be used.
         """
         registry = load_registry(options.models_file)
-        claims = load_claims(options.claims)
+        claims, given = load_claims(options.claims), _given(options)
+        if given is not None:
+            claims = tuple(_on(given, claim) for claim in claims)
         cases = cases_of(claims, registry, options.claims.name)
         device = choose_device(options.device)
         selection = select(
@@ -78,18 +85,35 @@ class Trial:
         )
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
-        table = read_table(options.measurements, registry) if options.measurements is not None else None
+        table = (
+            read_table(options.measurements, registry, options.measurements_map)
+            if options.measurements is not None
+            else None
+        )
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
+        if given is not None:
+            bench.give(given)
         measured = [claim for claim in claims if isinstance(claim, MeasuredClaim)]
         for name in dict.fromkeys(n for claim in measured for n in (claim.prompts, *claim.multiverse.prompts)):
             bench.prompts(name)
         _look_at_given_weights(bench)
         registrations = Registrations(hashes_of(cases, bench.prompts), read_lock(lock_file(options.claims)))
-        return cls(options, registry, cases, bench, claims_hash(claims), registrations)
+        return cls(options, registry, cases, bench, claims_hash(claims), registrations, given)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the bench what the run will read, so that each model is loaded once for all of it."""
-        self.bench.plan = build_plan(cases, self.bench.selection)
+        self.bench.plan = build_plan((case for case in cases if not self._skipped(case)), self.bench.selection)
+
+    def infeasible(self, case: Case) -> Infeasible | None:
+        """Return which verdicts a case can never come to with this run's prompts and models, as far as is known now."""
+        if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
+            return None
+        prompts = len(self.bench.prompts(case.claim.prompts))
+        return infeasible(case.claim, prompts, self.registry, self.bench.selection.__contains__)
+
+    def _skipped(self, case: Case) -> Infeasible | None:
+        found = self.infeasible(case) if self.options.skip_hopeless else None
+        return found if found is not None and found.hopeless else None
 
     def try_case(self, case: Case) -> VerdictRow:
         """Try one case; whatever happens, a row comes back."""
@@ -113,6 +137,9 @@ class Trial:
         )
 
     def _judgement(self, case: Case) -> Judgement:
+        skipped = self._skipped(case)
+        if skipped is not None:
+            return Judgement(Verdict.NOT_MEASURED, _predicts(case), f"{skipped}; not tried (--skip-hopeless)")
         try:
             return decide_case(case, self.bench)
         except NotMeasured as error:
@@ -134,7 +161,7 @@ class Trial:
     def _traces_of(self, case: Case, before: set[str]) -> tuple[str, ...]:
         """Return the keys of the traces that a case reads: those it added, and those of its plan read before."""
         keys = [key for key in self.bench.used if key not in before]
-        if self.bench.table is not None:
+        if self._on_table(case):
             return tuple(keys)
         for subject, one in needs(case, self.bench.selection):
             try:
@@ -152,19 +179,47 @@ class Trial:
         metas = [self.bench.used[key].meta for key in traces] if looked else []
         return self.registrations.told(case.claim, metas, published=published)
 
+    def _on_table(self, case: Case) -> bool:
+        """Whether a case is judged on the published table: weights that are drawn here are measured as ever."""
+        return self.bench.table is not None and case.claim.evidence == "measured"
+
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
         claim = case.claim
-        if self.bench.table is not None and isinstance(claim, MeasuredClaim) and judgement.verdict.looked:
+        if self.bench.table is not None and self._on_table(case):
+            if not judgement.verdict.looked:
+                return {}
             return {
                 "weights_kind": str(WeightsKind.PUBLISHED),
-                "weights_detail": self.bench.table.name,
+                "weights_detail": self.bench.table.told,
                 "dtype": "as published",
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
             return {}
         metas = [self.bench.used[key].meta for key in traces]
-        return describe_weights(claim, metas)
+        told = describe_weights(claim, metas)
+        return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
+
+
+def _given(options: Options) -> PromptSet | None:
+    if options.prompts is None:
+        return None
+    if options.measurements is not None:
+        raise BadInput("--prompts is what a model would read, and --measurements was made on its own; give one of them")
+    return given_prompts(options.prompts)
+
+
+def _on(given: PromptSet, claim: Any) -> Any:
+    """Return a claim with the given prompts in place of its own, which makes it another claim by its hash."""
+    return claim.model_copy(update={"prompts": given.name}) if isinstance(claim, MeasuredClaim) else claim
+
+
+def _table(options: Options, registry: Registry) -> Table | None:
+    if options.measurements is None:
+        if options.measurements_map is not None:
+            raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")
+        return None
+    return read_table(options.measurements, registry, options.measurements_map)
 
 
 def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, str]:

@@ -18,4 +18,7 @@ class Options:
     dtype: str = "float32"
     device: str = "auto"
     measurements: Path | None = None
+    measurements_map: Path | None = None
+    prompts: str | None = None
+    skip_hopeless: bool = False
     offline: bool = False

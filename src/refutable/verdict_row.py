@@ -10,6 +10,8 @@ from typing import Any
 from refutable.beside import Control, Variation, estimate_as_dict, estimate_from
 from refutable.verdict import Estimate, Judgement, Verdict
 
+USUAL_ALPHA = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
@@ -50,10 +52,21 @@ class VerdictRow:
         return self.weights.get("weights_kind", "-")
 
     @property
-    def identity(self) -> tuple[str, str, str, str, str]:
-        """What a baseline compares by: claim, subject, weights kind, dtype, and where token ids came from."""
+    def identity(self) -> tuple[str, str, str, str, str, str]:
+        """What a baseline compares by: claim, subject, weights kind, dtype, where token ids came from, and prompts."""
         dtype, tokens = (self.weights.get(name, "-") for name in ("dtype", "tokens"))
-        return self.claim, self.subject, self.weights_kind, dtype, tokens
+        return self.claim, self.subject, self.weights_kind, dtype, tokens, self.prompts_hash
+
+    @property
+    def prompts_hash(self) -> str:
+        """SHA-256 of the prompts that were read; a dash where none were."""
+        return self.weights.get("prompt_set_hash", "-")
+
+    @property
+    def prompts_told(self) -> str:
+        """The prompt set in words where it is not the claim's own: name, SHA-256, and that it was given."""
+        given = self.weights.get("prompts_from")
+        return f"{self.weights.get('prompt_set')} (SHA-256 {self.prompts_hash}), {given}" if given else ""
 
     def evidence(self) -> str:
         """Return the failure message of a refuted claim: its evidence, line by line."""
@@ -67,6 +80,8 @@ class VerdictRow:
         if estimate is not None and estimate.p is not None:
             effect = f", effect size {estimate.effect_size:.3g}" if estimate.effect_size is not None else ""
             lines.append(f"  test       {estimate.method}, p = {estimate.p:.3g}{effect}, alpha = {self.about['alpha']}")
+        elif self.about["alpha"] != USUAL_ALPHA and self.about["evidence"] in ("measured", "initialization"):
+            lines.append(f"  alpha      {self.about['alpha']}")
         if self.adjusted is not None:
             lines.append(f"  family     {_adjusted(self.adjusted)}")
         lines += [f"  recorded   {model}: {_recorded(record)}" for model, record in self.recorded.items()]
@@ -81,6 +96,8 @@ class VerdictRow:
                 f"  weights    {self.weights_kind} ({self.weights.get('weights_detail', '')}),"
                 f" {self.weights.get('dtype', '')}, {self.weights.get('tokens', 'no tokens')}"
             )
+        if self.prompts_told:
+            lines.append(f"  prompts    {self.prompts_told}")
         return "\n".join(lines)
 
     def _variations(self) -> str:

@@ -94,6 +94,9 @@ def test_a_claims_file_without_claims(suite: Suite) -> None:
         (["--baseline", "absent.json"], "cannot be read"),
         (["--baseline", "claims.yaml"], "not a verdicts.json"),
         (["--measurements", "claims.yaml"], "its header must name Model"),
+        (["--measurements-map", "claims.yaml"], "give the table: --measurements FILE"),
+        (["--prompts", "absent.txt"], "no such file"),
+        (["--prompts", "pytest.ini", "--measurements", "claims.yaml"], "give one of them"),
     ],
 )
 def test_a_bad_option(suite: Suite, arguments: list[str], part: str) -> None:

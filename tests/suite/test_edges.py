@@ -109,6 +109,18 @@ def test_its_own_measurements_are_judged_without_their_controls(suite: Suite) ->
     assert (row["verdict"], row["estimate"]["n"]) == ("REFUTED", 5)
 
 
+def test_its_own_layers_are_judged_as_the_traces_were(suite: Suite) -> None:
+    claims = CLAIMS.replace("statistic: mean, of: last_gain", "statistic: mean, of: layer_gain, layer: last")
+    suite.write("claims.yaml", claims)
+    (live,) = suite.pytest("-k", "shrinks").json["verdicts"]
+    (suite.folder / "reports" / "layers.csv").rename(suite.folder / "layers.csv")
+    (told,) = suite.pytest("-k", "shrinks", "--measurements", "layers.csv").json["verdicts"]
+    assert told["weights"]["weights_kind"] == "published table"
+    assert (told["verdict"], told["estimate"]["n"]) == (live["verdict"], live["estimate"]["n"])
+    assert told["estimate"]["value"] == live["estimate"]["value"]
+    assert told["estimate"]["low"] == live["estimate"]["low"]
+
+
 def test_a_table_on_other_prompts_is_not_the_claims(suite: Suite) -> None:
     _table(
         suite,

@@ -85,6 +85,111 @@ def test_published_numbers_are_judged_as_they_are(suite: Suite) -> None:
     assert row["weights"]["weights_kind"] == "published table"
 
 
+def test_a_table_of_single_values_says_that_no_replicate_was_at_hand(suite: Suite) -> None:
+    suite.write("summary.json", json.dumps({"rows": [{"name": "our J", "gain": 1.0652}]}))
+    text = "records: rows\nmodel: name\nmodels: {our J: gptj}\nmetrics: {last_gain: gain}\nnote: from a paper\n"
+    suite.write("map.yaml", text)
+    run = suite.pytest("--measurements", "summary.json", "--measurements-map", "map.yaml", "-k", "gptj or opt or tiny")
+    rows = {row["id"]: row for row in run.json["verdicts"]}
+    assert rows["gptj-dampens-gptj"]["verdict"] == "REFUTED"
+    assert "true of these recorded values only; no replicate was at hand" in run.text
+    assert "from a paper" in rows["gptj-dampens-gptj"]["weights"]["weights_detail"]
+    # the table speaks of measured claims; facts, wiring and weights that are drawn here are tried as ever
+    assert rows["tiny-attention-shrinks-the-stream-tiny-gpt2"]["verdict"] == "NOT_MEASURED"
+    assert rows["opt-is-parallel-opt-6.7b"]["verdict"] == "REFUTED"
+    assert rows["gptj-rotary-quarter-gptj"]["verdict"] == "SUPPORTED"
+    assert rows["tiny-blocks-grow-tiny-gpt2"]["weights"]["weights_kind"] == "initialisation"
+
+
+def test_prompts_of_the_users_own_stand_in_for_the_claims_and_are_never_mixed_with_them(suite: Suite) -> None:
+    suite.pytest("-k", "shrinks or triangle")
+    suite.refutable("publish", "--to", "published.json", "--yes")
+    suite.write("mine.txt", "".join(f"A prompt of {i} own words\n" for i in range(12)))
+    run = suite.pytest("--prompts", "mine.txt", "--baseline", "published.json", "-k", "shrinks or triangle")
+    row = {row["claim"]: row for row in run.json["verdicts"]}["tiny-attention-shrinks-the-stream"]
+    digest = row["weights"]["prompt_set_hash"]
+    assert (row["estimate"]["n"], row["weights"]["prompt_set"], row["weights"]["prompts_from"]) == (
+        12,
+        "mine",
+        "--prompts",
+    )
+    assert f"mine (SHA-256 {digest}), --prompts" in run.text
+    assert f"mine (12 prompts, SHA-256 {digest}), --prompts" in run.json["provenance"]["options"]["prompts"]
+    assert "CHANGED" not in run.text
+    assert "not re-measured: tiny-attention-shrinks-the-stream-tiny-gpt2" in run.text
+    assert "new, not in the baseline: tiny-attention-shrinks-the-stream-tiny-gpt2" in run.text
+    assert run.status == 0
+    refused = suite.refutable("publish", "--to", "published.json", "--yes")
+    assert refused.status == 4  # what is published would go
+    assert "only in A" in refused.text
+    assert suite.refutable("diff", "published.json", "reports/verdicts.json").status == 1
+    assert suite.refutable("diff", "published.json", "published.json").status == 0
+    assert suite.refutable("diff", "published.json", "absent.json").status == 2
+
+
+def test_a_prompt_that_is_too_long_for_a_model_is_said(suite: Suite) -> None:
+    suite.write("long.txt", "word " * 600 + "\nshort\n")
+    (row,) = suite.pytest("--prompts", "long.txt", "-k", "shrinks").json["verdicts"]
+    assert row["verdict"] == "NOT_MEASURED"
+    assert "tiny-gpt2 reads at most 512 tokens and a prompt has 600" in row["why"]
+
+
+def test_what_can_never_be_decided_is_said_at_collection_and_skipped_on_request(suite: Suite) -> None:
+    suite.write("one.txt", "A single prompt\n")
+    listed = suite.pytest("--prompts", "one.txt", "--collect-only", "-k", "shrinks or gptj-dampens")
+    assert "tiny-attention-shrinks-the-stream: with these 1 prompts: hopeless, unsupportable: needs 2" in listed.text
+    tried = suite.pytest("--prompts", "one.txt", "-k", "shrinks")
+    assert tried.json["verdicts"][0]["verdict"] == "INCONCLUSIVE"
+    skipped = suite.pytest("--prompts", "one.txt", "-k", "shrinks", "--skip-hopeless")
+    (row,) = skipped.json["verdicts"]
+    assert row["verdict"] == "NOT_MEASURED"
+    assert "needs 2" in row["why"]
+    assert "--skip-hopeless" in row["why"]
+    assert row["traces"] == []
+
+
+def test_an_unusual_alpha_is_shown(suite: Suite) -> None:
+    claims = (suite.folder / "claims.yaml").read_text()
+    suite.write("claims.yaml", claims.replace("    seeds: [0, 1, 2]", "    alpha: 0.01\n    seeds: [0, 1, 2]"))
+    run = suite.pytest("-k", "grow or shrinks")
+    lines = [line for line in run.text.splitlines() if "[" in line and "tiny-gpt2" in line and "pretrained" not in line]
+    assert any("alpha 0.01" in line for line in lines if line.startswith("tiny-blocks-grow")), run.text
+    assert not any("alpha" in line for line in lines if line.startswith("tiny-attention-shrinks")), run.text
+
+
+def test_commands_read_the_registry_and_the_claims_that_the_ini_file_names(suite: Suite) -> None:
+    suite.write(
+        "models.yaml",
+        "models:\n  mine: {title: Mine, family: gpt2, parameters: 1000, organisation: me, licence: none,\n"
+        "    config: {model_type: gpt2, n_layer: 2, n_head: 4, n_embd: 32}}\n",
+    )
+    suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text() + "refutable_models = models.yaml\n")
+    (suite.folder / "claims.yaml").rename(suite.folder / "mine.yaml")
+    suite.write("mine.yaml", (suite.folder / "mine.yaml").read_text().replace("[gptj]", "[mine]"))
+    suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text().replace("claims.yaml", "mine.yaml"))
+    checked = suite.refutable("check")
+    assert checked.status == 0, checked.text
+    assert "mine.yaml: 7 claims" in checked.text
+    assert "mine " in suite.refutable("models").text
+
+
+def test_the_suite_without_claims_says_what_to_give(suite: Suite) -> None:
+    (suite.folder / "pytest.ini").unlink()
+    run = suite.pytest("--pyargs", "refutable.suite")
+    assert run.status == 4
+    assert "give --claims FILE" in run.text
+    assert "fixture" not in run.text
+
+
+def test_packaged_prompts_are_listed_with_their_hashes_and_printed(suite: Suite) -> None:
+    listed = suite.refutable("prompts")
+    assert "aaa11de7086d5737bcfbc1f2843f3e1813ba844125307ec9b89d0ad6301a4e05" in listed.text
+    printed = suite.refutable("prompts", "grand-unified-25")
+    assert printed.text.splitlines()[0] == "The capital city of France is"
+    assert len(printed.text.splitlines()) == 25
+    assert "Did you mean" in suite.refutable("prompts", "grand-unified-24").text
+
+
 def test_an_unchanged_baseline_exits_0_although_claims_are_refuted(suite: Suite) -> None:
     suite.pytest()
     published = suite.refutable("publish", "--to", "published.json", "--yes")

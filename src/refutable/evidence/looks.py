@@ -60,7 +60,7 @@ def own_look(claim: MeasuredClaim, alpha: float) -> Look:
 
 def subject_of(model: str, bench: Bench, look: Look) -> Subject:
     """Return how a model is to be tried under a look; raises NotMeasured where this run may not measure it."""
-    if bench.table is not None:
+    if bench.table is not None and look.seed is None:
         return Subject(model)
     subject = bench.selection.subject(model, seed=look.seed)
     return subject if look.dtype is None else replace(subject, dtype=look.dtype)

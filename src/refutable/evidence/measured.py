@@ -9,6 +9,7 @@ import numpy as np
 from refutable.bench import Bench
 from refutable.beside import Control, Variation
 from refutable.cases import Case
+from refutable.census import is_census, judge_census
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.errors import Undecidable
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
@@ -59,9 +60,7 @@ def judge_initialization(case: Case, bench: Bench) -> Judgement:
         )
 
     def judged(samples: tuple[Sample, ...]) -> Judgement:
-        found = judge_samples(claim.test, samples, claim.alpha)
-        anything = any_data(claim)
-        return _beside(found, {}, {"any-data": anything}) if anything.verdict is Verdict.SUPPORTED else found
+        return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha))
 
     if claim.quantifier == "pooled":
         return judge_pooled(claim, case.models, by_seed, judged)
@@ -74,6 +73,8 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench) -> Judgement:
     look = own_look(claim, claim.alpha)
     subject = subject_of(model, bench, look)
     samples = model_samples(look, model, bench)
+    if is_census(samples):
+        return _said_if_vacuous(claim, judge_census(claim.test, samples))
     base = judge_samples(claim.test, samples, claim.alpha)
     judged = _beside(
         base, variations_of(claim, look, model, bench), controls_of(claim, look, model, bench, samples)
@@ -98,6 +99,12 @@ def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
     judged = replace(judged, details=details, why=f"{judged.why}; {lacking_text(groups)}")
     controls = controls_of(claim, look, None, bench, groups.samples)
     return _beside(judged, variations_of(claim, look, None, bench), controls)
+
+
+def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:
+    """Return a judgement that has no other controls, with what any data would say where that is the same."""
+    anything = any_data(claim)
+    return _beside(judged, {}, {"any-data": anything}) if anything.verdict is Verdict.SUPPORTED else judged
 
 
 def _beside(base: Judgement, variations: dict[str, Variation], controls: dict[str, Control]) -> Judgement:

@@ -19,6 +19,7 @@ from refutable.measure.batching import cut_batches
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
+from refutable.measure.tokens import check_lengths
 from refutable.plan import Bos
 from refutable.prompts import PromptSet
 from refutable.trace import (
@@ -51,11 +52,12 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     Raises:
         ClosureError: a block's output is not its input plus the updates that were read.
         InstrumentError: the model has no blocks to read.
-        NotMeasured: there is no such token.
+        NotMeasured: there is no such token, or a prompt is longer than what the model can read.
     """
     ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
     if any(not one for one in ids):
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
+    check_lengths(model.row.name, model.config, ids)
     additive = model.family.is_additive(model.config.to_dict())
     readers = [
         BlockReader(block, model.family, additive=additive, scale=model.scale, title=f"{model.row.name}: layer {layer}")

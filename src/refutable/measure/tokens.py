@@ -82,3 +82,16 @@ def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | Sta
     from transformers import AutoTokenizer
 
     return OwnTokenizer(AutoTokenizer.from_pretrained(location, local_files_only=True, trust_remote_code=False))
+
+
+def check_lengths(name: str, config: Any, ids: list[list[int]]) -> None:
+    """Refuse prompts that are longer than a model's configuration says it can read.
+
+    Raises:
+        NotMeasured: one is.
+    """
+    longest, most = max(len(one) for one in ids), getattr(config, "max_position_embeddings", None)
+    if most is not None and longest > most:
+        raise NotMeasured(
+            f"{name} reads at most {most} tokens and a prompt has {longest}; shorten or leave out that prompt"
+        )

@@ -1,0 +1,40 @@
+"""Verdicts on recorded values without replicates: they are a census of themselves and say nothing beyond."""
+
+from __future__ import annotations
+
+from refutable.claims import MeasuredTest
+from refutable.sample import CENSUS, Sample
+from refutable.statistics import STATISTICS
+from refutable.verdict import Estimate, Judgement, Verdict
+
+ONLY = "true of these recorded values only; no replicate was at hand"
+
+
+def is_census(samples: tuple[Sample, ...]) -> bool:
+    """Whether these are recorded values without replicates."""
+    return all(sample.unit == CENSUS for sample in samples)
+
+
+def judge_census(test: MeasuredTest, samples: tuple[Sample, ...]) -> Judgement:
+    """Hold a recorded value, or the share of recorded layers on which something holds, against a prediction.
+
+    Args:
+        test: the claim's.
+        samples: one sample of shape (1,) or, for a statistic that looks at every layer, (1, layers).
+
+    Returns:
+        SUPPORTED where the value lies in the region and REFUTED where it does not; no interval and no p-value.
+    """
+    statistic = STATISTICS[test.statistic]
+    values, n, counted = samples[0].values[0], 1, ""
+    if statistic.needs_holds:
+        passing, n = int(test.holds_region.contains(values).sum()), len(values)
+        value, counted = passing / n, f" ({passing} of {n} layers {test.holds})"
+    else:
+        value = float(values.mean())
+    verdict = Verdict.SUPPORTED if value in test.region else Verdict.REFUTED
+    name = f"{test.statistic} of {samples[0].of}"
+    relation = "lies inside" if verdict is Verdict.SUPPORTED else "lies outside"
+    why = f"{name} = {value:.4g}{counted}: {relation} {test.region}; {ONLY}"
+    estimate = Estimate(value, None, None, None, n, CENSUS, None, None, "census", test.statistic, test.of)
+    return Judgement(verdict, str(test.region), why, estimate)

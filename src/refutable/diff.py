@@ -1,0 +1,153 @@
+"""What differs between two runs: verdicts, and estimates that moved by more than their intervals allow."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from refutable.journal import Run
+from refutable.summary import COLOURS, interval_text
+from refutable.verdict import Estimate, Verdict
+from refutable.verdict_row import VerdictRow
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One case that differs.
+
+    Attributes:
+        kind: ``verdict`` (another one), ``moved`` (the same one on another estimate), ``only in A`` or ``only in B``
+            (looked at in one run alone), or ``error`` (an ERROR in the second).
+        before: the row of the first run, where it has one.
+        after: the row of the second.
+    """
+
+    kind: str
+    before: VerdictRow | None
+    after: VerdictRow | None
+
+    @property
+    def row(self) -> VerdictRow:
+        """The row that names the case: the second run's where it has one."""
+        row = self.after or self.before
+        assert row is not None
+        return row
+
+    @property
+    def on(self) -> str:
+        """Weights, dtype, prompts and stand-in tokens, where any were read."""
+        parts = [self.row.weights.get(name, "") for name in ("weights_kind", "dtype", "prompt_set")]
+        tokens = self.row.weights.get("tokens", "")
+        return ", ".join(part for part in (*parts, tokens if tokens != "own tokenizer" else "") if part)
+
+
+def differences(before: Run, after: Run) -> list[Change]:
+    """Return what differs, by claim, subject, weights kind, dtype, tokens and prompts; runs are of one kind only there.
+
+    What was not measured, or was an ERROR, in both runs is no difference. A fact has no interval: it moved where its
+    value did.
+    """
+    then = {row.identity: row for row in before.rows if row.verdict.looked}
+    now = {row.identity: row for row in after.rows if row.verdict.looked}
+    failed = {(row.claim, row.subject): row for row in after.rows if row.verdict is Verdict.ERROR}
+    was = {(row.claim, row.subject) for row in before.rows if row.verdict is Verdict.ERROR}
+    changes = [Change("error", None, row) for pair, row in failed.items() if pair not in was]
+    for key in sorted({*then, *now}):
+        old, new = then.get(key), now.get(key)
+        if old is None:
+            changes.append(Change("only in B", None, new))
+        elif new is None:
+            changes += [] if key[:2] in failed else [Change("only in A", old, None)]
+        elif old.verdict is not new.verdict:
+            changes.append(Change("verdict", old, new))
+        elif moved(old.judgement.estimate, new.judgement.estimate):
+            changes.append(Change("moved", old, new))
+    order = ("error", "verdict", "moved", "only in A", "only in B")
+    return sorted(changes, key=lambda change: (order.index(change.kind), change.row.id, change.on))
+
+
+def moved(old: Estimate | None, new: Estimate | None) -> bool:
+    """Whether neither interval holds the other's value; without intervals, whether the values differ at all."""
+    if old is None or new is None:
+        return (old is None) is not (new is None)
+    return not (_holds(old, new.value) or _holds(new, old.value))
+
+
+def _holds(estimate: Estimate, value: float) -> bool:
+    if estimate.level is None:
+        return math.isclose(estimate.value, value, rel_tol=1e-12, abs_tol=1e-300)
+    low = -math.inf if estimate.low is None else estimate.low
+    high = math.inf if estimate.high is None else estimate.high
+    return low <= value <= high
+
+
+def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None = None) -> str:
+    """Return the differences as a table, and a line that counts them; the same bytes for the same runs when piped.
+
+    Args:
+        changes: what differs.
+        width: of the terminal.
+        colour: whether to write colours.
+        most: how many rows of one kind are written; the others are counted.
+    """
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False)
+    counts = {kind: sum(change.kind == kind for change in changes) for kind in dict.fromkeys(c.kind for c in changes)}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for name in ("differs", "case", "on", "A", "B"):
+        table.add_column(name, overflow="fold", no_wrap=name == "differs")
+    written: dict[str, int] = {}
+    for change in changes:
+        written[change.kind] = written.get(change.kind, 0) + 1
+        if most is None or written[change.kind] <= most:
+            table.add_row(change.kind, change.row.id, change.on, _found(change.before), _found(change.after))
+    if table.rows:
+        console.print(table)
+    more = [f"{count - most} more of {kind!r}" for kind, count in counts.items() if most is not None and count > most]
+    told = [f"{count} {kind}" for kind, count in counts.items()]
+    console.print(", ".join([*told, *more]) if told else "no verdict changed and no estimate moved", soft_wrap=True)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def as_json(before: Run, after: Run, changes: list[Change]) -> Mapping[str, Any]:
+    """Return the differences as plain JSON values, with when each run was started."""
+    return {
+        "version": 1,
+        "a": {"started": before.provenance.get("started"), "claims_hash": before.provenance.get("claims_hash")},
+        "b": {"started": after.provenance.get("started"), "claims_hash": after.provenance.get("claims_hash")},
+        "same": not changes,
+        "changes": [_plain(change) for change in changes],
+    }
+
+
+def _plain(change: Change) -> dict[str, Any]:
+    row = change.row
+    named = ("weights_kind", "dtype", "tokens", "prompt_set", "prompt_set_hash")
+    return {
+        "kind": change.kind,
+        "id": row.id,
+        "claim": row.claim,
+        "subject": row.subject,
+        "on": {name: row.weights[name] for name in named if name in row.weights},
+        "a": _side(change.before),
+        "b": _side(change.after),
+    }
+
+
+def _side(row: VerdictRow | None) -> dict[str, Any] | None:
+    return {name: row.as_dict()[name] for name in ("verdict", "estimate", "why")} if row is not None else None
+
+
+def _found(row: VerdictRow | None) -> Text:
+    if row is None:
+        return Text()
+    estimate = row.judgement.estimate
+    told = row.judgement.why if row.verdict is Verdict.ERROR else interval_text(estimate) if estimate else ""
+    return Text.assemble((row.verdict.value, COLOURS.get(row.verdict, "")), f" {told}" if told else "")

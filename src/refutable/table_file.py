@@ -1,0 +1,183 @@
+"""Records of a table file, whatever its format: CSV, JSON, JSON lines or Parquet, told by the file's ending."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refutable.errors import BadInput, did_you_mean
+
+MAX_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row: its cells by column, and where it stands in words."""
+
+    cells: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The rows of a table and every column that any of them has."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Record, ...]
+
+
+def read_records(path: Path, under: str | None = None) -> Records:
+    """Read the rows of a table.
+
+    Args:
+        path: a file that ends in .json, .jsonl or .parquet; any other is read as CSV.
+        under: JSON: the key, or the keys joined by dots, under which the records stand.
+
+    Raises:
+        BadInput: it is missing, too large, or not of its format.
+    """
+    if not path.is_file():
+        raise BadInput(f"--measurements {path}: no such file; give a CSV with the columns of reports/measurements.csv")
+    if path.stat().st_size > MAX_BYTES:
+        raise BadInput(f"--measurements {path}: larger than {MAX_BYTES} bytes; split it")
+    kind = path.suffix.lower()
+    if under is not None and kind != ".json":
+        raise BadInput(f"--measurements-map: `records: {under}` is for JSON; {path.name} is not; remove it")
+    if kind == ".json":
+        return _json(path, under)
+    return _FORMATS.get(kind, _csv)(path)
+
+
+def is_empty(cell: Any) -> bool:
+    """Whether a cell holds nothing: it was not measured, and is never zero."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def number_in(row: Record, column: str, cell: Any = None) -> float:
+    """Return the finite number of a cell, or of one item of its list; raises BadInput where there is none."""
+    cell = row.cells.get(column) if cell is None else cell
+    if is_empty(cell):
+        raise BadInput(f"{row.where}: {column} is empty; leave such rows out: what is missing is no number")
+    if isinstance(cell, list):
+        raise BadInput(f"{row.where}: {column} is a list; say `list: prompts` or `list: layers` of it in the mapping")
+    try:
+        value = float("no" if isinstance(cell, bool) else cell)
+    except (TypeError, ValueError):
+        raise BadInput(f"{row.where}: {column} is {cell!r}, not a number") from None
+    if not math.isfinite(value):
+        raise BadInput(f"{row.where}: {column} is {value}; leave such rows out")
+    return value
+
+
+def list_in(row: Record, column: str) -> NDArray[np.float64]:
+    """Return the numbers of a cell that is a list, shape (items,); raises BadInput where it is none."""
+    cell = row.cells.get(column)
+    if not isinstance(cell, list) or not cell:
+        raise BadInput(f"{row.where}: {column} is {str(cell)[:40]!r}, not a list of numbers")
+    return np.array([number_in(row, column, "" if value is None else value) for value in cell])
+
+
+def _csv(path: Path) -> Records:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = []
+            for cells in reader:
+                if None in cells:
+                    raise BadInput(f"{path.name}:{reader.line_num} has more cells than the header; mend the row")
+                rows.append(Record(cells, f"{path.name}:{reader.line_num}"))
+            return Records(tuple(reader.fieldnames or ()), tuple(rows))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"--measurements {path}: not a CSV file in UTF-8 ({error})") from None
+
+
+def _json_lines(path: Path) -> Records:
+    rows = []
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if line.strip():
+            rows.append(_record(_parsed(line, f"{path.name}:{number}"), f"{path.name}:{number}"))
+    return _records(rows)
+
+
+def _json(path: Path, under: str | None) -> Records:
+    data = _parsed(_text(path), f"--measurements {path}")
+    for key in under.split(".") if under else ():
+        if not isinstance(data, dict) or key not in data:
+            known = list(data) if isinstance(data, dict) else []
+            held = f"it holds {', '.join(known)}" if known else "it holds no keys"
+            raise BadInput(f"{path}: no key {key!r} of `records: {under}`; {held}.{did_you_mean(key, known)}")
+        data = data[key]
+    if isinstance(data, dict):
+        data = _of_columns(path, data)
+    if not isinstance(data, list):
+        raise BadInput(f"--measurements {path}: must be a list of records, or columns with a list each")
+    return _records([_record(row, f"{path.name}: record {number}") for number, row in enumerate(data, start=1)])
+
+
+def _of_columns(path: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    lengths = {name: len(cells) for name, cells in data.items() if isinstance(cells, list)}
+    if len(lengths) == len(data) and len(set(lengths.values())) == 1:
+        return [dict(zip(data, cells, strict=True)) for cells in zip(*data.values(), strict=True)]
+    inside = [name for name, cells in data.items() if isinstance(cells, list) and cells and isinstance(cells[0], dict)]
+    hint = (
+        f"; the records seem to stand under {inside[0]!r}: say `records: {inside[0]}` in a --measurements-map"
+        if inside
+        else ""
+    )
+    raise BadInput(
+        f"--measurements {path}: its keys ({', '.join(list(data)[:6])}) are not columns with a list of the same length"
+        f" each{hint}"
+    )
+
+
+def _parquet(path: Path) -> Records:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput(f"--measurements {path}: not a Parquet file ({str(error).splitlines()[0]})") from None
+    rows = tuple(Record(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1))
+    return Records(tuple(table.column_names), rows)
+
+
+_FORMATS: Mapping[str, Callable[[Path], Records]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".parquet": _parquet,
+}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"--measurements {path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{where}: not JSON (line {error.lineno}: {error.msg})") from None
+    except RecursionError:
+        raise BadInput(f"{where}: nested too deeply; give a list of records") from None
+
+
+def _record(row: Any, where: str) -> Record:
+    if not isinstance(row, dict):
+        raise BadInput(f"{where} must be an object of column: value (got {str(row)[:60]!r})")
+    return Record(row, where)
+
+
+def _records(rows: list[Record]) -> Records:
+    return Records(tuple(dict.fromkeys(name for row in rows for name in row.cells)), tuple(rows))

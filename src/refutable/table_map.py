@@ -1,0 +1,94 @@
+"""What the columns of a foreign table are: a small mapping in YAML, `--measurements-map FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from refutable.claims.parts import Norm, Position, metric_named, statistic_named
+from refutable.errors import BadInput
+from refutable.models import Frozen
+from refutable.schema_errors import explain
+from refutable.yaml_source import read_yaml
+
+
+class MetricColumn(Frozen):
+    """Where a metric stands in a table."""
+
+    column: str = Field(min_length=1)
+    list_of: Literal["prompts", "layers"] | None = Field(
+        default=None, alias="list", description="what a cell that is a list (JSON, Parquet) has one value for"
+    )
+    layer: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None, description="the one layer that the column is of, for a metric that has one value a layer"
+    )
+    position: Position = Field(default="last", description="the token it was read at; `all` leaves out the first")
+    norm: Norm = "raw"
+
+    @model_validator(mode="after")
+    def _one_layer_or_all(self) -> MetricColumn:
+        if self.layer is not None and self.list_of == "layers":
+            raise ValueError("a list of layers holds every layer; remove `layer:`")
+        return self
+
+
+def _column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class TableMap(Frozen):
+    """What a table's columns are; what is left out has the name that reports/measurements.csv gives it."""
+
+    records: str | None = Field(default=None, description="JSON: the key (or keys, joined by dots) of the records")
+    model: str = Field(default="Model", description="column that names the model")
+    only_model: str | None = Field(default=None, description="the one model that the whole table is of")
+    models: dict[str, str | None] = Field(
+        default_factory=dict, description="the table's names of models: the registry's; null leaves its rows out"
+    )
+    prompt: str = "Prompt"
+    category: str = "Category"
+    layer: str = Field(default="Layer", description="column that numbers layers, for a table with one row a layer")
+    layers_from: Literal[0, 1] = Field(default=1, description="the number of the first layer")
+    prompts: str | None = Field(default=None, description="the prompt set that the table was made on")
+    summary: str = Field(default="mean", description="the statistic that a single value of a model is")
+    metrics: dict[str, Annotated[MetricColumn, BeforeValidator(_column)]] = Field(default_factory=dict)
+    note: str | None = Field(default=None, description="what else must be said beside a verdict on this table")
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, metrics: dict[str, MetricColumn]) -> dict[str, MetricColumn]:
+        for name, column in metrics.items():
+            per = metric_named(name).per
+            if per == "prompt" and (column.layer is not None or column.list_of == "layers"):
+                raise ValueError(f"metric {name!r} has one value a prompt; remove `layer:` and `list: layers`")
+            if per == "layer" and column.list_of == "prompts" and column.layer is None:
+                raise ValueError(f"metric {name!r} has one value a layer; say which its list is of: `layer: N`")
+        return metrics
+
+    @field_validator("summary")
+    @classmethod
+    def _known_summary(cls, name: str) -> str:
+        statistic_named(name)
+        return name
+
+
+_FIELDS: Mapping[str, Sequence[str]] = {
+    "": [*TableMap.model_fields],
+    "metrics": ["column", "list", "layer", "position", "norm"],
+}
+
+
+def read_map(path: Path) -> TableMap:
+    """Read a mapping.
+
+    Raises:
+        BadInput: it is missing or wrong; every problem is named with its line, what is allowed and the nearest word.
+    """
+    source = read_yaml(path)
+    try:
+        return TableMap.model_validate(source.data)
+    except ValidationError as error:
+        raise BadInput("\n".join(explain(error, source, fields=dict(_FIELDS)))) from None

@@ -1,0 +1,135 @@
+"""Reads a table of published measurements, and refuses rows that are no replicates of one another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from refutable.errors import BadInput
+from refutable.metrics import METRICS
+from refutable.models import Registry
+from refutable.table import Table
+from refutable.table_file import Record, Records, read_records
+from refutable.table_map import MetricColumn, TableMap, read_map
+
+COLUMNS = {
+    "last_gain": "Last_Gain",
+    "total_amplification": "Total_Amp",
+    "output_entropy": "Entropy",
+    "top_probability": "Top_Prob",
+    "prompt_length": "Tokens",
+}
+ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
+
+
+def read_table(path: Path, registry: Registry, map_file: Path | None = None) -> Table:
+    """Read a file of published measurements.
+
+    Args:
+        path: CSV, JSON, JSON lines or Parquet with one row a prompt, one a prompt and layer, one a layer, or one a
+            model; `Model` and at least one metric, by the names of reports/measurements.csv and layers.csv.
+        registry: to know which model a row means, by name, title or alias.
+        map_file: a mapping in YAML for a table with other columns; where it names metrics, only those are read.
+
+    Raises:
+        BadInput: the file is missing or has not that form.
+    """
+    given = read_map(map_file) if map_file is not None else TableMap()
+    records = read_records(path, given.records)
+    columns = _metric_columns(path, records, given)
+    rows = _by_model(path, records, registry, given)
+    layered = given.layer in records.columns
+    problems = [problem for name, of in rows.items() for problem in _not_replicates(path, name, of, given, layered)]
+    if problems:
+        raise BadInput("\n".join(problems))
+    layers = {name: int(registry[name].fact("layers")) for name in rows}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Table(path.name, digest, given, columns, {name: tuple(of) for name, of in rows.items()}, layers)
+
+
+def _metric_columns(path: Path, records: Records, given: TableMap) -> dict[str, MetricColumn]:
+    """Return where each metric stands: as the mapping says, else under this project's names."""
+    header = set(records.columns)
+    absent = [column.column for column in given.metrics.values() if column.column not in header]
+    if given.only_model is None and given.model not in header:
+        absent = [given.model, *absent]
+    if given.metrics and absent:
+        found = ", ".join(records.columns) or "nothing"
+        raise BadInput(f"--measurements {path}: no column {', '.join(map(repr, absent))}, as mapped; found {found}")
+    columns = dict(given.metrics) or {
+        name: MetricColumn(column=column)
+        for name in METRICS
+        for column in (COLUMNS.get(name, name), name)
+        if column in header
+    }
+    if not columns or absent:
+        raise BadInput(
+            f"--measurements {path}: its header must name Model and at least one of {', '.join(COLUMNS.values())} or a"
+            f" metric; found {', '.join(records.columns) or 'nothing'}. A --measurements-map FILE names other columns"
+        )
+    layered = [name for name, column in columns.items() if METRICS[name].per == "layer"]
+    if given.layer not in header:
+        bare = [name for name in layered if columns[name].layer is None and columns[name].list_of is None]
+        if bare and given.metrics:
+            raise BadInput(
+                f"--measurements {path}: {bare[0]} has one value a layer: name the column that numbers layers"
+                f" (`layer:`), or say `list: layers` or `layer: N` of its column"
+            )
+        columns = {name: column for name, column in columns.items() if name not in bare}
+    else:
+        columns = {name: column for name, column in columns.items() if name in layered}
+    if not columns:
+        raise BadInput(f"--measurements {path}: no metric in it can be read; found {', '.join(records.columns)}")
+    return columns
+
+
+def _by_model(path: Path, records: Records, registry: Registry, given: TableMap) -> dict[str, list[Record]]:
+    rows: dict[str, list[Record]] = {}
+    for record in records.rows:
+        if record.cells.get("Role") == "Control":
+            continue  # drawn weights beside the subject's own, in this project's tables
+        told = given.only_model or str(record.cells.get(given.model) or "")
+        name = given.models.get(told, told)
+        if name is None:
+            continue
+        row = registry.named(name)
+        if row is None:
+            raise BadInput(
+                f"{record.where} Model {told!r} is not in the registry; add it as an alias of its row, or name it under"
+                " `models:` of a --measurements-map"
+            )
+        rows.setdefault(row.name, []).append(record)
+    if not rows:
+        raise BadInput(f"--measurements {path}: has a header and no rows")
+    return {name: _own(of) for name, of in rows.items()}
+
+
+def _own(rows: list[Record]) -> list[Record]:
+    """Leave drawn weights out where they stand beside others: layers.csv has no column Role."""
+    own = [row for row in rows if row.cells.get("Weights_Kind") != "initialisation"]
+    return own or rows
+
+
+def _not_replicates(path: Path, model: str, rows: Sequence[Record], given: TableMap, layered: bool) -> list[str]:
+    """Return why rows of one model may not be taken for replicates of one another: of other weights, or repeated."""
+    problems = []
+    for column in ORIGINS:
+        values = sorted({str(row.cells.get(column) or "") for row in rows})
+        if len(values) > 1:
+            problems.append(
+                f"--measurements {path}: the rows of {model} differ in {column} ({', '.join(values[:3])}): they are no"
+                " replicates of one another; keep those of one"
+            )
+    if problems:
+        return problems
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        prompt, layer = str(row.cells.get(given.prompt) or ""), str(row.cells.get(given.layer)) if layered else ""
+        if (prompt, layer) in seen and (prompt or layered):
+            what = f"the prompt {prompt!r}" if prompt else "no prompt"
+            where = f" at layer {layer}" if layered else ""
+            fix = "keep one row a prompt" if prompt else f"name the column of prompts ({given.prompt!r} is not there)"
+            return [f"--measurements {path}: {model} has {what}{where} more than once; {fix}"]
+        seen.add((prompt, layer))
+    return []

@@ -1,0 +1,108 @@
+"""What claims can never come to: each label is held against the statistic itself, on data as kind as there can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refutable.claims_file import claims_from
+from refutable.feasibility import check_feasible, infeasible
+from refutable.models import load_registry
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data
+from refutable.verdict import decide
+from refutable.yaml_source import parse_yaml
+
+REGISTRY = load_registry()
+
+
+def claim_of(test: str, more: str = "", evidence: str = "measured", models: str = "[smollm2]") -> Any:
+    key = f"    models: {models}\n" if models else ""
+    text = (
+        f"schema: 1\nclaims:\n  - id: c\n    statement: s\n    evidence: {evidence}\n{key}{more}    test: {{{test}}}\n"
+    )
+    (claim,) = claims_from(parse_yaml(text, "claims.yaml"))
+    return claim
+
+
+def labels(claim: Any, prompts: int = 25) -> tuple[str, ...]:
+    found = infeasible(claim, prompts, REGISTRY)
+    return found.labels if found else ()
+
+
+SHARE = 'statistic: share_of_prompts, of: last_gain, holds: "< 1", predicts: ">= 0.97"'
+PEARSON = 'statistic: pearson, of: [last_gain, output_entropy], predicts: "> 0"'
+GROUPS = (
+    "statistic: difference_of_groups, of: last_gain, predicts: '< 0',"
+    " groups: {a: [gptj, gpt2], b: [smollm2, pythia-70m]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("test", "prompts", "expected"),
+    [
+        (SHARE, 25, ("unsupportable: needs 99",)),  # 0.97 ** 99 < 0.05 <= 0.97 ** 98
+        (SHARE, 99, ()),
+        (SHARE.replace(">= 0.97", "<= 0.03"), 25, ("unsupportable: needs 99",)),
+        (SHARE.replace(">= 0.97", "within [0.49, 0.51]"), 3, ("hopeless",)),
+        ('statistic: mean, of: last_gain, predicts: "< 1"', 25, ()),
+        ('statistic: mean, of: last_gain, predicts: "< 1"', 1, ("hopeless", "unsupportable: needs 2")),
+        (
+            'statistic: pearson, of: [last_gain, output_entropy], predicts: "> 0"',
+            3,
+            ("hopeless", "unsupportable: needs 4"),
+        ),
+        ('statistic: mean, of: top_probability, predicts: "> 1.5"', 25, ("unsupportable: no n would do",)),
+        ('statistic: mean, of: top_probability, predicts: "< 1.5"', 25, ("vacuous: any data would do",)),
+    ],
+)
+def test_what_n_prompts_can_never_bring(test: str, prompts: int, expected: tuple[str, ...]) -> None:
+    assert labels(claim_of(test), prompts)[: len(expected)] == expected
+
+
+def test_the_n_that_is_said_is_the_least_that_would_do() -> None:
+    claim = claim_of(SHARE)
+    verdicts = {}
+    for n in (98, 99):
+        fit = STATISTICS["share_of_prompts"].fit(
+            Data((Sample("last_gain", np.full(n, 0.5), "prompt"),), claim.test.holds_region)
+        )
+        verdicts[n] = decide(fit, claim.test.region, claim.alpha).value
+    assert verdicts == {98: "INCONCLUSIVE", 99: "SUPPORTED"}
+
+
+def test_several_models_share_alpha_and_so_need_more() -> None:
+    (alone,) = labels(claim_of(SHARE))
+    (of_three,) = labels(claim_of(SHARE, "    for: all\n", models="[gptj, gpt2, smollm2]"))
+    needs = [int(label.rpartition(" ")[2]) for label in (alone, of_three)]
+    assert needs == [99, 135]  # 0.97 ** 135 < 0.05 / 3 <= 0.97 ** 134
+
+
+def test_drawn_weights_have_seeds_for_units() -> None:
+    claim = claim_of(SHARE, "    seeds: [0, 1, 2]\n", "initialization")
+    found = infeasible(claim, 500, REGISTRY)
+    assert found is not None
+    assert (found.units, found.labels) == ("these 3 seeds", ("unsupportable: needs 99",))
+
+
+def test_a_comparison_needs_two_models_of_each_group() -> None:
+    claim = claim_of(GROUPS, models="")
+    assert infeasible(claim, 25, REGISTRY) is None
+    found = infeasible(claim, 25, REGISTRY, {"gptj", "smollm2", "pythia-70m"}.__contains__)
+    assert found is not None
+    assert found.hopeless
+    assert str(found).startswith("with groups of 1 and 2 models: hopeless, unsupportable: needs 2 in each group")
+    assert infeasible(claim, 25, REGISTRY, {"gptj"}.__contains__) is None  # nothing to compare: said when it is tried
+
+
+def test_other_prompts_are_counted_in_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(
+        f"schema: 1\nclaims:\n  - {{id: c, statement: s, evidence: measured, models: [smollm2], test: {{{SHARE}}}}}\n"
+    )
+    assert "these 25 prompts: unsupportable: needs 99" in next(check_feasible(file))
+    (last,) = check_feasible(file, prompts="grand-unified-500-exploration")
+    assert last.endswith("1 claims, 1 cases, no fault found")
