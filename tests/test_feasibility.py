@@ -74,11 +74,14 @@ def test_the_n_that_is_said_is_the_least_that_would_do() -> None:
     assert verdicts == {98: "INCONCLUSIVE", 99: "SUPPORTED"}
 
 
-def test_several_models_share_alpha_and_so_need_more() -> None:
+def test_a_verdict_that_one_of_several_models_decides_alone_needs_more() -> None:
     (alone,) = labels(claim_of(SHARE))
-    (of_three,) = labels(claim_of(SHARE, "    for: all\n", models="[gptj, gpt2, smollm2]"))
-    needs = [int(label.rpartition(" ")[2]) for label in (alone, of_three)]
-    assert needs == [99, 135]  # 0.97 ** 135 < 0.05 / 3 <= 0.97 ** 134
+    three = {
+        word: labels(claim_of(SHARE, f"    for: {word}\n", models="[gptj, gpt2, smollm2]"))[0]
+        for word in ("all", "majority", "any")
+    }
+    needs = [int(label.rpartition(" ")[2]) for label in (alone, *three.values())]
+    assert needs == [99, 99, 122, 135]  # 0.97 ** 135 < 0.05 / 3 <= 0.97 ** 134
 
 
 def test_drawn_weights_have_seeds_for_units() -> None:

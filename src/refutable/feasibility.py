@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.prompt_files import given_prompts
 from refutable.prompts import load_prompts
+from refutable.quantifiers import Several, needed
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
@@ -77,8 +78,24 @@ def infeasible(
     else:
         units, n = f"these {prompts} prompts", [prompts]
     labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
-    labels += _labels(test, statistic, claim.alpha, n)
+    labels += _of_the_whole(claim, statistic, registry, n)
     return Infeasible(units, labels) if labels else None
+
+
+def _of_the_whole(claim: MeasuredClaim, statistic: Statistic, registry: Registry, n: Sequence[int]) -> tuple[str, ...]:
+    """Return the labels at the alpha that each verdict has on one model, of however many the quantifier is over."""
+    if claim.quantifier not in get_args(Several):
+        return _labels(claim.test, statistic, claim.alpha, n)
+    members = len(claim.models.select(registry))
+    k = needed(claim.quantifier, members)
+    verdicts = {"unsupportable": members - k + 1, "unrefutable": k}
+    labels = tuple(
+        label
+        for word, shared in verdicts.items()
+        for label in _labels(claim.test, statistic, claim.alpha / shared, n)
+        if label.startswith(word)
+    )
+    return (HOPELESS, *labels) if len(labels) == len(verdicts) else labels
 
 
 def check_feasible(file: Path, models: Path | None = None, prompts: str | None = None) -> Iterator[str]:
