@@ -196,7 +196,7 @@ CLAIM_KEYS = (
     "known: alpha, catalogue, controls, evidence, for, id, models, multiverse, prompts, reading_of, record,"
     " slow, source, statement, test."
 )
-TEST_KEYS = "known: groups, holds, layer, norm, of, position, predicts, statistic."
+TEST_KEYS = "known: categories, fact, groups, holds, layer, norm, of, position, predicts, statistic."
 SELECTOR_KEYS = "known: family, names, norm, organisation, pretrained, wiring."
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
 STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, share_of_prompts, spearman."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from refutable.claims import MeasuredTest
 from refutable.metrics import METRICS
 from refutable.predicate import Region
+from refutable.statistics import STATISTICS
 
 
 def is_vacuous(test: MeasuredTest) -> bool:
@@ -17,7 +18,7 @@ def is_vacuous(test: MeasuredTest) -> bool:
         return False
     if test.holds is not None:
         return _holds_all(test.holds_region, METRICS[test.of[0]].range)
-    return _holds_all(test.region, METRICS[test.of[0]].range if len(test.of) == 1 else (-1.0, 1.0))
+    return _holds_all(test.region, STATISTICS[test.statistic].range or METRICS[test.of[0]].range)
 
 
 def _holds_all(region: Region, values: tuple[float, float]) -> bool:

@@ -11,7 +11,14 @@ from refutable.models import Frozen, Selector
 from refutable.predicate import GRAMMAR, parse_region
 from refutable.trace import Tap
 
-SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers")  # what a statistic takes
+SHAPE = (
+    "metrics",
+    "needs_holds",
+    "needs_groups",
+    "needs_categories",
+    "takes_layers",
+    "takes_models",
+)  # what a statistic takes
 
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]

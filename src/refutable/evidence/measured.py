@@ -10,24 +10,26 @@ import numpy as np
 
 from refutable.bench import Bench
 from refutable.cases import Case
-from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
+from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
+from refutable.evidence.compared import judge_over_models
 from refutable.evidence.members import over_models
+from refutable.evidence.samples import judge_samples, subject_of
 from refutable.folded import input_norm
 from refutable.metrics import METRICS, measure
 from refutable.plan import CHEAP, CONTROL_SEED, Pass
 from refutable.sample import Sample
-from refutable.statistics import STATISTICS, Data
+from refutable.statistics import STATISTICS
 from refutable.subject import Subject
 from refutable.vacuity import is_vacuous
-from refutable.verdict import Judgement, Verdict, feasibility, few, judge
+from refutable.verdict import Judgement, Verdict, feasibility
 
 
 def judge_measured(case: Case, bench: Bench) -> Judgement:
     """Judge a claim on a model, on all or any of several, or on two groups of them."""
     claim: MeasuredClaim = case.claim
-    if claim.test.groups is not None:
-        return _judge_groups(claim, bench)
+    if claim.test.over_models:
+        return judge_over_models(case, bench)
     alpha = claim.alpha if claim.quantifier == "each" else claim.alpha / len(case.models)
     return over_models(
         case.models,
@@ -49,15 +51,15 @@ def judge_initialization(case: Case, bench: Bench) -> Judgement:
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
             for of in zip(*samples, strict=True)
         )
-        return _judge_samples(claim.test, by_metric, alpha)
+        return judge_samples(claim.test, by_metric, alpha)
 
     return over_models(case.models, claim.quantifier, claim.test.predicts, one)
 
 
 def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:
-    subject = _subject(model, bench)
+    subject = subject_of(model, bench)
     samples = bench.samples(claim.test, claim.prompts, subject)
-    base = _judge_samples(claim.test, samples, alpha)
+    base = judge_samples(claim.test, samples, alpha)
     labels = ["vacuous"] if is_vacuous(claim.test) else []
     labels += list(feasibility(STATISTICS[claim.test.statistic], claim.test.region, alpha, samples[0].n))
     variations = dict(_variations(claim, model, bench, alpha))
@@ -74,54 +76,13 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -
             labels.append("holds-at-initialisation")
     if not drawn and bench.table is None:  # what was recorded is of trained weights, and may be this very table
         labels += _recorded(claim, model, base)
-    return replace(base, variations=variations, details=details).labelled(*labels)
-
-
-def _subject(model: str, bench: Bench) -> Subject:
-    if bench.table is not None:
-        return Subject(model)
-    return bench.selection.subject(model)
-
-
-def _judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Judgement:
-    statistic = STATISTICS[test.statistic]
-    fit = statistic.fit(Data(samples, test.holds_region if test.holds else None))
-    return judge(fit, test.region, alpha, statistic, test.of)
-
-
-def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
-    """Judge the difference between two groups of models; one value a model, the models it lacks named."""
-    assert claim.test.groups is not None
-    lacking: dict[str, str] = {}
-    samples = []
-    members: dict[str, str] = {}
-    for name, selector in claim.test.groups.items():
-        values = []
-        for row in selector.select(bench.selection.registry):
-            try:
-                (sample,) = bench.samples(claim.test, claim.prompts, _subject(row.name, bench))
-                values.append(float(sample.values.mean()))
-                members[f"{name}: {row.name}"] = f"{values[-1]:.4g}"
-            except NotMeasured as error:
-                lacking[row.name] = error.reason
-        samples.append(Sample(claim.test.of[0], np.array(values), "model"))
-    empty = [name for name, sample in zip(claim.test.groups, samples, strict=True) if sample.n == 0]
-    if empty:
-        reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
-        raise NotMeasured(reason, "pytest --model NAME, two models of each group at least")
-    details = {**members, "lacking": ", ".join(lacking) or "none"}
-    left_out = f"not measured: {few(list(lacking)) or 'none'}"
-    try:
-        judged = _judge_samples(claim.test, tuple(samples), claim.alpha)
-    except Undecidable as error:
-        judged = Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
-    return replace(judged, details=details, why=f"{judged.why}; {left_out}")
+    return replace(base, variations=variations, details={**base.details, **details}).labelled(*labels)
 
 
 def _control(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:
     try:
         subject = bench.selection.subject(model, seed=CONTROL_SEED)
-        return _judge_samples(claim.test, bench.samples(claim.test, claim.prompts, subject), alpha)
+        return judge_samples(claim.test, bench.samples(claim.test, claim.prompts, subject), alpha)
     except Undecidable as error:
         return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
     except NotMeasured as error:
@@ -155,9 +116,9 @@ def _variation(claim: MeasuredClaim, model: str, bench: Bench, alpha: float, cha
         return None
     test = claim.test.model_copy(update={key: value for key, value in changes.items() if key != "dtype"})
     try:
-        subject = _subject(model, bench)
+        subject = subject_of(model, bench)
         samples = bench.samples(test, claim.prompts, replace(subject, dtype=dtype))
-        return _judge_samples(test, samples, alpha).verdict.value
+        return judge_samples(test, samples, alpha).verdict.value
     except Undecidable:
         return Verdict.INCONCLUSIVE.value
     except NotMeasured:
@@ -194,7 +155,7 @@ def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> It
 
 def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:
     try:
-        return _judge_samples(claim.test, samples, alpha).verdict
+        return judge_samples(claim.test, samples, alpha).verdict
     except Undecidable:
         return None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
+from scipy import special, stats
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.assumptions import Assumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,11 @@ class ShareFit:
 
     def lower(self, tail: float) -> float:
         """Return the exact lower bound at error probability `tail`; 0 when nothing held."""
-        return 0.0 if self.k == 0 else float(stats.beta.ppf(tail, self.k, self.n - self.k + 1))
+        return 0.0 if self.k == 0 else float(special.betaincinv(self.k, self.n - self.k + 1, tail))
 
     def upper(self, tail: float) -> float:
         """Return the exact upper bound at error probability `tail`; 1 when everything held."""
-        return 1.0 if self.k == self.n else float(stats.beta.isf(tail, self.k + 1, self.n - self.k))
+        return 1.0 if self.k == self.n else float(special.betainccinv(self.k + 1, self.n - self.k, tail))
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the exact one-sided binomial p-value against `threshold`."""
@@ -40,6 +42,21 @@ class ShareFit:
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` the true share."""
+        least = _counts_needed(min(max(threshold, 0.0), 1.0) if side == "above" else 1 - threshold, tail, n)
+        true = min(max(value if side == "above" else 1 - value, 0.0), 1.0)
+        return float(special.bdtrc(least - 1, n, true)) if 0 < least <= n else float(least == 0)
+
+
+def _counts_needed(threshold: float, tail: float, n: int) -> int:
+    """Return the fewest of n that prove a share above the threshold; n + 1 where none do."""
+    if threshold >= 1:
+        return n + 1
+    k = np.arange(1, n + 1)
+    proving = special.betaincinv(k, n - k + 1, tail) > threshold  # grows with k
+    return int(np.argmax(proving)) + 1 if proving[-1] else n + 1
 
 
 def share_of_prompts(data: Data) -> ShareFit:
@@ -60,7 +77,7 @@ STATISTICS.add(
     "share_of_prompts",
     Statistic(
         "share_of_prompts",
-        ("prompts are independent draws of their kind",),
+        (Assumption.INDEPENDENT,),
         share_of_prompts,
         needs_holds=True,
         extremes=_extremes,
