@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable import statistics
 from refutable.claims import InitializationClaim
 from refutable.claims_file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
@@ -199,7 +200,7 @@ CLAIM_KEYS = (
 TEST_KEYS = "known: categories, fact, groups, holds, layer, norm, of, position, predicts, statistic."
 SELECTOR_KEYS = "known: family, names, norm, organisation, pretrained, wiring."
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
-STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, share_of_prompts, spearman."
+STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,13 @@ def boundary(data: Data) -> BoundedFit:
         raise Undecidable(f"it {what} {at.unit}: there is no boundary between outcomes that are all the same")
     if len(np.unique(x)) < 2:
         raise Undecidable(f"every {at.of} is {x[0]:.6g}: a constant separates nothing")
-    right = np.array([_foretold(np.delete(x, i), np.delete(holds, i), x[i]) == holds[i] for i in range(at.n)])
+    order = np.argsort(x, kind="stable")
+    x, holds = x[order], holds[order]
+    others = ~np.eye(at.n, dtype=bool)
+    right = np.array([_foretold(x[o], holds[o], x[i]) == holds[i] for i, o in enumerate(others)])
     majority = holds == (2 * holds.sum() >= at.n)
     gained = right.astype(float) - majority  # (n,), of -1, 0 and 1
-    threshold, _, _ = _best(x, holds)
+    threshold, _ = _best(x, holds)
     method = (
         f"{at.of} {threshold:.4g}, leave one out: accuracy {right.mean():.3g} against the majority's"
         f" {majority.mean():.3g}; betting"
@@ -43,25 +46,23 @@ def boundary(data: Data) -> BoundedFit:
 
 
 def _foretold(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float) -> bool:
-    if len(np.unique(x)) < 2:
+    if x[0] == x[-1]:
         return bool(2 * holds.sum() >= len(holds))
-    threshold, above, _ = _best(x, holds)
+    threshold, above = _best(x, holds)
     return above if new > threshold else not above
 
 
-def _best(x: NDArray[np.float64], holds: NDArray[np.bool_]) -> tuple[float, bool, int]:
-    """Return the threshold that errs least, whether it holds above it, and how often it errs."""
-    order = np.argsort(x, kind="stable")
-    x, holds = x[order], holds[order]
+def _best(x: NDArray[np.float64], holds: NDArray[np.bool_]) -> tuple[float, bool]:
+    """Return the threshold on ascending values that errs least, and whether it holds above it."""
     cuts = np.flatnonzero(np.diff(x) > 0)  # a threshold between x[i] and x[i + 1]
     held_below = np.cumsum(holds)[cuts]
     above_wrong = held_below + (len(x) - 1 - cuts) - (holds.sum() - held_below)  # said to hold above only
     wrong = np.minimum(above_wrong, len(x) - above_wrong)
     gaps = x[cuts + 1] - x[cuts]
-    best = int(np.lexsort((-gaps, wrong))[0])
+    best = int(np.argmax(np.where(wrong == wrong.min(), gaps, -1.0)))
     cut = int(cuts[best])
     above = bool(above_wrong[best] <= len(x) - above_wrong[best])
-    return float((x[cut] + x[cut + 1]) / 2), above, int(wrong[best])
+    return float((x[cut] + x[cut + 1]) / 2), above
 
 
 def _extremes(n: int, region: Region) -> tuple[BoundedFit, ...]:

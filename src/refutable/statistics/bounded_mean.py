@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import optimize
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
@@ -77,12 +77,10 @@ class BoundedFit:
 def _log_capital(values: NDArray[np.float64], mean: float) -> float:
     """Return the logarithm of what the bets against "the mean is `mean` or less" leave of a capital of 1."""
     if mean <= 0:
-        return (
-            math.inf if values.any() else float(-math.log(NODES) + special.logsumexp(len(values) * np.log1p(-STAKES)))
-        )
-    with np.errstate(divide="ignore"):
-        growth = np.log1p(STAKES[:, None] * (values / mean - 1)).sum(axis=1)  # (NODES,)
-    return float(special.logsumexp(growth)) - math.log(NODES)
+        return math.inf if values.any() else math.log(float(np.exp(len(values) * np.log1p(-STAKES)).mean()))
+    growth = np.log1p(STAKES[:, None] * (values / mean - 1)).sum(axis=1)  # (NODES,); no stake is all or nothing
+    most = float(growth.max())
+    return most + math.log(float(np.exp(growth - most).mean()))
 
 
 def _lower(values: NDArray[np.float64], tail: float) -> float:

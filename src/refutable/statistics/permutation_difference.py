@@ -85,7 +85,7 @@ def permutation_difference(data: Data) -> PermutationFit:
         raise Undecidable(f"groups of {len(x)} and {len(y)} {unit}s: each needs at least 1")
     moved = _deals(len(x), len(y))  # (deals, n): whether a unit leaves its group
     count = moved[:, : len(x)].sum(axis=1)
-    change = moved[:, : len(x)] @ x - moved[:, len(x) :] @ y
+    change = moved @ np.concatenate([x, -y])
     shifts = np.sort(change[count > 0] / count[count > 0])
     spread = [np.var(v, ddof=1) for v in (x, y) if len(v) > 1]
     sd = float(np.sqrt(np.mean(spread))) if spread else 0.0
@@ -97,8 +97,8 @@ def permutation_difference(data: Data) -> PermutationFit:
 
 
 @lru_cache(maxsize=16)
-def _deals(n1: int, n2: int) -> NDArray[np.bool_]:
-    """Return, for every way to deal out n1 + n2 units, which of them leave their group; shape (deals, n1 + n2)."""
+def _deals(n1: int, n2: int) -> NDArray[np.float64]:
+    """Return, for every way to deal out n1 + n2 units, 1 for each that leaves its group; shape (deals, n1 + n2)."""
     n = n1 + n2
     if math.comb(n, n1) <= EXACT:
         chosen = np.array(list(itertools.combinations(range(n), n1)))
@@ -108,7 +108,7 @@ def _deals(n1: int, n2: int) -> NDArray[np.bool_]:
         chosen = np.array([np.arange(n1), *drawn])
     first = np.zeros((len(chosen), n), dtype=bool)
     np.put_along_axis(first, chosen, True, axis=1)
-    return np.asarray(first != (np.arange(n) < n1))
+    return (first != (np.arange(n) < n1)).astype(np.float64)
 
 
 def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
