@@ -65,7 +65,7 @@ class BoundedFit:
         values, share = (self.values, share) if side == "above" else (1 - self.values, 1 - share)
         if share < 0:
             return 0.0
-        return 1.0 if share >= 1 else min(1.0, math.exp(-_log_capital(values, share)))
+        return 1.0 if share >= 1 else min(1.0, math.exp(-_log_capital(*np.unique(values, return_counts=True), share)))
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
@@ -74,30 +74,31 @@ class BoundedFit:
         return self.least + share * (self.most - self.least)
 
 
-def _log_capital(values: NDArray[np.float64], mean: float) -> float:
+def _log_capital(values: NDArray[np.float64], counts: NDArray[np.int64], mean: float) -> float:
     """Return the logarithm of what the bets against "the mean is `mean` or less" leave of a capital of 1."""
     if mean <= 0:
-        return math.inf if values.any() else math.log(float(np.exp(len(values) * np.log1p(-STAKES)).mean()))
-    growth = np.log1p(STAKES[:, None] * (values / mean - 1)).sum(axis=1)  # (NODES,); no stake is all or nothing
+        return math.inf if values.any() else math.log(float(np.exp(counts.sum() * np.log1p(-STAKES)).mean()))
+    growth = np.log1p(STAKES[:, None] * (values / mean - 1)) @ counts  # (NODES,); no stake is all or nothing
     most = float(growth.max())
     return most + math.log(float(np.exp(growth - most).mean()))
 
 
 def _lower(values: NDArray[np.float64], tail: float) -> float:
-    """Return the smallest mean against which the bets win no more than 1 / tail; capital falls with the mean."""
-    won = -math.log(tail)
-    seen = float(values.mean())
-    if seen == 0:
-        return 0.0
+    """Return the smallest mean against which the bets win no more than 1 / tail; capital falls with the mean.
+
+    At the mean that was seen no stake grows, so the bound lies between 0 and it.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    won, seen = -math.log(tail), float(values.mean())
     floor = seen
-    while _log_capital(values, floor) <= won:
+    while _log_capital(distinct, counts, floor) <= won:
         floor /= 2
         if floor < 1e-12:
             return 0.0
-    if floor == seen:  # at the mean seen nothing is won: growth is at most 0 for every stake
-        return seen
     return float(
-        optimize.brentq(lambda mean: _log_capital(values, mean) - won, floor, min(2 * floor, seen), xtol=1e-12)
+        optimize.brentq(
+            lambda mean: _log_capital(distinct, counts, mean) - won, floor, min(2 * floor, seen), xtol=1e-12
+        )
     )
 
 

@@ -61,7 +61,7 @@ class LayersFit:
         for proved, p in enumerate([0.0, *_holm(self.p_pass if side == "above" else self.p_fail)]):
             share = (proved if side == "above" else self.layers - proved) / self.whole
             if share >= threshold if side == "above" else share <= threshold:
-                return p
+                return float(p)
         return 1.0
 
     def effect_size(self, threshold: float) -> None:
@@ -94,15 +94,14 @@ def mean_tests(values: NDArray[np.float64], region: Region) -> tuple[NDArray[np.
     return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)
 
 
-def _holm(p: NDArray[np.float64]) -> list[float]:
+def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Holm's adjusted p-values in ascending order."""
-    ordered = np.sort(p)
-    factors = len(p) - np.arange(len(p))
-    return [float(x) for x in np.minimum(1.0, np.maximum.accumulate(ordered * factors))]
+    adjusted = np.maximum.accumulate(np.sort(p) * (len(p) - np.arange(len(p))))
+    return np.minimum(1.0, adjusted)
 
 
 def _rejected(p: NDArray[np.float64], tail: float) -> int:
-    return sum(adjusted <= tail for adjusted in _holm(p))
+    return int((_holm(p) <= tail).sum())
 
 
 def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:

@@ -104,11 +104,12 @@ def _deals(n1: int, n2: int) -> NDArray[np.float64]:
         chosen = np.array(list(itertools.combinations(range(n), n1)))
     else:
         rng = np.random.default_rng(0)
-        drawn = [rng.permutation(n)[:n1] for _ in range(DRAWN)]
-        chosen = np.array([np.arange(n1), *drawn])
+        drawn = np.argsort(rng.random((DRAWN, n)), axis=1)[:, :n1]
+        chosen = np.vstack([np.arange(n1), drawn])
     first = np.zeros((len(chosen), n), dtype=bool)
     np.put_along_axis(first, chosen, True, axis=1)
-    return (first != (np.arange(n) < n1)).astype(np.float64)
+    moved: NDArray[np.float64] = (first != (np.arange(n) < n1)).astype(np.float64)
+    return moved
 
 
 def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
@@ -117,7 +118,7 @@ def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
     ends = [end for end in (region.low, region.high) if math.isfinite(end)]
     far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
     middle = () if region.one_sided else (region.threshold,)
-    others = min(math.comb(n, n // 2), DRAWN + 1) - 1
+    others = min(math.comb(min(n, 30), min(n, 30) // 2), DRAWN + 1) - 1
     return tuple(PermutationFit(d, np.full(others, d), 1, 0.0, n, "model", "") for d in (*far, *middle))
 
 

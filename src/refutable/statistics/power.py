@@ -12,7 +12,7 @@ from refutable.predicate import Region
 from refutable.statistics import Fit, Side
 
 POWER = 0.8
-MOST = 10_000_000
+MOST = 1_000_000
 
 
 @runtime_checkable
@@ -81,7 +81,7 @@ def _inside_unit(short: Callable[[float], float]) -> float | None:
 
 
 def deciding_n(fit: Fit, region: Region, alpha: float) -> int | None:
-    """Return the fewest units that would decide with 80 % power, were the value seen the true one; None beyond 10^7."""
+    """Return the fewest units that would decide with 80 % power, were the value seen the true one; None beyond a million."""
 
     def enough(n: int) -> bool:
         return _power(fit, region, alpha, n) >= POWER

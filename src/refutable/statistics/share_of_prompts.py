@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import special, stats
 
 from refutable.errors import Undecidable
@@ -52,11 +51,11 @@ class ShareFit:
 
 def _counts_needed(threshold: float, tail: float, n: int) -> int:
     """Return the fewest of n that prove a share above the threshold; n + 1 where none do."""
-    if threshold >= 1:
-        return n + 1
-    k = np.arange(1, n + 1)
-    proving = special.betaincinv(k, n - k + 1, tail) > threshold  # grows with k
-    return int(np.argmax(proving)) + 1 if proving[-1] else n + 1
+    low, high = 0, n + 1
+    while low + 1 < high:  # the more hold, the higher the bound
+        k = (low + high) // 2
+        low, high = (low, k) if special.betaincinv(k, n - k + 1, tail) > threshold else (k, high)
+    return high if threshold >= 0 else 0
 
 
 def share_of_prompts(data: Data) -> ShareFit:

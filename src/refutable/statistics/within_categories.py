@@ -64,7 +64,7 @@ STATISTICS.add(
         caveats=("prompts are independent inside their category; it says nothing of how categories differ",),
         metrics=2,
         range=(-1.0, 1.0),
-        least=5,
+        least=4,
     ),
 )
 STATISTICS.add(
@@ -76,6 +76,6 @@ STATISTICS.add(
         caveats=("prompts are independent inside their category; the true correlation is not beyond 0.7",),
         metrics=2,
         range=(-1.0, 1.0),
-        least=5,
+        least=4,
     ),
 )
