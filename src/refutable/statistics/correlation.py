@@ -55,7 +55,7 @@ class CorrelationFit:
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
         """Return how often the bound would lie beyond `threshold`, were `value` true; by the normal law of z."""
-        if n <= self.lost or not -1 <= value <= 1:
+        if n <= self.lost or not -1 < value < 1:
             return 0.0
         error = self.error * math.sqrt((self.n - self.lost) / (n - self.lost))
         distance = (fisher(value) - fisher(threshold)) / error

@@ -17,7 +17,7 @@ TRIM = 0.2
 def trimmed_mean(data: Data) -> TFit:
     """The mean without the lowest and the highest fifth of the units, with a t bound from winsorised spread.
 
-    The bound is Tukey and McLaughlin's (1963, Sankhya A 25); what is estimated is the population's trimmed mean, which
+    The error is Yuen's (1974, Biometrika 61); what is estimated is the population's trimmed mean, which
     is its mean only where it is symmetric.
     """
     (sample,) = data.samples
