@@ -109,12 +109,13 @@ def run_cell(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = T
     values = np.array([fit.value for fit in fits])
     true = chosen.true(shape, n) if chosen.true is not None else float(values.mean())
     counts = {True: 0, False: 0}
-    wrong = [0] * len(_predictions(true))
+    predictions = [one for one in _predictions(true) if not chosen.below or one[0].text in ("> true", "<= true")]
+    wrong = [0] * len(predictions)
     for fit in fits:
         bounds = Bounds.of(fit)
-        for i, (region, error) in enumerate(_predictions(true)):
+        for i, (region, error) in enumerate(predictions):
             wrong[i] += decide(bounds, region, ALPHA) is error  # type: ignore[arg-type]
-    for (_, error), count in zip(_predictions(true), wrong, strict=True):
+    for (_, error), count in zip(predictions, wrong, strict=True):
         counts[error is Verdict.SUPPORTED] = max(counts[error is Verdict.SUPPORTED], count)
     few = data[::BOOTSTRAPPED] if bootstrap else []
     seen = chosen.point(*_stacked(data)) if chosen.point is not None else values

@@ -47,6 +47,7 @@ class Scenario:
         point: the estimate in bulk, from resampled values, (resamples, n) a sample; for the bootstrap.
         together: whether the samples of a run are resampled together, being of the same units.
         shapes: those that it is tried on.
+        below: whether the truth may lie below `true` too, so that only what speaks for more is an error.
         note: what else tells it from another scenario of the same statistic.
     """
 
@@ -57,6 +58,7 @@ class Scenario:
     together: bool = True
     shapes: tuple[Shape, ...] = PLAIN
     note: str = ""
+    below: bool = False
 
 
 def sample(values: Values, unit: str = "prompt", labelled: bool = True) -> Sample:
@@ -232,6 +234,7 @@ SCENARIOS = (
     Scenario("slope", _on_a_line, _two, points.slope),
     Scenario("power_law_exponent", lambda r, s, n: _on_a_line(r, s, n, True), _two, points.exponent),
     Scenario("trend", _rising, _two),
-    Scenario("boundary", _separated(False), None, note="no relation"),
+    Scenario("boundary", _separated(False), _zero, note="none, > 0", below=True),
+    Scenario("boundary", _separated(False), None, shapes=(Shape.UNRELATED,), note="none, > its mean"),
     Scenario("boundary", _separated(True), None, note="a noisy one"),
 )

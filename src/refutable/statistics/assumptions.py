@@ -14,8 +14,9 @@ class Assumption(StrEnum):
     INDEPENDENT = "units are independent"
     LITTLE_SKEW = "values are not skewed"
     LIGHT_TAILS = "values have no heavy tails"
-    VARIED = "values are not the same for nearly every unit"
+    INDEPENDENT_INSIDE = "units are independent inside their category"
     EQUAL_SPREAD = "groups differ by a shift alone"
+    STABLE = "the same boundary is found whichever unit is left out"
     BALANCED = "no group of fewer than 5 against a larger one"
 
 
@@ -29,6 +30,7 @@ class Shape(StrEnum):
     UNANIMOUS = "k = n: one unit in 4 n dissents"
     UNEQUAL = "normal, the smaller group with 3 times the spread"
     LOPSIDED = "normal, 2 against the rest"
+    UNRELATED = "normal, unrelated to where the boundary is looked for"
 
     @property
     def breaks(self) -> frozenset[Assumption]:
@@ -40,7 +42,7 @@ BROKEN_BY = {
     Shape.SKEWED: frozenset({Assumption.LITTLE_SKEW}),
     Shape.HEAVY: frozenset({Assumption.LIGHT_TAILS}),
     Shape.CLUSTERED: frozenset({Assumption.INDEPENDENT}),
-    Shape.UNANIMOUS: frozenset({Assumption.VARIED}),
     Shape.UNEQUAL: frozenset({Assumption.EQUAL_SPREAD}),
+    Shape.UNRELATED: frozenset({Assumption.STABLE}),
     Shape.LOPSIDED: frozenset({Assumption.BALANCED}),
 }

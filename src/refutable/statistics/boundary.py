@@ -75,9 +75,9 @@ STATISTICS.add(
     "boundary",
     Statistic(
         "boundary",
-        (Assumption.INDEPENDENT,),
+        (Assumption.INDEPENDENT, Assumption.STABLE),
         boundary,
-        caveats=("differences of the units are taken for independent, though each is foretold by all others",),
+        caveats=("where there is no boundary, `> 0` is still SUPPORTED in no more than alpha of runs",),
         metrics=2,
         range=(-1.0, 1.0),
         needs_holds=True,

@@ -152,7 +152,7 @@ def _perfect_orders(n: int, region: Region) -> tuple[CorrelationFit, ...]:
     return tuple(_rank_fit(rho, n, "prompt") for rho in (1.0, -1.0, *middle))
 
 
-NEAR_NORMAL = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS, Assumption.VARIED)
+NEAR_NORMAL = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS)
 
 STATISTICS.add(
     "pearson",
@@ -174,7 +174,7 @@ STATISTICS.add(
     "spearman",
     Statistic(
         "spearman",
-        (Assumption.INDEPENDENT, Assumption.VARIED),
+        (Assumption.INDEPENDENT),
         spearman,
         caveats=("the true correlation is not beyond 0.7 (at 0.95 it errs in 9 % at alpha 5 %)",),
         metrics=2,

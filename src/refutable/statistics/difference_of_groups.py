@@ -39,7 +39,6 @@ def _welch(data: Data, unit: str) -> TFit:
 ASSUMED = (
     Assumption.INDEPENDENT,
     Assumption.LITTLE_SKEW,
-    Assumption.VARIED,
     Assumption.BALANCED,
 )
 

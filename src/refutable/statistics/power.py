@@ -81,7 +81,7 @@ def _inside_unit(short: Callable[[float], float]) -> float | None:
 
 
 def deciding_n(fit: Fit, region: Region, alpha: float) -> int | None:
-    """Return the fewest units that would decide with 80 % power, were the value seen the true one; None if none would."""
+    """Return the fewest units that would decide with 80 % power, were the value seen true; None if none would."""
 
     def enough(n: int) -> bool:
         return _power(fit, region, alpha, n) >= POWER

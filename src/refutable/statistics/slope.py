@@ -51,7 +51,7 @@ STATISTICS.add(
     "slope",
     Statistic(
         "slope",
-        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.VARIED),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         slope,
         caveats=CAVEATS,
         metrics=2,
@@ -64,7 +64,7 @@ STATISTICS.add(
     "power_law_exponent",
     Statistic(
         "power_law_exponent",
-        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.VARIED),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         power_law_exponent,
         caveats=(*CAVEATS, "both of the logarithms"),
         metrics=2,

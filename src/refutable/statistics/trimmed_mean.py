@@ -41,7 +41,7 @@ STATISTICS.add(
     "trimmed_mean",
     Statistic(
         "trimmed_mean",
-        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.VARIED),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         trimmed_mean,
         least=5,
         varies=lambda data: data.samples,

@@ -59,9 +59,9 @@ STATISTICS.add(
     "pearson_within_categories",
     Statistic(
         "pearson_within_categories",
-        (Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS, Assumption.VARIED),
+        (Assumption.INDEPENDENT_INSIDE, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
         pearson_within_categories,
-        caveats=("prompts are independent inside their category; it says nothing of how categories differ",),
+        caveats=("it says nothing of how categories differ",),
         metrics=2,
         range=(-1.0, 1.0),
         least=4,
@@ -71,9 +71,9 @@ STATISTICS.add(
     "spearman_within_categories",
     Statistic(
         "spearman_within_categories",
-        (Assumption.VARIED,),
+        (Assumption.INDEPENDENT_INSIDE,),
         spearman_within_categories,
-        caveats=("prompts are independent inside their category; the true correlation is not beyond 0.7",),
+        caveats=("the true correlation is not beyond 0.7",),
         metrics=2,
         range=(-1.0, 1.0),
         least=4,
