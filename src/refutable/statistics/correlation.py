@@ -174,7 +174,7 @@ STATISTICS.add(
     "spearman",
     Statistic(
         "spearman",
-        (Assumption.INDEPENDENT),
+        (Assumption.INDEPENDENT,),
         spearman,
         caveats=("the true correlation is not beyond 0.7 (at 0.95 it errs in 9 % at alpha 5 %)",),
         metrics=2,
