@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
 
-from .conftest import Suite
+from refutable.claims_file import load_claims
+from refutable.errors import BadInput
+from refutable.feasibility import check_feasible
+from refutable.trial import Trial
+from refutable.trial_options import Options
 
 MODELS = ("pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b", "pythia-1.4b", "gpt2-medium", "gpt2-xl", "gptj")
 CLAIM = """\
@@ -23,8 +28,9 @@ claims:
 
 
 @pytest.fixture
-def table(suite: Suite) -> Suite:
-    """Return a suite with published gains of eight models on five categories of prompts; later models gain less."""
+def table(tmp_path, monkeypatch):
+    """Return a folder with published gains of eight models on five categories of prompts; later models gain less."""
+    monkeypatch.setenv("REFUTABLE_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     text = io.StringIO()
     rows = csv.writer(text)
@@ -34,19 +40,22 @@ def table(suite: Suite) -> Suite:
             for k in range(5):
                 gain = 1.2 - 0.08 * i + 0.05 * c + rng.normal(0, 0.01)
                 rows.writerow([model, category, f"{category} {k}", f"{gain:.6f}"])
-    suite.write("gains.csv", text.getvalue())
-    return suite
+    (tmp_path / "gains.csv").write_text(text.getvalue())
+    return tmp_path
 
 
-def tried(suite: Suite, test: str, models: str = f"models: [{', '.join(MODELS)}]"):
-    suite.write("claims.yaml", CLAIM.replace("{models}", models).replace("{test}", test))
-    run = suite.pytest("--measurements", "gains.csv")
-    assert run.json["verdicts"], run.text
-    (row,) = run.json["verdicts"]
-    return row
+ALL = f"models: [{', '.join(MODELS)}]"
 
 
-def test_a_metric_is_correlated_with_a_fact_of_the_models(table: Suite) -> None:
+def tried(folder, test, models=ALL):
+    claims = folder / "claims.yaml"
+    claims.write_text(CLAIM.replace("{models}", models).replace("{test}", test))
+    trial = Trial.prepare(Options(claims=claims, measurements=folder / "gains.csv", offline=True))
+    (case,) = trial.cases
+    return trial.try_case(case).as_dict()
+
+
+def test_a_metric_is_correlated_with_a_fact_of_the_models(table):
     row = tried(table, '{statistic: trend, of: last_gain, fact: parameters, predicts: "< 0"}')
     assert row["verdict"] == "SUPPORTED"
     assert (row["estimate"]["n"], row["estimate"]["unit"]) == (8, "model")
@@ -55,21 +64,21 @@ def test_a_metric_is_correlated_with_a_fact_of_the_models(table: Suite) -> None:
     assert row["details"]["gptj"].startswith("last_gain 0.7")
 
 
-def test_a_model_that_the_table_lacks_is_named_and_left_out(table: Suite) -> None:
+def test_a_model_that_the_table_lacks_is_named_and_left_out(table):
     models = f"models: [{', '.join(MODELS)}, opt-6.7b]"
     row = tried(table, '{statistic: trend, of: last_gain, fact: parameters, predicts: "< 0"}', models)
     assert row["verdict"] == "SUPPORTED"
     assert row["details"]["lacking"] == "opt-6.7b"
 
 
-def test_a_fact_that_separates_outcomes_is_cross_validated(table: Suite) -> None:
+def test_a_fact_that_separates_outcomes_is_cross_validated(table):
     row = tried(table, '{statistic: boundary, of: last_gain, fact: d_head, holds: "< 1", predicts: "> 0"}')
     assert "leave one out: accuracy" in row["estimate"]["method"]
     assert row["verdict"] in ("SUPPORTED", "INCONCLUSIVE", "REFUTED")
     assert "against the majority's" in row["estimate"]["method"]
 
 
-def test_at_least_k_of_m_models_pass(table: Suite) -> None:
+def test_at_least_k_of_m_models_pass(table):
     models = f"models: [{', '.join(MODELS)}, opt-6.7b]"
     row = tried(table, '{statistic: models_passing, of: last_gain, holds: "< 1", predicts: ">= 3"}', models)
     assert row["verdict"] == "SUPPORTED"
@@ -77,7 +86,7 @@ def test_at_least_k_of_m_models_pass(table: Suite) -> None:
     assert row["estimate"]["low"] <= row["estimate"]["value"] < row["estimate"]["high"]  # one is not measured
 
 
-def test_groups_of_prompts_are_compared_by_category(table: Suite) -> None:
+def test_groups_of_prompts_are_compared_by_category(table):
     test = '{statistic: difference_of_categories, of: last_gain, predicts: "> 0.05", categories: GROUPS}'
     test = test.replace("GROUPS", "{new: NAME, known: [Factual]}")
     row = tried(table, test.replace("NAME", "[Novel, Nonsense]"), "models: gptj")
@@ -89,7 +98,7 @@ def test_groups_of_prompts_are_compared_by_category(table: Suite) -> None:
     assert "Did you mean 'Novel'?" in row["why"]
 
 
-def test_prompts_alike_in_their_category_and_what_would_settle_an_open_claim_are_said(table: Suite) -> None:
+def test_prompts_alike_in_their_category_and_what_would_settle_an_open_claim_are_said(table):
     row = tried(table, '{statistic: mean, of: last_gain, predicts: "< 0.75"}', "models: gptj")
     assert row["verdict"] == "INCONCLUSIVE"
     assert any(label.startswith("clustered by category (ICC 0.9") for label in row["labels"])
@@ -99,17 +108,16 @@ def test_prompts_alike_in_their_category_and_what_would_settle_an_open_claim_are
     assert "units are independent" in row["details"]["assumes"]
 
 
-def test_no_model_measured_is_not_measured(table: Suite) -> None:
+def test_no_model_measured_is_not_measured(table):
     row = tried(table, '{statistic: trend, of: last_gain, fact: parameters, predicts: "< 0"}', "models: [opt-6.7b]")
     assert row["verdict"] == "NOT_MEASURED"
 
 
-def test_check_counts_models_where_they_are_the_unit(table: Suite) -> None:
+def test_check_counts_models_where_they_are_the_unit(table):
     test = '{statistic: trend, of: last_gain, fact: layers, predicts: "< 0"}'
-    models = "models: [gptj, gpt2-xl]"
-    table.write("claims.yaml", CLAIM.replace("{models}", models).replace("{test}", test))
-    checked = table.refutable("check", "claims.yaml")
-    assert "with these 2 models: hopeless, unsupportable: needs 4" in checked.text
+    claims = table / "claims.yaml"
+    claims.write_text(CLAIM.replace("{models}", "models: [gptj, gpt2-xl]").replace("{test}", test))
+    assert "with these 2 models: hopeless, unsupportable: needs 4" in next(check_feasible(claims))
 
 
 @pytest.mark.parametrize(
@@ -132,8 +140,8 @@ def test_check_counts_models_where_they_are_the_unit(table: Suite) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_to_do(suite: Suite, test: str, extra: str, expected: str) -> None:
-    suite.write("claims.yaml", CLAIM.replace("{models}", extra or "models: gptj").replace("{test}", test))
-    checked = suite.refutable("check", "claims.yaml")
-    assert checked.status == 4, checked.text
-    assert expected in checked.text
+def test_what_does_not_fit_is_refused_with_what_to_do(tmp_path, test, extra, expected):
+    claims = tmp_path / "claims.yaml"
+    claims.write_text(CLAIM.replace("{models}", extra or "models: gptj").replace("{test}", test))
+    with pytest.raises(BadInput, match=re.escape(expected)):
+        load_claims(claims)
