@@ -52,6 +52,7 @@ STATISTICS.add(
         needs_groups=True,
         range=EVERY,
         least=4,
+        calibrated_from=10,
     ),
 )
 STATISTICS.add(
@@ -64,5 +65,6 @@ STATISTICS.add(
         needs_categories=True,
         range=EVERY,
         least=4,
+        calibrated_from=10,
     ),
 )

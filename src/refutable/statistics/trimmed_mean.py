@@ -44,6 +44,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         trimmed_mean,
         least=5,
+        calibrated_from=10,
         varies=lambda data: data.samples,
     ),
 )
