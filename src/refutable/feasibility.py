@@ -69,7 +69,7 @@ def infeasible(
         if 0 in sizes:
             return None  # nothing to compare, which is said when it is tried
         units, n = f"groups of {' and '.join(map(str, sizes))} models", sizes
-    elif claim.quantifier == "pooled":
+    elif claim.quantifier == "pooled" or test.over_models:
         rows = claim.models.select(registry)
         n = [sum(selected is None or selected(row.name) for row in rows)]
         units = f"these {n[0]} models"
@@ -150,9 +150,9 @@ def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside all values that the statistic can take."""
     if test.holds is not None:
         return test.region.misses(0.0, 1.0)
-    if test.groups is not None:
+    if test.groups is not None or STATISTICS[test.statistic].takes_models:
         return False
-    return test.region.misses(*(METRICS[test.of[0]].range if len(test.of) == 1 else (-1.0, 1.0)))
+    return test.region.misses(*(STATISTICS[test.statistic].range or METRICS[test.of[0]].range))
 
 
 def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:

@@ -11,7 +11,15 @@ from refutable.models import Frozen, Selector
 from refutable.trace import Tap
 
 Control = Literal["initialization", "permuted", "any-data"]
-SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers", "pools")  # what a statistic takes
+SHAPE = (
+    "metrics",
+    "needs_holds",
+    "needs_groups",
+    "needs_categories",
+    "takes_layers",
+    "takes_models",
+    "pools",
+)  # what a statistic takes
 
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
