@@ -157,12 +157,15 @@ def _impossible(test: MeasuredTest) -> bool:
 
 def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
     """Whether the statistic can be fitted to n units at all, tried on numbers without a pattern."""
+    if statistic.takes_models or statistic.pools or statistic.needs_categories:
+        return min(n) >= statistic.least
     rng = np.random.default_rng(0)
-    shape = (8,) if statistic.takes_layers else ()
+    shape = (8,) if statistic.takes_layers or (statistic.may_hold and test.holds) else ()
+    of = (*test.of, test.fact) if test.fact is not None else test.of
     samples = [
         Sample(name, rng.uniform(0.1, 0.9, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))
         for units in n
-        for name in (test.of if len(n) == 1 else test.of[:1])
+        for name in (of if len(n) == 1 else of[:1])
     ]
     try:
         statistic.fit(Data(tuple(samples), test.holds_region if test.holds else None))

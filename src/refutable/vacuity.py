@@ -151,9 +151,7 @@ def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
 def _search(test: MeasuredTest) -> Found:
     statistic = STATISTICS[test.statistic]
     if test.fact is not None or statistic.takes_models or statistic.pools or statistic.needs_categories:
-        return Found(
-            Verdict.INCONCLUSIVE, "no data are generated of models beside a fact, nor of categories of prompts"
-        )
+        return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")
     tried = _Tried(test, time.process_time() + SECONDS)
     try:
         values = _values(test, pool(_layers(test)))

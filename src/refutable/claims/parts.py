@@ -109,7 +109,7 @@ def statistic_named(name: str) -> Any:
 
 def may_permute(statistic: Any) -> bool:
     """Whether a statistic has something to shuffle: the pairs of two metrics, or models between two groups."""
-    return bool(statistic.metrics > 1 or statistic.needs_groups)
+    return bool((statistic.metrics == 2 and statistic.pairs_matter) or statistic.needs_groups)
 
 
 def metric_named(name: str) -> Any:

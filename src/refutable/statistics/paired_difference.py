@@ -31,6 +31,7 @@ STATISTICS.add(
         paired_difference,
         caveats=("it is the differences that must not be skewed",),
         metrics=2,
+        pairs_matter=False,
         range=EVERY,
         least=2,
         varies=lambda data: (_differences(data),),
