@@ -79,11 +79,7 @@ class Trial:
         )
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
-        table = (
-            read_table(options.measurements, registry, options.measurements_map)
-            if options.measurements is not None
-            else None
-        )
+        table = _table(options, registry)
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
         if given is not None:
             bench.give(given)
