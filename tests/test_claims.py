@@ -193,13 +193,20 @@ def test_what_changes_no_verdict_leaves_the_hash_alone(change):
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
-    "known: alpha, catalogue, controls, evidence, for, id, models, multiverse, prompts, reading_of, record,"
+    "known: alpha, catalogue, controls, evidence, family, for, id, models, multiverse, prompts, reading_of, record,"
     " slow, source, statement, test."
 )
 TEST_KEYS = "known: groups, holds, layer, norm, of, position, predicts, statistic."
-SELECTOR_KEYS = "known: family, names, norm, organisation, pretrained, wiring."
+SELECTOR_KEYS = (
+    "known: additive, d_head, d_model, except, family, heads, layers, names, norm, organisation, parameters, positions,"
+    " pretrained, rotary_fraction, wiring."
+)
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
-STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, share_of_prompts, spearman."
+STATISTICS = (
+    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, random_effects, share_of_prompts,"
+    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, ratio_of_means, share_of_prompts,"
+    " spearman."
+)
 
 
 @pytest.mark.parametrize(
@@ -236,15 +243,15 @@ STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean,
         ),
         (
             {"for_": "al"},
-            "c.yaml:7 claims[0].for: unknown value 'al'; known: each, all, any. Did you mean 'all'?",
+            "c.yaml:7 claims[0].for: unknown value 'al'; known: each, all, any, majority, pooled. Did you mean 'all'?",
         ),
         (
             {"controls": "[initialisation]"},
-            "claims[0].controls[0]: unknown value 'initialisation'; known: initialization.",
+            "claims[0].controls[0]: unknown value 'initialisation'; known: initialization, permuted, any-data.",
         ),
         (
             {"multiverse": "{nrom: [raw]}"},
-            "nrom: unknown key 'nrom'; known: dtype, norm, position, statistic. Did you mean 'norm'?",
+            "nrom: unknown key 'nrom'; known: bos, dtype, norm, position, prompts, statistic. Did you mean 'norm'?",
         ),
         ({"multiverse": "{statistic: [maen]}"}, "claims[0].multiverse.statistic: unknown statistic 'maen'"),
         (
@@ -258,6 +265,13 @@ STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean,
         (
             {"models": "{wiring: paralel}"},
             "models.wiring: unknown value 'paralel'; known: parallel, sequential. Did you mean 'parallel'?",
+        ),
+        ({"models": "{d_haed: '> 128'}"}, "models.d_haed: unknown key 'd_haed'"),
+        ({"models": "{d_haed: '> 128'}"}, "Did you mean 'd_head'?"),
+        ({"models": "{excpet: gptj}"}, "Did you mean 'except'?"),
+        (
+            {"models": "{positions: rotray}"},
+            "unknown value 'rotray'; known: rotary, learned, alibi. Did you mean 'rotary'?",
         ),
         (
             {"source": "{document: d, sect: 1}"},
@@ -323,6 +337,9 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"slow": "maybe"}, "claims[0].slow: input should be a valid boolean"),
         ({"prompts": "5"}, "claims[0].prompts: must be text (got 5)"),
         ({"models": "5"}, "claims[0].models: must be a mapping of keys (got 5)"),
+        ({"models": "{d_head: 128}"}, "claims[0].models.d_head: must be text (got 128); put it in quotes"),
+        ({"models": "{d_head: '128'}"}, "claims[0].models.d_head: cannot read '128'; write \"< x\", "),
+        ({"family": "Not A Family"}, "claims[0].family: 'Not A Family' does not match"),
         ({"source": "abc"}, "claims[0].source: must be a mapping of keys (got 'abc')"),
         ({"record": "[1]"}, "claims[0].record: must be a mapping of keys (got [1])"),
         ({"record": "{gptj: 1.06}"}, "claims[0].record.gptj: must be a mapping of keys (got 1.06)"),
@@ -447,11 +464,39 @@ def test_a_comparison_of_groups_takes_no_models_of_its_own():
             "'share_of_prompts' takes other things than 'mean'",
         ),
         ("{position: [last, all]}", test_of(of="output_entropy"), "is read at the last token only"),
+        (
+            "{statistic: [mean, ratio_of_means]}",
+            test_of(of="output_entropy"),
+            "metric 'output_entropy' is no ratio of two",
+        ),
+        ("{bos: [withuot]}", test_of(), "Did you mean 'without'?"),
     ],
 )
 def test_a_variation_that_the_test_cannot_take_is_refused(multiverse, test, expected):
     (problem,) = problems_of(one(test=test, multiverse=multiverse))
     assert expected in problem
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_of(statistic="pearson", of="[last_gain, output_entropy]"),
+        test_of(statistic="difference_of_groups", groups="{a: gptj, b: gpt2-xl}"),
+    ],
+)
+def test_what_has_pairs_or_groups_may_be_permuted(test):
+    assert read(one(test=test, controls="[initialization, permuted, any-data]"))
+
+
+def test_a_control_that_has_nothing_to_shuffle_is_refused():
+    (problem,) = problems_of(one(test=test_of(), controls="[permuted]"))
+    assert "control 'permuted' shuffles pairs or groups; statistic 'mean' has neither, so remove it" in problem
+
+
+def test_a_ratio_of_means_is_of_a_ratio():
+    assert read(one(test=test_of(statistic="ratio_of_means")))
+    (problem,) = problems_of(one(test=test_of(statistic="ratio_of_means", of="output_entropy")))
+    assert "divides lengths; metric 'output_entropy' is no ratio of two" in problem
 
 
 # The file as a whole

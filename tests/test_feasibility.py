@@ -74,13 +74,6 @@ def test_the_n_that_is_said_is_the_least_that_would_do() -> None:
     assert verdicts == {98: "INCONCLUSIVE", 99: "SUPPORTED"}
 
 
-def test_several_models_share_alpha_and_so_need_more() -> None:
-    (alone,) = labels(claim_of(SHARE))
-    (of_three,) = labels(claim_of(SHARE, "    for: all\n", models="[gptj, gpt2, smollm2]"))
-    needs = [int(label.rpartition(" ")[2]) for label in (alone, of_three)]
-    assert needs == [99, 135]  # 0.97 ** 135 < 0.05 / 3 <= 0.97 ** 134
-
-
 def test_drawn_weights_have_seeds_for_units() -> None:
     claim = claim_of(SHARE, "    seeds: [0, 1, 2]\n", "initialization")
     found = infeasible(claim, 500, REGISTRY)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Judgement, Verdict, combine, decide, feasibility, judge
+from refutable.verdict import Judgement, Verdict, decide, feasibility, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
@@ -243,69 +243,6 @@ def test_no_data_bring_what_is_called_out_of_reach(n, prediction, alpha):
 
 def test_a_mean_has_no_bound_on_what_data_could_show():
     assert feasibility(STATISTICS["mean"], parse_region("< 1"), 0.05, 2) == ()
-
-
-# Several models
-
-
-def parts(*verdicts):
-    return {f"model-{i}": Judgement(v, "< 1", f"reason {i}") for i, v in enumerate(verdicts)}
-
-
-@pytest.mark.parametrize(
-    ("quantifier", "members", "verdict"),
-    [
-        ("all", (SUPPORTED, SUPPORTED), SUPPORTED),
-        ("all", (SUPPORTED, REFUTED), REFUTED),
-        ("all", (SUPPORTED, INCONCLUSIVE), INCONCLUSIVE),
-        ("all", (REFUTED, NOT_MEASURED), REFUTED),  # one counter-example is enough
-        ("all", (SUPPORTED, NOT_MEASURED), INCONCLUSIVE),  # the one that is missing might be it
-        ("all", (NOT_MEASURED, NOT_MEASURED), NOT_MEASURED),
-        ("any", (REFUTED, REFUTED), REFUTED),
-        ("any", (SUPPORTED, REFUTED), SUPPORTED),
-        ("any", (REFUTED, INCONCLUSIVE), INCONCLUSIVE),
-        ("any", (SUPPORTED, NOT_MEASURED), SUPPORTED),
-        ("any", (REFUTED, NOT_MEASURED), INCONCLUSIVE),
-        ("any", (NOT_MEASURED,), NOT_MEASURED),
-        ("all", (SUPPORTED, ERROR), ERROR),
-        ("all", (REFUTED, ERROR), ERROR),  # an error always shows
-        ("any", (SUPPORTED, ERROR), ERROR),
-        ("any", (NOT_MEASURED, ERROR), ERROR),
-        ("all", (), NOT_MEASURED),  # of no model nothing is true
-        ("any", (), NOT_MEASURED),
-    ],
-)
-def test_several_models_are_combined_by_their_quantifier(quantifier, members, verdict):
-    assert combine(parts(*members), quantifier, "< 1").verdict is verdict
-
-
-def test_a_combination_names_every_member_and_keeps_its_reason():
-    judged = combine(parts(SUPPORTED, NOT_MEASURED, SUPPORTED), "all", "< 1")
-    assert judged.why == "all of 3 models: SUPPORTED model-0, model-2; NOT_MEASURED model-1"
-    assert judged.details == {
-        "model-0": "SUPPORTED: reason 0",
-        "model-1": "NOT_MEASURED: reason 1",
-        "model-2": "SUPPORTED: reason 2",
-    }
-    assert (judged.predicts, judged.estimate) == ("< 1", None)
-
-
-members = st.lists(st.sampled_from([SUPPORTED, REFUTED, INCONCLUSIVE, NOT_MEASURED, ERROR]), min_size=1, max_size=5)
-
-
-@given(members)
-def test_all_and_any_mirror_each_other(verdicts):
-    mirror = {SUPPORTED: REFUTED, REFUTED: SUPPORTED}
-    turned = [mirror.get(v, v) for v in verdicts]
-    found = combine(parts(*verdicts), "all", "< 1").verdict
-    assert combine(parts(*turned), "any", "< 1").verdict is mirror.get(found, found)
-
-
-@given(members, st.randoms())
-def test_the_names_and_order_of_models_are_of_no_account(verdicts, random):
-    shuffled = list(verdicts)
-    random.shuffle(shuffled)
-    assert combine(parts(*shuffled), "all", "< 1").verdict is combine(parts(*verdicts), "all", "< 1").verdict
 
 
 # How often it errs, at the boundary of the region: P(SUPPORTED when false) and P(REFUTED when true)

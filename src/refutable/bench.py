@@ -6,16 +6,17 @@ torch is imported only when something must be measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
-from refutable.metrics import measure
-from refutable.plan import Pass, Plan
+from refutable.plan import NO_BOS, Bos, Pass, Plan
 from refutable.prompts import PromptSet, load_prompts
 from refutable.provenance import version_of
 from refutable.sample import Sample
+from refutable.sampling import samples_of
 from refutable.selection import Selection
 from refutable.store import Store, key_of
 from refutable.subject import INIT, Subject, WeightsSource
@@ -51,11 +52,12 @@ class Bench:
     used: dict[str, Trace] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
+    _unmade: dict[str, NotMeasured] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
-    def samples(self, test: MeasuredTest, prompts: str, subject: Subject) -> tuple[Sample, ...]:
-        """Return a sample for each metric that a test is of.
+    def samples(self, test: MeasuredTest, prompts: str, subject: Subject, bos: Bos = "default") -> tuple[Sample, ...]:
+        """Return a sample for each metric that a test is of; two of a ratio that its statistic takes apart.
 
         Raises:
             NotMeasured: there is nothing to measure with here.
@@ -63,13 +65,17 @@ class Bench:
         """
         if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
-        trace = self.trace(subject, Pass("forward", prompts))
-        return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=test.layer) for name in test.of)
+        trace = self.trace(subject, Pass("forward", prompts, bos=bos))
+        return tuple(sample for name in test.of for sample in samples_of(test, name, trace))
 
     def trace(self, subject: Subject, one: Pass) -> Trace:
         """Return a trace: stored, or measured now (with every other planned pass of the same subject)."""
         source = self.source(subject, one)
+        if one.bos != "default" and source.tokenizer is None:
+            raise NotMeasured(NO_BOS)
         key = self.key(subject, source, one)
+        if key in self._unmade:
+            raise self._unmade[key]
         if key not in self.used:
             self.used[key] = self.store.get(key) or self._measured(subject, one, key)
         return self.used[key]
@@ -130,7 +136,9 @@ class Bench:
                 return stored
             try:
                 self._measure_planned(subject, one)
-            except NotMeasured:
+            except NotMeasured as error:
+                if one.bos != "default":  # its tokenizer has no such token, and will have none when asked again
+                    self._unmade[key] = error.with_traceback(None)
                 raise
             except RefutableError as error:
                 self._failed[subject] = error.with_traceback(None)
@@ -152,7 +160,8 @@ class Bench:
             if self.store.get(key) is None:
                 wanted[each] = (source, key, self._about(subject, source, each))
         for trace in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
-            self.store.put(trace)
+            made = datetime.now(UTC).isoformat(timespec="seconds")
+            self.store.put(replace(trace, meta={**trace.meta, "measured": made}))
             self.live.add(trace.key)
 
     def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
@@ -181,4 +190,5 @@ class Bench:
             "attention": row.architecture.attention_implementation,
             "torch": version_of("torch"),
             "transformers": version_of("transformers"),
+            **({"bos": one.bos} if one.bos != "default" else {}),  # a pass as the tokenizer has it keeps its address
         }

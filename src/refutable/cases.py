@@ -61,11 +61,10 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
     selectors = list(_groups(claim).values()) or ([claim.models] if hasattr(claim, "models") else [])
     rows: dict[str, ModelRow] = {}
     for selector in selectors:
-        for pattern in selector.names:
-            registry.matching(pattern)
+        selector.check(registry)
         found = selector.select(registry)
         if not found:
-            described = selector.model_dump(exclude_defaults=True) or "everything"
+            described = selector.model_dump(by_alias=True, exclude_defaults=True) or "everything"
             raise BadInput(f"no model agrees with {described}; see the registry (refutable models)")
         both = [row.name for row in found if row.name in rows]
         if both:

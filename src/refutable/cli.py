@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refutable.errors import BadInput, RefutableError
+from refutable.locking import lock
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scientific claims about transformers, on trial.")
+app.command()(lock)
 
 PIPED_WIDTH = 180
 Models = Annotated[

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refutable.cases import cases_of
+from refutable.claim_families import describe
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.claims_file import load_claims
 from refutable.errors import Undecidable
@@ -72,8 +73,7 @@ def infeasible(
     else:
         units, n = f"these {prompts} prompts", [prompts]
     labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
-    members = len(claim.models.select(registry)) if claim.quantifier in ("all", "any") else 1
-    labels += _labels(test, statistic, claim.alpha / max(members, 1), n)
+    labels += _labels(test, statistic, claim.alpha, n)
     return Infeasible(units, labels) if labels else None
 
 
@@ -94,9 +94,12 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     for claim in claims:
         if isinstance(claim, MeasuredClaim):
             used = load_prompts(claim.prompts, file.parent) if given is None else given
+            for name in claim.multiverse.prompts:
+                load_prompts(name, file.parent)
             found = infeasible(claim, len(used), registry)
             if found is not None:
                 yield f"{claim.id}: {found}"
+    yield from describe(cases)
     yield f"{file.name}: {len(claims)} claims, {len(cases)} cases, no fault found"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refutable.claim_families import KEY, adjust
 from refutable.errors import BadInput
 from refutable.verdict_row import VerdictRow
 
@@ -118,4 +119,4 @@ def read_journal(path: Path) -> Run:
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: a verdict in it cannot be read ({error}); it was written by another version") from None
     head = {key: value for key, value in lines[0].items() if key not in ("kind", "format")}
-    return Run(head, rows, checks, complete=lines[-1].get("kind") == "end")
+    return Run(head, adjust(rows, head.get(KEY, {})), checks, complete=lines[-1].get("kind") == "end")

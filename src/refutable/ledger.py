@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable.baseline import Comparison, compare
+from refutable.claim_families import KEY, adjust
 from refutable.errors import BadInput
 from refutable.journal import Check, Journal, Run
 from refutable.report import write_reports
@@ -74,9 +75,10 @@ class Ledger:
 
     @property
     def run(self) -> Run:
-        """Everything taken so far."""
+        """Everything taken so far, p-values adjusted over their families."""
         complete = not self.missing and not self.stopped
-        return Run(self.provenance, tuple(self.rows.values()), tuple(self.checks.values()), complete)
+        rows = adjust(self.rows.values(), self.provenance.get(KEY, {}))
+        return Run(self.provenance, rows, tuple(self.checks.values()), complete)
 
     def close(self, store: Store, *, stopped: bool) -> None:
         """Write every report.

@@ -8,11 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from refutable import facts
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.families import Family, family_of
+from refutable.predicate import GRAMMAR, parse_region
 from refutable.schema_errors import explain
 from refutable.yaml_source import YamlSource, parse_yaml, read_yaml
 
@@ -25,6 +26,13 @@ def _as_list(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+def _region(text: str) -> str:
+    return parse_region(text).text
+
+
+RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
 
 
 class Frozen(BaseModel):
@@ -96,9 +104,18 @@ class Selector(Frozen):
     """Which models a claim is about: every row that agrees with all that is said here."""
 
     names: Names = Field(default=(), description="names or globs")
+    except_: Names = Field(default=(), alias="except", description="names or globs of models that are left out")
     family: Names = ()
     wiring: Literal["parallel", "sequential"] | None = None
     norm: Literal["LayerNorm", "RMSNorm"] | None = None
+    positions: Literal["rotary", "learned", "alibi"] | None = None
+    additive: bool | None = Field(default=None, description="whether a block's output is its input plus two updates")
+    layers: RegionText | None = None
+    heads: RegionText | None = None
+    d_model: RegionText | None = None
+    d_head: RegionText | None = None
+    rotary_fraction: RegionText | None = None
+    parameters: RegionText | None = None
     organisation: Names = ()
     pretrained: bool | None = Field(
         default=None,
@@ -106,23 +123,56 @@ class Selector(Frozen):
     )
 
     def select(self, registry: Registry) -> tuple[ModelRow, ...]:
-        """Return the rows this selects, in the registry's order."""
+        """Return the rows this selects, in the registry's order.
+
+        Raises:
+            BadInput: a fact is asked for that a row's configuration does not hold; `except:` leaves the row out.
+        """
         return tuple(row for row in registry if self._matches(row))
+
+    def check(self, registry: Registry) -> None:
+        """Look every word of it up.
+
+        Raises:
+            UnknownName: no model, family or organisation is called so; with the nearest that is.
+        """
+        for pattern in (*self.names, *self.except_):
+            registry.matching(pattern)
+        for kind in ("family", "organisation"):
+            known = {getattr(row, kind) for row in registry}
+            for name in getattr(self, kind):
+                if name not in known:
+                    raise UnknownName(kind, name, known)
 
     def _matches(self, row: ModelRow) -> bool:
         return (
-            (not self.names or any(fnmatch.fnmatchcase(row.name, name) for name in self.names))
+            (not self.names or _any_matches(row.name, self.names))
+            and not _any_matches(row.name, self.except_)
             and (not self.family or row.family in self.family)
-            and (self.wiring is None or row.fact("wiring") == self.wiring)
-            and (self.norm is None or row.fact("norm") == self.norm)
             and (not self.organisation or row.organisation in self.organisation)
             and self._may_stand_in(row)
+            and all(self._agrees(row, name) for name in facts.FACT_NAMES)
         )
+
+    def _agrees(self, row: ModelRow, name: str) -> bool:
+        wanted = getattr(self, name)
+        if wanted is None:
+            return True
+        try:
+            value = row.fact(name)
+        except KeyError as error:
+            what = f"{name} of models.{row.name} is not known ({error.args[0]})"
+            raise BadInput(f"{what}; add it to the row's config, or leave the model out with `except:`") from None
+        return value == wanted if name in facts.FACT_WORDS else float(value) in parse_region(wanted)
 
     def _may_stand_in(self, row: ModelRow) -> bool:
         if self.pretrained is None:
             return not row.stand_in or row.name in self.names
         return row.stand_in != self.pretrained
+
+
+def _any_matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 class Registry:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from refutable import __version__, pytest_options
+from refutable import __version__, claim_families, pytest_options
 from refutable.cases import Case
 from refutable.errors import RefutableError
 from refutable.feasibility import told
@@ -242,6 +242,7 @@ def _open_ledger(config: pytest.Config) -> None:
         "skip_hopeless": str(options.skip_hopeless),
     }
     facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked)
+    facts[claim_families.KEY] = claim_families.declared(run.cases)
     folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
     config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
     config.pluginmanager.register(Collector(config), "refutable-collector")

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,16 @@ class Store:
                 raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def metas(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what every stored trace was made of; a damaged one is passed over."""
+        for file in sorted(self.folder.glob("traces/*/*/meta.json")):
+            try:
+                meta = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(meta, dict):
+                yield meta
 
     def lock(self, name: str) -> AbstractContextManager[Any]:
         """Return a lock between processes: whoever waits finds the trace stored."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 PRETRAINED = "pretrained"
 INIT = "init"
+OWN_TOKENIZER = "own tokenizer"
 
 
 class WeightsKind(StrEnum):
@@ -82,4 +83,4 @@ class WeightsSource:
     @property
     def tokens(self) -> str:
         """Where token ids come from, in words."""
-        return "own tokenizer" if self.tokenizer_digest != "stand-in" else "stand-in tokens"
+        return OWN_TOKENIZER if self.tokenizer_digest != "stand-in" else "stand-in tokens"

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from refutable.baseline import Comparison
+from refutable.claim_families import KEY, family_lines
 from refutable.journal import Run
+from refutable.registration import registration_lines
 from refutable.verdict import Estimate, Verdict, few
 from refutable.verdict_row import USUAL_ALPHA, VerdictRow
 
@@ -44,6 +46,8 @@ def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool)
         console.print(line, soft_wrap=True)
     for told in dict.fromkeys(row.prompts_told for row in shown if row.prompts_told):
         console.print(f"prompts: {told}", soft_wrap=True)
+    for line in (*family_lines(run.rows, run.provenance.get(KEY, {})), *registration_lines(run.rows)):
+        console.print(line, soft_wrap=True)
     for line in _not_measured(run):
         console.print(line, soft_wrap=True)
     if comparison is not None:

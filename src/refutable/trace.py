@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
 
 PRIMITIVES_VERSION = 3
+FIRST_IS_BOS = "the tokenizer's BOS"
 
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")

@@ -19,12 +19,14 @@ from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.feasibility import Infeasible, infeasible
 from refutable.hashes import FileHashes
+from refutable.lockfile import lock_file, read_lock
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.plan import Pass, build_plan, needs
 from refutable.prompt_files import given_prompts
 from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
+from refutable.registration import Registrations, hashes_of
 from refutable.selection import select
 from refutable.store import Store, cache_folder
 from refutable.subject import INIT, PRETRAINED, WeightsKind
@@ -34,6 +36,8 @@ from refutable.trial_options import Options
 from refutable.verdict import Judgement, Verdict
 from refutable.verdict_row import VerdictRow
 from refutable.weights import Finder
+
+VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
 
 
 @dataclass(slots=True)
@@ -46,6 +50,7 @@ class Trial:
         cases: every case of the claims.
         bench: where numbers come from.
         claims_hash: of all claims together.
+        registrations: what of the claims was locked, and when.
         given: the prompts that stand in for the claims' own, where the user gave some.
     """
 
@@ -54,6 +59,7 @@ class Trial:
     cases: tuple[Case, ...]
     bench: Bench
     claims_hash: str
+    registrations: Registrations
     given: PromptSet | None = None
 
     @classmethod
@@ -83,10 +89,12 @@ class Trial:
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
         if given is not None:
             bench.give(given)
-        for name in dict.fromkeys(claim.prompts for claim in claims if isinstance(claim, MeasuredClaim)):
+        measured = [claim for claim in claims if isinstance(claim, MeasuredClaim)]
+        for name in dict.fromkeys(n for claim in measured for n in (claim.prompts, *claim.multiverse.prompts)):
             bench.prompts(name)
         _look_at_given_weights(bench)
-        return cls(options, registry, cases, bench, claims_hash(claims), given)
+        registrations = Registrations(hashes_of(cases, bench.prompts), read_lock(lock_file(options.claims)))
+        return cls(options, registry, cases, bench, claims_hash(claims), registrations, given)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the bench what the run will read, so that each model is loaded once for all of it."""
@@ -116,7 +124,7 @@ class Trial:
             id=case.id,
             claim=case.claim.id,
             subject=case.subject,
-            about=_about(case),
+            about={**_about(case), **self._registered(case, judgement, traces)},
             judgement=judgement,
             recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if m in case.models},
             weights=weights,
@@ -164,6 +172,13 @@ class Trial:
         """Whether a case is judged on the published table: weights that are drawn here are measured as ever."""
         return self.bench.table is not None and case.claim.evidence == "measured"
 
+    def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
+        """Return what is told of the claim's registration."""
+        looked = judgement.verdict.looked
+        published = looked and self._on_table(case)
+        metas = [self.bench.used[key].meta for key in traces] if looked else []
+        return self.registrations.told(case.claim, metas, published=published)
+
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
         claim = case.claim
@@ -209,6 +224,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
     own = [
         m for m in metas if isinstance(claim, InitializationClaim | WiringClaim) or not _is_control(claim, m)
     ] or metas
+    own = [m for m in own if all(m.get(name) == own[0].get(name) for name in VARIED)]
     for name in (
         "weights_kind",
         "weights_detail",
@@ -219,11 +235,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
         "tokens",
         "first_token",
     ):
-        values = dict.fromkeys(
-            str(meta[name])
-            for meta in own[: 1 if len(own) > 1 and name == "dtype" else None]
-            if meta.get(name) is not None
-        )
+        values = dict.fromkeys(str(meta[name]) for meta in own if meta.get(name) is not None)
         kinds[name] = ", ".join(values)
     seeds = sorted({meta["seed"] for meta in own if meta.get("seed") is not None})
     if seeds:
@@ -250,7 +262,6 @@ def _about(case: Case) -> dict[str, Any]:
         "statement": claim.statement,
         "evidence": claim.evidence,
         "alpha": claim.alpha,
-        "claim_hash": claim.hash,
         "catalogue": claim.catalogue,
         "reading_of": claim.reading_of,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,

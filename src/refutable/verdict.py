@@ -11,9 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from refutable.predicate import Region
 from refutable.statistics import Fit, Statistic
+
+if TYPE_CHECKING:
+    from refutable.beside import Control, Variation
 
 
 class Verdict(StrEnum):
@@ -52,6 +56,7 @@ class Estimate:
         method: how the interval is made.
         statistic: name of the statistic.
         of: metrics it is of.
+        p_refuted: p-value of the alternative that contradicts the claim; None where there is no test.
     """
 
     value: float
@@ -65,6 +70,7 @@ class Estimate:
     method: str
     statistic: str
     of: tuple[str, ...]
+    p_refuted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,8 @@ class Judgement:
         why: one line of evidence or reason.
         estimate: what was found, where something was.
         labels: what else must be said.
-        variations: the verdict under each declared variation.
+        variations: the claim under each declared variation.
+        controls: the claim where it ought to fail, by the control's name.
         details: further evidence, by name, plain text.
     """
 
@@ -86,8 +93,9 @@ class Judgement:
     why: str
     estimate: Estimate | None = None
     labels: tuple[str, ...] = ()
-    variations: Mapping[str, str] = field(default_factory=dict)
+    variations: Mapping[str, Variation] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
 
     def labelled(self, *labels: str) -> Judgement:
         """Return the same with labels added, each once."""
@@ -135,6 +143,7 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
         method=fit.method,
         statistic=statistic.name,
         of=tuple(of),
+        p_refuted=_p_refuted(fit, region),
     )
     return Judgement(verdict, str(region), sentence(estimate, region, verdict), estimate)
 
@@ -162,6 +171,19 @@ def _p_value(fit: Fit, region: Region) -> float:
     if math.isinf(region.high):
         return fit.p_value(low, "above")
     return max(fit.p_value(low, "above"), fit.p_value(high, "below"))
+
+
+def _p_refuted(fit: Fit, region: Region) -> float:
+    """Return the p-value of "the true value lies outside the region"; of two-sided ones, twice the nearer end's."""
+    low = (
+        region.low if not region.low_closed else math.nextafter(region.low, -math.inf)
+    )  # beyond a closed end, not on it
+    high = region.high if not region.high_closed else math.nextafter(region.high, math.inf)
+    if math.isinf(region.low):
+        return fit.p_value(high, "above")
+    if math.isinf(region.high):
+        return fit.p_value(low, "below")
+    return min(1.0, 2 * min(fit.p_value(low, "below"), fit.p_value(high, "above")))
 
 
 def few(names: Sequence[str], most: int = 4) -> str:
@@ -204,39 +226,3 @@ def _needed(statistic: Statistic, region: Region, alpha: float, verdict: Verdict
         else:
             low = middle + 1
     return f"needs {high}"
-
-
-def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str) -> Judgement:
-    """Combine the judgements on several models under ``all`` or ``any``.
-
-    ``all`` is SUPPORTED when every member is, and REFUTED when one is; ``any`` the other way round. Members that were
-    not measured are named and leave the rest at best INCONCLUSIVE; no member at all is NOT_MEASURED. The error
-    probability of the verdict that one member decides alone is the caller's to divide by the number of members.
-    """
-    verdicts = {name: part.verdict for name, part in parts.items()}
-    alone, together = (
-        (Verdict.REFUTED, Verdict.SUPPORTED) if quantifier == "all" else (Verdict.SUPPORTED, Verdict.REFUTED)
-    )
-    if any(v is Verdict.ERROR for v in verdicts.values()):
-        verdict = Verdict.ERROR
-    elif any(v is alone for v in verdicts.values()):
-        verdict = alone
-    elif verdicts and all(v is together for v in verdicts.values()):
-        verdict = together
-    elif any(v.looked for v in verdicts.values()):
-        verdict = Verdict.INCONCLUSIVE
-    else:
-        verdict = Verdict.NOT_MEASURED
-    groups = {v: [n for n, w in verdicts.items() if w is v] for v in Verdict}
-    why = f"{quantifier} of {len(parts)} models: " + "; ".join(
-        f"{v.value} {few(names)}" for v, names in groups.items() if names
-    )
-    details = {name: _member(part) for name, part in parts.items()}
-    return Judgement(verdict, predicts, why, details=details)
-
-
-def _member(part: Judgement) -> str:
-    """Return a member's verdict as one line: with its labels, and the variations that say otherwise."""
-    labels = f" [{', '.join(part.labels)}]" if part.labels else ""
-    other = [name for name, verdict in part.variations.items() if verdict != part.verdict.value]
-    return f"{part.verdict.value}: {part.why}{labels}" + (f"; otherwise under {'; '.join(other)}" if other else "")

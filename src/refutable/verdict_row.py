@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from refutable.beside import Control, Variation, estimate_as_dict, estimate_from
 from refutable.verdict import Estimate, Judgement, Verdict
 
 USUAL_ALPHA = 0.05
@@ -26,6 +27,7 @@ class VerdictRow:
         weights: which weights, dtype, device, tokens, tap, prompts and traces, as text.
         traces: keys of the traces it was judged on.
         seconds: how long it took, measuring included.
+        adjusted: its p-values adjusted over its family (`claim_families.Adjusted`), where it has one.
     """
 
     id: str
@@ -37,6 +39,7 @@ class VerdictRow:
     weights: Mapping[str, str]
     traces: tuple[str, ...]
     seconds: float
+    adjusted: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -79,11 +82,13 @@ class VerdictRow:
             lines.append(f"  test       {estimate.method}, p = {estimate.p:.3g}{effect}, alpha = {self.about['alpha']}")
         elif self.about["alpha"] != USUAL_ALPHA and self.about["evidence"] in ("measured", "initialization"):
             lines.append(f"  alpha      {self.about['alpha']}")
+        if self.adjusted is not None:
+            lines.append(f"  family     {_adjusted(self.adjusted)}")
         lines += [f"  recorded   {model}: {_recorded(record)}" for model, record in self.recorded.items()]
         lines += [f"  {name}: {text}" for name, text in self.judgement.details.items()]
+        lines += [f"  control    {name}: {control}" for name, control in self.judgement.controls.items()]
         if self.judgement.variations:
-            shown = "; ".join(f"{name}: {verdict}" for name, verdict in self.judgement.variations.items())
-            lines.append(f"  variations {shown}")
+            lines.append(f"  variations {self._variations()}")
         if self.judgement.labels:
             lines.append(f"  labels     {', '.join(self.judgement.labels)}")
         if self.weights_kind != "-":
@@ -94,6 +99,10 @@ class VerdictRow:
         if self.prompts_told:
             lines.append(f"  prompts    {self.prompts_told}")
         return "\n".join(lines)
+
+    def _variations(self) -> str:
+        shown = self.judgement.variations.items()
+        return "; ".join(f"{name}: {one.verdict.value}{_interval(one.estimate)}" for name, one in shown)
 
     def properties(self) -> dict[str, str]:
         """Return everything a machine reads of it, as plain text, for a testcase's properties."""
@@ -108,9 +117,11 @@ class VerdictRow:
             "labels": ", ".join(self.judgement.labels),
             **{name: _text(value) for name, value in self.about.items()},
             **{("estimate" if name == "value" else name): _text(value) for name, value in numbers.items()},
+            **{name: _text(value) for name, value in (self.adjusted or {}).items()},
             **self.weights,
             "recorded": "; ".join(f"{model}: {_recorded(record)}" for model, record in self.recorded.items()),
-            "variations": "; ".join(f"{name}: {verdict}" for name, verdict in self.judgement.variations.items()),
+            "variations": self._variations(),
+            **_controls(self.judgement.controls),
             **self.judgement.details,
             "traces": ", ".join(self.traces),
         }
@@ -127,32 +138,34 @@ class VerdictRow:
             "predicts": judged.predicts,
             "why": judged.why,
             "labels": list(judged.labels),
-            "estimate": _plain(dataclasses.asdict(judged.estimate)) if judged.estimate is not None else None,
-            "variations": dict(judged.variations),
+            "estimate": estimate_as_dict(judged.estimate),
+            "variations": {name: variation.as_dict() for name, variation in judged.variations.items()},
+            "controls": {name: control.as_dict() for name, control in judged.controls.items()},
             "details": dict(judged.details),
             "recorded": {model: dict(record) for model, record in self.recorded.items()},
             "about": dict(self.about),
             "weights": dict(self.weights),
             "traces": list(self.traces),
             "seconds": round(self.seconds, 3),
+            "adjusted": dict(self.adjusted) if self.adjusted is not None else None,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VerdictRow:
-        """Read a row back.
+        """Read a row back; version 1 had no controls of its own, and of a variation the verdict alone.
 
         Raises:
             KeyError, TypeError, ValueError: the data are not a row of this version.
         """
-        estimate = data["estimate"]
         judgement = Judgement(
             Verdict(data["verdict"]),
             data["predicts"],
             data["why"],
-            Estimate(**{**estimate, "of": tuple(estimate["of"])}) if estimate is not None else None,
+            estimate_from(data["estimate"]),
             tuple(data["labels"]),
-            data["variations"],
+            {name: Variation.from_dict(variation) for name, variation in data["variations"].items()},
             data["details"],
+            {name: Control.from_dict(control) for name, control in data.get("controls", {}).items()},
         )
         return cls(
             data["id"],
@@ -164,13 +177,27 @@ class VerdictRow:
             data["weights"],
             tuple(data["traces"]),
             float(data["seconds"]),
+            data.get("adjusted"),
         )
 
 
-def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON values: an infinite effect size (no spread) has no JSON form and is null."""
-    finite = {k: None if isinstance(v, float) and v in (float("inf"), float("-inf")) else v for k, v in numbers.items()}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in finite.items()}
+def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
+    """Return each control as properties: its verdict with its reason, its share, its estimate with the interval."""
+    properties = {}
+    for name, control in controls.items():
+        properties[f"control.{name}"] = str(control)
+        properties[f"control.{name}.share"] = _text(control.share)
+        properties[f"control.{name}.estimate"] = _interval(control.estimate).strip()
+        properties |= _controls({f"{name}.{part}": one for part, one in control.parts.items()})
+    return properties
+
+
+def _interval(estimate: Estimate | None) -> str:
+    """Return `` value [low, high]`` of an estimate; nothing where there is none."""
+    if estimate is None:
+        return ""
+    ends = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (estimate.low, estimate.high))
+    return f" {estimate.value:.4g}" + (f" [{ends}]" if estimate.level is not None else "")
 
 
 def _text(value: Any) -> str:
@@ -183,6 +210,14 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {item}" for name, item in value.items() if item is not None)
     return str(value)
+
+
+def _adjusted(of: Mapping[str, Any]) -> str:
+    for_, against = (f"{of[f'holm{end}']:.3g} / {of[f'benjamini_hochberg{end}']:.3g}" for end in ("", "_refuted"))
+    return (
+        f"{of['family']}, {of['members']} members, {of['measured']} measured: Holm / Benjamini-Hochberg p = {for_}"
+        f" that it is as predicted, {against} that it is not"
+    )
 
 
 def _recorded(record: Mapping[str, Any]) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from tiny import VARIANTS, prompt_set, tiny_model
+from tiny import VARIANTS, prompt_set, row_of, save, source_of, tiny_model
 
-from refutable.measure.load import draw
+from refutable.device import EVERY_GPU
+from refutable.measure.load import draw, load_model
 from refutable.measure.reduce import TAPS, reduce_blocks, reduce_reference
 from refutable.measure.run_pass import run_pass
 from refutable.subject import Subject
@@ -53,3 +57,24 @@ def test_drawn_weights_on_the_gpu_are_the_same_twice() -> None:
     first, second = (draw(VARIANTS["llama"].config, Subject("tiny", device="cuda", seed=3)) for _ in range(2))
     for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device")
+@pytest.mark.parametrize("name", ["gpt2", "gpt_neox-parallel", "gptj", "llama", "falcon-7b", "gemma2"])
+@pytest.mark.parametrize("form", ["saved", "drawn"])
+def test_a_model_spread_over_two_gpus_measures_the_same(name: str, form: str, tmp_path: Path) -> None:
+    row, source = row_of(VARIANTS[name]), source_of(VARIANTS[name])
+    if form == "saved":
+        folder = save(tiny_model(VARIANTS[name]).network, tmp_path)
+        source = replace(source, form="safetensors", location=folder)
+    one, several = (
+        load_model(row, Subject(row.name, "init", device=device, seed=1), source, tmp_path)
+        for device in ("cuda", EVERY_GPU)
+    )
+    assert len({p.device for p in several.network.parameters()}) == 2
+    expected, spread = (run_pass(model, prompt_set(), "key", {}) for model in (one, several))
+    for column in PRIMITIVE_COLUMNS:
+        a, b = (t.blocks[column].to_numpy(zero_copy_only=False).astype(float) for t in (spread, expected))
+        if column != "closure_residual":
+            scale = float(np.nanmax(np.abs(b), initial=1.0))
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * scale, err_msg=column)

@@ -237,7 +237,7 @@ def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") ->
     )
     trace = run_pass(model, prompt_set(), "key", ABOUT)
 
-    def samples(test: Any, prompts: str, subject: Subject) -> tuple[Any, ...]:
+    def samples(test: Any, prompts: str, subject: Subject, bos: str = "default") -> tuple[Any, ...]:
         return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=1) for name in test.of)
 
     bench: Any = SimpleNamespace(

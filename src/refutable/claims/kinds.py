@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from refutable.claims.parts import SHAPE, Models, Record, Source, Text, Variations, metric_named, statistic_named
+from refutable.claims.parts import (
+    SHAPE,
+    Control,
+    Models,
+    Quantifier,
+    Record,
+    Source,
+    Text,
+    Variations,
+    may_permute,
+    metric_named,
+    statistic_named,
+)
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
 from refutable.models import Frozen, Selector
 
@@ -30,10 +42,19 @@ class BaseClaim(Frozen):
     record: dict[str, Record] = Field(default_factory=dict)
 
     @property
+    def canonical(self) -> dict[str, Any]:
+        """What decides this claim, as plain values: a key that says what holds anyway is left out, so that a schema
+        that grows changes no claim that was written before.
+        """
+        written = self.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True, exclude={"record", "source", "slow", "catalogue"}
+        )
+        return {"schema": SCHEMA_VERSION, **written}
+
+    @property
     def hash(self) -> str:
-        """SHA-256 of what decides this claim: its canonical form, less words that change no verdict."""
-        decisive = self.model_dump(mode="json", exclude={"record", "source", "slow", "catalogue"})
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the canonical form."""
+        return hashlib.sha256(json.dumps(self.canonical, sort_keys=True).encode()).hexdigest()
 
 
 class MeasuredClaim(BaseClaim):
@@ -41,10 +62,13 @@ class MeasuredClaim(BaseClaim):
 
     evidence: Literal["measured"]
     models: Models = Selector()
-    quantifier: Literal["each", "all", "any"] = Field(default="each", alias="for")
+    quantifier: Literal["each", "all", "any", "majority", "pooled"] = Field(default="each", alias="for")
+    family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
+        default=None, description="claims of one name are one family: their p-values are also adjusted together"
+    )
     prompts: str = "grand-unified-25"
     test: MeasuredTest
-    controls: tuple[Literal["initialization"], ...] = ()
+    controls: tuple[Control, ...] = Field(default=(), description="on what the claim ought to fail")
     multiverse: Variations = Variations()
 
     @model_validator(mode="after")
@@ -54,15 +78,45 @@ class MeasuredClaim(BaseClaim):
         return self
 
     @model_validator(mode="after")
+    def _pooled_fits(self) -> MeasuredClaim:
+        statistic = statistic_named(self.test.statistic)
+        if statistic.pools and self.quantifier != "pooled":
+            raise ValueError(f"statistic {statistic.name!r} is of several models; write `for: pooled`")
+        if self.quantifier != "pooled":
+            return self
+        if statistic.needs_groups or statistic.takes_layers or statistic.needs_holds:
+            raise ValueError(
+                f"statistic {statistic.name!r} is not of one value a model; write `for: majority`, or another statistic"
+            )
+        for key in ("controls", "multiverse"):
+            if key in self.model_fields_set:
+                raise ValueError(f"`for: pooled` takes no `{key}:`; remove it")
+        return self
+
+    @model_validator(mode="after")
     def _variations_fit(self) -> MeasuredClaim:
         chosen = statistic_named(self.test.statistic)
         for name in self.multiverse.statistic:
             other = statistic_named(name)
+            if other.needs_parts and metric_named(self.test.of[0]).parts is None:
+                raise ValueError(
+                    f"`multiverse.statistic:` {name!r} divides lengths; metric {self.test.of[0]!r} is no ratio of two;"
+                    " remove it"
+                )
             if any(getattr(other, what) != getattr(chosen, what) for what in SHAPE):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_permute(self) -> MeasuredClaim:
+        chosen = statistic_named(self.test.statistic)
+        if "permuted" in self.controls and not may_permute(chosen):
+            raise ValueError(
+                f"control 'permuted' shuffles pairs or groups; statistic {chosen.name!r} has neither, so remove it"
+            )
         return self
 
 
@@ -92,7 +146,7 @@ class ArchitectureClaim(BaseClaim):
 
     evidence: Literal["architecture"]
     models: Models = Selector()
-    quantifier: Literal["each", "all", "any"] = Field(default="each", alias="for")
+    quantifier: Quantifier = Field(default="each", alias="for")
     test: FactTest
 
 
@@ -101,7 +155,7 @@ class WiringClaim(BaseClaim):
 
     evidence: Literal["wiring"]
     models: Models = Selector()
-    quantifier: Literal["each", "all", "any"] = Field(default="each", alias="for")
+    quantifier: Quantifier = Field(default="each", alias="for")
     test: WiringTest
 
 

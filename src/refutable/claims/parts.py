@@ -8,22 +8,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from refutable.errors import UnknownName
 from refutable.models import Frozen, Selector
-from refutable.predicate import GRAMMAR, parse_region
 from refutable.trace import Tap
 
-SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers")  # what a statistic takes
+Control = Literal["initialization", "permuted", "any-data"]
+SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers", "pools")  # what a statistic takes
 
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Quantifier = Literal["each", "all", "any", "majority"]
 Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)]
-
-
-def _region(text: str) -> str:
-    return parse_region(text).text
-
-
-RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
 
 
 def _selector(value: Any) -> Any:
@@ -73,7 +67,13 @@ class Variations(Frozen):
     norm: tuple[Norm, ...] = ()
     position: tuple[Position, ...] = ()
     dtype: tuple[Dtype, ...] = ()
-    statistic: tuple[str, ...] = ()
+    statistic: tuple[str, ...] = Field(
+        default=(), description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"
+    )
+    bos: tuple[Literal["with", "without"], ...] = Field(
+        default=(), description="the beginning-of-sequence token put before each prompt, or taken away"
+    )
+    prompts: tuple[str, ...] = Field(default=(), description="other prompt sets")
 
     @field_validator("statistic")
     @classmethod
@@ -97,6 +97,11 @@ def statistic_named(name: str) -> Any:
     from refutable.statistics import STATISTICS
 
     return STATISTICS[known_name(STATISTICS, name)]
+
+
+def may_permute(statistic: Any) -> bool:
+    """Whether a statistic has something to shuffle: the pairs of two metrics, or models between two groups."""
+    return bool(statistic.metrics > 1 or statistic.needs_groups)
 
 
 def metric_named(name: str) -> Any:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from refutable.claims.parts import Layer, Models, Norm, Position, RegionText, known_name, metric_named, statistic_named
+from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, statistic_named
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_NAMES, FACT_WORDS
-from refutable.models import Frozen
+from refutable.models import Frozen, RegionText
 from refutable.predicate import GRAMMAR, Region, parse_region
 
 
@@ -63,6 +63,8 @@ class MeasuredTest(Frozen):
         if statistic.needs_groups != (self.groups is not None):
             word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
             raise ValueError(f"statistic {self.statistic!r} {word}")
+        if statistic.needs_parts and metric_named(self.of[0]).parts is None:
+            raise ValueError(f"statistic {self.statistic!r} divides lengths; metric {self.of[0]!r} is no ratio of two")
         if len(set(self.of)) < len(self.of):
             raise ValueError(f"`of:` names {self.of[0]!r} twice; a metric always agrees with itself")
         if self.groups is not None and len(self.groups) != 2:

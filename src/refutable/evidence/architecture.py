@@ -17,7 +17,9 @@ def judge_architecture(case: Case, bench: Bench) -> Judgement:
     claim: ArchitectureClaim = case.claim
     test = claim.test
     predicts = test.predicts if test.predicts is not None else f"equals {test.equals}"
-    return over_models(case.models, claim.quantifier, predicts, lambda model: _look_up(claim, model, bench, predicts))
+    return over_models(
+        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _look_up(claim, model, bench, predicts)
+    )
 
 
 def _look_up(claim: ArchitectureClaim, model: str, bench: Bench, predicts: str) -> Judgement:

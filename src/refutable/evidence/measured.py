@@ -2,204 +2,111 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from refutable.bench import Bench
+from refutable.beside import Control, Variation
 from refutable.cases import Case
 from refutable.census import is_census, judge_census
-from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
-from refutable.errors import NotMeasured, Undecidable
+from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.errors import Undecidable
+from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
+from refutable.evidence.gauge_forms import gauge_dependent
+from refutable.evidence.looks import (
+    group_samples,
+    judge_samples,
+    lacking_text,
+    model_samples,
+    own_look,
+    subject_of,
+)
 from refutable.evidence.members import over_models
-from refutable.folded import input_norm
-from refutable.metrics import METRICS, measure
-from refutable.plan import CHEAP, CONTROL_SEED, Pass
+from refutable.evidence.pooled import judge_pooled
+from refutable.evidence.variations import fragile, variations_of
 from refutable.sample import Sample
-from refutable.statistics import STATISTICS, Data
-from refutable.subject import Subject
-from refutable.vacuity import is_vacuous
-from refutable.verdict import Judgement, Verdict, feasibility, few, judge
+from refutable.statistics import STATISTICS
+from refutable.verdict import Judgement, Verdict, feasibility
 
 
 def judge_measured(case: Case, bench: Bench) -> Judgement:
-    """Judge a claim on a model, on all or any of several, or on two groups of them."""
+    """Judge a claim on a model, on several by a quantifier, on their pooled values, or on two groups of them."""
     claim: MeasuredClaim = case.claim
     if claim.test.groups is not None:
         return _judge_groups(claim, bench)
-    alpha = claim.alpha if claim.quantifier == "each" else claim.alpha / len(case.models)
+    if claim.quantifier == "pooled":
+        return judge_pooled(
+            claim,
+            case.models,
+            lambda model: model_samples(own_look(claim, claim.alpha), model, bench),
+            lambda samples: judge_samples(claim.test, samples, claim.alpha),
+        )
     return over_models(
-        case.models,
-        claim.quantifier,
-        claim.test.predicts,
-        lambda model: _judge_model(claim, model, bench, alpha),
+        case.models, claim.quantifier, claim.test.predicts, claim.alpha, lambda model: _judge_model(claim, model, bench)
     )
 
 
 def judge_initialization(case: Case, bench: Bench) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, one value a seed (its mean over prompts)."""
     claim: InitializationClaim = case.claim
-    alpha = claim.alpha if claim.quantifier == "each" else claim.alpha / len(case.models)
 
-    def one(model: str) -> Judgement:
-        subjects = [bench.selection.subject(model, seed=seed) for seed in claim.seeds]
-        samples = [bench.samples(claim.test, claim.prompts, subject) for subject in subjects]
-        by_metric = tuple(
+    def by_seed(model: str) -> tuple[Sample, ...]:
+        look = own_look(claim, claim.alpha)
+        samples = [model_samples(replace(look, seed=seed), model, bench) for seed in claim.seeds]
+        return tuple(
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
             for of in zip(*samples, strict=True)
         )
-        return _judge_samples(claim.test, by_metric, alpha)
 
-    return over_models(case.models, claim.quantifier, claim.test.predicts, one)
+    def judged(samples: tuple[Sample, ...]) -> Judgement:
+        found = judge_samples(claim.test, samples, claim.alpha)
+        anything = any_data(claim)
+        return _beside(found, {}, {"any-data": anything}) if anything.verdict is Verdict.SUPPORTED else found
+
+    if claim.quantifier == "pooled":
+        return judge_pooled(claim, case.models, by_seed, judged)
+    return over_models(
+        case.models, claim.quantifier, claim.test.predicts, claim.alpha, lambda model: judged(by_seed(model))
+    )
 
 
-def _judge_model(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:
-    subject = _subject(model, bench)
-    samples = bench.samples(claim.test, claim.prompts, subject)
+def _judge_model(claim: MeasuredClaim, model: str, bench: Bench) -> Judgement:
+    look = own_look(claim, claim.alpha)
+    subject = subject_of(model, bench, look)
+    samples = model_samples(look, model, bench)
     if is_census(samples):
-        return judge_census(claim.test, samples).labelled(*(["vacuous"] if is_vacuous(claim.test) else []))
-    base = _judge_samples(claim.test, samples, alpha)
-    labels = ["vacuous"] if is_vacuous(claim.test) else []
-    labels += list(feasibility(STATISTICS[claim.test.statistic], claim.test.region, alpha, samples[0].n))
-    variations = dict(_variations(claim, model, bench, alpha))
-    if any(verdict != base.verdict.value for verdict in variations.values()):
-        labels.append("fragile")
-    if _gauge_dependent(claim, subject, bench, alpha, base.verdict):
-        labels.append("gauge-dependent")
-    details = {}
-    drawn = bench.table is None and bench.source(subject, Pass("forward", claim.prompts)).form == "draw"
-    if "initialization" in claim.controls and bench.table is None and not drawn:
-        control = _control(claim, model, bench, alpha)
-        details["control: initialization"] = f"{control.verdict.value}: {control.why}"
-        if control.verdict is base.verdict is Verdict.SUPPORTED:
-            labels.append("holds-at-initialisation")
-    if not drawn and bench.table is None:  # what was recorded is of trained weights, and may be this very table
-        labels += _recorded(claim, model, base)
-    return replace(base, variations=variations, details=details).labelled(*labels)
-
-
-def _subject(model: str, bench: Bench) -> Subject:
-    if bench.table is not None:
-        return Subject(model)
-    return bench.selection.subject(model)
-
-
-def _judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Judgement:
-    statistic = STATISTICS[test.statistic]
-    fit = statistic.fit(Data(samples, test.holds_region if test.holds else None))
-    return judge(fit, test.region, alpha, statistic, test.of)
+        return judge_census(claim.test, samples)
+    base = judge_samples(claim.test, samples, claim.alpha)
+    judged = _beside(
+        base, variations_of(claim, look, model, bench), controls_of(claim, look, model, bench, samples)
+    ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))
+    if gauge_dependent(claim, subject, bench, claim.alpha, base.verdict):
+        judged = judged.labelled("gauge-dependent")
+    if bench.table is None and not is_drawn(claim, model, bench):
+        judged = judged.labelled(*_recorded(claim, model, base))
+    return judged  # what was recorded is of trained weights, and may be the very table that is judged
 
 
 def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
     """Judge the difference between two groups of models; one value a model, the models it lacks named."""
-    assert claim.test.groups is not None
-    lacking: dict[str, str] = {}
-    samples = []
-    members: dict[str, str] = {}
-    for name, selector in claim.test.groups.items():
-        values = []
-        for row in selector.select(bench.selection.registry):
-            try:
-                (sample,) = bench.samples(claim.test, claim.prompts, _subject(row.name, bench))
-                values.append(float(sample.values.mean()))
-                members[f"{name}: {row.name}"] = f"{values[-1]:.4g}"
-            except NotMeasured as error:
-                lacking[row.name] = error.reason
-        samples.append(Sample(claim.test.of[0], np.array(values), "model"))
-    empty = [name for name, sample in zip(claim.test.groups, samples, strict=True) if sample.n == 0]
-    if empty:
-        reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
-        raise NotMeasured(reason, "pytest --model NAME, two models of each group at least")
-    details = {**members, "lacking": ", ".join(lacking) or "none"}
-    left_out = f"not measured: {few(list(lacking)) or 'none'}"
+    look = own_look(claim, claim.alpha)
+    groups = group_samples(look, bench)
+    details = {**groups.members, "lacking": ", ".join(groups.lacking) or "none"}
     try:
-        judged = _judge_samples(claim.test, tuple(samples), claim.alpha)
+        judged = judge_samples(claim.test, groups.samples, claim.alpha)
     except Undecidable as error:
-        judged = Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
-    return replace(judged, details=details, why=f"{judged.why}; {left_out}")
+        why = f"{error}; {lacking_text(groups)}"
+        return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, why, details=details)
+    judged = replace(judged, details=details, why=f"{judged.why}; {lacking_text(groups)}")
+    controls = controls_of(claim, look, None, bench, groups.samples)
+    return _beside(judged, variations_of(claim, look, None, bench), controls)
 
 
-def _control(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Judgement:
-    try:
-        subject = bench.selection.subject(model, seed=CONTROL_SEED)
-        return _judge_samples(claim.test, bench.samples(claim.test, claim.prompts, subject), alpha)
-    except Undecidable as error:
-        return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
-    except NotMeasured as error:
-        return Judgement(Verdict.NOT_MEASURED, claim.test.predicts, str(error))
-
-
-def _variations(claim: MeasuredClaim, model: str, bench: Bench, alpha: float) -> Iterator[tuple[str, str]]:
-    """Yield the verdict under every other combination of the declared variations."""
-    declared = claim.multiverse
-    base: dict[str, str] = {
-        "norm": claim.test.norm,
-        "position": claim.test.position,
-        "statistic": claim.test.statistic,
-        "dtype": bench.selection.dtype,
-    }
-    choices: list[list[str]] = [list(dict.fromkeys((was, *getattr(declared, axis)))) for axis, was in base.items()]
-    for chosen in itertools.product(*choices):
-        changes = dict(zip(base, chosen, strict=True))
-        if changes == base:
-            continue
-        name = ", ".join(f"{axis} {value}" for axis, value in changes.items() if value != base[axis])
-        verdict = _variation(claim, model, bench, alpha, changes)
-        if verdict is not None:
-            yield name, verdict
-
-
-def _variation(claim: MeasuredClaim, model: str, bench: Bench, alpha: float, changes: dict[str, str]) -> str | None:
-    """Return the verdict under one variation; None where it cannot be measured here."""
-    dtype = changes["dtype"]
-    if dtype != bench.selection.dtype and bench.selection.registry[model].parameters > CHEAP:
-        return None
-    test = claim.test.model_copy(update={key: value for key, value in changes.items() if key != "dtype"})
-    try:
-        subject = _subject(model, bench)
-        samples = bench.samples(test, claim.prompts, replace(subject, dtype=dtype))
-        return _judge_samples(test, samples, alpha).verdict.value
-    except Undecidable:
-        return Verdict.INCONCLUSIVE.value
-    except NotMeasured:
-        return None
-
-
-def _gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:
-    """Whether a canonical form gives another verdict than the form that the claim is judged in.
-
-    A constant along the mean direction is invisible to every LayerNorm, and a norm's scale may as well stand in the
-    next matrix; neither is seen in the logits, but a metric that does not declare itself invariant sees it.
-    """
-    if bench.table is not None:
-        return False
-    verdicts = (_form_verdict(claim, form, alpha) for form in _canonical_forms(claim, subject, bench))
-    return any(base.decided if verdict is None else verdict is not base for verdict in verdicts)
-
-
-def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
-    """Yield the claim's samples in each canonical form in which a metric of it may differ."""
-    test, one = claim.test, Pass("forward", claim.prompts)
-    row, metrics = bench.selection.registry[subject.model], [METRICS[name] for name in test.of]
-    invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
-    if row.fact("norm") == "LayerNorm" and not all("mean-shift" in of for of in invariant):
-        yield bench.samples(test.model_copy(update={"norm": "centred"}), claim.prompts, subject)
-    if not all("norm-scale" in of for of in invariant):
-        folded = input_norm(row.architecture, bench.source(subject, one).config)
-        trace = bench.trace(subject, one)
-        yield tuple(
-            measure(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded)
-            for name in test.of
-        )
-
-
-def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:
-    try:
-        return _judge_samples(claim.test, samples, alpha).verdict
-    except Undecidable:
-        return None
+def _beside(base: Judgement, variations: dict[str, Variation], controls: dict[str, Control]) -> Judgement:
+    """Return a judgement with its variations and controls, and the labels that they bring."""
+    labels = (*labels_of(controls, base.verdict), *fragile(variations, base.verdict))
+    return replace(base, variations=variations, controls=controls).labelled(*labels)
 
 
 def _recorded(claim: MeasuredClaim, model: str, base: Judgement) -> tuple[str, ...]:

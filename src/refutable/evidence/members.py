@@ -1,22 +1,23 @@
-"""Verdicts on several models combined under `each`, `all` or `any`."""
+"""Verdicts on several models combined under `each`, `all`, `any` or `majority`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from refutable.errors import NotMeasured, RefutableError, Undecidable
-from refutable.verdict import Judgement, Verdict, combine
+from refutable.quantifiers import combine
+from refutable.verdict import Judgement, Verdict
 
 
 def over_models(
-    models: tuple[str, ...], quantifier: str, predicts: str, judge_one: Callable[[str], Judgement]
+    models: tuple[str, ...], quantifier: str, predicts: str, alpha: float, judge_one: Callable[[str], Judgement]
 ) -> Judgement:
-    """Judge each model and combine; with `each` there is one model and its judgement stands alone."""
+    """Judge each model at alpha and combine; with `each` there is one model and its judgement stands alone."""
     if quantifier == "each":
         (model,) = models
         return judge_one(model)
     parts: Mapping[str, Judgement] = {model: _caught(model, predicts, judge_one) for model in models}
-    return combine(parts, quantifier, predicts)
+    return combine(parts, quantifier, predicts, alpha)
 
 
 def _caught(model: str, predicts: str, judge_one: Callable[[str], Judgement]) -> Judgement:

@@ -17,7 +17,9 @@ def judge_wiring(case: Case, bench: Bench) -> Judgement:
     """Say what the probe saw: a parallel block's MLP input does not move when attention's update does."""
     claim: WiringClaim = case.claim
     predicts = f"equals {claim.test.equals}"
-    return over_models(case.models, claim.quantifier, predicts, lambda model: _probe(claim, model, bench, predicts))
+    return over_models(
+        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _probe(claim, model, bench, predicts)
+    )
 
 
 def _probe(claim: WiringClaim, model: str, bench: Bench, predicts: str) -> Judgement:

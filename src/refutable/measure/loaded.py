@@ -10,6 +10,7 @@ import torch
 
 from refutable.families import Family
 from refutable.models import ModelRow
+from refutable.plan import Bos
 from refutable.prompts import PromptSet
 from refutable.subject import Subject, WeightsSource
 
@@ -17,8 +18,8 @@ from refutable.subject import Subject, WeightsSource
 class Tokenizer(Protocol):
     """What is asked of a tokenizer."""
 
-    def encode(self, prompts: PromptSet) -> list[list[int]]:
-        """Return the token ids of each prompt, special tokens as the model's own tokenizer adds them."""
+    def encode(self, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
+        """Return the token ids of each prompt, special tokens as its own tokenizer adds them, or as `bos` says."""
         ...
 
     def decode(self, token: int) -> str:

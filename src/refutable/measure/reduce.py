@@ -6,6 +6,7 @@ written out in torch the same takes some fifty launches a block and several time
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -39,33 +40,47 @@ def reduce_blocks(blocks: Sequence[Vectors], scale: float = 1.0) -> torch.Tensor
 
 
 def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
-    """Reduce one block in plain torch, to (B, T, REDUCED); see `reduce_blocks`."""
+    """Reduce one block in plain torch, to (B, T, REDUCED); see `reduce_blocks`.
+
+    All inner products of a position are one small matrix product: on a CPU each further call costs as much as the sums.
+    """
     batch, length, width = seen["block_input"].shape
-    present = [tap for tap in TAPS if tap in seen]
-    index = {tap: i for i, tap in enumerate(present)}
-    stack = torch.stack([seen[tap].reshape(batch, length, width) for tap in present]).float()  # (taps, B, T, D)
+    present = tuple(tap for tap in TAPS if tap in seen)
+    stack = torch.stack([seen[tap].reshape(batch, length, width) for tap in present], dim=2).float()  # (B, T, taps, D)
     if scale != 1.0:
-        stack[[index[tap] for tap in present if tap in UPDATE_TAPS]] *= scale
-    mean = stack.mean(dim=-1)  # (taps, B, T)
-    nothing = torch.full((batch, length), torch.nan, device=stack.device)
-    closure = nothing
-    if all(tap in index for tap in UPDATE_TAPS):
-        x_in, x_out, a, m = (stack[index[tap]] for tap in STREAM_TAPS)
-        closure = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)
+        stack[:, :, [present.index(tap) for tap in UPDATE_TAPS if tap in present]] *= scale
+    mean = stack.mean(dim=-1, keepdim=True)  # (B, T, taps, 1)
+    raw = stack @ stack.mT  # (B, T, taps, taps)
+    closure = _closure(stack) if all(tap in present for tap in UPDATE_TAPS) else None
+    stack -= mean
+    centred = stack @ stack.mT
+    out = torch.full((batch, length, REDUCED), torch.nan, device=stack.device)
+    for (columns, entries), products in zip(_places(present), (raw, centred, raw, centred), strict=True):
+        values = products.flatten(2)[..., entries]
+        out[..., columns] = values.sqrt() if columns[0] < 2 * len(TAPS) else values
+    means = [2 * len(TAPS) + i for i, tap in enumerate(STREAM_TAPS) if tap in present]
+    out[..., means] = mean[:, :, [present.index(tap) for tap in STREAM_TAPS if tap in present], 0]
+    if closure is not None:
+        out[..., -1] = closure
+    return out
 
-    def norms() -> list[torch.Tensor]:
-        return of(torch.linalg.vector_norm(stack, dim=-1), TAPS)
 
-    def of(values: torch.Tensor, taps: Sequence[Tap]) -> list[torch.Tensor]:
-        return [values[index[tap]] if tap in index else nothing for tap in taps]
+def _closure(stack: torch.Tensor) -> torch.Tensor:
+    """Return |x_out - x_in - a - m|, (B, T), of vectors in the order of `TAPS`."""
+    x_in, x_out, a, m = (stack[:, :, i] for i in range(len(STREAM_TAPS)))
+    closure: torch.Tensor = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)
+    return closure
 
-    def products() -> list[torch.Tensor]:
-        pairs = [(index.get(a), index.get(b)) for a, b in PRODUCTS]
-        return [
-            torch.linalg.vecdot(stack[a], stack[b]) if a is not None and b is not None else nothing for a, b in pairs
-        ]
 
-    raw_norms, raw_products = norms(), products()
-    stack -= mean[..., None]
-    columns = (*raw_norms, *norms(), *of(mean, STREAM_TAPS), *raw_products, *products(), closure)
-    return torch.stack(columns).movedim(0, -1)  # (B, T, REDUCED)
+@functools.cache
+def _places(present: tuple[Tap, ...]) -> tuple[tuple[list[int], list[int]], ...]:
+    """Return which columns are which entries of the flattened matrix of inner products.
+
+    In order: norms, centred norms, products, centred products.
+    """
+    at = {tap: i for i, tap in enumerate(present)}
+    norms = [(i, at[tap] * len(at) + at[tap]) for i, tap in enumerate(TAPS) if tap in at]
+    pairs = [(i, at[a] * len(at) + at[b]) for i, (a, b) in enumerate(PRODUCTS) if a in at and b in at]
+    products = 2 * len(TAPS) + len(STREAM_TAPS)
+    moved = ((norms, 0), (norms, len(TAPS)), (pairs, products), (pairs, products + len(PRODUCTS)))
+    return tuple(([start + i for i, _ in places], [entry for _, entry in places]) for places, start in moved)

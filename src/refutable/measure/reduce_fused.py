@@ -13,7 +13,7 @@ import torch
 
 COLUMNS = 25
 MAX_WIDTH = 8192
-_WARPS = 8
+_WARPS = 4
 
 
 @functools.cache

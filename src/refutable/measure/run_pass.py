@@ -20,10 +20,12 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
 from refutable.measure.tokens import check_lengths
+from refutable.plan import Bos
 from refutable.prompts import PromptSet
 from refutable.trace import (
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    FIRST_IS_BOS,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
     STREAM_TAPS,
@@ -36,7 +38,7 @@ OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
 
 
-def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default") -> Trace:
     """Run every prompt through the model once and keep the primitives.
 
     Args:
@@ -44,13 +46,15 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         prompts: the prompt set.
         key: address of the trace.
         about: what is already known of it, for its meta.
+        bos: whether prompts begin with the beginning-of-sequence token.
+        bos: whether prompts begin with the beginning-of-sequence token.
 
     Raises:
         ClosureError: a block's output is not its input plus the updates that were read.
         InstrumentError: the model has no blocks to read.
-        NotMeasured: a prompt is longer than what the model can read.
+        NotMeasured: there is no such token, or a prompt is longer than what the model can read.
     """
-    ids = model.tokenizer.encode(prompts)
+    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
     if any(not one for one in ids):
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
     check_lengths(model.row.name, model.config, ids)
@@ -77,7 +81,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         "pass_seconds": round(time.perf_counter() - started, 4),
         "batches": len(batches),
         "batch_halvings": halvings,
-        "first_token": "the tokenizer's BOS" if _begins_with_bos(model, ids) else "the prompt's own",
+        "first_token": FIRST_IS_BOS if _begins_with_bos(model, ids) else "the prompt's own",
     }
     return Trace(key, meta, blocks, outputs)
 
@@ -182,7 +186,8 @@ def _last_logits(model: LoadedModel, padded: _Padded) -> torch.Tensor:
     rows = torch.arange(len(padded.last), device=padded.last.device)
     arguments: dict[str, Any] = {"input_ids": padded.tokens, "attention_mask": padded.mask, "use_cache": False}
     which = padded.last
-    if _keeps_logits(model.network.__class__):
+    spread = model.subject.device == EVERY_GPU  # accelerate would move the index to another GPU than the head's
+    if _keeps_logits(model.network.__class__) and not spread:
         arguments["logits_to_keep"], which = padded.ends, padded.end_of
     logits: torch.Tensor = model.network(**arguments).logits  # (B, T or kept, vocabulary)
     return logits[rows.to(logits.device), which.to(logits.device)]

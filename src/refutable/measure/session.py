@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from refutable.errors import WeightsUnavailable
+from refutable.errors import RefutableError, WeightsUnavailable
 from refutable.measure.load import draw, load_model
 from refutable.measure.run_pass import run_pass
 from refutable.measure.wiring import probe_wiring
@@ -27,7 +27,7 @@ Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]
 def measure_subject(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
 ) -> Iterator[Trace]:
-    """Yield the trace of each wanted pass.
+    """Yield the trace of each wanted pass; of those after the first one that cannot be made is left out.
 
     Raises:
         WeightsUnavailable: memory ran out even for one prompt at a time.
@@ -53,9 +53,15 @@ def _forward_passes(
     forward = {one: rest for one, rest in wanted.items() if one.name == "forward"}
     if not forward:
         return
-    started = time.perf_counter()
+    asked, started = next(iter(forward)), time.perf_counter()
     model = load_model(row, subject, next(iter(forward.values()))[0], cache)
     seconds = round(time.perf_counter() - started, 3)
     for one, (_, key, about) in forward.items():
         facts = {**about, "attention_implementation": model.attention_implementation, "load_seconds": seconds}
-        yield run_pass(model, prompts(one.prompts), key, facts)
+        try:
+            trace = run_pass(model, prompts(one.prompts), key, facts, one.bos)
+        except RefutableError:
+            if one is asked:
+                raise
+            continue  # said when a claim asks for it
+        yield trace

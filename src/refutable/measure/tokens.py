@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refutable.errors import NotMeasured
+from refutable.plan import NO_BOS, Bos
 from refutable.prompts import PromptSet
 
 
@@ -18,9 +19,29 @@ class OwnTokenizer:
 
     tokenizer: Any
 
-    def encode(self, prompts: PromptSet) -> list[list[int]]:
-        """Return the ids of each prompt, special tokens as the tokenizer adds them by default."""
-        return [list(self.tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
+    def encode(self, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
+        """Return the ids of each prompt, special tokens as the tokenizer adds them by default.
+
+        Args:
+            prompts: the prompt set.
+            bos: whether each begins with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
+
+        Raises:
+            NotMeasured: the tokenizer has no such token, a prompt has no other, or it does so by itself.
+        """
+        ids = [list(self.tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
+        if bos == "default":
+            return ids
+        token = self.tokenizer.bos_token_id
+        if token is None:
+            raise NotMeasured("its tokenizer has no beginning-of-sequence token")
+        bare = [one[1:] if one[:1] == [token] else one for one in ids]
+        if bos == "without" and not all(bare):
+            raise NotMeasured("a prompt has no token but the beginning-of-sequence token")
+        asked = bare if bos == "without" else [[token, *one] for one in bare]
+        if asked == ids:
+            raise NotMeasured(f"prompts are tokenised {bos} a beginning-of-sequence token as it is: nothing varies")
+        return asked
 
     def decode(self, token: int) -> str:
         """Return the text of one token."""
@@ -38,8 +59,14 @@ class StandInTokens:
 
     vocabulary: int
 
-    def encode(self, prompts: PromptSet) -> list[list[int]]:
-        """Return the same ids for the same prompt set, always."""
+    def encode(self, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
+        """Return the same ids for the same prompt set, always.
+
+        Raises:
+            NotMeasured: asked for a beginning-of-sequence token, which none of them is.
+        """
+        if bos != "default":
+            raise NotMeasured(NO_BOS)
         generator = np.random.default_rng(int(prompts.hash[:16], 16))
         return [generator.integers(self.vocabulary, size=prompt.tokens).tolist() for prompt in prompts.prompts]
 

@@ -6,6 +6,7 @@ positions is taken here, so that one value a prompt remains. To add one: docs/ad
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ Per = Literal["prompt", "layer"]
 Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites that leave a network's function alone
 GAUGES: tuple[Gauge, ...] = get_args(Gauge)
 LayerChoice = Literal["first", "last", "mean", "each"] | int | None
+Part = Literal["numerator", "denominator"]
+PARTS: tuple[Part, ...] = get_args(Part)
 Values = NDArray[np.float64]
 
 
@@ -42,6 +45,8 @@ class Metric:
             that is not named moves it on some model.
         invariant_centred: the same for its mean-centred form.
         compute: the function; its docstring is the metric's documentation.
+        version: raised when the same trace would give other values, so that claims locked under the old one say so.
+        parts: for a ratio of two lengths, what gives its numerator and its denominator; None for any other metric.
     """
 
     name: str
@@ -52,6 +57,8 @@ class Metric:
     invariant: tuple[Gauge, ...]
     invariant_centred: tuple[Gauge, ...]
     compute: Callable[[View], Values]
+    version: int = 1
+    parts: Callable[[View], tuple[Values, Values]] | None = None
 
     @property
     def range(self) -> tuple[float, float]:
@@ -85,6 +92,8 @@ def metric(
     invariant: tuple[Gauge, ...],
     invariant_centred: tuple[Gauge, ...] | None = None,
     last_only: bool = False,
+    version: int = 1,
+    parts: Callable[[View], tuple[Values, Values]] | None = None,
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
     """Register a function of a View as the metric of the same name.
 
@@ -95,14 +104,35 @@ def metric(
         invariant: the rewrites of the weights that leave its raw form alone.
         invariant_centred: the same for its mean-centred form; `invariant` and ``mean-shift`` where not given.
         last_only: whether it is read at the last position only.
+        version: raised when the same trace would give other values.
+        parts: its numerator and denominator, where it is a ratio; see `ratio_metric`.
     """
     centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
     centred = centred if invariant_centred is None else invariant_centred
 
     def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
         name = function.__name__
-        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function))
+        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function, version, parts))
         return function
+
+    return add
+
+
+def ratio_metric(
+    *, unit: str = "ratio", tap: str, per: Per = "prompt", invariant: tuple[Gauge, ...]
+) -> Callable[[Callable[[View], tuple[Values, Values]]], Callable[[View], Values]]:
+    """Register a function of a View that returns a numerator and a denominator as the metric that divides them.
+
+    Both stay within reach of statistics that take them apart (`ratio_of_means`). Arguments are those of `metric`.
+    """
+
+    def add(function: Callable[[View], tuple[Values, Values]]) -> Callable[[View], Values]:
+        @functools.wraps(function)
+        def divided(view: View) -> Values:
+            numerator, denominator = function(view)
+            return numerator / denominator
+
+        return metric(unit, tap, per, invariant=invariant, parts=function)(divided)
 
     return add
 
@@ -115,6 +145,7 @@ def measure(
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
     folded: InputNorm | None = None,
+    part: Part | None = None,
 ) -> Sample:
     """Return a metric of a trace, one row a prompt that has such a position.
 
@@ -125,6 +156,7 @@ def measure(
         norm: raw vectors, or with their mean over the width taken off.
         layer: which layer of a metric that has one value a layer; None or ``each`` keeps them all.
         folded: how the model norms what its modules read; given, norms of that are taken before the learned scale.
+        part: of a ratio, the numerator or the denominator alone.
 
     Raises:
         UnknownName: no such metric.
@@ -139,11 +171,18 @@ def measure(
     if chosen.per == "layer":
         view = replace(view, only=_index(layer, trace))
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, and no statistic takes it
-        raw = chosen.compute(view)
+        raw = chosen.compute(view) if part is None else _part(chosen, part)(view)
     read, values = _mean_over_positions(raw, view.prompt, len(trace))
     if chosen.per == "layer":
         values = _pick_layers(values, layer, view.only)
     return Sample(name, values, "prompt", tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist()))
+
+
+def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:
+    both = chosen.parts
+    if both is None:
+        raise BadInput(f"metric {chosen.name!r} is no ratio of two lengths: it has no {part}")
+    return lambda view: both(view)[PARTS.index(part)]
 
 
 def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.bool_], Values]:

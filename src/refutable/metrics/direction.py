@@ -6,7 +6,7 @@ mean-centred form is the angle between what is read.
 
 import numpy as np
 
-from refutable.metrics import Values, metric
+from refutable.metrics import Values, metric, ratio_metric
 from refutable.trace import View
 
 
@@ -46,14 +46,14 @@ def cos_update_residual(view: View) -> Values:
     return product / (view.norm("block_input") * _norm_of_sum(view))
 
 
-@metric(unit="share", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
-def cancellation_ratio(view: View) -> Values:
+@ratio_metric(unit="share", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
+def cancellation_ratio(view: View) -> tuple[Values, Values]:
     """Norm of the summed update over the sum of the two updates' norms.
 
     In [0, 1]: 1 for parallel updates, 0.707 for orthogonal ones of equal norm, 0 for opposite ones. It cannot exceed 1
     (triangle inequality), so "below 1" alone says nothing. Raw, it counts the updates' means.
     """
-    return _norm_of_sum(view) / (view.norm("attention_update") + view.norm("mlp_update"))
+    return _norm_of_sum(view), view.norm("attention_update") + view.norm("mlp_update")
 
 
 def _norm_of_sum(view: View) -> Values:

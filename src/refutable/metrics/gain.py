@@ -4,37 +4,37 @@ Every norm here, taken raw, counts the stream's mean over the width, which a Lay
 a bias changes it and no logit. The mean-centred form does not count it.
 """
 
-from refutable.metrics import Values, metric
+from refutable.metrics import Values, metric, ratio_metric
 from refutable.trace import View
 
 
-@metric(unit="ratio", tap="block_output, block_input", invariant=("norm-scale", "value-output"))
-def last_gain(view: View) -> Values:
+@ratio_metric(tap="block_output, block_input", invariant=("norm-scale", "value-output"))
+def last_gain(view: View) -> tuple[Values, Values]:
     """Norm of the last block's output over the norm of its input, both before the final norm.
 
     Positive; 1 keeps the norm; raw, it counts the stream's mean.
     ``hidden_states[-1]`` of most libraries contains the final norm and is not this.
     """
-    return view.norm("block_output")[:, -1] / view.norm("block_input")[:, -1]
+    return view.norm("block_output")[:, -1], view.norm("block_input")[:, -1]
 
 
-@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=("norm-scale", "value-output"))
-def layer_gain(view: View) -> Values:
+@ratio_metric(tap="block_output, block_input", per="layer", invariant=("norm-scale", "value-output"))
+def layer_gain(view: View) -> tuple[Values, Values]:
     """Norm of each block's output over the norm of its input. Positive; layer 1 is the first block.
 
     Raw, it counts the stream's mean, which a LayerNorm model never reads.
     """
-    return view.norm("block_output") / view.norm("block_input")
+    return view.norm("block_output"), view.norm("block_input")
 
 
-@metric(unit="ratio", tap="block_output", invariant=("norm-scale", "value-output"))
-def total_amplification(view: View) -> Values:
+@ratio_metric(tap="block_output", invariant=("norm-scale", "value-output"))
+def total_amplification(view: View) -> tuple[Values, Values]:
     """Norm of the last block's output over the norm of the first block's output.
 
     Positive; raw, it counts the stream's mean. The step from the embedding to the first block's output is left out, as
     in the documents.
     """
-    return view.norm("block_output")[:, -1] / view.norm("block_output")[:, 0]
+    return view.norm("block_output")[:, -1], view.norm("block_output")[:, 0]
 
 
 @metric(unit="norm", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))

@@ -5,35 +5,35 @@ leaves the function alone; growth does not, and neither does the scale-folded fo
 of them count means over the width that a LayerNorm model never reads; the mean-centred form does not.
 """
 
-from refutable.metrics import Values, metric
+from refutable.metrics import Values, ratio_metric
 from refutable.trace import View
 
 
-@metric(unit="ratio", tap="attention_update, attention_input", per="layer", invariant=("value-output",))
-def attention_gain(view: View) -> Values:
+@ratio_metric(tap="attention_update, attention_input", per="layer", invariant=("value-output",))
+def attention_gain(view: View) -> tuple[Values, Values]:
     """Norm of the attention update over the norm of attention's normalised input (the notebook's attention gain).
 
     Counts the scale of that input's norm, which could as well stand in the next matrix, and, raw, the means.
     """
-    return view.norm("attention_update") / view.norm("attention_input")
+    return view.norm("attention_update"), view.norm("attention_input")
 
 
-@metric(unit="ratio", tap="mlp_update, mlp_input", per="layer", invariant=("value-output",))
-def mlp_gain(view: View) -> Values:
+@ratio_metric(tap="mlp_update, mlp_input", per="layer", invariant=("value-output",))
+def mlp_gain(view: View) -> tuple[Values, Values]:
     """Norm of the MLP update over the norm of the MLP's normalised input (the notebook's MLP gain).
 
     Counts the scale of that input's norm, which could as well stand in the next matrix, and, raw, the means.
     """
-    return view.norm("mlp_update") / view.norm("mlp_input")
+    return view.norm("mlp_update"), view.norm("mlp_input")
 
 
-@metric(unit="ratio", tap="attention_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
-def attention_growth(view: View) -> Values:
+@ratio_metric(tap="attention_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
+def attention_growth(view: View) -> tuple[Values, Values]:
     """Norm of the attention update over the norm of the block's input; raw, it counts their means."""
-    return view.norm("attention_update") / view.norm("block_input")
+    return view.norm("attention_update"), view.norm("block_input")
 
 
-@metric(unit="ratio", tap="mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
-def mlp_growth(view: View) -> Values:
+@ratio_metric(tap="mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
+def mlp_growth(view: View) -> tuple[Values, Values]:
     """Norm of the MLP update over the norm of the block's input; raw, it counts their means."""
-    return view.norm("mlp_update") / view.norm("block_input")
+    return view.norm("mlp_update"), view.norm("block_input")

@@ -95,6 +95,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     for name, value in values.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            flat[f"{prefix}{name}"] = ", ".join(map(str, value))
         elif value is not None:
             flat[f"{prefix}{name}"] = str(value)
     return flat

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from refutable.claim_families import Adjusted
+from refutable.registration import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.report.verdicts_json import VERSION
 from refutable.verdict import Estimate, Verdict
 
@@ -14,28 +16,40 @@ def verdicts_schema() -> dict[str, Any]:
     """Return the JSON Schema of a verdicts.json."""
     text, number = {"type": "string"}, {"type": "number"}
     texts = {"type": "object", "additionalProperties": text}
-    estimate = TypeAdapter(Estimate).json_schema()
+    estimate = {"anyOf": [TypeAdapter(Estimate).json_schema(), {"type": "null"}]}
+    verdict = {"enum": [verdict.value for verdict in Verdict]}
+    variation = _closed(verdict=verdict, why=text, estimate=estimate, changes=texts)
+    share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    controls = {"type": "object", "additionalProperties": {"$ref": "#/$defs/control"}}
+    control = _closed(verdict=verdict, why=text, estimate=estimate, share=share, parts=controls)
     row = _closed(
         id=text,
         claim=text,
         subject=text,
-        verdict={"enum": [verdict.value for verdict in Verdict]},
+        verdict=verdict,
         predicts=text,
         why=text,
         labels={"type": "array", "items": text},
-        estimate={"anyOf": [estimate, {"type": "null"}]},
-        variations=texts,
+        estimate=estimate,
+        variations={"type": "object", "additionalProperties": variation},
+        controls=controls,
         details=texts,
         recorded={"type": "object", "additionalProperties": {"type": "object", "required": ["value"]}},
-        about={"type": "object", "required": ["statement", "evidence", "alpha"]},
+        about={
+            "type": "object",
+            "required": ["statement", "evidence", "alpha"],
+            "properties": {"registration": {"enum": [CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED]}},
+        },
         weights=texts,
         traces={"type": "array", "items": text},
         seconds=number,
+        adjusted={"anyOf": [TypeAdapter(Adjusted).json_schema(), {"type": "null"}]},
     )
     check = _closed(name=text, outcome={"enum": ["passed", "failed", "skipped", "error"]}, message=text, seconds=number)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "refutable verdicts",
+        "$defs": {"control": control},
         **_closed(
             version={"const": VERSION},
             complete={"type": "boolean"},

@@ -15,7 +15,8 @@ from refutable.store import Store
 from refutable.verdict import Verdict
 from refutable.verdict_row import VerdictRow
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)
 FILE = "verdicts.json"
 
 
@@ -45,12 +46,13 @@ def read_verdicts(path: Path) -> Run:
     """Read a verdicts.json back.
 
     Raises:
-        BadInput: it is missing, or not one of this version.
+        BadInput: it is missing, or not one of a version that is read.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["version"] != VERSION:
-            raise BadInput(f"{path}: version {data['version']}; this refutable reads version {VERSION}")
+        if data["version"] not in READABLE:
+            known = " and ".join(map(str, READABLE))
+            raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
         return Run(data["provenance"], rows, tuple(Check(**check) for check in data["checks"]), data["complete"])
     except OSError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
@@ -101,8 +102,15 @@ class Statistic:
         needs_holds: whether it counts where something holds.
         needs_groups: whether it compares groups of models.
         takes_layers: whether it looks at every layer.
+        pools: whether it takes one sample a model, of several models (``for: pooled``).
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
             two-sided prediction, to its middle; None where no number of units bounds what data could show.
+        version: raised when the same data would give other bounds, so that claims locked under the old one say so.
+        needs_parts: whether it takes a ratio apart: its samples are then the numerator and the denominator.
+        spans: where its value must lie whatever the data: among the values that the ``metric`` can take, in [0, 1] (a
+            ``share``), in [-1, 1] (a ``correlation``), or between differences of the metric's values; None: anywhere.
+        pairings: for a statistic of two metrics whose verdict rises or falls with its value alone: its values for one
+            first sample, shape (n,), and many second ones, shape (k, n), at once; None where each is fitted by itself.
     """
 
     name: str
@@ -112,7 +120,12 @@ class Statistic:
     needs_holds: bool = False
     needs_groups: bool = False
     takes_layers: bool = False
+    pools: bool = False
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
+    version: int = 1
+    needs_parts: bool = False
+    spans: Literal["metric", "share", "correlation", "difference"] | None = None
+    pairings: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def doc(self) -> str:

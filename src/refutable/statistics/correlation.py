@@ -88,11 +88,32 @@ def _pair(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return first.values, second.values
 
 
+def _pearson_pairings(x: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's r of x, shape (n,), with each row of ys, shape (k, n); shape (k,)."""
+    x, ys = x - x.mean(), ys - ys.mean(axis=1, keepdims=True)
+    rs: NDArray[np.float64] = ys @ x / np.sqrt((x @ x) * (ys**2).sum(axis=1))
+    return rs
+
+
+def _spearman_pairings(x: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _pearson_pairings(stats.rankdata(x), stats.rankdata(ys, axis=1))
+
+
 def _z(r: float) -> float:
     return math.atanh(min(max(r, -1 + 1e-15), 1 - 1e-15))
 
 
-STATISTICS.add("pearson", Statistic("pearson", ("pairs are independent", "near bivariate normal"), pearson, metrics=2))
+STATISTICS.add(
+    "pearson",
+    Statistic(
+        "pearson",
+        ("pairs are independent", "near bivariate normal"),
+        pearson,
+        metrics=2,
+        spans="correlation",
+        pairings=_pearson_pairings,
+    ),
+)
 STATISTICS.add(
     "spearman",
     Statistic(
@@ -103,5 +124,7 @@ STATISTICS.add(
         ),
         spearman,
         metrics=2,
+        spans="correlation",
+        pairings=_spearman_pairings,
     ),
 )

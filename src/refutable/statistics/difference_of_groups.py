@@ -77,5 +77,6 @@ STATISTICS.add(
         ),
         difference_of_groups,
         needs_groups=True,
+        spans="difference",
     ),
 )

@@ -70,5 +70,10 @@ def _exp(x: float) -> float:
 
 STATISTICS.add(
     "geometric_mean",
-    Statistic("geometric_mean", ("units are independent", "their mean logarithm is near normal"), geometric_mean),
+    Statistic(
+        "geometric_mean",
+        ("units are independent", "their mean logarithm is near normal"),
+        geometric_mean,
+        spans="metric",
+    ),
 )

@@ -122,5 +122,6 @@ STATISTICS.add(
         needs_holds=True,
         takes_layers=True,
         extremes=_extremes,
+        spans="share",
     ),
 )

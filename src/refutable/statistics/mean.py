@@ -80,5 +80,6 @@ STATISTICS.add(
         "mean",
         ("units are independent", "their mean is near normal: no heavy tails, little skew at small n"),
         mean,
+        spans="metric",
     ),
 )

@@ -64,5 +64,6 @@ STATISTICS.add(
         share_of_prompts,
         needs_holds=True,
         extremes=_extremes,
+        spans="share",
     ),
 )

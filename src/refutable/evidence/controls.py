@@ -1,0 +1,110 @@
+"""The controls of a measured claim: where it ought to fail, each tried with an estimate of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from refutable.bench import Bench
+from refutable.beside import Control
+from refutable.claims import MeasuredClaim
+from refutable.evidence.looks import Look, judge_look
+from refutable.evidence.permuted import permuted_control
+from refutable.plan import Pass, control_seeds
+from refutable.sample import Sample
+from refutable.vacuity import search
+from refutable.verdict import Estimate, Judgement, Verdict
+
+LABELS = {
+    "initialization": "holds-at-initialisation",
+    "permuted": "holds-when-permuted",
+    "any-data": "vacuous",
+}
+
+
+def controls_of(
+    claim: MeasuredClaim, look: Look, model: str | None, bench: Bench, samples: tuple[Sample, ...]
+) -> dict[str, Control]:
+    """Return every control of a claim by its name; whether any data would satisfy it is always looked into.
+
+    Args:
+        claim: whose controls.
+        look: the claim's own look.
+        model: the model that it is tried on; None for a comparison of groups.
+        bench: where numbers come from.
+        samples: the claim's own.
+    """
+    found: dict[str, Control] = {}
+    if "initialization" in claim.controls and bench.table is None and not is_drawn(claim, model, bench):
+        found["initialization"] = _initialization(look, model, bench)
+    if "permuted" in claim.controls:
+        found["permuted"] = permuted_control(look.test, samples, look.alpha)
+    anything = any_data(claim)
+    if "any-data" in claim.controls or anything.verdict is Verdict.SUPPORTED:
+        found["any-data"] = anything
+    return found
+
+
+def any_data(claim: MeasuredClaim) -> Control:
+    """Return the control ``any-data``: SUPPORTED where no data whatever could break the prediction."""
+    found = search(claim.test)
+    return Control(found.verdict, found.why, found.estimate, found.share)
+
+
+def labels_of(controls: Mapping[str, Control], base: Verdict) -> tuple[str, ...]:
+    """Return what the controls say beside a verdict: ``vacuous`` always, the others where the claim is SUPPORTED."""
+    return tuple(
+        LABELS[name]
+        for name, control in controls.items()
+        if control.verdict is Verdict.SUPPORTED and (name == "any-data" or base is Verdict.SUPPORTED)
+    )
+
+
+def is_drawn(claim: MeasuredClaim, model: str | None, bench: Bench) -> bool:
+    """Whether a model's own weights are freshly drawn, so that fresh weights are no control."""
+    if model is None or bench.table is not None:
+        return False
+    return bench.source(bench.selection.subject(model), Pass("forward", claim.prompts)).form == "draw"
+
+
+def _initialization(look: Look, model: str | None, bench: Bench) -> Control:
+    seeds = control_seeds(model, bench.selection)
+    judged = {f"seed {seed}": judge_look(replace(look, seed=seed), model, bench) for seed in seeds}
+    parts = {name: Control(one.verdict, one.why, one.estimate) for name, one in judged.items()}
+    if len(parts) == 1:
+        ((name, only),) = parts.items()
+        return replace(only, why=f"{name}: {only.why}", share=_share(judged), parts=parts)
+    told = ", ".join(f"{name} {one.verdict.value}" for name, one in judged.items())
+    return Control(_most(judged), f"{len(seeds)} seeds: {told}", _over_seeds(judged), _share(judged), parts)
+
+
+def _share(judged: Mapping[str, Judgement]) -> float | None:
+    looked = [one for one in judged.values() if one.verdict.looked]
+    return sum(one.verdict is Verdict.SUPPORTED for one in looked) / len(looked) if looked else None
+
+
+def _most(judged: Mapping[str, Judgement]) -> Verdict:
+    """Return the verdict of more than half of the seeds, or INCONCLUSIVE; of all, where none was looked at."""
+    verdicts = [one.verdict for one in judged.values()]
+    often = max(verdicts, key=verdicts.count)
+    return often if 2 * verdicts.count(often) > len(verdicts) else Verdict.INCONCLUSIVE
+
+
+def _over_seeds(judged: Mapping[str, Judgement]) -> Estimate | None:
+    """Return the mean of the seeds' values, between the least and the greatest of them; no interval of a level."""
+    found = [one.estimate for one in judged.values() if one.estimate is not None]
+    if not found:
+        return None
+    values = [one.value for one in found]
+    return replace(
+        found[0],
+        value=sum(values) / len(values),
+        low=min(values),
+        high=max(values),
+        level=None,
+        n=len(values),
+        unit="seed",
+        p=None,
+        effect_size=None,
+        method="mean of the seeds' estimates, between the least and the greatest",
+    )

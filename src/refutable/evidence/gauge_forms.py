@@ -1,0 +1,49 @@
+"""Whether a verdict depends on how the weights are written: the claim in forms that leave the function alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from refutable.bench import Bench
+from refutable.claims import MeasuredClaim
+from refutable.errors import Undecidable
+from refutable.evidence.looks import judge_samples
+from refutable.folded import input_norm
+from refutable.metrics import METRICS
+from refutable.plan import Pass
+from refutable.sample import Sample
+from refutable.sampling import samples_of
+from refutable.subject import Subject
+from refutable.verdict import Verdict
+
+
+def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:
+    """Whether a canonical form gives another verdict than the form that the claim is judged in.
+
+    A constant along the mean direction is invisible to every LayerNorm, and a norm's scale may as well stand in the
+    next matrix; neither is seen in the logits, but a metric that does not declare itself invariant sees it.
+    """
+    if bench.table is not None:
+        return False
+    verdicts = (_form_verdict(claim, form, alpha) for form in _canonical_forms(claim, subject, bench))
+    return any(base.decided if verdict is None else verdict is not base for verdict in verdicts)
+
+
+def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
+    """Yield the claim's samples in each canonical form in which a metric of it may differ."""
+    test, one = claim.test, Pass("forward", claim.prompts)
+    row, metrics = bench.selection.registry[subject.model], [METRICS[name] for name in test.of]
+    invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
+    if row.fact("norm") == "LayerNorm" and not all("mean-shift" in of for of in invariant):
+        yield bench.samples(test.model_copy(update={"norm": "centred"}), claim.prompts, subject)
+    if not all("norm-scale" in of for of in invariant):
+        folded = input_norm(row.architecture, bench.source(subject, one).config)
+        trace = bench.trace(subject, one)
+        yield tuple(sample for name in test.of for sample in samples_of(test, name, trace, folded))
+
+
+def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:
+    try:
+        return judge_samples(claim.test, samples, alpha).verdict
+    except Undecidable:
+        return None

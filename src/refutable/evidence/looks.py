@@ -1,0 +1,132 @@
+"""One look at a claim: its own test on its own subject, or the same with something about it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from refutable.bench import Bench
+from refutable.claims import MeasuredClaim, MeasuredTest
+from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.plan import Bos
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data
+from refutable.subject import Subject
+from refutable.verdict import Judgement, Verdict, few, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a claim is looked at.
+
+    Attributes:
+        test: what is computed and predicted.
+        prompts: name of the prompt set.
+        alpha: error probability each way.
+        dtype: another than the run's.
+        bos: whether prompts begin with the beginning-of-sequence token.
+        seed: of freshly drawn weights that stand in for the subject's own.
+    """
+
+    test: MeasuredTest
+    prompts: str
+    alpha: float
+    dtype: str | None = None
+    bos: Bos = "default"
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Two groups of models as they were measured.
+
+    Attributes:
+        samples: of each group, one value a model.
+        members: each model's value, by group and name, as text.
+        lacking: the models that were not measured, and why.
+    """
+
+    samples: tuple[Sample, ...]
+    members: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
+
+
+def own_look(claim: MeasuredClaim, alpha: float) -> Look:
+    """Return the look that decides a claim."""
+    return Look(claim.test, claim.prompts, alpha)
+
+
+def subject_of(model: str, bench: Bench, look: Look) -> Subject:
+    """Return how a model is to be tried under a look; raises NotMeasured where this run may not measure it."""
+    if bench.table is not None and look.seed is None:
+        return Subject(model)
+    subject = bench.selection.subject(model, seed=look.seed)
+    return subject if look.dtype is None else replace(subject, dtype=look.dtype)
+
+
+def model_samples(look: Look, model: str, bench: Bench) -> tuple[Sample, ...]:
+    """Return a model's samples under a look; errors as `Bench.samples`."""
+    return bench.samples(look.test, look.prompts, subject_of(model, bench, look), look.bos)
+
+
+def group_samples(look: Look, bench: Bench) -> Groups:
+    """Return one value a model of two groups, its mean over prompts, and the models that lack one.
+
+    Raises:
+        NotMeasured: a group has no model that was measured.
+        RefutableError: anything else that stands in the way.
+    """
+    assert look.test.groups is not None
+    found = Groups(())
+    samples = []
+    for name, selector in look.test.groups.items():
+        values = []
+        for row in selector.select(bench.selection.registry):
+            try:
+                (sample,) = model_samples(look, row.name, bench)
+                values.append(float(sample.values.mean()))
+                found.members[f"{name}: {row.name}"] = f"{values[-1]:.4g}"
+            except NotMeasured as error:
+                found.lacking[row.name] = error.reason
+        samples.append(Sample(look.test.of[0], np.array(values), "model"))
+    empty = [name for name, sample in zip(look.test.groups, samples, strict=True) if sample.n == 0]
+    if empty:
+        reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
+        raise NotMeasured(reason, "pytest --model NAME, two models of each group at least")
+    return replace(found, samples=tuple(samples))
+
+
+def samples_under(look: Look, model: str | None, bench: Bench) -> tuple[Sample, ...]:
+    """Return the samples of a model, or of two groups of models where none is named."""
+    return group_samples(look, bench).samples if model is None else model_samples(look, model, bench)
+
+
+def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Judgement:
+    """Fit a test's statistic and hold it against the prediction; raises Undecidable where it cannot be fitted."""
+    statistic = STATISTICS[test.statistic]
+    fit = statistic.fit(Data(samples, test.holds_region if test.holds else None))
+    return judge(fit, test.region, alpha, statistic, test.of)
+
+
+def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:
+    """Return a judgement, or what kept it from being made as a verdict of its own: the claim's own verdict stands."""
+    try:
+        return look()
+    except Undecidable as error:
+        return Judgement(Verdict.INCONCLUSIVE, predicts, str(error))
+    except NotMeasured as error:
+        return Judgement(Verdict.NOT_MEASURED, predicts, str(error))
+    except RefutableError as error:
+        return Judgement(Verdict.ERROR, predicts, str(error))
+
+
+def judge_look(look: Look, model: str | None, bench: Bench) -> Judgement:
+    """Judge a model, or two groups where none is named, under a look; whatever happens, a judgement comes back."""
+    return attempt(look.test.predicts, lambda: judge_samples(look.test, samples_under(look, model, bench), look.alpha))
+
+
+def lacking_text(groups: Groups) -> str:
+    """Return which models of two groups were not measured, in a few words."""
+    return f"not measured: {few(list(groups.lacking)) or 'none'}"

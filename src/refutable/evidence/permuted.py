@@ -1,0 +1,148 @@
+"""The control ``permuted``: how often the claim would have been SUPPORTED if nothing went with anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refutable.beside import Control
+from refutable.claims import MeasuredTest
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data, Fit, Statistic
+from refutable.statistics.share_of_prompts import ShareFit
+from refutable.verdict import Estimate, Verdict, decide
+
+SHUFFLES = 1000
+CONFIDENCE_TAIL = 0.025
+Order = NDArray[np.intp]
+
+
+def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Control:
+    """Shuffle the pairs of two metrics (or models between two groups) and judge each shuffle as the claim is judged.
+
+    Of shuffles at most a share of alpha should be SUPPORTED. Where prompts have categories, pairs are shuffled within
+    each as well, which keeps what the categories alone bring about. The control is SUPPORTED, and the claim does not
+    rest on its pairs, where most shuffles are; or where more are than alpha allows (the lower 97.5 % bound of their
+    share) and what was found is no rarer than alpha among them.
+
+    Args:
+        test: the claim's test, of a statistic that has something to shuffle.
+        samples: the claim's own.
+        alpha: the claim's error probability each way.
+    """
+    if STATISTICS[test.statistic].needs_groups:
+        orders = {"all models": _orders(samples[0].n + samples[1].n, None)}
+    else:
+        orders = {"all pairs": _orders(samples[1].n, None)}
+        clusters = samples[1].clusters
+        if 1 < len(set(clusters)) < len(clusters):
+            orders["within category"] = _orders(samples[1].n, clusters)
+    try:
+        observed = _fit(test, samples).value
+        parts = {name: _part(test, samples, alpha, order, observed) for name, order in orders.items()}
+    except Undecidable as error:
+        return Control(Verdict.INCONCLUSIVE, str(error))
+    worst = max(parts.values(), key=lambda part: (part.verdict is Verdict.SUPPORTED, part.share or 0.0))
+    why = "; ".join(f"{name}: {part.why}" for name, part in parts.items())
+    return Control(worst.verdict, why, worst.estimate, worst.share, parts if len(parts) > 1 else {})
+
+
+def _part(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order, observed: float) -> Control:
+    values, supported = _shuffled(test, samples, alpha, orders)
+    share = ShareFit(supported, len(values), "shuffle")
+    low, high = share.lower(CONFIDENCE_TAIL), share.upper(CONFIDENCE_TAIL)
+    p = _permutation_p(values, observed, test.region)
+    level = 1 - 2 * CONFIDENCE_TAIL
+    method = f"{share.method}; p of the value among shuffles" if p is not None else share.method
+    of = tuple(test.of)
+    estimate = Estimate(share.value, low, high, level, share.n, "shuffle", p, None, method, "share SUPPORTED", of)
+    holds = share.value > 0.5 or (low > alpha and p is not None and p > alpha)
+    verdict = Verdict.SUPPORTED if holds else Verdict.REFUTED
+    told = f"; p = {p:.3g} of what was found among them" if p is not None else ""
+    why = f"{100 * share.value:.3g} % of {share.n} shuffles would be SUPPORTED{told}"
+    return Control(verdict, why, estimate, share.value)
+
+
+def _shuffled(
+    test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order
+) -> tuple[NDArray[np.float64], int]:
+    """Return the value of each shuffle, and how many of them the claim's test would support."""
+    statistic = STATISTICS[test.statistic]
+    if statistic.pairings is not None:
+        ys = samples[1].values[orders]  # (shuffles, n)
+        values = statistic.pairings(samples[0].values, ys)
+        return values, _count_supported(test, samples, alpha, orders, np.argsort(values, kind="stable"))
+    fits = [_fit(test, _reordered(samples, order, statistic)) for order in orders]
+    supported = sum(decide(fit, test.region, alpha) is Verdict.SUPPORTED for fit in fits)
+    return np.array([fit.value for fit in fits]), supported
+
+
+def _count_supported(
+    test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order, rising: Order
+) -> int:
+    """Return how many shuffles are supported, the verdict on each end of the region changing once as values rise."""
+    statistic, region = STATISTICS[test.statistic], test.region
+
+    def above(index: int) -> bool:
+        half = Region(region.low, np.inf, region.low_closed, True, region.text)
+        return decide(_fit_of(index), half, alpha) is Verdict.SUPPORTED
+
+    def not_below(index: int) -> bool:
+        half = Region(-np.inf, region.high, True, region.high_closed, region.text)
+        return decide(_fit_of(index), half, alpha) is not Verdict.SUPPORTED
+
+    def _fit_of(index: int) -> Fit:
+        return _fit(test, _reordered(samples, orders[rising[index]], statistic))
+
+    first = 0 if np.isinf(region.low) else _first(above, len(rising))
+    end = len(rising) if np.isinf(region.high) else _first(not_below, len(rising))
+    return max(0, end - first)
+
+
+def _first(holds: Callable[[int], bool], n: int) -> int:
+    """Return the first index at which something that stays true is true; n where it never is."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
+    return STATISTICS[test.statistic].fit(Data(samples, test.holds_region if test.holds else None))
+
+
+def _reordered(samples: tuple[Sample, ...], order: Order, statistic: Statistic) -> tuple[Sample, ...]:
+    first, second = samples
+    if not statistic.needs_groups:
+        return first, replace(second, values=second.values[order])
+    values = np.concatenate([first.values, second.values])[order]
+    return replace(first, values=values[: first.n]), replace(second, values=values[first.n :])
+
+
+def _orders(n: int, clusters: Sequence[str] | None) -> Order:
+    """Return the orders of n units, shape (SHUFFLES, n), always the same; within clusters where they are given."""
+    keys = np.random.default_rng(0).random((SHUFFLES, n))
+    if clusters is None:
+        return np.argsort(keys, axis=1)
+    codes = np.unique(list(clusters), return_inverse=True)[1]
+    orders = np.empty((SHUFFLES, n), dtype=np.intp)
+    orders[:, np.argsort(codes, kind="stable")] = np.argsort(codes + keys, axis=1)
+    return orders
+
+
+def _permutation_p(values: NDArray[np.float64], observed: float, region: Region) -> float | None:
+    """Return the share of shuffles at least as far the way that the claim predicts; None for a two-sided prediction."""
+    if not region.one_sided:
+        return None
+    slack = 1e-9 * max(1.0, abs(observed))
+    reach = values <= observed + slack if np.isinf(region.low) else values >= observed - slack
+    return float((1 + reach.sum()) / (1 + len(values)))

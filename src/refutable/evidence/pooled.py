@@ -1,0 +1,61 @@
+"""Claims on the pooled values of several models: the model is the unit of replication, not the prompt.
+
+One value a model, its mean over prompts (over seeds and prompts, of freshly drawn weights), unless the statistic itself
+takes one sample a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from refutable.claims import MeasuredClaim
+from refutable.errors import NotMeasured, Undecidable
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS
+from refutable.verdict import Judgement, Verdict, few
+
+Samples = tuple[Sample, ...]
+
+
+def judge_pooled(
+    claim: MeasuredClaim,
+    models: tuple[str, ...],
+    read: Callable[[str], Samples],
+    judge: Callable[[Samples], Judgement],
+) -> Judgement:
+    """Judge one statistic over the models that were measured, naming each with its value and those it lacks.
+
+    Raises:
+        NotMeasured: none was measured.
+    """
+    found: dict[str, Samples] = {}
+    lacking: dict[str, str] = {}
+    for model in models:
+        try:
+            found[model] = read(model)
+        except NotMeasured as error:
+            lacking[model] = error.reason
+    if not found:
+        reason = next(iter(lacking.values()))
+        raise NotMeasured(f"none of {len(models)} models was measured ({reason})", "pytest --model NAME, two at least")
+    try:
+        judged = judge(_pool(claim, found))
+    except Undecidable as error:
+        judged = Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
+    values = {name: ", ".join(f"{sample.values.mean():.4g}" for sample in of) for name, of in found.items()}
+    left_out = few(list(lacking)) or "none"
+    why = f"{judged.why}; one value a model; not measured: {left_out} ({len(found)} of {len(models)} models)"
+    return replace(judged, why=why, details={**values, "lacking": ", ".join(lacking) or "none"})
+
+
+def _pool(claim: MeasuredClaim, found: dict[str, Samples]) -> Samples:
+    if STATISTICS[claim.test.statistic].pools:
+        return tuple(of[0] for of in found.values())
+    columns = zip(*found.values(), strict=True)
+    return tuple(
+        Sample(of[0].of, np.array([float(sample.values.mean()) for sample in of]), "model", tuple(found))
+        for of in columns
+    )

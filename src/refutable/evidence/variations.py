@@ -1,0 +1,89 @@
+"""The multiverse of a claim: its verdict under every combination of its declared variations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from refutable.bench import Bench
+from refutable.beside import Variation
+from refutable.claims import MeasuredClaim
+from refutable.evidence.looks import Look, judge_look, subject_of
+from refutable.plan import CHEAP, Pass, is_cheap
+from refutable.subject import OWN_TOKENIZER
+from refutable.trace import FIRST_IS_BOS
+from refutable.verdict import Judgement, Verdict, few
+
+TEST_AXES = ("norm", "position", "statistic")
+PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own
+AS_TOKENISED = "as tokenised"
+
+
+def variations_of(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -> dict[str, Variation]:
+    """Return the claim under every combination but its own, each with its estimate: a specification curve.
+
+    Args:
+        claim: whose variations.
+        look: the claim's own look.
+        model: the model that it is tried on; None for a comparison of groups.
+        bench: where numbers come from.
+    """
+    return dict(_points(claim, look, model, bench))
+
+
+def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:
+    """Return the label ``fragile`` where a variation that was looked at came out otherwise."""
+    return ("fragile",) if any(one.differs(verdict) for one in variations.values()) else ()
+
+
+def _points(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -> Iterator[tuple[str, Variation]]:
+    base = _own_values(claim, bench)
+    declared = {axis: getattr(claim.multiverse, axis) for axis in base}
+    if declared["bos"]:
+        same = _bos_as_tokenised(look, model, bench)
+        declared["bos"] = [bos for bos in declared["bos"] if bos != same]
+    choices = [list(dict.fromkeys((was, *declared[axis]))) for axis, was in base.items()]
+    for chosen in itertools.product(*choices):
+        changes = {axis: value for axis, value in zip(base, chosen, strict=True) if value != base[axis]}
+        if not changes:
+            continue
+        name = ", ".join(f"{axis} {value}" for axis, value in changes.items())
+        yield name, Variation.of(_judged(look, model, bench, changes), changes)
+
+
+def _own_values(claim: MeasuredClaim, bench: Bench) -> dict[str, str]:
+    test = claim.test
+    of_test = {axis: str(getattr(test, axis)) for axis in TEST_AXES}
+    return {**of_test, "dtype": bench.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts}
+
+
+def _bos_as_tokenised(look: Look, model: str | None, bench: Bench) -> str:
+    """Return which choice of a beginning the tokenizer makes by itself, for that is no variation; empty if unknown."""
+    if model is None or bench.table is not None:
+        return ""
+    meta = bench.trace(subject_of(model, bench, look), Pass("forward", look.prompts)).meta
+    if meta["tokens"] != OWN_TOKENIZER:
+        return ""
+    return "with" if meta["first_token"] == FIRST_IS_BOS else "without"
+
+
+def _judged(look: Look, model: str | None, bench: Bench, changes: Mapping[str, str]) -> Judgement:
+    passes: dict[str, Any] = {axis: changes[axis] for axis in PASS_AXES if axis in changes}
+    why_not = _out_of_reach(look, model, bench) if passes else ""
+    if why_not:
+        return Judgement(Verdict.NOT_MEASURED, look.test.predicts, why_not)
+    test = look.test.model_copy(update={axis: changes[axis] for axis in TEST_AXES if axis in changes})
+    return judge_look(replace(look, test=test, **passes), model, bench)
+
+
+def _out_of_reach(look: Look, model: str | None, bench: Bench) -> str:
+    """Return why a variation that needs a pass of its own is not made, or an empty text."""
+    if bench.table is not None:
+        return f"{bench.table.name} holds one pass: what another would give is not in it"
+    registry = bench.selection.registry
+    groups = (look.test.groups or {}).values()
+    members = [model] if model is not None else [row.name for group in groups for row in group.select(registry)]
+    large = [name for name in members if name in bench.selection and not is_cheap(name, bench.selection)]
+    return f"{few(large)}: a pass of its own is made up to {CHEAP:,} parameters only" if large else ""

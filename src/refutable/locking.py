@@ -1,0 +1,101 @@
+"""The command `refutable lock`: records what each claim says now, and what of its data is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from refutable.errors import RefutableError
+
+if TYPE_CHECKING:
+    from refutable.lockfile import Lock, Update
+    from refutable.prompts import PromptSet
+    from refutable.verdict_row import VerdictRow
+
+REPORTS = (Path("reports/verdicts.json"), Path("reports/published/verdicts.json"))  # beside the claims
+
+
+def lock(
+    claims: Annotated[Path, typer.Argument(help="claims file")] = Path("claims.yaml"),
+    models: Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")] = None,
+    seen: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="a verdicts.json whose verdicts were seen; by default those in reports/, where there are any"
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 where the lock is not in step")] = False,
+) -> None:
+    """Record in claims.lock what each claim says now, with the date: what is measured later is then confirmatory."""
+    from refutable.lockfile import lock_file, read_lock, write_lock
+
+    try:
+        path = lock_file(claims)
+        old = read_lock(path)
+        change = _update(claims, models, old, seen)
+        for line in tell(change, old):
+            typer.echo(line)
+        if check and not change.nothing:
+            typer.echo(f"{path} is not in step with {claims}; run: refutable lock {claims}", err=True)
+            raise typer.Exit(1)
+        if not check and not (change.nothing and path.exists()):
+            write_lock(path, change.lock)
+            typer.echo(f"wrote {path}; commit it before anything is measured")
+    except RefutableError as error:
+        typer.echo(f"ERROR: {error}", err=True)
+        raise typer.Exit(4) from None
+
+
+def tell(change: Update, old: Lock) -> Iterator[str]:
+    """Yield what locking changes, line by line."""
+    from refutable.lockfile import shown
+
+    for name in change.new:
+        yield f"new: {name}{_after(change, name)}"
+    for name in change.changed:
+        yield f"changed since {shown(old[name].locked)}: {name}{_after(change, name)}"
+    for name in change.removed:
+        yield f"no longer in the file, kept in the lock: {name}"
+    for name in change.back:
+        yield f"back in the file, as it was locked: {name}"
+    yield (
+        f"{len(change.new)} new, {len(change.changed)} changed, {len(change.removed)} removed,"
+        f" {change.unchanged} unchanged"
+    )
+
+
+def _after(change: Update, name: str) -> str:
+    seen = change.lock[name].seen
+    return f" (seen already: {', '.join(seen)})" if seen else ""
+
+
+def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] | None) -> Update:
+    from refutable.cases import cases_of
+    from refutable.claims_file import load_claims
+    from refutable.lockfile import updated
+    from refutable.models import load_registry
+    from refutable.prompts import load_prompts
+    from refutable.registration import hashes_of, seen_by_now
+    from refutable.store import Store, cache_folder
+
+    @cache
+    def prompts(name: str) -> PromptSet:
+        return load_prompts(name, claims.parent)
+
+    cases = cases_of(load_claims(claims), load_registry(models), claims.name)
+    rows = list(_rows(claims, seen))
+    already = seen_by_now(cases, Store(cache_folder()).metas(), rows, prompts)
+    return updated(old, hashes_of(cases, prompts), already, datetime.now(UTC).replace(microsecond=0))
+
+
+def _rows(claims: Path, seen: Sequence[Path] | None) -> Iterator[VerdictRow]:
+    from refutable.report.verdicts_json import read_verdicts
+
+    there = [claims.parent / file for file in REPORTS if (claims.parent / file).is_file()]
+    for file in seen or there:
+        yield from read_verdicts(file).rows

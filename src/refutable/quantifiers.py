@@ -1,0 +1,109 @@
+"""Quantifiers over models, `all`, `any` and `majority`: how the members' tests make one verdict, and how often it errs.
+
+Each says that at least k of m members' claims are true: k = m, 1, or over half. The k-th smallest of their p-values
+times m - k + 1 is a p-value of that, whatever the dependence between members (partial conjunction: Benjamini and
+Heller, 2008, Biometrics 64). The claim is false when m - k + 1 members' are, and the p-values of the opposite are
+combined likewise. So `all` is SUPPORTED without any correction, and REFUTED by one member only at alpha / m; `any` the
+other way round. A member that was not measured has p = 1 and still counts in m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from refutable.verdict import Estimate, Judgement, Verdict, few
+
+Several = Literal["all", "any", "majority"]
+
+
+def needed(quantifier: str, members: int) -> int:
+    """Return how many of the members' claims must be true for the whole to be true."""
+    return {"all": members, "any": 1, "majority": members // 2 + 1}[quantifier]
+
+
+def partial_conjunction(p: Sequence[float], k: int) -> float:
+    """Return a p-value of "at least `k` of these alternatives are true", in (0, 1] wherever the p-values are.
+
+    Args:
+        p: a p-value for each member; 1 for one that was not measured.
+        k: from 1 (some member: Bonferroni) to the number of members (each of them: the largest p-value).
+    """
+    return min(1.0, (len(p) - k + 1) * sorted(p)[k - 1])
+
+
+def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alpha: float) -> Judgement:
+    """Combine the judgements on several models, so that each kind of error has at most probability alpha.
+
+    Members that were not measured are named and prove nothing either way; none that was looked at is NOT_MEASURED; an
+    ERROR always shows. Members without a p-value (facts, probes) do not err by chance: their verdicts stand.
+
+    Args:
+        parts: the judgement on each member, itself at alpha.
+        quantifier: ``all``, ``any`` or ``majority``.
+        predicts: the prediction, in words.
+        alpha: error probability each way of the whole.
+    """
+    verdicts = {name: part.verdict for name, part in parts.items()}
+    k = needed(quantifier, len(parts))
+    enough = {Verdict.SUPPORTED: k, Verdict.REFUTED: len(parts) - k + 1}
+    p = {
+        way: partial_conjunction([_p(part, way) for part in parts.values()], n) if parts else 1.0
+        for way, n in enough.items()
+    }
+    decided = next((way for way in enough if p[way] <= alpha), Verdict.INCONCLUSIVE)
+    if Verdict.ERROR in verdicts.values():
+        verdict = Verdict.ERROR
+    elif not any(v.looked for v in verdicts.values()):
+        verdict = Verdict.NOT_MEASURED
+    else:
+        verdict = decided
+    groups = {v: [n for n, w in verdicts.items() if w is v] for v in Verdict}
+    why = f"{quantifier} of {len(parts)} models: " + "; ".join(
+        f"{v.value} {few(names)}" for v, names in groups.items() if names
+    )
+    if verdict is Verdict.INCONCLUSIVE:
+        why += "".join(
+            f"; {len(groups[way])} {way.value}, as many as may be by chance among {len(parts)} (p = {p[way]:.3g})"
+            for way, n in enough.items()
+            if len(groups[way]) >= n
+        )
+    details = {name: _member(part) for name, part in parts.items()}
+    estimate = _estimate(parts, quantifier, p) if verdict.looked else None
+    controls = {f"{name}: {kind}": control for name, part in parts.items() for kind, control in part.controls.items()}
+    return Judgement(verdict, predicts, why, estimate, details=details, controls=controls)
+
+
+def _p(part: Judgement, way: Verdict) -> float:
+    estimate = part.estimate
+    p = None if estimate is None else estimate.p if way is Verdict.SUPPORTED else estimate.p_refuted
+    return p if p is not None else float(part.verdict is not way)
+
+
+def _estimate(parts: Mapping[str, Judgement], quantifier: str, p: Mapping[Verdict, float]) -> Estimate | None:
+    """Return the share of the models looked at on which it was SUPPORTED, with the p-values of the whole."""
+    tested = next((part.estimate for part in parts.values() if part.estimate and part.estimate.p is not None), None)
+    if tested is None:
+        return None
+    looked = [part.verdict for part in parts.values() if part.verdict.looked]
+    return Estimate(
+        value=looked.count(Verdict.SUPPORTED) / len(looked),
+        low=None,
+        high=None,
+        level=None,
+        n=len(looked),
+        unit="model",
+        p=p[Verdict.SUPPORTED],
+        effect_size=None,
+        method=f"partial conjunction of {len(parts)} tests, {needed(quantifier, len(parts))} needed",
+        statistic=quantifier,
+        of=tested.of,
+        p_refuted=p[Verdict.REFUTED],
+    )
+
+
+def _member(part: Judgement) -> str:
+    """Return a member's verdict as one line: with its labels, and the variations that say otherwise."""
+    labels = f" [{', '.join(part.labels)}]" if part.labels else ""
+    other = [name for name, variation in part.variations.items() if variation.differs(part.verdict)]
+    return f"{part.verdict.value}: {part.why}{labels}" + (f"; otherwise under {'; '.join(other)}" if other else "")

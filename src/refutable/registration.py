@@ -1,0 +1,188 @@
+"""Pre-registration: the hash of all that decides a claim, and whether a verdict is confirmatory or exploratory.
+
+A verdict is confirmatory where its claim was locked in the very form that was tried, every measurement that it rests
+on was made after that, and none of its subjects had been measured on the same prompts when it was locked: measurements
+are deterministic, so doing one again is no new evidence. All else is exploratory, with the reason. What cannot be
+checked is whether the author had seen such numbers elsewhere, or set the clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from refutable.cases import Case
+from refutable.claims import MeasuredClaim, WiringClaim
+from refutable.lockfile import Lock, shown
+from refutable.metrics import METRICS
+from refutable.prompts import PromptSet
+from refutable.statistics import STATISTICS
+from refutable.subject import WeightsKind
+from refutable.verdict_row import VerdictRow
+
+CONFIRMATORY = "confirmatory"
+EXPLORATORY = "exploratory"
+NOTHING_MEASURED = "-"
+MEASURED = "measured"  # in a trace's meta: when it was made
+_DRAWN = str(WeightsKind.INITIALISATION)
+
+Meta = Mapping[str, Any]
+Prompts = Callable[[str], PromptSet]
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """Hashes of the claims, held against a lock.
+
+    Attributes:
+        hashes: of each claim, by id.
+        lock: what is locked.
+    """
+
+    hashes: Mapping[str, str]
+    lock: Lock
+
+    def told(self, claim: Any, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
+        """Return what a row says of its claim's registration: `claim_hash`, `locked`, `registration` and why.
+
+        Args:
+            claim: the claim.
+            metas: of the traces that its verdict rests on.
+            published: whether it rests on a table that was made elsewhere.
+        """
+        status, why = self._status(claim, own_metas(claim, metas), published)
+        told = {"claim_hash": self.hashes[claim.id], "locked": self._locked(claim.id), "registration": status}
+        return {**told, "registration_reason": why} if why else told
+
+    def _locked(self, claim: str) -> str:
+        entry = self.lock.get(claim)
+        if entry is None:
+            return "never"
+        return shown(entry.locked) if entry.hash == self.hashes[claim] else f"changed since {shown(entry.locked)}"
+
+    def _status(self, claim: Any, metas: Sequence[Meta], published: bool) -> tuple[str, str]:
+        if not metas and not published:
+            return NOTHING_MEASURED, ""
+        entry = self.lock.get(claim.id)
+        if entry is None:
+            return EXPLORATORY, "not locked"
+        if entry.hash != self.hashes[claim.id]:
+            return EXPLORATORY, f"changed since {shown(entry.locked)}"
+        made = [_made(meta) for meta in metas]
+        if published or None in made:
+            return EXPLORATORY, "when it was measured is not known"
+        if any(moment < entry.locked for moment in made if moment is not None):
+            return EXPLORATORY, "measured before it was locked"
+        before = sorted({seen_as(meta) for meta in metas} & set(entry.seen))
+        if before:
+            return EXPLORATORY, f"had been measured on these prompts when it was locked: {', '.join(before)}"
+        return CONFIRMATORY, ""
+
+
+def hash_of(claim: Any, models: Iterable[str], prompts: Prompts) -> str:
+    """Return the SHA-256 of all that decides a claim.
+
+    That is its canonical form, the versions of its metrics and of its statistic, the content of its prompt set, and,
+    for a claim on several models at once, which models those are.
+    """
+    decisive: dict[str, Any] = {"claim": claim.canonical}
+    if isinstance(claim, MeasuredClaim):
+        decisive["metrics"] = {name: METRICS[name].version for name in claim.test.of}
+        decisive["statistic"] = STATISTICS[claim.test.statistic].version
+        decisive["prompts"] = prompts(claim.prompts).hash
+    if together := sorted(models):
+        decisive["models"] = together
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
+    """Return the hash of each claim, by id."""
+    hashes: dict[str, str] = {}
+    for case in cases:
+        if case.claim.id not in hashes:
+            each = case.id != case.claim.id  # one case a model: then the claim says no more by there being others
+            hashes[case.claim.id] = hash_of(case.claim, () if each else case.models, prompts)
+    return hashes
+
+
+def own_metas(claim: Any, metas: Sequence[Meta]) -> list[Meta]:
+    """Return the metas of what a verdict rests on, without the drawn weights that stand beside as controls."""
+    if getattr(claim, "evidence", None) != "measured":
+        return list(metas)
+    return [meta for meta in metas if meta.get("weights_kind") != _DRAWN] or list(metas)
+
+
+def seen_as(meta: Meta) -> str:
+    """Return under which name a trace's numbers are seen: its model's, and drawn weights or a wiring probe as such."""
+    if meta.get("pass") == "wiring":
+        return f"{meta['model']}@wiring"
+    return f"{meta['model']}@drawn" if meta.get("weights_kind") == _DRAWN else str(meta["model"])
+
+
+def seen_by_now(
+    cases: Iterable[Case], metas: Iterable[Meta], rows: Iterable[VerdictRow], prompts: Prompts
+) -> dict[str, tuple[str, ...]]:
+    """Return whose numbers, on each claim's prompts, are there already: in a store, and in verdicts.
+
+    Args:
+        cases: of the claims.
+        metas: of all stored traces.
+        rows: of earlier runs.
+        prompts: to know a prompt set by its content.
+    """
+    there = {(meta.get("prompts"), seen_as(meta)) for meta in metas if "model" in meta}
+    there |= {pair for row in rows for pair in _seen_in(row)}
+    seen: dict[str, set[str]] = {}
+    for case in cases:
+        claim = case.claim
+        on = prompts(claim.prompts).hash if isinstance(claim, MeasuredClaim) else None
+        endings = ("@wiring",) if isinstance(claim, WiringClaim) else ("", "@drawn")
+        if claim.evidence == "initialization":
+            endings = ("@drawn",)
+        if isinstance(claim, MeasuredClaim | WiringClaim):
+            names = {f"{model}{ending}" for model in case.models for ending in endings}
+            seen.setdefault(claim.id, set()).update(name for name in names if (on, name) in there)
+    return {claim: tuple(sorted(names)) for claim, names in seen.items()}
+
+
+def registration_lines(rows: Iterable[VerdictRow]) -> list[str]:
+    """Return what the summary says of registrations: nothing where no claim was ever locked."""
+    told = [row.about for row in rows if row.about.get("registration") in (CONFIRMATORY, EXPLORATORY)]
+    if all(about["locked"] == "never" for about in told):
+        return []
+    counts: dict[str, int] = {}
+    for about in told:
+        if about["registration"] == EXPLORATORY:
+            why = str(about["registration_reason"]).split(":")[0]
+            counts[why] = counts.get(why, 0) + 1
+    confirmed = sum(about["registration"] == CONFIRMATORY for about in told)
+    reasons = "; ".join(f"{n} {why}" for why, n in counts.items())
+    return [
+        f"registration: {confirmed} confirmatory, {len(told) - confirmed} exploratory{f' ({reasons})' * bool(reasons)}"
+    ]
+
+
+def _made(meta: Meta) -> datetime | None:
+    """Return when a trace was made; None where it does not say, or not in a way that can be compared."""
+    try:
+        moment = datetime.fromisoformat(str(meta.get(MEASURED)))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _seen_in(row: VerdictRow) -> list[tuple[str | None, str]]:
+    if not row.verdict.looked or row.weights_kind == NOTHING_MEASURED:
+        return []
+    on = row.weights.get("prompt_set_hash")
+    ending = "@wiring" if row.about.get("evidence") == "wiring" else "@drawn" if row.weights_kind == _DRAWN else ""
+    lacking = row.judgement.details.get("lacking", "").split(", ")
+    return [
+        (on, f"{model}{ending}")
+        for model in row.subject.split(", ")
+        if model not in lacking and not row.judgement.details.get(model, "").startswith("NOT_MEASURED")
+    ]

@@ -1,0 +1,78 @@
+"""variations.csv and controls.csv: what is kept beside each verdict; the first draws specification curves.
+
+The claim's own verdict is a row of variations.csv as well, the one without changes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from refutable.beside import Control, Variation
+from refutable.files import write_whole
+from refutable.journal import Run
+from refutable.report import REPORTS
+from refutable.store import Store
+from refutable.verdict import Estimate, Verdict
+from refutable.verdict_row import VerdictRow
+
+NUMBERS = ("value", "low", "high", "level", "n", "unit", "p", "statistic", "method")
+_COLUMNS = {"value": "Estimate", "p": "P"}
+ESTIMATE_COLUMNS = tuple(_COLUMNS.get(name, name.capitalize()) for name in NUMBERS)
+VARIATION_COLUMNS = ("Claim", "Subject", "Variation", "Verdict", *ESTIMATE_COLUMNS, "Why")
+CONTROL_COLUMNS = ("Claim", "Subject", "Control", "Part", "Verdict", "Share", *ESTIMATE_COLUMNS, "Why")
+
+
+@REPORTS.register("variations.csv")
+def write_variations(run: Run, store: Store, folder: Path) -> None:
+    """Write variations.csv: each claim that was looked at and declares variations, as it stands and under each."""
+    rows = (line for row in _looked(run) if row.judgement.variations for line in _variations(row))
+    _write(folder / "variations.csv", VARIATION_COLUMNS, rows)
+
+
+@REPORTS.register("controls.csv")
+def write_controls(run: Run, store: Store, folder: Path) -> None:
+    """Write controls.csv: each control of each claim that was looked at, and each part of it."""
+    found = ((row, *item) for row in _looked(run) for item in row.judgement.controls.items())
+    rows = (line for row, name, control in found for line in _control(row, name, control))
+    _write(folder / "controls.csv", CONTROL_COLUMNS, rows)
+
+
+def _looked(run: Run) -> list[VerdictRow]:
+    return sorted((row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED), key=lambda row: row.id)
+
+
+def _variations(row: VerdictRow) -> Iterator[Mapping[str, Any]]:
+    judged = row.judgement
+    own = Variation(judged.verdict, judged.why, judged.estimate)
+    for name, one in {"": own, **judged.variations}.items():
+        yield {**_found(row, one.verdict, one.why, one.estimate), "Variation": name}
+
+
+def _control(row: VerdictRow, name: str, control: Control) -> Iterator[Mapping[str, Any]]:
+    for part, one in {"": control, **control.parts}.items():
+        share = "" if one.share is None else repr(one.share)
+        yield {**_found(row, one.verdict, one.why, one.estimate), "Control": name, "Part": part, "Share": share}
+
+
+def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | None) -> dict[str, Any]:
+    numbers = [getattr(estimate, name) if estimate is not None else None for name in NUMBERS]
+    cells = ["" if number is None else number for number in numbers]
+    return {
+        "Claim": row.claim,
+        "Subject": row.subject,
+        "Verdict": str(verdict.value),
+        **dict(zip(ESTIMATE_COLUMNS, cells, strict=True)),
+        "Why": why,
+    }
+
+
+def _write(path: Path, columns: tuple[str, ...], lines: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_whole(path, text.getvalue())

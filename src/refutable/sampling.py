@@ -1,0 +1,33 @@
+"""From a trace to the samples that a test's statistic is fitted to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refutable.folded import InputNorm
+from refutable.metrics import PARTS, measure
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS
+from refutable.trace import Trace
+
+if TYPE_CHECKING:
+    from refutable.claims import MeasuredTest
+
+
+def samples_of(test: MeasuredTest, name: str, trace: Trace, folded: InputNorm | None = None) -> tuple[Sample, ...]:
+    """Return the samples of one metric of a test: one, or two where the statistic takes a ratio apart.
+
+    Args:
+        test: the test, for its position, norm, layer and statistic.
+        name: of the metric.
+        trace: what one pass left.
+        folded: how the model norms what its modules read, for the scale-folded form.
+
+    Raises:
+        NoSuchTap, NonFiniteError, BadInput: as `metrics.measure`.
+    """
+    parts = PARTS if STATISTICS[test.statistic].needs_parts else (None,)
+    return tuple(
+        measure(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded, part=part)
+        for part in parts
+    )

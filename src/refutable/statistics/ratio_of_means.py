@@ -1,0 +1,113 @@
+"""The ratio of two means: the mean numerator of a ratio over its mean denominator, by Fieller's theorem.
+
+The mean of ratios weighs every prompt alike; the ratio of means weighs a prompt by its denominator, as a table of mean
+norms does whose rows are divided.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from refutable.errors import Undecidable
+from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.mean import is_flat
+
+
+@dataclass(frozen=True, slots=True)
+class RatioFit:
+    """Ratio of two means of paired values, with Fieller's bounds (1954, JRSS B 16).
+
+    A ratio r is compatible with the data when the mean of (numerator - r denominator) is, by Student's t: the bounds
+    are the roots of that quadratic. Where the mean denominator cannot be told from 0 they are infinite.
+
+    Attributes:
+        numerator: mean of the numerators.
+        denominator: mean of the denominators, positive.
+        v_numerator: variance of that mean.
+        v_denominator: variance of the other.
+        covariance: of the two means.
+    """
+
+    numerator: float
+    denominator: float
+    v_numerator: float
+    v_denominator: float
+    covariance: float
+    n: int
+    unit: str
+    method: str = "Fieller t"
+
+    @property
+    def value(self) -> float:
+        """The ratio of the means."""
+        return self.numerator / self.denominator
+
+    def lower(self, tail: float) -> float:
+        """Return Fieller's lower bound at error probability `tail`; -inf where there is none."""
+        return self._bound(tail, -1)
+
+    def upper(self, tail: float) -> float:
+        """Return Fieller's upper bound at error probability `tail`; inf where there is none."""
+        return self._bound(tail, 1)
+
+    def _bound(self, tail: float, sign: int) -> float:
+        t2 = float(stats.t.isf(tail, self.n - 1)) ** 2
+        a = self.denominator**2 - t2 * self.v_denominator
+        b = self.numerator * self.denominator - t2 * self.covariance
+        c = self.numerator**2 - t2 * self.v_numerator
+        if a <= 0:
+            return sign * math.inf
+        return (b + sign * math.sqrt(max(b * b - a * c, 0.0))) / a
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the one-sided p-value of the t test of the mean of (numerator - threshold denominator) against 0."""
+        difference, error = self._against(threshold)
+        t = difference / error if error > 0 else math.copysign(math.inf, difference)
+        return float(stats.t.sf(t if side == "above" else -t, self.n - 1))
+
+    def effect_size(self, threshold: float) -> float:
+        """Return Cohen's d of (numerator - threshold denominator)."""
+        difference, error = self._against(threshold)
+        return difference / (error * math.sqrt(self.n)) if error > 0 else math.copysign(math.inf, difference)
+
+    def _against(self, threshold: float) -> tuple[float, float]:
+        squared = self.v_numerator - 2 * threshold * self.covariance + threshold**2 * self.v_denominator
+        return self.numerator - threshold * self.denominator, math.sqrt(max(squared, 0.0))
+
+
+def ratio_of_means(data: Data) -> RatioFit:
+    """The mean numerator of a ratio over its mean denominator, by Fieller's theorem; `mean` is the mean of ratios."""
+    above, below = (sample.values for sample in data.samples)
+    name, n, unit = data.samples[0].of, len(above), data.samples[0].unit
+    if n < 2:
+        raise Undecidable(f"one value has no spread: a t bound needs at least 2 {unit}s, here {n}")
+    if (below < 0).any() or not below.any():
+        raise Undecidable(f"the denominators of {name} are not positive lengths: their ratio of means says nothing")
+    if (below > 0).all() and is_flat(above / below):
+        raise Undecidable(f"all {n} ratios are {above[0] / below[0]:.6g}: without spread a t bound says nothing")
+    covariance = np.cov(above, below, ddof=1) / n  # (2, 2)
+    return RatioFit(
+        numerator=float(above.mean()),
+        denominator=float(below.mean()),
+        v_numerator=float(covariance[0, 0]),
+        v_denominator=float(covariance[1, 1]),
+        covariance=float(covariance[0, 1]),
+        n=n,
+        unit=unit,
+    )
+
+
+STATISTICS.add(
+    "ratio_of_means",
+    Statistic(
+        "ratio_of_means",
+        ("units are independent", "the means of numerators and denominators are near normal"),
+        ratio_of_means,
+        needs_parts=True,
+        spans="metric",
+    ),
+)

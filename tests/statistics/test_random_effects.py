@@ -1,0 +1,79 @@
+"""Random effects: a worked example, its limits, and how often its bounds miss."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from refutable.errors import Undecidable
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data
+
+
+def fit(*models):
+    return STATISTICS["random_effects"].fit(
+        Data(tuple(Sample("last_gain", np.asarray(m, float), "prompt") for m in models))
+    )
+
+
+def spread(mean, se, n=4):
+    """Return n values with exactly this mean and standard error."""
+    x = np.linspace(-1, 1, n)
+    return mean + x / x.std(ddof=1) * se * math.sqrt(n)
+
+
+def test_models_known_equally_well_are_averaged_and_their_own_spread_decides():
+    found = fit(*(spread(m, 0.01) for m in (0.8, 0.9, 1.3)))
+    means = np.array([0.8, 0.9, 1.3])
+    assert found.value == pytest.approx(means.mean())
+    assert found.error == pytest.approx(means.std(ddof=1) / math.sqrt(3))  # Hartung-Knapp is then the t interval
+    assert found.between**2 == pytest.approx(means.var(ddof=1) - 0.01**2, rel=1e-6)  # Paule-Mandel
+    assert found.upper(0.05) == pytest.approx(found.value + stats.t.isf(0.05, 2) * found.error)
+    assert (found.n, found.unit) == (3, "model")
+
+
+def test_models_that_agree_are_weighted_by_how_surely_each_is_known():
+    found = fit(spread(1.0, 0.1), spread(1.02, 0.2))
+    assert found.between == pytest.approx(0.0, abs=1e-6)
+    weights = np.array([1 / 0.1**2, 1 / 0.2**2])
+    assert found.value == pytest.approx(weights @ [1.0, 1.02] / weights.sum())
+    assert found.error == pytest.approx(1 / math.sqrt(weights.sum()))  # not less: Roever et al. 2015
+    assert found.effect_size(0.5) is None or found.effect_size(0.5) > 1e3
+
+
+def test_a_p_value_is_that_of_the_bound():
+    found = fit(*(spread(m, 0.05) for m in (0.8, 0.9, 1.3, 1.0)))
+    for tail in (0.01, 0.05, 0.3):
+        assert found.p_value(found.lower(tail), "above") == pytest.approx(tail)
+        assert found.p_value(found.upper(tail), "below") == pytest.approx(tail)
+
+
+def test_two_orders_of_the_models_say_the_same():
+    models = [spread(0.8, 0.1), spread(0.9, 0.02, 9), spread(1.3, 0.2)]
+    assert fit(*models).lower(0.05) == pytest.approx(fit(*models[::-1]).lower(0.05))
+
+
+@pytest.mark.parametrize(
+    ("models", "why"),
+    [
+        ([[1.0, 2.0]], "one model has no spread"),
+        ([[1.0, 2.0], [3.0]], "do not vary"),
+        ([[1.0, 2.0], [3.0, 3.0]], "do not vary"),
+    ],
+)
+def test_what_shows_no_spread_is_undecidable(models, why):
+    with pytest.raises(Undecidable, match=why):
+        fit(*models)
+
+
+@pytest.mark.parametrize("between", [0.0, 0.1, 1.0])
+def test_its_bounds_miss_no_more_often_than_they_say(between):
+    """Six models of 25 prompts whose spreads differ threefold; at 5 %, with three Monte-Carlo standard errors."""
+    rng, runs, misses = np.random.default_rng(0), 500, np.zeros(2)
+    for _ in range(runs):
+        found = fit(*(rng.normal(rng.normal(0, between), sd, 25) for sd in (0.5, 0.75, 1, 1, 1.25, 1.5)))
+        misses += [found.lower(0.05) > 0, found.upper(0.05) < 0]
+    assert (misses / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)).all()
