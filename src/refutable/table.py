@@ -63,6 +63,8 @@ class Table:
         if column is None:
             raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self.columns)}")
         self._check_kind(model, column, test, prompts)
+        if STATISTICS[test.statistic].needs_parts:
+            raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
         values, layers, categories = self._values(metric, model, column)
         if layers is not None:
             values = self._picked(values, layers, metric, model, test)

@@ -89,11 +89,7 @@ def _csv(path: Path) -> Records:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            rows = []
-            for cells in reader:
-                if None in cells:
-                    raise BadInput(f"{path.name}:{reader.line_num} has more cells than the header; mend the row")
-                rows.append(Record(cells, f"{path.name}:{reader.line_num}"))
+            rows = [Record(cells, f"{path.name}:{reader.line_num}") for cells in reader]
             return Records(tuple(reader.fieldnames or ()), tuple(rows))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"--measurements {path}: not a CSV file in UTF-8 ({error})") from None

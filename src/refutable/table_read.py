@@ -87,6 +87,8 @@ def _metric_columns(path: Path, records: Records, given: TableMap) -> dict[str, 
 def _by_model(path: Path, records: Records, registry: Registry, given: TableMap) -> dict[str, list[Record]]:
     rows: dict[str, list[Record]] = {}
     for record in records.rows:
+        if None in record.cells:
+            raise BadInput(f"{record.where} has more cells than the header; mend the row")
         if record.cells.get("Role") == "Control":
             continue  # drawn weights beside the subject's own, in this project's tables
         told = given.only_model or str(record.cells.get(given.model) or "")

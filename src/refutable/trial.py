@@ -85,11 +85,7 @@ class Trial:
         )
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
-        table = (
-            read_table(options.measurements, registry, options.measurements_map)
-            if options.measurements is not None
-            else None
-        )
+        table = _table(options, registry)
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
         if given is not None:
             bench.give(given)
@@ -175,7 +171,7 @@ class Trial:
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return what is told of the claim's registration."""
         looked = judgement.verdict.looked
-        published = looked and self.bench.table is not None and isinstance(case.claim, MeasuredClaim)
+        published = looked and self._on_table(case)
         metas = [self.bench.used[key].meta for key in traces] if looked else []
         return self.registrations.told(case.claim, metas, published=published)
 
