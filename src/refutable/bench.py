@@ -6,14 +6,16 @@ torch is imported only when something must be measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
+from refutable.folded import InputNorm, input_norm
 from refutable.metrics import measure
-from refutable.plan import Pass, Plan
+from refutable.passes import Pass
+from refutable.plan import Plan, pass_for, plain
 from refutable.prompts import PromptSet, load_prompts
 from refutable.sample import Sample
 from refutable.selection import Selection
@@ -51,28 +53,73 @@ class Bench:
     used: dict[str, Trace] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
+    _refused: dict[str, RefutableError] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
-    def samples(self, test: MeasuredTest, prompts: str, subject: Subject) -> tuple[Sample, ...]:
+    def samples(
+        self, test: MeasuredTest, prompts: str, subject: Subject, *, folded: bool = False
+    ) -> tuple[Sample, ...]:
         """Return a sample for each metric that a test is of.
+
+        Args:
+            test: metrics, and how they are read; against the plain pass, each value is a paired difference.
+            prompts: name of the prompt set.
+            subject: the model.
+            folded: whether norms of what modules read are taken before the norm's learned scale.
 
         Raises:
             NotMeasured: there is nothing to measure with here.
             RefutableError: anything else that stands in the way.
         """
         if self.table is not None:
+            if test.under is not None:
+                raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
             return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
-        trace = self.trace(subject, Pass("forward", prompts))
-        return tuple(measure(name, trace, position=test.position, norm=test.norm, layer=test.layer) for name in test.of)
+        return tuple(self._sample(name, test, prompts, subject, folded) for name in test.of)
+
+    def _sample(self, name: str, test: MeasuredTest, prompts: str, subject: Subject, folded: bool) -> Sample:
+        one = pass_for(name, test, prompts)
+        sample = self._read(name, test, one, subject, folded)
+        if test.against is None:
+            return sample
+        as_it_is = self._read(name, test, plain(one), subject, folded)
+        return replace(sample, values=sample.values - as_it_is.values)
+
+    def _read(self, name: str, test: MeasuredTest, one: Pass, subject: Subject, folded: bool) -> Sample:
+        trace = self.trace(subject, one)
+        fold = self._input_norm(subject, one) if folded else None
+        return measure(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=fold)
+
+    def _input_norm(self, subject: Subject, one: Pass) -> InputNorm:
+        """Return how a model norms what its modules read, as it is wired in a pass."""
+        found = input_norm(self.selection.registry[subject.model].architecture, self.source(subject, one).config)
+        match one.intervention:
+            case "rewire-parallel":
+                return replace(found, wiring="parallel")
+            case "rewire-sequential":
+                return replace(found, wiring="sequential")
+        return found
 
     def trace(self, subject: Subject, one: Pass) -> Trace:
-        """Return a trace: stored, or measured now (with every other planned pass of the same subject)."""
+        """Return a trace: stored, or measured now (with every other planned pass of the same subject).
+
+        Raises:
+            NotMeasured: there are no weights here, or this pass means nothing on this model.
+        """
         source = self.source(subject, one)
+        if not self._changes(subject, source, one):
+            wired = one.intervention.removeprefix("rewire-")
+            raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
         key = self.key(subject, source, one)
         if key not in self.used:
             self.used[key] = self.store.get(key) or self._measured(subject, one, key)
         return self.used[key]
+
+    def _changes(self, subject: Subject, source: WeightsSource, one: Pass) -> bool:
+        """Whether a pass is of anything but a model re-wired to what it already is."""
+        wiring = self.selection.registry[subject.model].architecture.wiring_of(source.config)
+        return one.intervention != f"rewire-{wiring}"
 
     def source(self, subject: Subject, one: Pass, *, download: bool = True) -> WeightsSource:
         """Return the weights of a subject, as found; what was not found once is not looked for again.
@@ -119,6 +166,8 @@ class Bench:
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:
             raise self._failed[subject]
+        if key in self._refused:
+            raise self._refused[key]
         name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
         with self.store.lock(name):
             stored = self.store.get(key)
@@ -131,6 +180,8 @@ class Bench:
             except RefutableError as error:
                 self._failed[subject] = error.with_traceback(None)
                 raise
+        if key in self._refused:
+            raise self._refused[key]
         stored = self.store.get(key)
         if stored is None:
             raise InstrumentError(f"the trace of {subject.model} was measured but is not in the store")
@@ -145,11 +196,14 @@ class Bench:
         for each in dict.fromkeys((one, *self.plan.get(subject, ()))):
             source = self.source(subject, each)
             key = self.key(subject, source, each)
-            if self.store.get(key) is None:
+            if self.store.get(key) is None and key not in self._refused and self._changes(subject, source, each):
                 wanted[each] = (source, key, self._about(subject, source, each))
-        for trace in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
-            self.store.put(trace)
-            self.live.add(trace.key)
+        for each, left in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
+            if isinstance(left, RefutableError):
+                self._refused[wanted[each][1]] = left
+                continue
+            self.store.put(left)
+            self.live.add(left.key)
 
     def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
         """Return what is known of a trace before it is measured."""
@@ -159,7 +213,7 @@ class Bench:
             "model": row.name,
             "title": row.title,
             "family": row.family,
-            "pass": one.name,
+            **one.facts,
             "prompt_set": prompts.name if prompts else None,
             "prompts": prompts.hash if prompts else None,
             "weights": source.digest,

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 from refutable.cases import Case
-from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
 from refutable.errors import NotMeasured
+from refutable.metrics import METRICS
+from refutable.passes import Pass
 from refutable.selection import Selection
 from refutable.subject import Subject
 
+__all__ = ["CHEAP", "CONTROL_SEED", "Pass", "Plan", "build_plan", "needs", "pass_for", "passes_of", "wiring_subject"]
+
 CONTROL_SEED = 0
 CHEAP = 500_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One pass over a model.
-
-    Attributes:
-        name: ``forward`` (prompts through the weights) or ``wiring`` (the probe, on a reduced instance).
-        prompts: name of the prompt set, for a forward pass.
-    """
-
-    name: Literal["forward", "wiring"]
-    prompts: str = ""
 
 
 Plan = Mapping[Subject, tuple[Pass, ...]]
@@ -52,15 +42,35 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
         if not isinstance(claim, MeasuredClaim):
             continue
         try:
-            wanted += [
-                (subject, Pass("forward", claim.prompts)) for subject in _forward_subjects(claim, model, selection)
-            ]
+            passes = passes_of(claim.test, claim.prompts)
+            wanted += [(subject, one) for subject in _subjects(claim, model, selection) for one in passes]
         except NotMeasured:
             continue  # said with its reason when the case is tried
     return wanted
 
 
-def _forward_subjects(claim: MeasuredClaim, model: str, selection: Selection) -> list[Subject]:
+def pass_for(metric: str, test: MeasuredTest, prompts: str) -> Pass:
+    """Return the pass that a test's metric is read from."""
+    name = METRICS[metric].reads
+    if name == "forward":
+        return Pass("forward", prompts, test.under or "none", test.blocks or "all")
+    return Pass(name, prompts, blocks="last" if name == "jacobian" and test.layer == "last" else "all")
+
+
+def passes_of(test: MeasuredTest, prompts: str) -> tuple[Pass, ...]:
+    """Return every pass that a test reads, the one under an intervention before the plain one."""
+    passes = [pass_for(metric, test, prompts) for metric in test.of]
+    if test.against == "plain":
+        passes += [plain(one) for one in passes]
+    return tuple(dict.fromkeys(passes))
+
+
+def plain(one: Pass) -> Pass:
+    """Return the same pass of the model as it is."""
+    return replace(one, intervention="none", blocks="all")
+
+
+def _subjects(claim: MeasuredClaim, model: str, selection: Selection) -> list[Subject]:
     if isinstance(claim, InitializationClaim):
         return [selection.subject(model, seed=seed) for seed in claim.seeds]
     subjects = [selection.subject(model)]

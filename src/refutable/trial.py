@@ -19,7 +19,7 @@ from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
-from refutable.plan import Pass, build_plan, needs
+from refutable.plan import Pass, build_plan, needs, passes_of
 from refutable.provenance import claims_hash
 from refutable.selection import select
 from refutable.store import FileHashes, Store, cache_folder
@@ -181,6 +181,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
     if isinstance(claim, MeasuredClaim):
         kinds["tap"] = "; ".join(METRICS[name].tap for name in claim.test.of)
         kinds["prompt_set"] = claim.prompts
+        kinds["passes"] = ", ".join(dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts)))
         kinds["prompt_set_hash"] = ", ".join(dict.fromkeys(str(meta["prompts"]) for meta in own))
         kinds["closure_worst"] = ", ".join(
             f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None

@@ -16,8 +16,14 @@ def is_vacuous(test: MeasuredTest) -> bool:
     if test.groups is not None:
         return False
     if test.holds is not None:
-        return _holds_all(test.holds_region, METRICS[test.of[0]].range)
-    return _holds_all(test.region, METRICS[test.of[0]].range if len(test.of) == 1 else (-1.0, 1.0))
+        return _holds_all(test.holds_region, _range(test))
+    return _holds_all(test.region, _range(test) if len(test.of) == 1 else (-1.0, 1.0))
+
+
+def _range(test: MeasuredTest) -> tuple[float, float]:
+    """Return the values that any data could give the test's metric, or a difference of two of them."""
+    low, high = METRICS[test.of[0]].range
+    return (low, high) if test.against is None else (low - high, high - low)
 
 
 def _holds_all(region: Region, values: tuple[float, float]) -> bool:

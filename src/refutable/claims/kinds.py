@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from refutable.claims.parts import SHAPE, Models, Record, Source, Text, Variations, metric_named, statistic_named
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
 from refutable.models import Frozen, Selector
+from refutable.passes import DYNAMIC, Change
 
 SCHEMA_VERSION = 1
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
@@ -64,6 +65,61 @@ class MeasuredClaim(BaseClaim):
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
         return self
+
+    @model_validator(mode="after")
+    def _is_its_kind(self) -> MeasuredClaim:
+        self._check_kind()
+        return self
+
+    def _check_kind(self) -> None:
+        """Refuse a test that belongs to another kind of evidence."""
+        if self.test.under is not None:
+            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        dynamic = _dynamic(self.test)
+        if dynamic and self.evidence == "measured":
+            raise ValueError(f"metric {dynamic[0]!r} follows changes, not prompts alone; write `evidence: dynamical`")
+
+
+def _one_of_test_and_needs(entry: Any) -> Any:
+    if isinstance(entry, dict) and "needs" in entry:
+        raise ValueError("`needs:` names an experiment that nobody has made, and this claim has a `test:`; remove one")
+    return entry
+
+
+class InterventionClaim(MeasuredClaim):
+    """The same, of a model that is ablated or re-wired in its forward pass, at fixed weights."""
+
+    evidence: Literal["intervention"]  # type: ignore[assignment]
+    _has_one = model_validator(mode="before")(_one_of_test_and_needs)
+
+    def _check_kind(self) -> None:
+        if self.test.under is None:
+            allowed = ", ".join(get_args(Change))
+            raise ValueError(f"an intervention says what is changed; add `under:` to `test:` (one of {allowed})")
+
+
+class DynamicalClaim(MeasuredClaim):
+    """The same, of how small changes of the stream grow: a metric of the perturbation or Jacobian pass."""
+
+    evidence: Literal["dynamical"]  # type: ignore[assignment]
+    _has_one = model_validator(mode="before")(_one_of_test_and_needs)
+
+    def _check_kind(self) -> None:
+        if self.test.under is not None:
+            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        if not _dynamic(self.test):
+            from refutable.metrics import METRICS
+
+            known = ", ".join(sorted(name for name in METRICS if METRICS[name].reads in DYNAMIC))
+            raise ValueError(
+                f"{self.test.of[0]!r} is read from one plain pass; write `evidence: measured`, or a dynamical metric"
+                f" ({known})"
+            )
+
+
+def _dynamic(test: MeasuredTest) -> list[str]:
+    """Return the metrics of a test that are read from a dynamic pass."""
+    return [name for name in test.of if metric_named(name).reads in DYNAMIC]
 
 
 class InitializationClaim(MeasuredClaim):
@@ -121,8 +177,21 @@ class TheoremClaim(BaseClaim):
 class PendingClaim(BaseClaim):
     """Decided by an experiment that has not been made: states which, and is NOT_MEASURED."""
 
-    evidence: Literal["causal", "dynamical", "intervention"]
+    evidence: Literal["causal"]
     needs: Text = Field(description="the experiment that would decide it")
+
+
+class PendingPassClaim(PendingClaim):
+    """A claim about dynamics or an intervention that no pass here decides: states which experiment would."""
+
+    evidence: Literal["dynamical", "intervention"]  # type: ignore[assignment]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_what_is_needed(cls, entry: Any) -> Any:
+        if isinstance(entry, dict) and "needs" not in entry:
+            raise ValueError("has neither a `test:` nor, where no pass here decides it, `needs:`; write one")
+        return entry
 
 
 class UntestableClaim(BaseClaim):
@@ -132,6 +201,21 @@ class UntestableClaim(BaseClaim):
     reason: Text
 
 
+def _form(entry: Any) -> str | None:
+    """Return which form a claim about dynamics or an intervention has: it carries a test, or says what it needs."""
+    if isinstance(entry, dict):
+        test, evidence = entry.get("test"), entry.get("evidence")
+    else:
+        test, evidence = getattr(entry, "test", None), getattr(entry, "evidence", None)
+    return "needs" if test is None else f"{evidence} test"
+
+
+PassClaim = Annotated[
+    Annotated[DynamicalClaim, Tag("dynamical test")]
+    | Annotated[InterventionClaim, Tag("intervention test")]
+    | Annotated[PendingPassClaim, Tag("needs")],
+    Discriminator(_form),
+]
 SubjectClaim = MeasuredClaim | ArchitectureClaim | WiringClaim
 Claim = Annotated[
     MeasuredClaim
@@ -140,9 +224,20 @@ Claim = Annotated[
     | WiringClaim
     | TheoremClaim
     | PendingClaim
+    | PassClaim
     | UntestableClaim,
     Field(discriminator="evidence"),
 ]
+
+
+KINDS: tuple[type[BaseClaim], ...] = (
+    *(MeasuredClaim, InitializationClaim, DynamicalClaim, InterventionClaim),
+    *(ArchitectureClaim, WiringClaim, TheoremClaim, PendingClaim, PendingPassClaim, UntestableClaim),
+)
+TAGS = frozenset(
+    [value for kind in KINDS for value in get_args(kind.model_fields["evidence"].annotation)]
+    + ["dynamical test", "intervention test", "needs"]
+)
 
 
 class ClaimsFile(Frozen):

@@ -13,8 +13,7 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.members import over_models
-from refutable.folded import input_norm
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS
 from refutable.plan import CHEAP, CONTROL_SEED, Pass
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
@@ -178,18 +177,13 @@ def _gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha
 
 def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
     """Yield the claim's samples in each canonical form in which a metric of it may differ."""
-    test, one = claim.test, Pass("forward", claim.prompts)
+    test = claim.test
     row, metrics = bench.selection.registry[subject.model], [METRICS[name] for name in test.of]
     invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
     if row.fact("norm") == "LayerNorm" and not all("mean-shift" in of for of in invariant):
         yield bench.samples(test.model_copy(update={"norm": "centred"}), claim.prompts, subject)
     if not all("norm-scale" in of for of in invariant):
-        folded = input_norm(row.architecture, bench.source(subject, one).config)
-        trace = bench.trace(subject, one)
-        yield tuple(
-            measure(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded)
-            for name in test.of
-        )
+        yield bench.samples(test, claim.prompts, subject, folded=True)
 
 
 def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:

@@ -1,8 +1,11 @@
-"""Batches: prompts sorted by length and cut where padding would cost more than another pass."""
+"""Batches: prompts sorted by length and cut where padding would cost more than another pass; token ids padded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import numpy as np
+import torch
 
 
 def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int) -> list[list[int]]:
@@ -36,3 +39,17 @@ def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int) -> list[li
         batches.append(order[cut[end] : end])
         end = cut[end]
     return batches
+
+
+def pad(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return token ids and mask, right-padded to (B, T), and the index of each prompt's last token, (B,)."""
+    lengths = np.array([len(one) for one in ids])
+    tokens = np.zeros((len(ids), lengths.max()), dtype=np.int64)
+    for row, one in enumerate(ids):
+        tokens[row, : len(one)] = one
+    mask = np.arange(lengths.max())[None, :] < lengths[:, None]
+    return (
+        torch.from_numpy(tokens).to(device),
+        torch.from_numpy(mask.astype(np.int64)).to(device),
+        torch.from_numpy(lengths - 1).to(device),
+    )

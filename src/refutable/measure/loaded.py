@@ -87,3 +87,7 @@ class LoadedModel:
         """Return its blocks, first to last."""
         blocks: Sequence[torch.nn.Module] = self.network.get_submodule(self.family.blocks)
         return blocks
+
+    def backbone(self, tokens: torch.Tensor, mask: torch.Tensor) -> None:
+        """Run its blocks and nothing after them but the final norm: what hooks see is what is wanted."""
+        self.network.base_model(input_ids=tokens, attention_mask=mask, use_cache=False)

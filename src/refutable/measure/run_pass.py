@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from refutable.errors import ClosureError, InstrumentError
+from refutable.errors import InstrumentError
 from refutable.measure.attention_probe import LastQuery
-from refutable.measure.batching import cut_batches
+from refutable.measure.batching import cut_batches, pad
+from refutable.measure.closure import check_closure
+from refutable.measure.interventions import intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.reduce import REDUCED
 from refutable.measure.taps import BlockReader, primitives, reading
+from refutable.passes import Pass
 from refutable.prompts import PromptSet
 from refutable.trace import (
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
-    STREAM_TAPS,
-    UPDATE_TAPS,
     Trace,
-    norm_column,
 )
 
 OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
+PLAIN = Pass("forward")
+Left = TypeVar("Left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +75,22 @@ class _Fetched(NamedTuple):
     outputs: NDArray[np.float32]
 
 
-def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
-    """Run every prompt through the model once and keep the primitives.
+def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], one: Pass = PLAIN) -> Trace:
+    """Run every prompt through the model once, under an intervention or none, and keep the primitives.
 
     Args:
         model: loaded, in evaluation mode.
         prompts: the prompt set.
         key: address of the trace.
         about: what is already known of it, for its meta.
+        one: the pass; its intervention is what is done to the model.
 
     Raises:
+        NotMeasured: the intervention means nothing on this architecture.
         ClosureError: a block's output is not its input plus the updates that were read.
         InstrumentError: the model has no blocks to read.
     """
-    ids = model.tokenizer.encode(prompts)
-    if any(not one for one in ids):
-        raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
+    ids = token_ids(model, prompts)
     additive = model.family.is_additive(model.config.to_dict())
     readers = [
         BlockReader(block, model.family, additive=additive, scale=model.scale, title=f"{model.row.name}: layer {layer}")
@@ -97,12 +99,13 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    batches, halvings = _run_batches(model, readers, ids)
+    with intervening(model, one.intervention, one.blocks):
+        batches, halvings = _run_batches(model, readers, ids)
     absent = {} if additive else dict.fromkeys(_update_columns(), "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):
         absent |= dict.fromkeys((ENTROPY_COLUMN, KEYS_COLUMN), "this attention shows no probabilities")
     blocks, outputs = _to_tables(batches, ids, prompts, model, len(readers), absent)
-    worst = _check_closure(blocks, model, len(readers)) if additive else None
+    worst = check_closure(blocks, model, len(readers)) if additive else None
     meta = {
         **about,
         "layers": len(readers),
@@ -112,20 +115,42 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         "pass_seconds": round(time.perf_counter() - started, 4),
         "batches": len(batches),
         "batch_halvings": halvings,
-        "first_token": "the tokenizer's BOS" if _begins_with_bos(model, ids) else "the prompt's own",
+        "first_token": first_token(model, ids),
     }
     return Trace(key, meta, blocks, outputs)
 
 
+def token_ids(model: LoadedModel, prompts: PromptSet) -> list[list[int]]:
+    """Return the token ids of each prompt.
+
+    Raises:
+        InstrumentError: the tokenizer makes none of a prompt.
+    """
+    ids = model.tokenizer.encode(prompts)
+    if any(not one for one in ids):
+        raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
+    return ids
+
+
 def _run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]) -> tuple[list[_Batch], int]:
-    """Run all prompts; when memory runs out, halve the batch and begin again."""
+    return run_in_batches(model, ids, lambda cut: _run_batch(model, readers, ids, cut))
+
+
+def run_in_batches(
+    model: LoadedModel, ids: list[list[int]], run: Callable[[Sequence[int]], Left]
+) -> tuple[list[Left], int]:
+    """Run all prompts, each batch given by its indices; when memory runs out, halve the batch and begin again.
+
+    Returns:
+        What `run` left of each batch, and how often memory ran out.
+    """
     limit, halvings = LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
     lengths = [len(one) for one in ids]
     while True:
         cuts = cut_batches(lengths, overhead=overhead, limit=limit)
         try:
-            return [_run_batch(model, readers, ids, cut) for cut in cuts], halvings
+            return [run(cut) for cut in cuts], halvings
         except torch.OutOfMemoryError:
             if max(map(len, cuts)) == 1:
                 raise
@@ -136,7 +161,7 @@ def _run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[l
 
 @torch.inference_mode()
 def _run_batch(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]) -> _Batch:
-    tokens, mask, last = _pad([ids[i] for i in cut], model.device)
+    tokens, mask, last = pad([ids[i] for i in cut], model.device)
     keep = _is_little(model, tokens, len(readers))
     for reader in readers:
         reader.keep = keep
@@ -164,20 +189,6 @@ def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     )  # the stream is shared between blocks
     matrices = batch * model.heads * length * length if model.attention_implementation == "eager" else 0
     return 20 * blocks * (vectors + matrices) <= model.row.parameters
-
-
-def _pad(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return token ids and mask, right-padded to (B, T), and the index of each prompt's last token, (B,)."""
-    lengths = np.array([len(one) for one in ids])
-    tokens = np.zeros((len(ids), lengths.max()), dtype=np.int64)
-    for row, one in enumerate(ids):
-        tokens[row, : len(one)] = one
-    mask = np.arange(lengths.max())[None, :] < lengths[:, None]
-    return (
-        torch.from_numpy(tokens).to(device),
-        torch.from_numpy(mask.astype(np.int64)).to(device),
-        torch.from_numpy(lengths - 1).to(device),
-    )
 
 
 def _last_logits(model: LoadedModel, tokens: torch.Tensor, mask: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
@@ -247,47 +258,31 @@ def _prompt_table(
     prompts: PromptSet, lengths: NDArray[np.int64], outputs: NDArray[np.float32], model: LoadedModel
 ) -> pa.Table:
     top = outputs[2].astype(np.int64)  # ids are exact in float32 below 2^24
-    return pa.table(
-        {
-            "text": [prompt.text for prompt in prompts.prompts],
-            "category": list(prompts.categories),
-            "complexity": pa.array([prompts.complexity.get(c) for c in prompts.categories], pa.int64()),
-            "tokens": pa.array(lengths),
-            "output_entropy": pa.array(outputs[0]),
-            "top_probability": pa.array(outputs[1]),
-            "top_token_id": pa.array(top),
-            "top_token": [model.tokenizer.decode(int(token)) for token in top],
-        }
-    )
-
-
-def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:
-    """Return the worst closure residual over its bound; None where no block is finite and none could be checked."""
     columns = {
-        name: blocks[name].to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in (CLOSURE_COLUMN, *(norm_column(tap) for tap in STREAM_TAPS))
+        "output_entropy": pa.array(outputs[0]),
+        "top_probability": pa.array(outputs[1]),
+        "top_token_id": pa.array(top),
+        "top_token": [model.tokenizer.decode(int(token)) for token in top],
     }
-    eps = torch.finfo(getattr(torch, model.subject.dtype)).eps
-    size = sum(columns[norm_column(tap)] for tap in ("block_input", *UPDATE_TAPS))
-    with np.errstate(invalid="ignore"):
-        ratio = columns[CLOSURE_COLUMN] / (4 * eps * size)
-    finite = np.isfinite(ratio)
-    if not finite.any():
-        return None
-    worst = int(np.argmax(np.where(finite, ratio, -np.inf)))
-    if ratio[worst] > 1:
-        raise ClosureError(
-            f"{model.row.name} in {model.subject.dtype}: layer {worst % layers + 1} does not close:"
-            f" |x_out - x_in - attention - MLP| = {columns[CLOSURE_COLUMN][worst]:.3g} is {ratio[worst]:.3g} times the"
-            f" bound; the taps of family {model.row.family!r} do not read what is added to the stream (families.py)"
-        )
-    return float(ratio[worst])
+    return pa.table({**prompt_columns(prompts, lengths), **columns})
+
+
+def prompt_columns(prompts: PromptSet, lengths: NDArray[np.int64]) -> dict[str, Any]:
+    """Return what every trace's table of prompts begins with."""
+    return {
+        "text": [prompt.text for prompt in prompts.prompts],
+        "category": list(prompts.categories),
+        "complexity": pa.array([prompts.complexity.get(c) for c in prompts.categories], pa.int64()),
+        "tokens": pa.array(lengths),
+    }
 
 
 def _update_columns() -> list[str]:
     return [name for name in PRIMITIVE_COLUMNS if "update" in name or name == CLOSURE_COLUMN]
 
 
-def _begins_with_bos(model: LoadedModel, ids: list[list[int]]) -> bool:
+def first_token(model: LoadedModel, ids: list[list[int]]) -> str:
+    """Say whether prompts begin with the tokenizer's BOS."""
     bos = getattr(getattr(model.tokenizer, "tokenizer", None), "bos_token_id", None)
-    return bos is not None and all(one[0] == bos for one in ids)
+    begins = bos is not None and all(one[0] == bos for one in ids)
+    return "the tokenizer's BOS" if begins else "the prompt's own"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from refutable.errors import BadInput
 from refutable.folded import InputNorm, fold
+from refutable.passes import PassName
 from refutable.registry import Registry
 from refutable.sample import Sample
 from refutable.trace import Trace, View
@@ -42,6 +43,7 @@ class Metric:
             that is not named moves it on some model.
         invariant_centred: the same for its mean-centred form.
         compute: the function; its docstring is the metric's documentation.
+        reads: the pass whose trace it is a function of (`passes`).
     """
 
     name: str
@@ -52,6 +54,7 @@ class Metric:
     invariant: tuple[Gauge, ...]
     invariant_centred: tuple[Gauge, ...]
     compute: Callable[[View], Values]
+    reads: PassName = "forward"
 
     @property
     def range(self) -> tuple[float, float]:
@@ -65,8 +68,10 @@ class Metric:
 
 
 RANGES: dict[str, tuple[float, float]] = {
+    "blocks": (0.0, math.inf),
     "cosine": (-1.0, 1.0),
     "nats": (0.0, math.inf),
+    "nats a block": (-math.inf, math.inf),
     "norm": (0.0, math.inf),
     "probability": (0.0, 1.0),
     "ratio": (0.0, math.inf),
@@ -85,6 +90,7 @@ def metric(
     invariant: tuple[Gauge, ...],
     invariant_centred: tuple[Gauge, ...] | None = None,
     last_only: bool = False,
+    reads: PassName = "forward",
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
     """Register a function of a View as the metric of the same name.
 
@@ -94,14 +100,16 @@ def metric(
         per: what it has one value for, besides the position.
         invariant: the rewrites of the weights that leave its raw form alone.
         invariant_centred: the same for its mean-centred form; `invariant` and ``mean-shift`` where not given.
-        last_only: whether it is read at the last position only.
+        last_only: whether it is read at the last position only; every pass but ``forward`` reads no other.
+        reads: the pass it is read from.
     """
+    last_only = last_only or reads != "forward"
     centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
     centred = centred if invariant_centred is None else invariant_centred
 
     def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
         name = function.__name__
-        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function))
+        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function, reads))
         return function
 
     return add
