@@ -25,7 +25,7 @@ DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "heads": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
-    "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "steps": 96},
+    "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
 }
 
 

@@ -8,7 +8,8 @@ singular values are often so near each other that power iteration needs hundreds
   norms take it off;
 * spectral radius: of J.
 
-Each carries the residual of its pair, and a metric refuses what has not converged. With as many steps as the width the
+Each carries the residual of its pair, and a metric refuses what has not converged. As in power iteration, that it is
+the largest and no other rests on the start vector having some part of it. With as many steps as the width the
 space is all there is, and nothing is left to converge.
 """
 
@@ -174,6 +175,8 @@ def largest_singular_value(maps: Maps, start: torch.Tensor) -> Ritz:
 def largest_eigenvalue(linear: Linear, start: torch.Tensor) -> Ritz:
     """Return the largest modulus of an eigenvalue of a map of (B, D), by Arnoldi's method from a start vector.
 
+    A small residual proves that an eigenvalue is near, not that it is the largest: a start vector nearly orthogonal to
+    that one's finds another first. Hence at least so many steps, whatever the residual.
     All prompts of the batch go on until the last has converged; nothing but that question comes home from the device.
     """
     batch, width = start.shape
@@ -191,7 +194,7 @@ def largest_eigenvalue(linear: Linear, start: torch.Tensor) -> Ritz:
         length = w.norm(dim=-1)
         hessenberg[:, step + 1, step] = length
         basis[step + 1] = torch.where(length[:, None] > 0, w / length[:, None], 0)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 or step == size - 1:
+        if step == size - 1 or (step + 1 >= parameters["least_steps"] and (step + 1) % CHECK_EVERY == 0):
             found = _ritz(hessenberg[:, : step + 2, : step + 1], exact=step == width - 1)
             if bool((found.residual <= parameters["tolerance"]).all()):
                 break

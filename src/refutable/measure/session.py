@@ -62,7 +62,7 @@ def _passes(
     for one, (_, key, about) in passes.items():
         facts = {**about, "attention_implementation": model.attention_implementation, "load_seconds": seconds}
         try:
-            yield one, _make(model, one, prompts(one.prompts), key, facts)
+            yield one, make_pass(model, one, prompts(one.prompts), key, facts)
         except (NotMeasured, InstrumentError) as error:
             if one.is_plain:
                 raise
@@ -73,7 +73,8 @@ def _passes(
             yield one, _out_of_memory(error, row, subject)
 
 
-def _make(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+    """Make one pass over a loaded model; errors as the pass itself."""
     match one.name:
         case "heads":
             return run_heads(model, prompts, key, about)
