@@ -182,16 +182,9 @@ class PendingClaim(BaseClaim):
 
 
 class PendingPassClaim(PendingClaim):
-    """A claim about dynamics or an intervention that no pass here decides: states which experiment would."""
+    """A claim about dynamics or an intervention that no pass here decides: instead of a test, what it needs."""
 
     evidence: Literal["dynamical", "intervention"]  # type: ignore[assignment]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _says_what_is_needed(cls, entry: Any) -> Any:
-        if isinstance(entry, dict) and "needs" not in entry:
-            raise ValueError("has neither a `test:` nor, where no pass here decides it, `needs:`; write one")
-        return entry
 
 
 class UntestableClaim(BaseClaim):
@@ -207,13 +200,13 @@ def _form(entry: Any) -> str | None:
         test, evidence = entry.get("test"), entry.get("evidence")
     else:
         test, evidence = getattr(entry, "test", None), getattr(entry, "evidence", None)
-    return "needs" if test is None else f"{evidence} test"
+    return "no test" if test is None else f"{evidence} test"
 
 
 PassClaim = Annotated[
     Annotated[DynamicalClaim, Tag("dynamical test")]
     | Annotated[InterventionClaim, Tag("intervention test")]
-    | Annotated[PendingPassClaim, Tag("needs")],
+    | Annotated[PendingPassClaim, Tag("no test")],
     Discriminator(_form),
 ]
 SubjectClaim = MeasuredClaim | ArchitectureClaim | WiringClaim
@@ -236,7 +229,7 @@ KINDS: tuple[type[BaseClaim], ...] = (
 )
 TAGS = frozenset(
     [value for kind in KINDS for value in get_args(kind.model_fields["evidence"].annotation)]
-    + ["dynamical test", "intervention test", "needs"]
+    + ["dynamical test", "intervention test", "no test"]
 )
 
 
