@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, ModelWrapValidatorHandler, Tag, model_validator
 
 from refutable.claims.parts import SHAPE, Models, Record, Source, Text, Variations, metric_named, statistic_named
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
@@ -80,17 +80,21 @@ class MeasuredClaim(BaseClaim):
             raise ValueError(f"metric {dynamic[0]!r} follows changes, not prompts alone; write `evidence: dynamical`")
 
 
-def _one_of_test_and_needs(entry: Any) -> Any:
-    if isinstance(entry, dict) and "needs" in entry:
-        raise ValueError("`needs:` names an experiment that nobody has made, and this claim has a `test:`; remove one")
-    return entry
+class PassTestClaim(MeasuredClaim):
+    """What a pass decides; where none does, a claim says what it needs instead of a test."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _needs_nothing(cls, entry: Any, check: ModelWrapValidatorHandler[PassTestClaim]) -> PassTestClaim:
+        if isinstance(entry, dict) and "needs" in entry:
+            raise ValueError("`needs:` names an experiment nobody has made, and this claim has a `test:`; remove one")
+        return check(entry)
 
 
-class InterventionClaim(MeasuredClaim):
+class InterventionClaim(PassTestClaim):
     """The same, of a model that is ablated or re-wired in its forward pass, at fixed weights."""
 
     evidence: Literal["intervention"]  # type: ignore[assignment]
-    _has_one = model_validator(mode="before")(_one_of_test_and_needs)
 
     def _check_kind(self) -> None:
         if self.test.under is None:
@@ -98,11 +102,10 @@ class InterventionClaim(MeasuredClaim):
             raise ValueError(f"an intervention says what is changed; add `under:` to `test:` (one of {allowed})")
 
 
-class DynamicalClaim(MeasuredClaim):
+class DynamicalClaim(PassTestClaim):
     """The same, of how small changes of the stream grow: a metric of the perturbation or Jacobian pass."""
 
     evidence: Literal["dynamical"]  # type: ignore[assignment]
-    _has_one = model_validator(mode="before")(_one_of_test_and_needs)
 
     def _check_kind(self) -> None:
         if self.test.under is not None:
