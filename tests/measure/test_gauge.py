@@ -211,7 +211,8 @@ def test_the_folded_form_of_every_metric_is_invariant_under_the_norms_scale(
         before, after = traces(model_of(model), "norm-scale", METRICS[name].reads)
         assert moved(name, before, after, norm=norm, folded=folded) < INVARIANT, model
         if "norm-scale" in METRICS[name].invariant:
-            plain, same = (measure(name, before, norm=norm, folded=f).values for f in (None, folded))
+            layer: Any = "last" if METRICS[name].reads == "jacobian" else None
+            plain, same = (measure(name, before, norm=norm, layer=layer, folded=f).values for f in (None, folded))
             np.testing.assert_array_equal(plain, same)
 
 
@@ -293,10 +294,12 @@ def traces(model: LoadedModel, gauge: str, reads: PassName = "forward") -> tuple
     """Return the trace of a model and of its rewritten twin, measured once."""
     key = (model.row.name, gauge, reads)
     if key not in _TRACES:
-        changed = replace(model, network=REWRITES[gauge](model.network, model.family, FACTOR[gauge]))
-        lengths = LENGTHS if reads == "forward" else SHORT
-        about = {**ABOUT, "pass": reads}
-        _TRACES[key] = tuple(make_pass(m, Pass(reads), prompt_set(lengths), "key", about) for m in (model, changed))
+        jacobian = reads == "jacobian"  # of the last block alone, which is then the one that is shifted
+        where = {"layer": len(model.blocks())} if jacobian and gauge == "mean-shift" else {}
+        changed = replace(model, network=REWRITES[gauge](model.network, model.family, FACTOR[gauge], **where))
+        prompts, about = prompt_set(LENGTHS if reads == "forward" else SHORT), {**ABOUT, "pass": reads}
+        one = Pass(reads, blocks="last" if jacobian else "all")
+        _TRACES[key] = tuple(make_pass(m, one, prompts, "key", about) for m in (model, changed))
     return _TRACES[key]
 
 
@@ -314,6 +317,8 @@ def has_form(model: str, metric: str, norm: str) -> bool:
 
 def moved(name: str, before: Trace, after: Trace, **how: Any) -> float:
     """Return the largest change of a metric, relative where it is larger than 1; NaN must stay NaN."""
+    if METRICS[name].reads == "jacobian":
+        how["layer"] = "last"
     old, new = (measure(name, trace, **how).values for trace in (before, after))
     assert (np.isnan(old) == np.isnan(new)).all()
     change = np.abs(new - old) / np.maximum(np.abs(old), 1.0 if METRICS[name].unit == "cosine" else 1e-3)
