@@ -12,6 +12,7 @@ from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Source, TheoremClaim
+from refutable.claims.kinds import KINDS, TAGS
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models import Frozen, Selector
 from refutable.schema_errors import explain
@@ -20,11 +21,6 @@ from refutable.yaml_source import YamlSource, read_yaml
 
 class _One(RootModel[Claim]):
     pass
-
-
-_EVIDENCE = frozenset(
-    value for kind in get_args(get_args(Claim)[0]) for value in get_args(kind.model_fields["evidence"].annotation)
-)
 
 
 def load_claims(path: Path) -> tuple[Any, ...]:
@@ -60,7 +56,7 @@ def claims_from(source: YamlSource) -> tuple[Any, ...]:
         try:
             claims.append(_One.model_validate(entry).root)
         except ValidationError as error:
-            problems += explain(error, source, ("claims", index), tags=_EVIDENCE, fields=_known_keys(entry))
+            problems += explain(error, source, ("claims", index), tags=TAGS, fields=_known_keys(entry))
     problems += _identities(source, entries if isinstance(entries, list) else [])
     if problems:
         raise BadInput("\n".join(problems))
@@ -105,7 +101,8 @@ def _identities(source: YamlSource, entries: Sequence[Any]) -> list[str]:
 
 def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
     evidence = entry.get("evidence") if isinstance(entry, dict) else None
-    for kind in get_args(get_args(Claim)[0]):
+    tested = isinstance(entry, dict) and "test" in entry
+    for kind in sorted(KINDS, key=lambda kind: ("test" in kind.model_fields) != tested):
         if evidence in get_args(kind.model_fields["evidence"].annotation):
             return {"": _keys(kind), **_nested_keys(kind)}
     return {"": _keys(BaseClaim)}

@@ -22,7 +22,8 @@ from refutable.hashes import FileHashes
 from refutable.lockfile import lock_file, read_lock
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
-from refutable.plan import Pass, build_plan, needs
+from refutable.passes import Pass
+from refutable.plan import build_plan, needs, passes_of
 from refutable.prompt_files import given_prompts
 from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
@@ -249,6 +250,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
     if isinstance(claim, MeasuredClaim):
         kinds["tap"] = "; ".join(METRICS[name].tap for name in claim.test.of)
         kinds["prompt_set"] = claim.prompts
+        kinds["passes"] = ", ".join(dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts)))
         kinds["prompt_set_hash"] = ", ".join(dict.fromkeys(str(meta["prompts"]) for meta in own))
         kinds["closure_worst"] = ", ".join(
             f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -10,7 +10,13 @@ from refutable.claims.parts import Layer, Models, Norm, Position, known_name, me
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_NAMES, FACT_WORDS
 from refutable.models import Frozen, RegionText
+from refutable.passes import Blocks, Change
 from refutable.predicate import GRAMMAR, Region, parse_region
+
+NOT_OF_DIFFERENCES = {
+    "geometric_mean": "differences have no geometric mean: they may be negative",
+    "ratio_of_means": "a difference of two ratios is no ratio of two lengths",
+}
 
 
 class MeasuredTest(Frozen):
@@ -24,6 +30,11 @@ class MeasuredTest(Frozen):
     position: Position = Field(default="last", description="which token; `all` leaves out the first")
     norm: Norm = "raw"
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+    under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
+    blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
+    against: Literal["plain"] | None = Field(
+        default=None, description="plain: the paired difference a prompt, under the intervention minus the plain pass"
+    )
 
     @property
     def region(self) -> Region:
@@ -85,6 +96,28 @@ class MeasuredTest(Frozen):
         for name in self.of:
             if metric_named(name).last_only and self.position != "last":
                 raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
+        return self
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> MeasuredTest:
+        if self.under is None:
+            for key in ("blocks", "against"):
+                if getattr(self, key) is not None:
+                    allowed = ", ".join(get_args(Change))
+                    raise ValueError(
+                        f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}) or remove it"
+                    )
+            return self
+        for name in self.of:
+            if metric_named(name).reads != "forward":
+                raise ValueError(
+                    f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
+                    " it is; remove `under:` or name a metric of the forward pass"
+                )
+        if self.against is not None and self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
+        if "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
         return self
 
 
