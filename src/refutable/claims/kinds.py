@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from refutable.claims.parts import SHAPE, Models, Record, Source, Text, Variations, metric_named, statistic_named
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
@@ -146,7 +146,12 @@ Claim = Annotated[
 
 
 class ClaimsFile(Frozen):
-    """A claims file: the version of its schema, and the claims."""
+    """A claims file: the version of its schema, other claims files, and the claims."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["claims"]}, {"required": ["include"]}]})
 
     schema_version: Literal[1] = Field(alias="schema")
-    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    include: Annotated[
+        tuple[str, ...], Field(min_length=1, description="claims files of this folder, whose claims come first")
+    ] = ()
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)] = ()
