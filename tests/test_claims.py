@@ -182,6 +182,7 @@ def test_what_changes_a_verdict_changes_the_hash(change):
         {"source": "{document: d}"},
         {"slow": "true"},
         {"catalogue": "x"},
+        {"also": "[{document: d, quote: q, catalogue: y}]"},
         {"test": test_of(of="[last_gain]", predicts='" <  1"', position="last")},  # the same, in other words
         {"alpha": "0.05"},
     ],
@@ -193,8 +194,8 @@ def test_what_changes_no_verdict_leaves_the_hash_alone(change):
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
-    "known: alpha, catalogue, controls, evidence, for, id, models, multiverse, prompts, reading_of, record,"
-    " slow, source, statement, test."
+    "known: alpha, also, catalogue, contradicts, controls, evidence, for, id, models, multiverse, prompts, reading_of,"
+    " record, slow, source, statement, test."
 )
 TEST_KEYS = "known: groups, holds, layer, norm, of, position, predicts, statistic."
 SELECTOR_KEYS = "known: family, names, norm, organisation, pretrained, wiring."
@@ -263,6 +264,12 @@ STATISTICS = "known: difference_of_groups, geometric_mean, layers_passing, mean,
             {"source": "{document: d, sect: 1}"},
             "source.sect: unknown key 'sect'; known: document, quote, section. Did you mean 'section'?",
         ),
+        (
+            {"also": "[{document: d, qoute: q}]"},
+            "c.yaml:7 claims[0].also[0].qoute: unknown key 'qoute'; known: catalogue, document, quote, section. Did",
+        ),
+        ({"contradicts": "b"}, "c.yaml:7 claims[0].contradicts: unknown claim 'b'; known: a."),
+        ({"contradicts": "[a]"}, "c.yaml:7 claims[0].contradicts: names itself; name another claim"),
         (
             {"record": "{gptj: {value: 1, valu: 1}}"},
             "gptj.valu: unknown key 'valu'; known: dtype, n, note, tap, value. Did you mean 'value'?",

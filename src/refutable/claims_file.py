@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Source, TheoremClaim
+from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.include import include_problems, read_with_includes
 from refutable.models import Frozen, Selector
@@ -108,11 +108,16 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
             seen[name] = where
     for source, index in _places(sources):
         entry = _entries(source)[index]
-        for key in ("reading_of",):
-            other = entry.get(key) if isinstance(entry, dict) else None
-            if isinstance(other, str) and other not in seen:
-                message = UnknownName("claim", other, seen)
-                problems.append(f"{source.where(('claims', index, key))} claims[{index}].{key}: {message}")
+        if not isinstance(entry, dict):
+            continue
+        for key in ("reading_of", "contradicts"):
+            where = f"{source.where(('claims', index, key))} claims[{index}].{key}"
+            named = entry.get(key)
+            for other in named if isinstance(named, list) else [named]:
+                if isinstance(other, str) and other not in seen:
+                    problems.append(f"{where}: {UnknownName('claim', other, seen)}")
+                elif isinstance(other, str) and other == entry.get("id"):
+                    problems.append(f"{where}: names itself; name another claim")
     return problems
 
 
@@ -126,7 +131,7 @@ def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
 
 def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
     known: dict[str, Sequence[str]] = {
-        **{"source": _keys(Source), "record": _keys(Record)},
+        **{"source": _keys(Source), "also": _keys(Restatement), "record": _keys(Record)},
         **dict.fromkeys(("models", "groups"), _keys(Selector)),
     }
     for name in ("test", "multiverse"):

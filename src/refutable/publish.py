@@ -45,6 +45,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
             " say --fewer"
         )
     errors = [row.id for row in run.rows if row.verdict is Verdict.ERROR]
+    errors += [check.name for check in run.checks if check.outcome == "error"]
     if errors or not run.complete:
         raise BadInput(
             f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''};"

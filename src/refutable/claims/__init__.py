@@ -17,7 +17,7 @@ from refutable.claims.kinds import (
     UntestableClaim,
     WiringClaim,
 )
-from refutable.claims.parts import Record, Source, Variations
+from refutable.claims.parts import Record, Restatement, Source, Variations
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "MeasuredTest",
     "PendingClaim",
     "Record",
+    "Restatement",
     "Source",
     "SubjectClaim",
     "TheoremClaim",

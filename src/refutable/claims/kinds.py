@@ -8,9 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from refutable.claims.parts import SHAPE, Models, Record, Source, Text, Variations, metric_named, statistic_named
+from refutable.claims.parts import (
+    SHAPE,
+    Models,
+    Record,
+    Restatement,
+    Source,
+    Text,
+    Variations,
+    metric_named,
+    statistic_named,
+)
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
-from refutable.models import Frozen, Selector
+from refutable.models import Frozen, Names, Selector
 
 SCHEMA_VERSION = 1
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
@@ -24,7 +34,9 @@ class BaseClaim(Frozen):
     catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
     statement: Text
     source: Source | None = None
+    also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
     reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
+    contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject together with this")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     slow: bool = False
     record: dict[str, Record] = Field(default_factory=dict)
@@ -32,7 +44,8 @@ class BaseClaim(Frozen):
     @property
     def hash(self) -> str:
         """SHA-256 of what decides this claim: its canonical form, less words that change no verdict."""
-        decisive = self.model_dump(mode="json", exclude={"record", "source", "slow", "catalogue"})
+        told = {"record", "source", "slow", "catalogue", "also", "contradicts"}
+        decisive = self.model_dump(mode="json", exclude=told)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
