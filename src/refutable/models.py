@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from refutable import facts
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.families import Family, family_of
+from refutable.row_facts import ROW_FACTS
 from refutable.schema_errors import explain
 from refutable.yaml_source import YamlSource, parse_yaml, read_yaml
 
@@ -80,10 +81,16 @@ class ModelRow(Frozen):
         return self.parameters > CPU_PARAMETER_LIMIT
 
     def fact(self, name: str, config: Mapping[str, Any] | None = None) -> facts.Fact:
-        """Return an architecture fact, from `config` when given, else from the registry's configuration."""
-        if name == "parameters":
-            return float(self.parameters)
-        return facts.fact_of(name, self.architecture, config if config is not None else self.config)
+        """Return a fact, from `config` when given, else from the registry's configuration.
+
+        Raises:
+            UnknownName: there is no fact of that name.
+            NotMeasured: the registry does not hold it.
+        """
+        read = config if config is not None else self.config
+        if name in ROW_FACTS:
+            return ROW_FACTS[name](self, read)
+        return facts.fact_of(name, self.architecture, read)
 
 
 _FIELDS: dict[str, Sequence[str]] = {

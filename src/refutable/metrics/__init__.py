@@ -65,6 +65,7 @@ class Metric:
 
 
 RANGES: dict[str, tuple[float, float]] = {
+    "code": (-math.inf, math.inf),
     "cosine": (-1.0, 1.0),
     "nats": (0.0, math.inf),
     "norm": (0.0, math.inf),
