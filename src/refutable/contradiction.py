@@ -57,10 +57,9 @@ def contradictions(rows: Iterable[VerdictRow]) -> tuple[Contradiction, ...]:
 
 
 def speaks_of(row: VerdictRow) -> tuple[str, ...]:
-    """Return what a supported verdict is true of: each model of `each` and `all`; what it names as one, otherwise.
+    """Return what a supported verdict is true of: all its models taken together, and each of them for `each` and `all`.
 
     That some model of several does something, or that two groups differ, is true of no single one of them.
     """
-    if row.about.get("for") in ("each", "all"):
-        return tuple(row.subject.split(", "))
-    return (row.subject,)
+    singly = row.subject.split(", ") if row.about.get("for") in ("each", "all") else []
+    return tuple(dict.fromkeys((row.subject, *singly)))

@@ -60,6 +60,7 @@ def test_either_of_the_two_may_say_so_and_they_are_told_once():
         (("m", "each"), ("l, m, n", "all"), ("m",)),  # what is true of all is true of each
         (("m", "each"), ("l, m", "any"), None),  # the other may be the one
         (("l, m", "any"), ("l, m", "any"), ("l, m",)),
+        (("l, m", "any"), ("l, m", "all"), ("l, m",)),  # some expand, all dampen
         (("m", "each"), ("l, m", "groups"), None),
         (("-", None), ("-", None), ("-",)),
     ],
