@@ -27,7 +27,7 @@ the_catalogue = pytest.mark.skipif(not SHARED.is_file(), reason="the catalogue i
 
 # Sentences that no instrument of this project can try yet, and what each needs.
 AWAITED = {
-    "s2-fathead-constructive": "a pass that keeps each head's output: the norm of the sum over the root of the squared norms",
+    "s2-fathead-constructive": "a pass that keeps each head's output: the norm of their sum",
     "s2-narrow-noisier": "the same pass on drawn weights: the spread of a head's norm, compared between two models",
     "s2-pile-high-entropy-code": "a prompt set of code, papers and prose, and a comparison of its categories",
     "s2-cautious-model": "a difference of two models paired by prompt: top probability and output entropy",
