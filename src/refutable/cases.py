@@ -47,7 +47,7 @@ def cases_of(claims: Sequence[Any], registry: Registry, file: str) -> tuple[Case
         except BadInput as error:
             problems.append(f"{file} claim {claim.id!r}: {error}")
             continue
-        if getattr(claim, "quantifier", None) == "each" and not _groups(claim):
+        if getattr(claim, "quantifier", None) == "each" and not groups_of(claim):
             cases += [_case(claim, (row,), f"{claim.id}-{row.name}") for row in rows]
         else:
             cases.append(_case(claim, rows, claim.id))
@@ -58,7 +58,7 @@ def cases_of(claims: Sequence[Any], registry: Registry, file: str) -> tuple[Case
 
 
 def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
-    selectors = list(_groups(claim).values()) or ([claim.models] if hasattr(claim, "models") else [])
+    selectors = list(groups_of(claim).values()) or ([claim.models] if hasattr(claim, "models") else [])
     rows: dict[str, ModelRow] = {}
     for selector in selectors:
         selector.check(registry)
@@ -75,7 +75,8 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
     return tuple(rows.values())
 
 
-def _groups(claim: Any) -> dict[str, Any]:
+def groups_of(claim: Any) -> dict[str, Any]:
+    """Return the groups of models that a claim compares, by name; none where it compares none."""
     return getattr(getattr(claim, "test", None), "groups", None) or {}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from refutable.bench import Bench
-from refutable.cases import Case, cases_of
+from refutable.cases import Case, cases_of, groups_of
 from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.claims_file import load_claims
 from refutable.device import choose_device
@@ -270,6 +270,8 @@ def _about(case: Case) -> dict[str, Any]:
         "alpha": claim.alpha,
         "catalogue": claim.catalogue,
         "reading_of": claim.reading_of,
+        "contradicts": list(claim.contradicts),
+        "for": "groups" if groups_of(claim) else getattr(claim, "quantifier", None),
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
     }
 

@@ -20,7 +20,7 @@ from refutable.claims.kinds import (
     UntestableClaim,
     WiringClaim,
 )
-from refutable.claims.parts import Record, Source, Variations
+from refutable.claims.parts import Record, Restatement, Source, Variations
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "PendingClaim",
     "PendingPassClaim",
     "Record",
+    "Restatement",
     "Source",
     "SubjectClaim",
     "TheoremClaim",

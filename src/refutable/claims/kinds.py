@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, ModelWrapValidatorHandler, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, ModelWrapValidatorHandler, Tag, model_validator
 
 from refutable.claims.parts import (
     SHAPE,
@@ -14,6 +14,7 @@ from refutable.claims.parts import (
     Models,
     Quantifier,
     Record,
+    Restatement,
     Source,
     Text,
     Variations,
@@ -22,7 +23,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.claims.tests import NOT_OF_DIFFERENCES, FactTest, MeasuredTest, TheoremTest, WiringTest
-from refutable.models import Frozen, Selector
+from refutable.models import Frozen, Names, Selector
 from refutable.passes import DYNAMIC, Change
 
 SCHEMA_VERSION = 1
@@ -37,7 +38,9 @@ class BaseClaim(Frozen):
     catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
     statement: Text
     source: Source | None = None
+    also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
     reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
+    contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject together with this")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     slow: bool = False
     record: dict[str, Record] = Field(default_factory=dict)
@@ -47,9 +50,8 @@ class BaseClaim(Frozen):
         """What decides this claim, as plain values: a key that says what holds anyway is left out, so that a schema
         that grows changes no claim that was written before.
         """
-        written = self.model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude={"record", "source", "slow", "catalogue"}
-        )
+        told = {"record", "source", "slow", "catalogue", "also", "contradicts"}
+        written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 
     @property
@@ -293,7 +295,12 @@ TAGS = frozenset(
 
 
 class ClaimsFile(Frozen):
-    """A claims file: the version of its schema, and the claims."""
+    """A claims file: the version of its schema, other claims files, and the claims."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["claims"]}, {"required": ["include"]}]})
 
     schema_version: Literal[1] = Field(alias="schema")
-    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    include: Annotated[
+        tuple[str, ...], Field(min_length=1, description="claims files of this folder, whose claims come first")
+    ] = ()
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)] = ()

@@ -8,10 +8,14 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, statistic_named
 from refutable.errors import did_you_mean
-from refutable.facts import FACT_NAMES, FACT_WORDS
+from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, RegionText
 from refutable.passes import Blocks, Change
 from refutable.predicate import GRAMMAR, Region, parse_region
+from refutable.row_facts import ROW_FACTS, ROW_WORDS
+
+FACT_NAMES = (*FACTS, *ROW_FACTS)
+WORDS = {**FACT_WORDS, **ROW_WORDS}
 
 NOT_OF_DIFFERENCES = {
     "geometric_mean": "differences have no geometric mean: they may be negative",
@@ -130,7 +134,7 @@ class FactTest(Frozen):
 
     @model_validator(mode="after")
     def _one(self) -> FactTest:
-        words = FACT_WORDS.get(self.fact)
+        words = WORDS.get(self.fact)
         if words is None and (self.predicts is None or self.equals is not None):
             raise ValueError(f"fact {self.fact!r} is a number; write `predicts:` ({GRAMMAR}) and no `equals:`")
         if words is not None and (self.equals is None or self.predicts is not None):

@@ -76,6 +76,7 @@ class Metric:
 
 RANGES: dict[str, tuple[float, float]] = {
     "blocks": (0.0, math.inf),
+    "code": (-math.inf, math.inf),
     "cosine": (-1.0, 1.0),
     "nats": (0.0, math.inf),
     "nats a block": (-math.inf, math.inf),
