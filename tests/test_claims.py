@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable import statistics
 from refutable.claims import InitializationClaim
 from refutable.claims_file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
@@ -197,16 +198,15 @@ CLAIM_KEYS = (
     "known: alpha, also, catalogue, contradicts, controls, evidence, family, for, id, models, multiverse, prompts,"
     " reading_of, record, slow, source, statement, test."
 )
-TEST_KEYS = "known: against, blocks, groups, holds, layer, norm, of, position, predicts, statistic, under."
+TEST_KEYS = (
+    "known: against, blocks, categories, fact, groups, holds, layer, norm, of, position, predicts, statistic, under."
+)
 SELECTOR_KEYS = (
     "known: additive, attention, d_head, d_model, except, family, heads, layers, names, norm, norms, organisation,"
     " parameters, positions, pretrained, projection_weights, rotary_fraction, vocabulary, wiring."
 )
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
-STATISTICS = (
-    "known: difference_of_groups, geometric_mean, layers_passing, mean, pearson, random_effects, ratio_of_means,"
-    " share_of_prompts, spearman."
-)
+STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
 
 
 @pytest.mark.parametrize(

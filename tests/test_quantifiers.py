@@ -15,7 +15,7 @@ from refutable.predicate import parse_region
 from refutable.quantifiers import combine, needed, partial_conjunction
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.statistics.mean import MeanFit
+from refutable.statistics.student import TFit
 from refutable.verdict import Judgement, Verdict, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
@@ -32,7 +32,13 @@ def parts(*verdicts):
 
 def measured(value, sd=1.0, n=25, alpha=ALPHA, region="< 1"):
     """Return the judgement on a mean that came out as `value`."""
-    return judge(MeanFit(value, sd, n, "prompt"), parse_region(region), alpha, STATISTICS["mean"], ("last_gain",))
+    return judge(
+        TFit(value, sd / math.sqrt(n), n - 1, sd, n, "prompt"),
+        parse_region(region),
+        alpha,
+        STATISTICS["mean"],
+        ("last_gain",),
+    )
 
 
 @pytest.mark.parametrize(

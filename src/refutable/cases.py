@@ -47,7 +47,8 @@ def cases_of(claims: Sequence[Any], registry: Registry, file: str) -> tuple[Case
         except BadInput as error:
             problems.append(f"{file} claim {claim.id!r}: {error}")
             continue
-        if getattr(claim, "quantifier", None) == "each" and not groups_of(claim):
+        compared = getattr(getattr(claim, "test", None), "over_models", False)
+        if getattr(claim, "quantifier", None) == "each" and not compared:
             cases += [_case(claim, (row,), f"{claim.id}-{row.name}") for row in rows]
         else:
             cases.append(_case(claim, rows, claim.id))

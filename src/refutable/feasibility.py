@@ -69,7 +69,7 @@ def infeasible(
         if 0 in sizes:
             return None  # nothing to compare, which is said when it is tried
         units, n = f"groups of {' and '.join(map(str, sizes))} models", sizes
-    elif claim.quantifier == "pooled":
+    elif claim.quantifier == "pooled" or test.over_models:
         rows = claim.models.select(registry)
         n = [sum(selected is None or selected(row.name) for row in rows)]
         units = f"these {n[0]} models"
@@ -150,19 +150,22 @@ def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside all values that the statistic can take."""
     if test.holds is not None:
         return test.region.misses(0.0, 1.0)
-    if test.groups is not None:
+    if test.groups is not None or STATISTICS[test.statistic].takes_models:
         return False
-    return test.region.misses(*(METRICS[test.of[0]].range if len(test.of) == 1 else (-1.0, 1.0)))
+    return test.region.misses(*(STATISTICS[test.statistic].range or METRICS[test.of[0]].range))
 
 
 def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
     """Whether the statistic can be fitted to n units at all, tried on numbers without a pattern."""
+    if statistic.takes_models or statistic.pools or statistic.needs_categories:
+        return min(n) >= statistic.least
     rng = np.random.default_rng(0)
-    shape = (8,) if statistic.takes_layers else ()
+    shape = (8,) if statistic.takes_layers or (statistic.may_hold and test.holds) else ()
+    of = (*test.of, test.fact) if test.fact is not None else test.of
     samples = [
         Sample(name, rng.uniform(0.1, 0.9, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))
         for units in n
-        for name in (test.of if len(n) == 1 else test.of[:1])
+        for name in (of if len(n) == 1 else of[:1])
     ]
     try:
         statistic.fit(Data(tuple(samples), test.holds_region if test.holds else None))

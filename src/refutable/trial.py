@@ -271,9 +271,16 @@ def _about(case: Case) -> dict[str, Any]:
         "catalogue": claim.catalogue,
         "reading_of": claim.reading_of,
         "contradicts": list(claim.contradicts),
-        "for": "groups" if groups_of(claim) else getattr(claim, "quantifier", None),
+        "for": _taken(claim),
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
     }
+
+
+def _taken(claim: Any) -> str | None:
+    """Return how a claim takes its models: by its quantifier, or as units that are compared."""
+    if getattr(getattr(claim, "test", None), "over_models", False):
+        return "groups" if groups_of(claim) else "models"
+    return getattr(claim, "quantifier", None)
 
 
 def _predicts(case: Case) -> str:

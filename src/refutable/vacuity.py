@@ -76,26 +76,24 @@ def search(test: MeasuredTest) -> Found:
 def _proof(test: MeasuredTest) -> Found | None:
     """Return the proof that no data break a prediction, where the range of what it is of gives one."""
     span = _span(test)
-    if span is None or not (test.region.low <= span[0] and span[1] <= test.region.high):
+    if not (test.region.low <= span[0] and span[1] <= test.region.high):
         return None
     what = f"{test.statistic} of {' and '.join(test.of)}"
     return Found(Verdict.SUPPORTED, f"{what} lies in [{span[0]:g}, {span[1]:g}] whatever the data")
 
 
-def _span(test: MeasuredTest) -> tuple[float, float] | None:
+def _span(test: MeasuredTest) -> tuple[float, float]:
+    """Return where the statistic's value must lie whatever the data."""
     low, high = _range(test)
-    match STATISTICS[test.statistic].spans:
-        case "metric":
-            return low, high
-        case "difference":
-            return low - high, high - low
-        case "correlation":
-            return -1.0, 1.0
-        case "share":
-            holds = test.holds_region
-            return (1.0, 1.0) if holds.low <= low and high <= holds.high else (0.0, 1.0)
-        case _:
-            return None
+    statistic = STATISTICS[test.statistic]
+    if statistic.takes_models:
+        return 0.0, np.inf
+    if test.holds is not None:
+        holds = test.holds_region
+        return (1.0, 1.0) if holds.low <= low and high <= holds.high else (0.0, 1.0)
+    if statistic.needs_groups or statistic.needs_categories:
+        return low - high, high - low
+    return statistic.range or (low, high)
 
 
 def _range(test: MeasuredTest) -> tuple[float, float]:
@@ -157,6 +155,9 @@ def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
 
 
 def _search(test: MeasuredTest) -> Found:
+    statistic = STATISTICS[test.statistic]
+    if test.fact is not None or statistic.takes_models or statistic.pools or statistic.needs_categories:
+        return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")
     tried = _Tried(test, time.process_time() + SECONDS)
     try:
         values = _values(test, pool(_layers(test)))

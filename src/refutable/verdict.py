@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from refutable.predicate import Region
 from refutable.statistics import Fit, Statistic
+from refutable.statistics.power import outlook
 
 if TYPE_CHECKING:
     from refutable.beside import Control, Variation
@@ -145,7 +146,9 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
         of=tuple(of),
         p_refuted=_p_refuted(fit, region),
     )
-    return Judgement(verdict, str(region), sentence(estimate, region, verdict), estimate)
+    open_yet = verdict is Verdict.INCONCLUSIVE
+    details = outlook(fit, region, alpha, statistic.powerless) if open_yet else {}
+    return Judgement(verdict, str(region), sentence(estimate, region, verdict), estimate, details=details)
 
 
 def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
@@ -198,8 +201,6 @@ def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> t
     Returns:
         Labels among ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless``; empty when both can come.
     """
-    if statistic.extremes is None:
-        return ()
     reach = _reachable(statistic, region, alpha, n)
     labels = []
     for verdict, word in ((Verdict.SUPPORTED, "unsupportable"), (Verdict.REFUTED, "unrefutable")):
@@ -209,7 +210,10 @@ def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> t
 
 
 def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
-    assert statistic.extremes is not None
+    if n < statistic.least:
+        return set()
+    if statistic.extremes is None:
+        return {Verdict.SUPPORTED, Verdict.REFUTED}
     return {decide(fit, region, alpha) for fit in statistic.extremes(n, region)}
 
 

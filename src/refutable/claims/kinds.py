@@ -97,6 +97,15 @@ class MeasuredClaim(BaseClaim):
         return self
 
     @model_validator(mode="after")
+    def _models_are_units(self) -> MeasuredClaim:
+        if self.test.over_models and self.test.groups is None:
+            for key in ("quantifier", "controls", "multiverse"):
+                if key in self.model_fields_set:
+                    shown = "for" if key == "quantifier" else key
+                    raise ValueError(f"the model is the unit of replication here, which takes no `{shown}:`; remove it")
+        return self
+
+    @model_validator(mode="after")
     def _variations_fit(self) -> MeasuredClaim:
         chosen = statistic_named(self.test.statistic)
         for name in self.multiverse.statistic:
@@ -108,7 +117,8 @@ class MeasuredClaim(BaseClaim):
                 )
             if self.test.against is not None and name in NOT_OF_DIFFERENCES:
                 raise ValueError(f"`multiverse.statistic:` {name!r} is not of differences; remove it or `against:`")
-            if any(getattr(other, what) != getattr(chosen, what) for what in SHAPE):
+            shape = SHAPE if self.test.holds is None else (*SHAPE, "may_hold")
+            if any(getattr(other, what) != getattr(chosen, what) for what in shape):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
@@ -201,6 +211,8 @@ class InitializationClaim(MeasuredClaim):
                 raise ValueError(f"weights that are drawn take no `{key}:`; remove it")
         if self.test.groups is not None:
             raise ValueError("drawn weights are not compared by groups; remove `groups:`")
+        if self.test.over_models or self.test.categories is not None:
+            raise ValueError("the seed is the unit of replication here; take a statistic of seeds")
         return self
 
 

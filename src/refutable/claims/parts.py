@@ -11,7 +11,15 @@ from refutable.models import Frozen, Selector
 from refutable.trace import Tap
 
 Control = Literal["initialization", "permuted", "any-data"]
-SHAPE = ("metrics", "needs_holds", "needs_groups", "takes_layers", "pools")  # what a statistic takes
+SHAPE = (
+    "metrics",
+    "needs_holds",
+    "needs_groups",
+    "needs_categories",
+    "takes_layers",
+    "takes_models",
+    "pools",
+)  # what a statistic takes
 
 Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
@@ -107,7 +115,7 @@ def statistic_named(name: str) -> Any:
 
 def may_permute(statistic: Any) -> bool:
     """Whether a statistic has something to shuffle: the pairs of two metrics, or models between two groups."""
-    return bool(statistic.metrics > 1 or statistic.needs_groups)
+    return bool((statistic.metrics == 2 and statistic.pairs_matter) or statistic.needs_groups)
 
 
 def metric_named(name: str) -> Any:

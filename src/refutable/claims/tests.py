@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, statistic_named
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
-from refutable.models import Frozen, RegionText
+from refutable.models import Frozen, Names, RegionText
 from refutable.passes import Blocks, Change
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
@@ -39,11 +39,22 @@ class MeasuredTest(Frozen):
     against: Literal["plain"] | None = Field(
         default=None, description="plain: the paired difference a prompt, under the intervention minus the plain pass"
     )
+    categories: dict[str, Names] | None = Field(
+        default=None, description="two groups of the prompts' categories, first minus second"
+    )
+    fact: Literal[FACT_NAMES] | None = Field(  # type: ignore[valid-type]
+        default=None, description="a number of each model, the last variable; the model is then the unit of replication"
+    )
 
     @property
     def region(self) -> Region:
         """The predicted region."""
         return parse_region(self.predicts)
+
+    @property
+    def over_models(self) -> bool:
+        """Whether models are what is compared: one verdict on all of them, each one unit."""
+        return self.groups is not None or self.fact is not None or statistic_named(self.statistic).takes_models
 
     @property
     def holds_region(self) -> Region:
@@ -67,13 +78,14 @@ class MeasuredTest(Frozen):
     @model_validator(mode="after")
     def _fits(self) -> MeasuredTest:
         statistic = statistic_named(self.statistic)
-        if len(self.of) != statistic.metrics:
+        if len(self.of) + (self.fact is not None) != statistic.metrics:
             raise ValueError(
                 f"statistic {self.statistic!r} takes {statistic.metrics} metric(s) in `of`, not {len(self.of)}"
+                + (" and a fact" if self.fact is not None else "")
             )
         if statistic.needs_holds and self.holds is None:
             raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
-        if not statistic.needs_holds and self.holds is not None:
+        if not (statistic.needs_holds or statistic.may_hold) and self.holds is not None:
             raise ValueError(f"statistic {self.statistic!r} does not count; remove `holds:`")
         if statistic.needs_groups != (self.groups is not None):
             word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
@@ -85,7 +97,7 @@ class MeasuredTest(Frozen):
         if self.groups is not None and len(self.groups) != 2:
             raise ValueError(f"`groups:` names {len(self.groups)} group(s); write two")
         layered = [name for name in self.of if metric_named(name).per == "layer"]
-        if statistic.takes_layers:
+        if statistic.takes_layers or (statistic.may_hold and self.holds is not None):
             if len(layered) != len(self.of):
                 raise ValueError(f"statistic {self.statistic!r} looks at layers; {self.of[0]!r} has one value a prompt")
             if self.layer not in (None, "each"):
@@ -122,6 +134,28 @@ class MeasuredTest(Frozen):
             raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
         if "prompt_length" in self.of:
             raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _compares(self) -> MeasuredTest:
+        statistic = statistic_named(self.statistic)
+        if statistic.needs_categories != (self.categories is not None):
+            word = (
+                "compares prompts by category; add `categories:`"
+                if statistic.needs_categories
+                else "takes no `categories:`"
+            )
+            raise ValueError(f"statistic {self.statistic!r} {word}")
+        if self.categories is not None and len(self.categories) != 2:
+            raise ValueError(f"`categories:` names {len(self.categories)} group(s); write two")
+        if self.categories is not None:
+            first, second = self.categories.values()
+            both = sorted(set(first) & set(second))
+            if both or not first or not second:
+                fault = f"{', '.join(both)} is in both groups" if both else "a group is empty"
+                raise ValueError(f"`categories:` {fault}; each names categories of its own")
+        if self.fact in WORDS:
+            raise ValueError(f"fact {self.fact!r} is a word, not a number; compare models by `groups:`")
         return self
 
 

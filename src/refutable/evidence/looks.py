@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
-from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.errors import NotMeasured, RefutableError, Undecidable, UnknownName
 from refutable.passes import Bos
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.checks import check
 from refutable.subject import Subject
 from refutable.verdict import Judgement, Verdict, few, judge
 
@@ -82,15 +83,16 @@ def group_samples(look: Look, bench: Bench) -> Groups:
     found = Groups(())
     samples = []
     for name, selector in look.test.groups.items():
-        values = []
+        values, families = [], []
         for row in selector.select(bench.selection.registry):
             try:
                 (sample,) = model_samples(look, row.name, bench)
                 values.append(float(sample.values.mean()))
+                families.append(row.family)
                 found.members[f"{name}: {row.name}"] = f"{values[-1]:.4g}"
             except NotMeasured as error:
                 found.lacking[row.name] = error.reason
-        samples.append(Sample(look.test.of[0], np.array(values), "model"))
+        samples.append(Sample(look.test.of[0], np.array(values), "model", tuple(families)))
     empty = [name for name, sample in zip(look.test.groups, samples, strict=True) if sample.n == 0]
     if empty:
         reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
@@ -104,10 +106,34 @@ def samples_under(look: Look, model: str | None, bench: Bench) -> tuple[Sample, 
 
 
 def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Judgement:
-    """Fit a test's statistic and hold it against the prediction; raises Undecidable where it cannot be fitted."""
+    """Judge a test on its samples, one for each variable, group or model, and say what is seen of its assumptions.
+
+    Raises:
+        Undecidable: the statistic cannot be fitted to them.
+        UnknownName: the test names a category that no prompt has.
+    """
     statistic = STATISTICS[test.statistic]
-    fit = statistic.fit(Data(samples, test.holds_region if test.holds else None))
-    return judge(fit, test.region, alpha, statistic, test.of)
+    if test.categories is not None:
+        samples = by_categories(samples[0], test.categories)
+    data = Data(samples, test.holds_region if test.holds else None)
+    of = (*test.of, test.fact) if test.fact is not None else test.of
+    judged = judge(statistic.fit(data), test.region, alpha, statistic, of)
+    seen = check(statistic, data)
+    return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
+
+
+def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tuple[Sample, ...]:
+    """Return the part of a sample that each group of categories has.
+
+    Raises:
+        UnknownName: a category that no prompt has.
+    """
+    labels = np.array(sample.clusters)
+    for name in (name for names in groups.values() for name in names):
+        if name not in sample.clusters:
+            raise UnknownName("category of prompts", name, set(sample.clusters))
+    parts = (np.isin(labels, names) for names in groups.values())
+    return tuple(replace(sample, values=sample.values[part], clusters=tuple(labels[part].tolist())) for part in parts)
 
 
 def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:

@@ -12,6 +12,7 @@ from refutable.cases import Case
 from refutable.census import is_census, judge_census
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.errors import Undecidable
+from refutable.evidence.compared import judge_over_models
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
 from refutable.evidence.gauge_forms import gauge_dependent
 from refutable.evidence.looks import (
@@ -35,6 +36,8 @@ def judge_measured(case: Case, bench: Bench) -> Judgement:
     claim: MeasuredClaim = case.claim
     if claim.test.groups is not None:
         return _judge_groups(claim, bench)
+    if claim.test.over_models:
+        return judge_over_models(case, bench)
     if claim.quantifier == "pooled":
         return judge_pooled(
             claim,
@@ -96,7 +99,7 @@ def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
     except Undecidable as error:
         why = f"{error}; {lacking_text(groups)}"
         return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, why, details=details)
-    judged = replace(judged, details=details, why=f"{judged.why}; {lacking_text(groups)}")
+    judged = replace(judged, details={**judged.details, **details}, why=f"{judged.why}; {lacking_text(groups)}")
     controls = controls_of(claim, look, None, bench, groups.samples)
     return _beside(judged, variations_of(claim, look, None, bench), controls)
 

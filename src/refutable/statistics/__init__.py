@@ -6,6 +6,7 @@ A statistic is fitted to samples and gives a Fit: a value, a bound on either sid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -17,8 +18,10 @@ from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.registry import Registry
 from refutable.sample import Sample
+from refutable.statistics.assumptions import Assumption, Shape
 
 Side = Literal["above", "below"]
+EVERY = (-math.inf, math.inf)
 
 
 class Fit(Protocol):
@@ -73,7 +76,7 @@ class Data:
     """What a statistic is fitted to.
 
     Attributes:
-        samples: one for each metric of the claim, or for each group in a comparison of groups.
+        samples: one for each variable of the claim, or for each group in a comparison, or for each model.
         holds: the region that one layer or prompt must lie in to count, for statistics that count.
 
     Raises:
@@ -96,41 +99,62 @@ class Statistic:
 
     Attributes:
         name: as claims write it.
-        assumes: under what its error rates hold, in words.
+        assumes: under what its error rates hold; the calibration holds it to data that meet these.
         fit: the function; raises Undecidable for data it cannot be fitted to.
-        metrics: number of metrics it takes.
+        caveats: what else must be known of its assumptions, in words.
+        metrics: number of variables it takes: metrics, the last of which may be a fact of the models instead.
         needs_holds: whether it counts where something holds.
+        may_hold: whether it may count: given `holds`, the share of a prompt's layers on which it is true.
         needs_groups: whether it compares groups of models.
+        needs_categories: whether it compares two groups of prompts, by their categories.
         takes_layers: whether it looks at every layer.
-        pools: whether it takes one sample a model, of several models (``for: pooled``).
+        pools: whether it takes one sample a model, of those that were measured (``for: pooled``).
+        takes_models: whether it takes one sample a model, with its prompts, empty where it was not measured.
+        least: the fewest units that it can be fitted to.
+        calibrated_from: the fewest units from which its error rates hold.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
             two-sided prediction, to its middle; None where no number of units bounds what data could show.
+        varies: the samples whose independence and normality it relies on; None where that is not looked at.
+        range: the values that any data could give it; None for those of its metric.
+        powerless: why its fits cannot say what they could have seen; None where they have `power`.
         version: raised when the same data would give other bounds, so that claims locked under the old one say so.
         needs_parts: whether it takes a ratio apart: its samples are then the numerator and the denominator.
-        spans: where its value must lie whatever the data: among the values that the ``metric`` can take, in [0, 1] (a
-            ``share``), in [-1, 1] (a ``correlation``), or between differences of the metric's values; None: anywhere.
+        pairs_matter: whether its value rests on which value of one metric goes with which of the other.
         pairings: for a statistic of two metrics whose verdict rises or falls with its value alone: its values for one
             first sample, shape (n,), and many second ones, shape (k, n), at once; None where each is fitted by itself.
     """
 
     name: str
-    assumes: tuple[str, ...]
+    assumes: tuple[Assumption, ...]
     fit: Callable[[Data], Fit]
+    caveats: tuple[str, ...] = ()
     metrics: int = 1
     needs_holds: bool = False
+    may_hold: bool = False
     needs_groups: bool = False
+    needs_categories: bool = False
     takes_layers: bool = False
     pools: bool = False
+    takes_models: bool = False
+    least: int = 1
+    calibrated_from: int = 1
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
+    varies: Callable[[Data], tuple[Sample, ...]] | None = None
+    range: tuple[float, float] | None = None
+    powerless: str | None = None
     version: int = 1
     needs_parts: bool = False
-    spans: Literal["metric", "share", "correlation", "difference"] | None = None
+    pairs_matter: bool = True
     pairings: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def doc(self) -> str:
         """What it says."""
         return (self.fit.__doc__ or "").strip()
+
+    def keeps(self, shape: Shape, n: int) -> bool:
+        """Whether it promises its error rates on n units of data of this shape."""
+        return n >= self.calibrated_from and not shape.breaks & frozenset(self.assumes)
 
 
 STATISTICS: Registry[Statistic] = Registry("statistic", "refutable.statistics")

@@ -1,82 +1,70 @@
-"""The difference between two groups of models; the model is the unit of replication, not the prompt."""
+"""The difference of two means by Welch's t: of two groups of models, or of two groups of prompts by category."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.statistics import STATISTICS, Data, Side, Statistic
-from refutable.statistics.mean import is_flat
+from refutable.statistics import EVERY, STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import TFit, is_flat
 
 
-@dataclass(frozen=True, slots=True)
-class DifferenceFit:
-    """Difference of two means, first minus second (Welch, 1947, Biometrika 34).
-
-    Attributes:
-        value: the difference.
-        error: its standard error.
-        freedom: Welch's degrees of freedom.
-        sd: pooled standard deviation, for the effect size.
-        n: number of models in both groups.
-    """
-
-    value: float
-    error: float
-    freedom: float
-    sd: float
-    n: int
-    unit: str
-    method: str = "Welch t"
-
-    def lower(self, tail: float) -> float:
-        """Return the lower bound at error probability `tail`."""
-        return self.value - float(stats.t.isf(tail, self.freedom)) * self.error
-
-    def upper(self, tail: float) -> float:
-        """Return the upper bound at error probability `tail`."""
-        return self.value + float(stats.t.isf(tail, self.freedom)) * self.error
-
-    def p_value(self, threshold: float, side: Side) -> float:
-        """Return the one-sided p-value against `threshold`."""
-        t = (self.value - threshold) / self.error
-        return float(stats.t.sf(t if side == "above" else -t, self.freedom))
-
-    def effect_size(self, threshold: float) -> float:
-        """Return Cohen's d with the pooled standard deviation."""
-        return (self.value - threshold) / self.sd
-
-
-def difference_of_groups(data: Data) -> DifferenceFit:
+def difference_of_groups(data: Data) -> TFit:
     """Mean of the first group of models minus mean of the second; one value a model (its mean over prompts)."""
-    first, second = (sample.values for sample in data.samples)
-    if len(first) < 2 or len(second) < 2:
-        raise Undecidable(f"groups of {len(first)} and {len(second)} models: each needs at least 2 to show its spread")
-    v1, v2 = np.var(first, ddof=1) / len(first), np.var(second, ddof=1) / len(second)
-    if is_flat(first) and is_flat(second):
-        raise Undecidable("the models of each group all agree exactly: without spread a t bound says nothing")
-    freedom = (v1 + v2) ** 2 / (v1**2 / (len(first) - 1) + v2**2 / (len(second) - 1))
-    pooled = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
-    difference = float(np.mean(first) - np.mean(second))
-    return DifferenceFit(
-        difference, float(np.sqrt(v1 + v2)), float(freedom), float(pooled), len(first) + len(second), "model"
-    )
+    return _welch(data, "model")
 
+
+def difference_of_categories(data: Data) -> TFit:
+    """Mean over the prompts of the first categories minus mean over those of the second."""
+    return _welch(data, "prompt")
+
+
+def _welch(data: Data, unit: str) -> TFit:
+    """Fit the difference of two independent means (Welch, 1947, Biometrika 34)."""
+    first, second = (sample.values for sample in data.samples)
+    n1, n2 = len(first), len(second)
+    if n1 < 2 or n2 < 2:
+        raise Undecidable(f"groups of {n1} and {n2} {unit}s: each needs at least 2 to show its spread")
+    if is_flat(first) and is_flat(second):
+        raise Undecidable(f"the {unit}s of each group all agree exactly: without spread a t bound says nothing")
+    s1, s2 = np.var(first, ddof=1), np.var(second, ddof=1)
+    v1, v2 = s1 / n1, s2 / n2
+    freedom = (v1 + v2) ** 2 / (v1**2 / (n1 - 1) + v2**2 / (n2 - 1))
+    difference = float(np.mean(first) - np.mean(second))
+    pooled = float(np.sqrt((s1 + s2) / 2))
+    return TFit(difference, float(np.sqrt(v1 + v2)), float(freedom), pooled, n1 + n2, unit, "Welch t")
+
+
+ASSUMED = (
+    Assumption.INDEPENDENT,
+    Assumption.LITTLE_SKEW,
+    Assumption.BALANCED,
+)
 
 STATISTICS.add(
     "difference_of_groups",
     Statistic(
         "difference_of_groups",
-        (
-            "models are independent (families share data and code: they are not)",
-            "near normal",
-            "groups of like size, or of 5 models and more (2 against 10 errs in 7.4 % at alpha 5 %)",
-        ),
+        ASSUMED,
         difference_of_groups,
+        caveats=("families share data and code: their models are not independent",),
         needs_groups=True,
-        spans="difference",
+        range=EVERY,
+        least=4,
+        calibrated_from=10,
+    ),
+)
+STATISTICS.add(
+    "difference_of_categories",
+    Statistic(
+        "difference_of_categories",
+        ASSUMED,
+        difference_of_categories,
+        caveats=("it speaks of prompts of these categories, not of categories like them",),
+        needs_categories=True,
+        range=EVERY,
+        least=4,
+        calibrated_from=10,
     ),
 )

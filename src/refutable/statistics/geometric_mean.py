@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from refutable.errors import Undecidable
+from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
-from refutable.statistics.mean import MeanFit, fit_values, is_flat
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import TFit, fit_values, is_flat
 
 
 @dataclass(frozen=True, slots=True)
 class GeometricMeanFit:
     """Exponential of a mean of logarithms; bounds are the t bounds of that mean, transformed."""
 
-    logs: MeanFit
+    logs: TFit
     method: str = "t on logarithms"
 
     @property
@@ -53,6 +55,12 @@ class GeometricMeanFit:
         """Return Cohen's d of the logarithms, or None for a threshold that is not positive."""
         return self.logs.effect_size(math.log(threshold)) if threshold > 0 else None
 
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` the true one."""
+        if threshold <= 0 or value <= 0:
+            return 1.0 if (side == "above") == (threshold <= 0) else 0.0
+        return self.logs.power(math.log(threshold), side, tail, math.log(value), n)
+
 
 def geometric_mean(data: Data) -> GeometricMeanFit:
     """The geometric mean over units: the exponential of the mean logarithm, with t bounds."""
@@ -64,6 +72,11 @@ def geometric_mean(data: Data) -> GeometricMeanFit:
     return GeometricMeanFit(fit_values(np.log(sample.values), sample.unit))
 
 
+def _logarithms(data: Data) -> tuple[Sample, ...]:
+    (sample,) = data.samples
+    return (replace(sample, of=f"log {sample.of}", values=np.log(sample.values)),)
+
+
 def _exp(x: float) -> float:
     return math.exp(x) if x < math.log(sys.float_info.max) else math.inf
 
@@ -72,8 +85,10 @@ STATISTICS.add(
     "geometric_mean",
     Statistic(
         "geometric_mean",
-        ("units are independent", "their mean logarithm is near normal"),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         geometric_mean,
-        spans="metric",
+        caveats=("it is the logarithms that must not be skewed",),
+        least=2,
+        varies=_logarithms,
     ),
 )

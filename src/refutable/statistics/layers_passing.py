@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
-from refutable.statistics.mean import is_flat
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class LayersFit:
         p_pass: p-value, for each layer, of "this layer does not pass", shape (layers,).
         p_fail: p-value, for each layer, of "this layer passes", shape (layers,).
         n: number of prompts.
+        whole: what the number that pass is divided by: the number of layers for a share, 1 for a count.
     """
 
     passing: int
@@ -33,6 +35,7 @@ class LayersFit:
     p_fail: NDArray[np.float64]
     n: int
     unit: str
+    whole: int
     method: str = "t a layer, Holm over layers"
 
     @property
@@ -42,23 +45,23 @@ class LayersFit:
 
     @property
     def value(self) -> float:
-        """Share of layers whose mean lies in the region."""
-        return self.passing / self.layers
+        """Share (or count) of layers whose mean lies in the region."""
+        return self.passing / self.whole
 
     def lower(self, tail: float) -> float:
         """Return the share of layers proved to pass."""
-        return _rejected(self.p_pass, tail) / self.layers
+        return _rejected(self.p_pass, tail) / self.whole
 
     def upper(self, tail: float) -> float:
         """Return the share of layers not proved to fail."""
-        return 1 - _rejected(self.p_fail, tail) / self.layers
+        return (self.layers - _rejected(self.p_fail, tail)) / self.whole
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the smallest error probability at which the bound reaches the threshold."""
         for proved, p in enumerate([0.0, *_holm(self.p_pass if side == "above" else self.p_fail)]):
-            share = proved / self.layers
-            if share >= threshold if side == "above" else 1 - share <= threshold:
-                return p
+            share = (proved if side == "above" else self.layers - proved) / self.whole
+            if share >= threshold if side == "above" else share <= threshold:
+                return float(p)
         return 1.0
 
     def effect_size(self, threshold: float) -> None:
@@ -72,33 +75,33 @@ def layers_passing(data: Data) -> LayersFit:
     values = sample.values  # (prompts, layers)
     if sample.n < 2:
         raise Undecidable(f"one prompt has no spread: layers_passing needs at least 2, here {sample.n}")
-    p_pass, p_fail = _layer_tests(values, data.holds)
+    p_pass, p_fail = mean_tests(values, data.holds)
     passing = int(data.holds.contains(values.mean(axis=0)).sum())
-    return LayersFit(passing, p_pass, p_fail, sample.n, sample.unit)
+    return LayersFit(passing, p_pass, p_fail, sample.n, sample.unit, values.shape[1])
 
 
-def _layer_tests(values: NDArray[np.float64], region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mean_tests(values: NDArray[np.float64], region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the p-values of "this mean is outside" and "it is inside", by t, for columns of (n, means)."""
     n, means = values.shape[0], values.mean(axis=0)  # (layers,)
     error = values.std(axis=0, ddof=1) / np.sqrt(n)
     with np.errstate(divide="ignore", invalid="ignore"):
         above_low, below_high = (means - region.low) / error, (region.high - means) / error  # t of either end
     # both ends must be proved: intersection-union
-    p_pass = np.maximum(stats.t.sf(above_low, n - 1), stats.t.sf(below_high, n - 1))
-    outside = np.minimum(stats.t.cdf(above_low, n - 1), stats.t.cdf(below_high, n - 1))
+    p_pass = np.maximum(special.stdtr(n - 1, -above_low), special.stdtr(n - 1, -below_high))
+    outside = np.minimum(special.stdtr(n - 1, above_low), special.stdtr(n - 1, below_high))
     p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # either end may be: Bonferroni
     flat = is_flat(values)  # without spread nothing is proved
     return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)
 
 
-def _holm(p: NDArray[np.float64]) -> list[float]:
+def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Holm's adjusted p-values in ascending order."""
-    ordered = np.sort(p)
-    factors = len(p) - np.arange(len(p))
-    return [float(x) for x in np.minimum(1.0, np.maximum.accumulate(ordered * factors))]
+    adjusted = np.maximum.accumulate(np.sort(p) * (len(p) - np.arange(len(p))))
+    return np.minimum(1.0, adjusted)
 
 
 def _rejected(p: NDArray[np.float64], tail: float) -> int:
-    return sum(adjusted <= tail for adjusted in _holm(p))
+    return int((_holm(p) <= tail).sum())
 
 
 def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
@@ -107,7 +110,7 @@ def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
 
     def of(passing: int) -> LayersFit:
         passes = np.arange(layers) < passing
-        return LayersFit(passing, np.where(passes, proof, 1.0), np.where(passes, 1.0, proof), n, "prompt")
+        return LayersFit(passing, np.where(passes, proof, 1.0), np.where(passes, 1.0, proof), n, "prompt", layers)
 
     middle = () if region.one_sided else (round(layers * min(max(region.threshold, 0.0), 1.0)),)
     return tuple(of(passing) for passing in (layers, 0, *middle))
@@ -117,11 +120,12 @@ STATISTICS.add(
     "layers_passing",
     Statistic(
         "layers_passing",
-        ("prompts are independent", "each layer's mean over prompts is near normal"),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         layers_passing,
+        caveats=("each layer's values over prompts are not skewed; layers may depend on each other",),
         needs_holds=True,
         takes_layers=True,
+        powerless="each layer has a spread of its own",
         extremes=_extremes,
-        spans="share",
     ),
 )

@@ -10,7 +10,8 @@ from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
-from refutable.statistics.mean import is_flat
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,13 @@ STATISTICS.add(
     "random_effects",
     Statistic(
         "random_effects",
-        (
-            "models are independent draws of one population (families share data and code: they are not)",
-            "their means are near normal, and each model's own variance is near known",
-        ),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
         random_effects,
+        caveats=(
+            "models are independent draws of one population: families share data and code, and are not",
+            "each model's own variance is near known",
+        ),
+        least=2,
         pools=True,
     ),
 )

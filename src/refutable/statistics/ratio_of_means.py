@@ -14,7 +14,8 @@ from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
-from refutable.statistics.mean import is_flat
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import is_flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,9 @@ STATISTICS.add(
     "ratio_of_means",
     Statistic(
         "ratio_of_means",
-        ("units are independent", "the means of numerators and denominators are near normal"),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
         ratio_of_means,
+        least=2,
         needs_parts=True,
-        spans="metric",
     ),
 )

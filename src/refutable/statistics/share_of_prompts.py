@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special, stats
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.assumptions import Assumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,11 @@ class ShareFit:
 
     def lower(self, tail: float) -> float:
         """Return the exact lower bound at error probability `tail`; 0 when nothing held."""
-        return 0.0 if self.k == 0 else float(stats.beta.ppf(tail, self.k, self.n - self.k + 1))
+        return 0.0 if self.k == 0 else float(special.betaincinv(self.k, self.n - self.k + 1, tail))
 
     def upper(self, tail: float) -> float:
         """Return the exact upper bound at error probability `tail`; 1 when everything held."""
-        return 1.0 if self.k == self.n else float(stats.beta.isf(tail, self.k + 1, self.n - self.k))
+        return 1.0 if self.k == self.n else float(special.betainccinv(self.k + 1, self.n - self.k, tail))
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the exact one-sided binomial p-value against `threshold`."""
@@ -40,6 +41,21 @@ class ShareFit:
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` the true share."""
+        least = _counts_needed(min(max(threshold, 0.0), 1.0) if side == "above" else 1 - threshold, tail, n)
+        true = min(max(value if side == "above" else 1 - value, 0.0), 1.0)
+        return float(special.bdtrc(least - 1, n, true)) if 0 < least <= n else float(least == 0)
+
+
+def _counts_needed(threshold: float, tail: float, n: int) -> int:
+    """Return the fewest of n that prove a share above the threshold; n + 1 where none do."""
+    low, high = 0, n + 1
+    while low + 1 < high:  # the more hold, the higher the bound
+        k = (low + high) // 2
+        low, high = (low, k) if special.betaincinv(k, n - k + 1, tail) > threshold else (k, high)
+    return high if threshold >= 0 else 0
 
 
 def share_of_prompts(data: Data) -> ShareFit:
@@ -60,10 +76,9 @@ STATISTICS.add(
     "share_of_prompts",
     Statistic(
         "share_of_prompts",
-        ("prompts are independent draws of their kind",),
+        (Assumption.INDEPENDENT,),
         share_of_prompts,
         needs_holds=True,
         extremes=_extremes,
-        spans="share",
     ),
 )

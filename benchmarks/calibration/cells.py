@@ -1,0 +1,176 @@
+"""One cell: a statistic on data of one shape and size, many times; how often its verdicts err."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.calibration.scenarios import SCENARIOS, Scenario
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import STATISTICS, Data, Fit
+from refutable.statistics.assumptions import Shape
+from refutable.verdict import Verdict, decide
+
+ALPHA = 0.05
+SIZES = (5, 25, 100)
+RESAMPLES = 400
+BOOTSTRAPPED = 5  # one run in so many is bootstrapped too
+CONFIDENCE = 0.01  # probability that any of a table's cells fails by the luck of its draws
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A fit's bounds at the error probabilities that a verdict reads, computed once."""
+
+    lowers: dict[float, float]
+    uppers: dict[float, float]
+
+    @classmethod
+    def of(cls, fit: Fit) -> Bounds:
+        tails = (ALPHA, ALPHA / 2)
+        return cls({tail: fit.lower(tail) for tail in tails}, {tail: fit.upper(tail) for tail in tails})
+
+    def lower(self, tail: float) -> float:
+        return self.lowers[tail]
+
+    def upper(self, tail: float) -> float:
+        return self.uppers[tail]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How often verdicts erred.
+
+    Attributes:
+        scenario: index in `SCENARIOS`.
+        shape: of the data.
+        n: number of units.
+        runs: how many times.
+        supported: rate of SUPPORTED where the prediction is just false.
+        refuted: rate of REFUTED where it is just true.
+        undecidable: rate of data to which the statistic could not be fitted.
+        bootstrap: rate at which a percentile bootstrap errs on the same data, the worse side; None where not made.
+        rule: rate at which "the estimate lies on that side" errs, the worse side.
+    """
+
+    scenario: int
+    shape: Shape
+    n: int
+    runs: int
+    supported: float
+    refuted: float
+    undecidable: float
+    bootstrap: float | None
+    rule: float
+
+    @property
+    def of(self) -> Scenario:
+        """What was tried."""
+        return SCENARIOS[self.scenario]
+
+    @property
+    def inside(self) -> bool:
+        """Whether the statistic promises its error rates here."""
+        return STATISTICS[self.of.statistic].keeps(self.shape, self.n)
+
+    def keeps(self, cells: int) -> bool:
+        """Whether no rate is above alpha by more than Monte-Carlo error, of so many cells together."""
+        return max(self.supported, self.refuted) <= allowed(self.runs, cells)
+
+
+def allowed(runs: int, cells: int) -> float:
+    """Return the rate that errors of probability alpha exceed in one of 100 tables of so many cells of two rates."""
+    return float(stats.binom.isf(CONFIDENCE / (2 * cells), runs, ALPHA)) / runs
+
+
+def wanted(names: Sequence[str] = (), sizes: Sequence[int] = SIZES) -> list[tuple[int, Shape, int]]:
+    """Return every cell's scenario, shape and size."""
+    return [
+        (i, shape, n)
+        for i, scenario in enumerate(SCENARIOS)
+        if not names or scenario.statistic in names
+        for shape in scenario.shapes
+        for n in sizes
+    ]
+
+
+def run_cell(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = True) -> Cell:
+    """Draw the data `runs` times, judge five predictions on the boundary each time, and count what errs."""
+    chosen = SCENARIOS[scenario]
+    seed = [zlib.crc32(f"{chosen.statistic} {chosen.note}".encode()), [*Shape].index(shape), n]
+    rng = np.random.default_rng(seed)
+    data = [chosen.draw(rng, shape, n) for _ in range(runs)]
+    fits = [fit for one in data if (fit := _fitted(chosen, one)) is not None]
+    values = np.array([fit.value for fit in fits])
+    true = chosen.true(shape, n) if chosen.true is not None else float(values.mean())
+    counts = {True: 0, False: 0}
+    predictions = [one for one in _predictions(true) if not chosen.below or one[0].text in ("> true", "<= true")]
+    wrong = [0] * len(predictions)
+    for fit in fits:
+        bounds = Bounds.of(fit)
+        for i, (region, error) in enumerate(predictions):
+            wrong[i] += decide(bounds, region, ALPHA) is error  # type: ignore[arg-type]
+    for (_, error), count in zip(predictions, wrong, strict=True):
+        counts[error is Verdict.SUPPORTED] = max(counts[error is Verdict.SUPPORTED], count)
+    few = data[::BOOTSTRAPPED] if bootstrap else []
+    seen = chosen.point(*_stacked(data)) if chosen.point is not None else values
+    return Cell(
+        scenario,
+        shape,
+        n,
+        runs,
+        counts[True] / runs,
+        counts[False] / runs,
+        1 - len(fits) / runs,
+        _bootstrap_errs(chosen, few, true, rng) if few and chosen.point is not None else None,
+        max(int((seen < true).sum()), int((seen > true).sum())) / runs,
+    )
+
+
+def _predictions(true: float) -> list[tuple[Region, Verdict]]:
+    """Return predictions on whose boundary the truth lies, each with the verdict that would be wrong."""
+    inf = float("inf")
+    return [
+        (Region(-inf, true, True, False, "< true"), Verdict.SUPPORTED),
+        (Region(true, inf, False, True, "> true"), Verdict.SUPPORTED),
+        (Region(-inf, true, True, True, "<= true"), Verdict.REFUTED),
+        (Region(true, inf, True, True, ">= true"), Verdict.REFUTED),
+        (Region(true, true, True, True, "within [true, true]"), Verdict.REFUTED),
+    ]
+
+
+def _fitted(chosen: Scenario, data: Data) -> Fit | None:
+    try:
+        return STATISTICS[chosen.statistic].fit(data)
+    except Undecidable:
+        return None
+
+
+def _values(data: Data) -> Iterator[np.ndarray]:
+    return (sample.values for sample in data.samples)
+
+
+def _stacked(data: list[Data]) -> list[np.ndarray]:
+    """Return, for each sample, its values of all runs; shape (runs, n) or (runs, n, layers)."""
+    return [np.stack(values) for values in zip(*map(_values, data), strict=True)]
+
+
+def _bootstrap_errs(chosen: Scenario, data: list[Data], true: float, rng: np.random.Generator) -> float:
+    """Return how often the 5 % or the 95 % percentile of resampled estimates lies beyond the truth, the worse side."""
+    assert chosen.point is not None
+    above = below = 0
+    for one in data:
+        values = list(_values(one))
+        picks = [rng.integers(0, len(v), (RESAMPLES, len(v))) for v in values]
+        picks = [picks[0]] * len(values) if chosen.together else picks
+        estimates = chosen.point(*(v[pick] for v, pick in zip(values, picks, strict=True)))
+        estimates = estimates[np.isfinite(estimates)]
+        if len(estimates):
+            low, high = np.quantile(estimates, (ALPHA, 1 - ALPHA))
+            above, below = above + (low > true), below + (high < true)
+    return max(above, below) / len(data)

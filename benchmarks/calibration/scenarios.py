@@ -1,0 +1,240 @@
+"""For each statistic: data on the boundary of a prediction, what is true of them, and its point estimate in bulk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.calibration import points
+from benchmarks.calibration.noise import (
+    Values,
+    categories,
+    dissent,
+    mean_of,
+    median_of,
+    noise,
+    share_below_mean,
+    trimmed_mean_of,
+)
+from refutable.predicate import Region, parse_region
+from refutable.sample import Sample
+from refutable.statistics import Data
+from refutable.statistics.assumptions import Shape
+from refutable.statistics.trimmed_mean import TRIM
+
+Rng = np.random.Generator
+Draw = Callable[[Rng, Shape, int], Data]
+True_ = Callable[[Shape, int], float]
+Point = Callable[..., Values]
+
+RHO = 0.5
+LAYERS = 6
+PLAIN = (Shape.NORMAL, Shape.SKEWED, Shape.HEAVY, Shape.CLUSTERED, Shape.UNANIMOUS)
+GROUPED = (*PLAIN, Shape.UNEQUAL, Shape.LOPSIDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Data on the boundary for one statistic.
+
+    Attributes:
+        statistic: its name.
+        draw: makes the data of one run.
+        true: what the statistic estimates on them; None where that is the mean of what it gives over all runs.
+        point: the estimate in bulk, from resampled values, (resamples, n) a sample; for the bootstrap.
+        together: whether the samples of a run are resampled together, being of the same units.
+        shapes: those that it is tried on.
+        below: whether the truth may lie below `true` too, so that only what speaks for more is an error.
+        note: what else tells it from another scenario of the same statistic.
+    """
+
+    statistic: str
+    draw: Draw
+    true: True_ | None
+    point: Point | None = None
+    together: bool = True
+    shapes: tuple[Shape, ...] = PLAIN
+    note: str = ""
+    below: bool = False
+
+
+def sample(values: Values, unit: str = "prompt", labelled: bool = True) -> Sample:
+    """Return values as a sample, in five categories of equal size."""
+    clusters = tuple(f"category {c}" for c in categories(len(values))) if labelled else ()
+    return Sample("drawn", np.asarray(values, dtype=float), unit, clusters)
+
+
+def _one(transform: Callable[[Values, Shape], Values], holds: Region | None = None) -> Draw:
+    return lambda rng, shape, n: Data((sample(transform(noise(rng, shape, n), shape)),), holds)
+
+
+def _bounded(rng: Rng, shape: Shape, n: int) -> Data:
+    """Values in [0, 1]: bell-shaped, skewed, at both ends, or uniform in categories."""
+    if shape is Shape.CLUSTERED:
+        return Data((sample(points.normal_cdf(noise(rng, shape, n))),))
+    if shape is Shape.UNANIMOUS:
+        return Data((sample(noise(rng, shape, n)),))
+    a, b = {Shape.NORMAL: (10, 10), Shape.SKEWED: (0.5, 4.5), Shape.HEAVY: (0.2, 0.2)}[shape]
+    return Data((sample(rng.beta(a, b, n)),))
+
+
+def _bounded_mean(shape: Shape, n: int) -> float:
+    return {Shape.SKEWED: 0.1, Shape.UNANIMOUS: 1 - dissent(n)}.get(shape, 0.5)
+
+
+def _shared(rng: Rng, shape: Shape, n: int) -> Data:
+    region = parse_region("> 0.5") if shape is Shape.UNANIMOUS else parse_region("< 0")
+    return Data((sample(noise(rng, shape, n)),), region)
+
+
+def _share(shape: Shape, n: int) -> float:
+    return 1 - dissent(n) if shape is Shape.UNANIMOUS else share_below_mean(shape)
+
+
+def _paired(rng: Rng, shape: Shape, n: int) -> Data:
+    shared = rng.normal(size=n)
+    shared = np.round(shared) if shape is Shape.UNANIMOUS else shared  # so that differences are exact
+    return Data((sample(shared + noise(rng, shape, n)), sample(shared)))
+
+
+def _first(shape: Shape, n: int) -> int:
+    """Return how many of n units are in the first group."""
+    return 2 if shape is Shape.LOPSIDED else max(2, n // 3) if shape is Shape.UNEQUAL else n // 2
+
+
+def _grouped(rng: Rng, shape: Shape, n: int) -> Data:
+    n1 = _first(shape, n)
+    drawn = noise(rng, shape, n, np.arange(n) // max(2, n // 6)) if shape is Shape.CLUSTERED else noise(rng, shape, n)
+    first, second = drawn[:n1], drawn[n1:]
+    first = 3 * first if shape is Shape.UNEQUAL else first
+    return Data((sample(first, "model", labelled=False), sample(second, "model", labelled=False)))
+
+
+def _layered(holds: str) -> Draw:
+    def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        values = np.stack([noise(rng, shape, n) - mean_of(shape, n) for _ in range(LAYERS)], axis=1)  # (n, layers)
+        return Data((Sample("drawn", values, "prompt"),), parse_region(holds))
+
+    return draw
+
+
+def _many_models(holds: str) -> Draw:
+    def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        drawn = [noise(rng, shape, n) - mean_of(shape, n) for _ in range(LAYERS)]
+        return Data(tuple(Sample("drawn", values, "prompt") for values in drawn), parse_region(holds))
+
+    return draw
+
+
+def pair(rng: Rng, shape: Shape, n: int, rho: float = RHO) -> tuple[Values, Values]:
+    """Return two variables of a shape with Pearson correlation rho; of `UNANIMOUS` with 0."""
+    if shape is Shape.UNANIMOUS:
+        return noise(rng, shape, n), rng.normal(size=n)
+    x, y = noise(rng, shape, n), noise(rng, shape, n)
+    return x, rho * x + math.sqrt(1 - rho**2) * y
+
+
+def _correlated(rng: Rng, shape: Shape, n: int) -> Data:
+    return Data(tuple(map(sample, pair(rng, shape, n))))
+
+
+def _ranked(rng: Rng, shape: Shape, n: int) -> Data:
+    """A bivariate normal law with its margins bent, so that its rank correlation is known."""
+    x, y = pair(rng, shape if shape in (Shape.CLUSTERED, Shape.UNANIMOUS) else Shape.NORMAL, n)
+    bend = {Shape.SKEWED: np.exp, Shape.HEAVY: points.normal_to_heavy}.get(shape, lambda v: v)
+    return Data((sample(bend(x)), sample(bend(y))))
+
+
+def _rho(shape: Shape, n: int) -> float:
+    return 0.0 if shape is Shape.UNANIMOUS else RHO
+
+
+def _rank_rho(shape: Shape, n: int) -> float:
+    return 0.0 if shape is Shape.UNANIMOUS else 6 / math.pi * math.asin(RHO / 2)
+
+
+def _given(rng: Rng, shape: Shape, n: int) -> Data:
+    x, y = pair(rng, shape, n)
+    third = rng.normal(size=n)
+    return Data((sample(third + x), sample(third + y), sample(third)))
+
+
+def _within(rng: Rng, shape: Shape, n: int) -> Data:
+    """Pairs that correlate inside categories; `CLUSTERED` has strong and unrelated differences between them."""
+    x, y = pair(rng, Shape.NORMAL if shape is Shape.CLUSTERED else shape, n)
+    if shape is Shape.CLUSTERED:
+        labels = categories(n)
+        x, y = (v + 3 * rng.normal(size=labels.max() + 1)[labels] for v in (x, y))
+    return Data((sample(x), sample(y)))
+
+
+def _on_a_line(rng: Rng, shape: Shape, n: int, logarithms: bool = False) -> Data:
+    x = noise(rng, shape, n) if shape is Shape.CLUSTERED else rng.normal(size=n)
+    y = 2 * x + noise(rng, shape, n)
+    return Data(tuple(sample(np.exp(v / 4) if logarithms else v) for v in (y, x)))
+
+
+def _rising(rng: Rng, shape: Shape, n: int) -> Data:
+    if shape is Shape.CLUSTERED:
+        x = np.round(100 * noise(rng, shape, n))
+        return Data((sample(2 * x + 100 * noise(rng, shape, n), "model"), sample(x, "model")))
+    x = rng.permutation(np.repeat(np.arange(n), 2)[:n]).astype(float)  # every value twice, as models share sizes
+    return Data((sample(2 * x + noise(rng, shape, n), "model"), sample(x, "model")))
+
+
+def _separated(related: bool) -> Draw:
+    def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        x = rng.permutation(n).astype(float)
+        labels = np.argsort(np.argsort(x)) * 5 // n  # families have facts of their own
+        outcome = noise(rng, shape, n, labels) - median_of(shape)
+        outcome = outcome + (2 if related else 0) * (x / n - 0.5) * (shape is not Shape.UNANIMOUS)
+        return Data((sample(outcome, "model"), sample(x, "model")), parse_region(">= 0"))
+
+    return draw
+
+
+def _zero(shape: Shape, n: int) -> float:
+    return 0.0
+
+
+def _two(shape: Shape, n: int) -> float:
+    return 2.0
+
+
+def _constant(value: float) -> True_:
+    return lambda shape, n: value
+
+
+SCENARIOS = (
+    Scenario("mean", _one(lambda v, s: v), mean_of, points.mean),
+    Scenario(
+        "geometric_mean", _one(lambda v, s: np.exp(v)), lambda s, n: math.exp(mean_of(s, n)), points.geometric_mean
+    ),
+    Scenario("trimmed_mean", _one(lambda v, s: v), lambda s, n: trimmed_mean_of(s, TRIM), points.trimmed_mean),
+    Scenario("median", _one(lambda v, s: v), lambda s, n: median_of(s), points.median),
+    Scenario("bounded_mean", _bounded, _bounded_mean, points.mean),
+    Scenario("clustered_mean", _one(lambda v, s: v), mean_of, points.mean),
+    Scenario("share_of_prompts", _shared, _share, points.share),
+    Scenario("layers_passing", _layered("< 0"), _constant(0.0), points.layers(False), note="none passes"),
+    Scenario("layers_passing", _layered("<= 0"), _constant(1.0), points.layers(True), note="all pass"),
+    Scenario("models_passing", _many_models("< 0"), _constant(0.0), note="none passes"),
+    Scenario("models_passing", _many_models("<= 0"), _constant(float(LAYERS)), note="all pass"),
+    Scenario("paired_difference", _paired, mean_of, points.difference),
+    Scenario("difference_of_groups", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
+    Scenario("difference_of_categories", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
+    Scenario("permutation_difference", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
+    Scenario("pearson", _correlated, _rho, points.pearson),
+    Scenario("spearman", _ranked, _rank_rho, points.spearman),
+    Scenario("partial_correlation", _given, _rho),
+    Scenario("pearson_within_categories", _within, _rho),
+    Scenario("spearman_within_categories", _within, _rank_rho, shapes=(Shape.NORMAL, Shape.CLUSTERED, Shape.UNANIMOUS)),
+    Scenario("slope", _on_a_line, _two, points.slope),
+    Scenario("power_law_exponent", lambda r, s, n: _on_a_line(r, s, n, True), _two, points.exponent),
+    Scenario("trend", _rising, _two),
+    Scenario("boundary", _separated(False), _zero, note="none, > 0", below=True),
+    Scenario("boundary", _separated(False), None, shapes=(Shape.UNRELATED,), note="none, > its mean"),
+    Scenario("boundary", _separated(True), None, note="a noisy one"),
+)

@@ -1,0 +1,98 @@
+"""Claims whose unit of replication is the model: a fact beside a metric, how many models pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from refutable.bench import Bench
+from refutable.cases import Case
+from refutable.claims import MeasuredClaim, MeasuredTest
+from refutable.errors import NotMeasured, Undecidable
+from refutable.evidence.looks import judge_samples, model_samples, own_look
+from refutable.models import ModelRow
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS
+from refutable.verdict import Judgement, Verdict, feasibility, few
+
+
+class Measured:
+    """The samples of each model that could be measured, and why the others could not."""
+
+    def __init__(self, rows: Sequence[ModelRow], claim: MeasuredClaim, bench: Bench) -> None:
+        self.rows: list[ModelRow] = []
+        self.samples: list[tuple[Sample, ...]] = []
+        self.lacking: dict[str, str] = {}
+        for row in rows:
+            try:
+                if claim.test.fact is not None:
+                    row.fact(claim.test.fact)  # the registry may not state it of every model
+                self.samples.append(model_samples(own_look(claim, claim.alpha), row.name, bench))
+                self.rows.append(row)
+            except NotMeasured as error:
+                self.lacking[row.name] = error.reason
+
+    def means(self, index: int = 0) -> list[float]:
+        """Return one value a model: its mean over prompts of the metric of this index."""
+        return [float(samples[index].values.mean()) for samples in self.samples]
+
+
+def judge_over_models(case: Case, bench: Bench) -> Judgement:
+    """Judge one claim on several models, each one unit; the models that were not measured are named.
+
+    Raises:
+        NotMeasured: no model was, or none of one group.
+    """
+    claim: MeasuredClaim = case.claim
+    measured = Measured([bench.selection.registry[name] for name in case.models], claim, bench)
+    if not measured.rows:
+        first = next(iter(measured.lacking.values()))
+        raise NotMeasured(f"none of {len(case.models)} models was measured ({first})", "pytest --model NAME")
+    counted = STATISTICS[claim.test.statistic].takes_models
+    samples = _counted(case, measured) if counted else _beside_fact(claim.test, measured)
+    judged = _judged(claim, samples, measured.lacking, _members(claim.test, measured))
+    n = len(case.models) if counted else len(measured.rows)
+    return judged.labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, n))
+
+
+def _judged(
+    claim: MeasuredClaim, samples: tuple[Sample, ...], lacking: dict[str, str], members: dict[str, str]
+) -> Judgement:
+    try:
+        judged = judge_samples(claim.test, samples, claim.alpha)
+    except Undecidable as error:
+        judged = Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
+    details = {**judged.details, **members, "lacking": ", ".join(lacking) or "none"}
+    return replace(judged, details=details, why=f"{judged.why}; not measured: {few(list(lacking)) or 'none'}")
+
+
+def _beside_fact(test: MeasuredTest, measured: Measured) -> tuple[Sample, ...]:
+    """Return one sample a variable, one value a model: the metrics' means over prompts, then the fact."""
+    families = _families(measured)
+    metrics = [Sample(name, np.array(measured.means(i)), "model", families) for i, name in enumerate(test.of)]
+    assert test.fact is not None
+    facts = np.array([float(row.fact(test.fact)) for row in measured.rows])
+    return (*metrics, Sample(test.fact, facts, "model", families))
+
+
+def _counted(case: Case, measured: Measured) -> tuple[Sample, ...]:
+    """Return one sample a declared model; an empty one for a model that was not measured."""
+    found = {row.name: samples[0] for row, samples in zip(measured.rows, measured.samples, strict=True)}
+    nothing = Sample(case.claim.test.of[0], np.array([]), "prompt")
+    return tuple(found.get(name, nothing) for name in case.models)
+
+
+def _members(test: MeasuredTest, measured: Measured) -> dict[str, str]:
+    """Return each model's values as text."""
+    members = {}
+    for index, row in enumerate(measured.rows):
+        values = [f"{of} {measured.means(i)[index]:.4g}" for i, of in enumerate(test.of)]
+        fact = [f"{test.fact} {float(row.fact(test.fact)):g}"] if test.fact is not None else []
+        members[row.name] = ", ".join((*values, *fact))
+    return members
+
+
+def _families(measured: Measured) -> tuple[str, ...]:
+    return tuple(row.family for row in measured.rows)

@@ -1,0 +1,48 @@
+"""What a statistic may assume of its data, as an enumerated set, and the shapes of data that break each of them.
+
+`python -m benchmarks.calibration` holds every statistic to what it assumes and prints what becomes of it elsewhere.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Assumption(StrEnum):
+    """One thing assumed of the data; a shape of data that breaks it is outside the statistic's error rates."""
+
+    INDEPENDENT = "units are independent"
+    LITTLE_SKEW = "values are not skewed"
+    LIGHT_TAILS = "values have no heavy tails"
+    INDEPENDENT_INSIDE = "units are independent inside their category"
+    EQUAL_SPREAD = "groups differ by a shift alone"
+    STABLE = "the same boundary is found whichever unit is left out"
+    BALANCED = "no group of fewer than 5 against a larger one"
+
+
+class Shape(StrEnum):
+    """A shape of data that the calibration draws; its value says how."""
+
+    NORMAL = "normal"
+    SKEWED = "lognormal"
+    HEAVY = "t with 3 degrees of freedom"
+    CLUSTERED = "normal in 5 categories, ICC 0.4"
+    UNANIMOUS = "k = n: one unit in 4 n dissents"
+    UNEQUAL = "normal, the smaller group with 3 times the spread"
+    LOPSIDED = "normal, 2 against the rest"
+    UNRELATED = "normal, unrelated to where the boundary is looked for"
+
+    @property
+    def breaks(self) -> frozenset[Assumption]:
+        """The assumptions that data of this shape do not meet."""
+        return BROKEN_BY.get(self, frozenset())
+
+
+BROKEN_BY = {
+    Shape.SKEWED: frozenset({Assumption.LITTLE_SKEW}),
+    Shape.HEAVY: frozenset({Assumption.LIGHT_TAILS}),
+    Shape.CLUSTERED: frozenset({Assumption.INDEPENDENT}),
+    Shape.UNEQUAL: frozenset({Assumption.EQUAL_SPREAD}),
+    Shape.UNRELATED: frozenset({Assumption.STABLE}),
+    Shape.LOPSIDED: frozenset({Assumption.BALANCED}),
+}

@@ -1,0 +1,88 @@
+"""Whether a threshold in one variable (a fact such as d_head) separates where something holds and where not."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.bounded_mean import BoundedFit
+
+
+def boundary(data: Data) -> BoundedFit:
+    """How much oftener one threshold in the second variable foretells where the first `holds` than the majority does.
+
+    Each unit is foretold by the threshold that errs least on all others (of equals: in the widest gap), and by the
+    outcome of most units, itself among them. The value is the difference of the two accuracies, in [-1, 1], bounded by
+    betting on the units' differences. `predicts: "> 0"` asks whether there is a boundary at all.
+    """
+    outcome_of, at = data.samples
+    assert data.holds is not None
+    if outcome_of.n != at.n:
+        raise Undecidable(f"{outcome_of.of} has {outcome_of.n} values and {at.of} {at.n}: they do not pair")
+    x, holds = at.values, data.holds.contains(outcome_of.values)
+    if at.n < 3:
+        raise Undecidable(f"a boundary needs at least 3 {at.unit}s, here {at.n}")
+    if holds.all() or not holds.any():
+        what = "holds for every" if holds.all() else "holds for no"
+        raise Undecidable(f"it {what} {at.unit}: there is no boundary between outcomes that are all the same")
+    if len(np.unique(x)) < 2:
+        raise Undecidable(f"every {at.of} is {x[0]:.6g}: a constant separates nothing")
+    order = np.argsort(x, kind="stable")
+    x, holds = x[order], holds[order]
+    others = ~np.eye(at.n, dtype=bool)
+    right = np.array([_foretold(x[o], holds[o], x[i]) == holds[i] for i, o in enumerate(others)])
+    majority = holds == (2 * holds.sum() >= at.n)
+    gained = right.astype(float) - majority  # (n,), of -1, 0 and 1
+    threshold, _ = _best(x, holds)
+    method = (
+        f"{at.of} {threshold:.4g}, leave one out: accuracy {right.mean():.3g} against the majority's"
+        f" {majority.mean():.3g}; betting"
+    )
+    return BoundedFit((gained + 1) / 2, at.unit, -1.0, 1.0, method)
+
+
+def _foretold(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float) -> bool:
+    if x[0] == x[-1]:
+        return bool(2 * holds.sum() >= len(holds))
+    threshold, above = _best(x, holds)
+    return above if new > threshold else not above
+
+
+def _best(x: NDArray[np.float64], holds: NDArray[np.bool_]) -> tuple[float, bool]:
+    """Return the threshold on ascending values that errs least, and whether it holds above it."""
+    cuts = np.flatnonzero(np.diff(x) > 0)  # a threshold between x[i] and x[i + 1]
+    held_below = np.cumsum(holds)[cuts]
+    above_wrong = held_below + (len(x) - 1 - cuts) - (holds.sum() - held_below)  # said to hold above only
+    wrong = np.minimum(above_wrong, len(x) - above_wrong)
+    gaps = x[cuts + 1] - x[cuts]
+    best = int(np.argmax(np.where(wrong == wrong.min(), gaps, -1.0)))
+    cut = int(cuts[best])
+    above = bool(above_wrong[best] <= len(x) - above_wrong[best])
+    return float((x[cut] + x[cut + 1]) / 2), above
+
+
+def _extremes(n: int, region: Region) -> tuple[BoundedFit, ...]:
+    gained = np.repeat([0.0, 1.0], [(n + 1) // 2, n // 2])  # separated perfectly, against a majority of one half
+    lost = np.repeat([0.0, -1.0], [0, n])
+    return tuple(BoundedFit((values + 1) / 2, "model", -1.0, 1.0) for values in (gained, lost) if n >= 3)
+
+
+STATISTICS.add(
+    "boundary",
+    Statistic(
+        "boundary",
+        (Assumption.INDEPENDENT, Assumption.STABLE),
+        boundary,
+        caveats=("where there is no boundary, `> 0` is still SUPPORTED in no more than alpha of runs",),
+        metrics=2,
+        range=(-1.0, 1.0),
+        needs_holds=True,
+        least=3,
+        extremes=_extremes,
+        powerless="it depends on how the units lie about the boundary",
+    ),
+)

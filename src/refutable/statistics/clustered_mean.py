@@ -1,0 +1,38 @@
+"""The mean over categories: what can be said where prompts of one category are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refutable.errors import Undecidable
+from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import TFit, fit_values
+
+
+def clustered_mean(data: Data) -> TFit:
+    """The mean of the categories' means, with a t bound over categories: the category is the unit of replication.
+
+    For categories of equal size this is the mean over prompts with its cluster-robust error and one degree of freedom
+    less than there are categories (Cameron and Miller, 2015, Journal of Human Resources 50).
+    """
+    (sample,) = data.samples
+    names = list(dict.fromkeys(sample.clusters))
+    if len(names) < 2:
+        seen = f"all of {names[0]!r}" if names else "of none"
+        raise Undecidable(f"a mean over categories needs 2 of them; these {sample.unit}s are {seen}")
+    labels = np.array(sample.clusters)
+    means = np.array([sample.values[labels == name].mean() for name in names])
+    return fit_values(means, "category")
+
+
+STATISTICS.add(
+    "clustered_mean",
+    Statistic(
+        "clustered_mean",
+        (Assumption.LITTLE_SKEW,),
+        clustered_mean,
+        caveats=("categories are independent draws of their kind",),
+        least=2,
+    ),
+)

@@ -1,0 +1,96 @@
+"""The median, by counting: no assumption on the shape of the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.assumptions import Assumption
+
+
+@dataclass(frozen=True, slots=True)
+class MedianFit:
+    """A median between two order statistics (Thompson, 1936, Annals of Mathematical Statistics 7): the sign test.
+
+    Attributes:
+        ordered: the values in ascending order, shape (n,).
+    """
+
+    ordered: NDArray[np.float64]
+    unit: str
+    method: str = "order statistics (sign test)"
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return int(self.ordered.shape[0])
+
+    @property
+    def value(self) -> float:
+        """The median seen."""
+        return float(np.median(self.ordered))
+
+    def lower(self, tail: float) -> float:
+        """Return the largest value that is surely enough not above the median; minus infinity for too few units."""
+        skipped = _skipped(self.n, tail)
+        return float(self.ordered[skipped]) if skipped >= 0 else -math.inf
+
+    def upper(self, tail: float) -> float:
+        """Return the smallest value that is surely enough not below the median; infinity for too few units."""
+        skipped = _skipped(self.n, tail)
+        return float(self.ordered[-1 - skipped]) if skipped >= 0 else math.inf
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the p-value of the sign test; a value on the threshold speaks against the side."""
+        beyond = self.ordered > threshold if side == "above" else self.ordered < threshold
+        return float(special.bdtr(self.n - int(beyond.sum()), self.n, 0.5))
+
+    def effect_size(self, threshold: float) -> float:
+        """Return the share of units above the threshold less one half, in [-0.5, 0.5]."""
+        return float((self.ordered > threshold).mean()) - 0.5
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were these values, moved to `value`, the law."""
+        moved = self.ordered - self.value + value
+        share = float((moved > threshold if side == "above" else moved < threshold).mean())
+        skipped = _skipped(n, tail)
+        return float(special.bdtr(skipped, n, 1 - share)) if skipped >= 0 else 0.0
+
+
+def _skipped(n: int, tail: float) -> int:
+    """Return how many values may lie on the wrong side of a bound: the largest k with P(Bin(n, 1/2) <= k) <= tail."""
+    if n == 0 or special.bdtr(0, n, 0.5) > tail:
+        return -1
+    guess = max(0, math.floor(special.bdtrik(tail, n, 0.5)) - 1)
+    while special.bdtr(guess + 1, n, 0.5) <= tail:
+        guess += 1
+    return guess
+
+
+def median(data: Data) -> MedianFit:
+    """The median over units, by order statistics."""
+    (sample,) = data.samples
+    if sample.n == 0:
+        raise Undecidable("no unit, no median")
+    return MedianFit(np.sort(sample.values), sample.unit)
+
+
+def _extremes(n: int, region: Region) -> tuple[MedianFit, ...]:
+    middle = () if region.one_sided else (region.threshold,)
+    ends = [end for end in (region.low, region.high) if math.isfinite(end)]
+    far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
+    return tuple(median(Data((Sample("", np.full(n, x), "prompt"),))) for x in (*far, *middle))
+
+
+STATISTICS.add(
+    "median",
+    Statistic("median", (Assumption.INDEPENDENT,), median, extremes=_extremes, varies=lambda data: data.samples),
+)

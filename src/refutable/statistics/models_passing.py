@@ -1,0 +1,50 @@
+"""At least k of m models: how many of these models pass, each tested over its prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.layers_passing import LayersFit, mean_tests
+
+
+def models_passing(data: Data) -> LayersFit:
+    """How many of these models have a mean over prompts that satisfies `holds`; they are a census, prompts replicate.
+
+    At least so many as are proved to pass, at most all but those proved to fail; Holm over the models. A model that was
+    not measured, or has one prompt, is proved neither way.
+    """
+    assert data.holds is not None
+    if not any(sample.n for sample in data.samples):
+        raise Undecidable("no model was measured: there is nothing to count")
+    tests = [mean_tests(s.values, data.holds) if s.n > 1 else (1.0, 1.0) for s in data.samples]
+    p_pass, p_fail = np.array([[float(np.squeeze(p)) for p in pair] for pair in tests]).T
+    passing = sum(bool(float(s.values.mean()) in data.holds) for s in data.samples if s.n)
+    return LayersFit(passing, p_pass, p_fail, len(data.samples), "model", 1, "t a model, Holm over models")
+
+
+def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
+    def of(passing: int) -> LayersFit:
+        passes = np.arange(n) < passing
+        return LayersFit(passing, np.where(passes, 0.0, 1.0), np.where(passes, 1.0, 0.0), n, "model", 1)
+
+    middle = () if region.one_sided else (round(min(max(region.threshold, 0.0), float(n))),)
+    return tuple(of(passing) for passing in (n, 0, *middle))
+
+
+STATISTICS.add(
+    "models_passing",
+    Statistic(
+        "models_passing",
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
+        models_passing,
+        caveats=("each model's values over prompts are not skewed; models may depend on each other",),
+        needs_holds=True,
+        takes_models=True,
+        extremes=_extremes,
+        powerless="each model has a spread of its own",
+    ),
+)

@@ -1,0 +1,39 @@
+"""The difference of two metrics of the same prompts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from refutable.errors import Undecidable
+from refutable.sample import Sample
+from refutable.statistics import EVERY, STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import TFit, fit_values
+
+
+def paired_difference(data: Data) -> TFit:
+    """The mean over units of the first metric minus the second, each unit its own control, with t bounds."""
+    return replace(fit_values(_differences(data).values, data.samples[0].unit), method="paired t")
+
+
+def _differences(data: Data) -> Sample:
+    first, second = data.samples
+    if first.n != second.n:
+        raise Undecidable(f"{first.of} has {first.n} values and {second.of} {second.n}: they do not pair")
+    return Sample(f"{first.of} - {second.of}", first.values - second.values, first.unit, first.clusters)
+
+
+STATISTICS.add(
+    "paired_difference",
+    Statistic(
+        "paired_difference",
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
+        paired_difference,
+        caveats=("it is the differences that must not be skewed",),
+        metrics=2,
+        pairs_matter=False,
+        range=EVERY,
+        least=2,
+        varies=lambda data: (_differences(data),),
+    ),
+)

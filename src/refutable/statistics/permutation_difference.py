@@ -1,0 +1,138 @@
+"""The difference between two small groups of models by exact permutation: no t, no normality."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
+from refutable.statistics.assumptions import Assumption
+
+EXACT = 20_000
+DRAWN = 9_999
+
+
+@dataclass(frozen=True, slots=True)
+class PermutationFit:
+    """Difference of two means, first minus second, with the permutation test inverted (Pitman, 1937).
+
+    Take the shift d off the first group: if the groups differ by d alone, every way to deal the models out is equally
+    likely. A deal that exchanges some of the first for as many of the second has at least the difference that was seen
+    exactly where d is at least the mean of the former less that of the latter; so these differences, in order, are all
+    that the test at any d, and its inverse, need.
+
+    Attributes:
+        value: the difference of the means.
+        shifts: for every other deal, that difference; in ascending order.
+        same: number of deals that change nothing, the one that was seen among them.
+        sd: pooled standard deviation, for the effect size.
+        n: number of units in both groups.
+    """
+
+    value: float
+    shifts: NDArray[np.float64]
+    same: int
+    sd: float
+    n: int
+    unit: str
+    method: str
+
+    @property
+    def deals(self) -> int:
+        """Number of deals."""
+        return len(self.shifts) + self.same
+
+    def lower(self, tail: float) -> float:
+        """Return the lower bound; minus infinity where there are too few deals."""
+        skipped = self._skipped(tail)
+        return -math.inf if skipped < 0 else math.inf if skipped >= len(self.shifts) else float(self.shifts[skipped])
+
+    def upper(self, tail: float) -> float:
+        """Return the upper bound; infinity where there are too few deals."""
+        skipped = self._skipped(tail)
+        return (
+            math.inf if skipped < 0 else -math.inf if skipped >= len(self.shifts) else float(self.shifts[-1 - skipped])
+        )
+
+    def _skipped(self, tail: float) -> int:
+        return math.floor(tail * self.deals * (1 + 1e-12)) - self.same
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the share of deals with at least the difference that was seen, the threshold taken off."""
+        alike = (self.shifts <= threshold if side == "above" else self.shifts >= threshold).sum()
+        return float((alike + self.same) / self.deals)
+
+    def effect_size(self, threshold: float) -> float | None:
+        """Return Cohen's d with the pooled standard deviation; None without spread."""
+        return (self.value - threshold) / self.sd if self.sd > 0 else None
+
+
+def permutation_difference(data: Data) -> PermutationFit:
+    """Mean of the first group of models minus mean of the second, by permutation; one value a model.
+
+    Every deal up to 20,000 of them, else 9,999 drawn with a fixed seed and the one that was seen.
+    """
+    first, second = data.samples
+    x, y, unit = first.values, second.values, first.unit
+    if not len(x) or not len(y):
+        raise Undecidable(f"groups of {len(x)} and {len(y)} {unit}s: each needs at least 1")
+    moved = _deals(len(x), len(y))  # (deals, n): whether a unit leaves its group
+    count = moved[:, : len(x)].sum(axis=1)
+    change = moved @ np.concatenate([x, -y])
+    shifts = np.sort(change[count > 0] / count[count > 0])
+    spread = [np.var(v, ddof=1) for v in (x, y) if len(v) > 1]
+    sd = float(np.sqrt(np.mean(spread))) if spread else 0.0
+    drawn = "" if math.comb(len(x) + len(y), len(x)) <= EXACT else f", {DRAWN} deals drawn"
+    same = int((count == 0).sum())
+    return PermutationFit(
+        float(x.mean() - y.mean()), shifts, same, sd, len(x) + len(y), unit, f"exact permutation{drawn}"
+    )
+
+
+@lru_cache(maxsize=16)
+def _deals(n1: int, n2: int) -> NDArray[np.float64]:
+    """Return, for every way to deal out n1 + n2 units, 1 for each that leaves its group; shape (deals, n1 + n2)."""
+    n = n1 + n2
+    if math.comb(n, n1) <= EXACT:
+        chosen = np.array(list(itertools.combinations(range(n), n1)))
+    else:
+        rng = np.random.default_rng(0)
+        drawn = np.argsort(rng.random((DRAWN, n)), axis=1)[:, :n1]
+        chosen = np.vstack([np.arange(n1), drawn])
+    first = np.zeros((len(chosen), n), dtype=bool)
+    np.put_along_axis(first, chosen, True, axis=1)
+    moved: NDArray[np.float64] = (first != (np.arange(n) < n1)).astype(np.float64)
+    return moved
+
+
+def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
+    if n < 2:
+        return ()
+    ends = [end for end in (region.low, region.high) if math.isfinite(end)]
+    far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
+    middle = () if region.one_sided else (region.threshold,)
+    others = min(math.comb(min(n, 30), min(n, 30) // 2), DRAWN + 1) - 1
+    return tuple(PermutationFit(d, np.full(others, d), 1, 0.0, n, "model", "") for d in (*far, *middle))
+
+
+STATISTICS.add(
+    "permutation_difference",
+    Statistic(
+        "permutation_difference",
+        (Assumption.INDEPENDENT, Assumption.EQUAL_SPREAD),
+        permutation_difference,
+        caveats=("families share data and code: their models are not independent",),
+        needs_groups=True,
+        range=EVERY,
+        least=2,
+        extremes=_extremes,
+        powerless="it depends on how the models of both groups lie",
+    ),
+)

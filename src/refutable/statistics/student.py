@@ -1,0 +1,96 @@
+"""A value whose distance from the truth, in standard errors, follows Student's t: shared by all t statistics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from refutable.errors import Undecidable
+from refutable.statistics import Side
+
+
+@dataclass(frozen=True, slots=True)
+class TFit:
+    """A value with a t bound on either side (Student, 1908, Biometrika 6).
+
+    Attributes:
+        value: the point estimate.
+        error: its standard error.
+        freedom: degrees of freedom of that error.
+        sd: standard deviation that effect sizes are in.
+        n: number of units.
+        unit: what one unit is.
+        method: how the error is made.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    sd: float
+    n: int
+    unit: str
+    method: str = "t"
+
+    def lower(self, tail: float) -> float:
+        """Return the lower t bound at error probability `tail`."""
+        return self.value - t_quantile(tail, self.freedom) * self.error
+
+    def upper(self, tail: float) -> float:
+        """Return the upper t bound at error probability `tail`."""
+        return self.value + t_quantile(tail, self.freedom) * self.error
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the one-sided p-value of the t test against `threshold`."""
+        t = (self.value - threshold) / self.error
+        return float(special.stdtr(self.freedom, -t if side == "above" else t))
+
+    def effect_size(self, threshold: float) -> float:
+        """Return Cohen's d: distance from the threshold in standard deviations."""
+        return (self.value - threshold) / self.sd
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` true and this spread seen in n units.
+
+        By the noncentral t distribution; degrees of freedom grow by one a unit.
+        """
+        freedom = self.freedom + n - self.n
+        if freedom <= 0:
+            return 0.0
+        distance = (value - threshold) / (self.error * math.sqrt(self.n / n))
+        distance = distance if side == "above" else -distance
+        critical = t_quantile(tail, freedom)
+        missed = float(special.nctdtr(freedom, distance, critical))
+        return 1 - missed if math.isfinite(missed) else float(special.ndtr(distance - critical))
+
+
+def t_quantile(tail: float, freedom: float) -> float:
+    """Return the value that a t variable of these degrees of freedom exceeds with probability `tail`."""
+    return -float(special.stdtrit(freedom, tail))
+
+
+def is_flat(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether values along the first axis differ by no more than rounding; shape of the other axes.
+
+    By their range, not by their standard deviation: that of a thousand times 0.1 is not 0.
+    """
+    flat: NDArray[np.bool_] = np.ptp(values, axis=0) <= 4 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
+    return flat
+
+
+def fit_values(values: NDArray[np.float64], unit: str) -> TFit:
+    """Fit a mean to values of shape (n,).
+
+    Raises:
+        Undecidable: fewer than two values, or all of them equal.
+    """
+    n = int(values.shape[0])
+    if n < 2:
+        raise Undecidable(f"one value has no spread: a t bound needs at least 2 {unit}s, here {n}")
+    if is_flat(values):
+        raise Undecidable(f"all {n} values are {values[0]:.6g}: without spread a t bound says nothing")
+    sd = float(np.std(values, ddof=1))
+    return TFit(float(np.mean(values)), sd / math.sqrt(n), n - 1, sd, n, unit)

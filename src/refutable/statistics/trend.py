@@ -1,0 +1,139 @@
+"""Whether one variable rises with another, and how steeply: order alone, exact for few units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
+from refutable.statistics.assumptions import Assumption
+
+EXACT_PAIRS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class TrendFit:
+    """Theil's slope with Sen's bounds (Sen, 1968, JASA 63): Kendall's test, inverted.
+
+    Were the slope b, the order of y - b x would be independent of that of x; the number of pairs that rise has then an
+    exact distribution (Kendall's; Jonckheere's where several units share an x). A pair exactly on b speaks against
+    either side.
+
+    Attributes:
+        slopes: of all pairs of units that differ in x, in ascending order.
+        ties: how many units share each value of x.
+    """
+
+    slopes: NDArray[np.float64]
+    ties: tuple[int, ...]
+    unit: str
+    method: str = "Theil-Sen, exact Kendall"
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return sum(self.ties)
+
+    @property
+    def value(self) -> float:
+        """The median slope over pairs."""
+        return float(np.median(self.slopes))
+
+    def lower(self, tail: float) -> float:
+        """Return the lower bound; minus infinity for too few units."""
+        needed = _pairs_needed(self.ties, tail)
+        return float(self.slopes[-needed]) if needed <= len(self.slopes) else -math.inf
+
+    def upper(self, tail: float) -> float:
+        """Return the upper bound; infinity for too few units."""
+        needed = _pairs_needed(self.ties, tail)
+        return float(self.slopes[needed - 1]) if needed <= len(self.slopes) else math.inf
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the p-value of Kendall's test of "the slope is not on this side"."""
+        beyond = self.slopes > threshold if side == "above" else self.slopes < threshold
+        return float(_at_least(self.ties)[int(beyond.sum())])
+
+    def effect_size(self, threshold: float) -> float:
+        """Return Kendall's tau of what a line of slope `threshold` leaves: rising less falling pairs, as a share."""
+        return float(np.sign(self.slopes - threshold).mean())
+
+
+@lru_cache(maxsize=256)
+def _at_least(ties: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return P(at least c pairs rise) for c = 0 ... number of pairs, all orders being equally likely."""
+    n = sum(ties)
+    pairs = (n * n - sum(t * t for t in ties)) // 2
+    if pairs > EXACT_PAIRS:
+        variance = (n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in ties)) / 72
+        z = (np.arange(pairs + 1) - 0.5 - pairs / 2) / math.sqrt(variance)
+        return np.asarray(special.ndtr(-z))
+    ways = np.zeros(pairs + 1, dtype=object)  # exact integers: the coefficients of the q-multinomial of `ties`
+    ways[0] = 1
+    for k in range(1, min(n, pairs) + 1):  # times (1 - q^k)
+        ways[k:] = ways[k:] - ways[:-k]
+    for k in (k for t in ties for k in range(1, min(t, pairs) + 1)):  # over (1 - q^k)
+        for start in range(k):
+            ways[start::k] = np.add.accumulate(ways[start::k])
+    above = np.add.accumulate(ways[::-1])[::-1]
+    return np.array([float(Fraction(int(w), int(above[0]))) for w in above])
+
+
+def _pairs_needed(ties: tuple[int, ...], tail: float) -> int:
+    """Return the fewest rising pairs that prove a rise; more than there are where none do."""
+    at_least = _at_least(ties)
+    proving = at_least <= tail
+    return int(np.argmax(proving)) if proving[-1] else len(at_least)
+
+
+def trend(data: Data) -> TrendFit:
+    """The median slope of the first variable on the second over pairs of units: whether it rises, and how steeply.
+
+    With `predicts: "> 0"` this is Kendall's rank test of a monotone trend, exact also for four models.
+    """
+    y, x = data.samples
+    if y.n != x.n:
+        raise Undecidable(f"{y.of} has {y.n} values and {x.of} {x.n}: they do not pair")
+    if y.n < 2:
+        raise Undecidable(f"a trend needs at least 2 {y.unit}s, here {y.n}")
+    _, ties = np.unique(x.values, return_counts=True)
+    if len(ties) < 2:
+        raise Undecidable(f"every {x.of} is {x.values[0]:.6g}: nothing can rise with a constant")
+    i, j = np.triu_indices(y.n, 1)
+    apart = x.values[i] != x.values[j]
+    slopes = (y.values[i] - y.values[j])[apart] / (x.values[i] - x.values[j])[apart]
+    return TrendFit(np.sort(slopes), tuple(int(t) for t in ties), y.unit)
+
+
+def _extremes(n: int, region: Region) -> tuple[TrendFit, ...]:
+    if n < 2:
+        return ()
+    ends = [end for end in (region.low, region.high) if math.isfinite(end)]
+    far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
+    middle = () if region.one_sided else (region.threshold,)
+    x = np.arange(float(min(n, 100)))  # 100 units prove whatever can be proved
+    return tuple(TrendFit(np.full(len(x) * (len(x) - 1) // 2, b), (1,) * len(x), "model") for b in (*far, *middle))
+
+
+STATISTICS.add(
+    "trend",
+    Statistic(
+        "trend",
+        (Assumption.INDEPENDENT,),
+        trend,
+        caveats=("what is left of a line is alike for every unit",),
+        metrics=2,
+        range=EVERY,
+        least=2,
+        extremes=_extremes,
+        powerless="it depends on how the units lie on both axes",
+    ),
+)

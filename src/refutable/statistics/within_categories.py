@@ -1,0 +1,81 @@
+"""Correlation of two metrics inside categories: what is left where prompts of one category are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from refutable.errors import Undecidable
+from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.correlation import CorrelationFit, correlate, fisher, fit_correlation, paired
+from refutable.statistics.student import is_flat
+
+
+def pearson_within_categories(data: Data) -> CorrelationFit:
+    """Pearson's correlation of two metrics given the category: of what each category's mean leaves of them.
+
+    A partial correlation that holds fixed one variable for every category but one, with as many units less.
+    """
+    x, y, categories = _left(data)
+    unit, lost = data.samples[0].unit, 3 + categories - 1
+    return fit_correlation(correlate(x, y), len(x), lost, unit, f"Pearson within {categories} categories, Fisher z")
+
+
+def spearman_within_categories(data: Data) -> CorrelationFit:
+    """Spearman's correlation of what each category's mean leaves of two metrics; variance of Bonett and Wright."""
+    x, y, categories = _left(data)
+    n, lost = len(x), 3 + categories - 1
+    if n <= lost:
+        raise Undecidable(f"Fisher's z needs at least {lost + 1} {data.samples[0].unit}s, here {n}")
+    rho = correlate(stats.rankdata(x), stats.rankdata(y))
+    free = n - categories + 1
+    most = 1 - 12 / (free * (free**2 - 1))
+    near = min(max(rho, -most), most)
+    error = float(np.sqrt((1 + near**2 / 2) / (n - lost)))
+    method = f"Spearman within {categories} categories, Fisher z"
+    return CorrelationFit(rho, fisher(near), error, n, data.samples[0].unit, method, lost)
+
+
+def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return both metrics less their category's mean, of categories with 2 prompts or more, and their number."""
+    x, y = paired(data)
+    labels = np.array(data.samples[0].clusters)
+    if not len(labels):
+        raise Undecidable(f"these {data.samples[0].unit}s have no category")
+    names = [name for name in dict.fromkeys(labels.tolist()) if (labels == name).sum() >= 2]
+    if not names:
+        raise Undecidable("every category has one prompt: nothing varies inside it")
+    groups = [labels == name for name in names]
+    left = [np.concatenate([v[group] - v[group].mean() for group in groups]) for v in (x, y)]
+    for sample, whole, inside in zip(data.samples, (x, y), left, strict=True):
+        if is_flat(np.append(inside + np.abs(whole).max(), np.abs(whole).max())):
+            raise Undecidable(f"{sample.of} does not vary inside any category: nothing of it is left to correlate")
+    return left[0], left[1], len(names)
+
+
+STATISTICS.add(
+    "pearson_within_categories",
+    Statistic(
+        "pearson_within_categories",
+        (Assumption.INDEPENDENT_INSIDE, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
+        pearson_within_categories,
+        caveats=("it says nothing of how categories differ",),
+        metrics=2,
+        range=(-1.0, 1.0),
+        least=4,
+    ),
+)
+STATISTICS.add(
+    "spearman_within_categories",
+    Statistic(
+        "spearman_within_categories",
+        (Assumption.INDEPENDENT_INSIDE,),
+        spearman_within_categories,
+        caveats=("the true correlation is not beyond 0.7",),
+        metrics=2,
+        range=(-1.0, 1.0),
+        least=4,
+    ),
+)

@@ -1,0 +1,213 @@
+"""What every statistic is held to, also one that is added: few units, none, ties, constants, what is not finite."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.calibration.scenarios import SCENARIOS
+from refutable.errors import Undecidable
+from refutable.predicate import parse_region
+from refutable.sample import Sample
+from refutable.statistics import STATISTICS, Data
+from refutable.statistics.checks import check
+from refutable.statistics.power import Powered
+from refutable.verdict import Verdict, decide, feasibility, judge
+
+settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
+
+NAMES = list(STATISTICS)
+CATEGORIES = ("a", "b", "c", "d", "e")
+REGIONS = ["< 0.45", ">= 0.45", "> 0.9", "<= 0.1", "within [0.3, 0.6]"]
+bounds = {"< 0.45": 0.45, "> 0.9": 0.9}
+
+
+def sample(values):
+    values = np.asarray(values, dtype=float)
+    return Sample(
+        "drawn",
+        values,
+        "prompt",
+        tuple(sorted(CATEGORIES[i % max(1, min(5, len(values) // 2))] for i in range(len(values)))),
+    )
+
+
+def data_of(name, n, draw):
+    """Return data of n units for a statistic, whatever it takes; `draw(shape)` gives values."""
+    of = STATISTICS[name]
+    holds = parse_region("< 0.5") if of.needs_holds else None
+    if of.takes_layers:
+        return Data((sample(draw((n, 4))),), holds)
+    if of.takes_models:
+        return Data(tuple(sample(draw((n,))) for _ in range(4)), holds)
+    if of.needs_groups or of.needs_categories:
+        return Data((sample(draw((n // 2,))), sample(draw((n - n // 2,)))), holds)
+    return Data(tuple(sample(draw((n,))) for _ in range(of.metrics)), holds)
+
+
+def uniform(seed=0):
+    rng = np.random.default_rng(seed)
+    return lambda shape: rng.uniform(0.05, 0.95, shape)
+
+
+def verdicts(name, data, alpha=0.05):
+    """Return the verdicts on every region; an empty set where the data are refused with a reason."""
+    try:
+        fit = STATISTICS[name].fit(data)
+    except Undecidable:
+        return set()
+    judged = [judge(fit, parse_region(region), alpha, STATISTICS[name], ("drawn",)) for region in REGIONS]
+    for one in judged:
+        assert not any(math.isnan(x) for x in (one.estimate.value, one.estimate.low, one.estimate.high, one.estimate.p))
+        assert one.estimate.low <= one.estimate.high
+    return {one.verdict for one in judged}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is_and_assumes_and_is_calibrated(name):
+    chosen = STATISTICS[name]
+    assert chosen.doc
+    assert chosen.assumes
+    assert name in {scenario.statistic for scenario in SCENARIOS}, "add it to benchmarks/calibration/scenarios.py"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_refused_with_a_reason(name):
+    with pytest.raises(Undecidable, match=r"\w+ \w+"):
+        STATISTICS[name].fit(data_of(name, 0, np.zeros))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", range(5))
+def test_one_unit_decides_nothing(name, seed):
+    assert not verdicts(name, data_of(name, 1, uniform(seed))) & {Verdict.SUPPORTED, Verdict.REFUTED}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_needs_as_many_units_as_it_says(name):
+    least = STATISTICS[name].least
+    assert verdicts(name, data_of(name, max(least, 5), uniform()))
+    if least > 1:
+        with pytest.raises(Undecidable):
+            STATISTICS[name].fit(data_of(name, least - 1, uniform()))
+        region = parse_region("within [0.2, 0.3]")
+        assert feasibility(STATISTICS[name], region, 0.05, least - 1)[0] == "hopeless"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 25])
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.4, 1.0])
+def test_constant_data_bring_an_honest_verdict_or_a_reason(name, n, value):
+    verdicts(name, data_of(name, n, lambda shape: np.full(shape, value)))
+    assert Verdict.SUPPORTED not in verdicts(name, data_of(name, 2, lambda shape: np.full(shape, value)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 10, 25])
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=5)
+def test_ties_are_data_like_any_other(name, n, seed):
+    rng = np.random.default_rng(seed)
+    verdicts(name, data_of(name, n, lambda shape: rng.integers(0, 3, shape) / 2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_never_reaches_a_fit(name, bad):
+    def draw(shape):
+        values = uniform()(shape)
+        values.flat[0] = bad
+        return values
+
+    with pytest.raises(Undecidable, match="not finite"):
+        data_of(name, 10, draw)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(seed=st.integers(0, 10_000), n=st.sampled_from([5, 8, 25]))
+@settings(max_examples=8)
+def test_the_p_value_and_the_bound_agree(name, seed, n):
+    fit = STATISTICS[name].fit(data_of(name, n, uniform(seed)))
+    for threshold in (0.1234, 0.4567, fit.value - 0.0321, fit.value + 0.0321):
+        for alpha in (0.01, 0.05, 0.2):
+            assert (fit.p_value(threshold, "above") <= alpha) == (fit.lower(alpha) > threshold)
+            assert (fit.p_value(threshold, "below") <= alpha) == (fit.upper(alpha) < threshold)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(seed=st.integers(0, 10_000), n=st.sampled_from([5, 8, 25]))
+@settings(max_examples=8)
+def test_bounds_widen_as_less_error_is_allowed(name, seed, n):
+    fit = STATISTICS[name].fit(data_of(name, n, uniform(seed)))
+    lows, highs = ([f(tail) for tail in (0.001, 0.01, 0.05, 0.2)] for f in (fit.lower, fit.upper))
+    assert lows == sorted(lows)
+    assert highs == sorted(highs, reverse=True)
+    assert lows[-1] <= highs[-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(
+    seed=st.integers(0, 10_000), n=st.sampled_from([1, 2, 3, 4, 5, 6, 8, 12, 25, 40]), region=st.sampled_from(REGIONS)
+)
+@settings(max_examples=8)
+def test_no_data_bring_what_is_called_out_of_reach(name, seed, n, region):
+    chosen, size = STATISTICS[name], n
+    fewer = 4 if chosen.takes_models else size
+    labels = " ".join(feasibility(chosen, parse_region(region), 0.05, fewer))
+    rng = np.random.default_rng(seed)
+    middle = rng.uniform(0, 1)
+    try:
+        fit = chosen.fit(data_of(name, size, lambda shape: np.clip(middle + rng.normal(0, 0.01, shape), 0, 1)))
+    except Undecidable:
+        return
+    verdict = decide(fit, parse_region(region), 0.05)
+    assert not ("unsupportable" in labels and verdict is Verdict.SUPPORTED)
+    assert not ("unrefutable" in labels and verdict is Verdict.REFUTED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_open_question_says_what_would_settle_it_or_why_it_cannot(name):
+    fit = STATISTICS[name].fit(data_of(name, 25, uniform(3)))
+    region = parse_region(f"> {fit.value - 1e-4 if fit.value < 1 else 0.999:.6f}")
+    judged = judge(fit, region, 0.05, STATISTICS[name], ("drawn",))
+    if judged.verdict is not Verdict.INCONCLUSIVE:
+        pytest.skip("these data decide")
+    if STATISTICS[name].powerless is None:
+        assert isinstance(fit, Powered)
+        assert "80 % power" in judged.details["smallest effect"]
+        assert "80 % power" in judged.details["n that would decide"]
+    else:
+        assert judged.details["power"] == f"cannot be said: {STATISTICS[name].powerless}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if STATISTICS[name].powerless is None])
+@given(seed=st.integers(0, 1000), distance=st.floats(0.01, 0.4))
+@settings(max_examples=8)
+def test_power_is_a_probability_that_grows_with_n_and_with_the_effect(name, seed, distance):
+    fit = STATISTICS[name].fit(data_of(name, 25, uniform(seed)))
+    powers = [fit.power(0.3, "above", 0.05, 0.3 + distance, n) for n in (25, 100, 1000)]
+    assert all(0 <= power <= 1 for power in powers)
+    assert powers[-1] >= powers[0] - 0.03  # a share's and a median's rise in steps
+    effects = [fit.power(0.3, "above", 0.05, 0.3 + d, 25) for d in (distance, 1.5 * distance)]
+    assert effects[1] >= effects[0]
+    mirror = fit.power(0.3, "below", 0.05, 0.3 - distance, 25)
+    assert 0 <= mirror <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if STATISTICS[name].varies is not None])
+def test_prompts_that_go_by_category_are_named_beside_the_verdict(name):
+    rng = np.random.default_rng(1)
+
+    def by_category(shape):
+        return np.clip(np.repeat(rng.permutation(5) / 6 + 0.1, 5) + rng.normal(0, 0.01, shape), 0, 1)
+
+    seen = check(STATISTICS[name], data_of(name, 25, by_category))
+    (label,) = seen.labels
+    assert label.startswith("clustered by category (ICC 0.9") or label.startswith("clustered by category (ICC 1")
+    free = check(STATISTICS[name], data_of(name, 25, uniform(4)))
+    assert free.labels == ()
+    assert "units are independent" in free.details["assumes"]
