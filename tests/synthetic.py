@@ -92,6 +92,7 @@ def make_trace(
     made: dict[str, Any] = {
         "text": [f"prompt {i}" for i in range(len(lengths))],
         "category": [f"category {i}" for i in range(len(lengths))],
+        "complexity": [1 + i % 3 for i in range(len(lengths))],
         "tokens": lengths,
         "output_entropy": rng.uniform(0.0, 9.0, len(lengths)),
         "top_probability": rng.uniform(0.1, 0.9, len(lengths)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from refutable.claims_file import load_claims
 from refutable.models import Registry, Selector, load_registry
+from refutable.predicate import parse_region
 from refutable.prompts import load_prompts
 
 ROOT = Path(__file__).parents[1]
@@ -133,3 +135,60 @@ def test_the_default_model_is_asked_at_least_twelve_measured_questions():
         if c.evidence == "measured" and not c.test.groups and default in c.models.select(registry())
     ]
     assert len(asked) >= 12
+
+
+# Numbers of another model that a claim had to write out
+
+
+@pytest.mark.parametrize(
+    ("claim", "model", "tolerance"),
+    [
+        ("pythia-6.9b-was-drawn-smaller-than-gptj", "gptj", 1e-3),
+        ("gptj-was-drawn-larger-than-pythia", "pythia-6.9b", 1e-9),
+        ("gptj-reads-with-larger-first-weights", "pythia-6.9b", 1e-9),
+        ("pythia-6.9b-is-deeper-than-gptj", "gptj", 0),
+        ("blocks-come-after-the-one-that-is-measured", "gptj", 0),
+        ("gptj-is-shallower-than-pythia-6.9b", "pythia-6.9b", 0),
+        ("gptj-is-wider-than-pythia-6.9b", "pythia-6.9b", 0),
+        ("both-have-one-vocabulary", "gptj", 0),
+    ],
+)
+def test_a_number_that_stands_for_another_model_is_that_models_fact(claim, model, tolerance):
+    test = BY_ID[claim].test
+    assert parse_region(test.predicts).threshold == pytest.approx(registry()[model].fact(test.fact), rel=tolerance)
+
+
+# What is said of the documents' sentences
+
+
+@the_documents
+@pytest.mark.parametrize(
+    "other", [other for claim in CLAIMS for other in claim.also], ids=lambda other: f"{other.catalogue}-{other.section}"
+)
+def test_a_restatement_stands_in_its_document_word_for_word_and_under_its_catalogue_id(other):
+    assert squeezed(other.quote) in document(other.document)
+    assert catalogue()[other.catalogue]["document"] == f"{other.document}.txt"
+
+
+@the_documents
+@every_claim
+def test_a_section_is_a_heading_of_its_document(claim):
+    for source in (claim.source, *claim.also):
+        text = document(source.document)
+        cell = re.fullmatch(r"Cell (\d+)", source.section)
+        assert f"# Cell {cell[1]}:" in text if cell else squeezed(source.section) in text, source.section
+
+
+@the_documents
+@every_claim
+def test_a_quote_is_near_the_line_that_the_catalogue_gives(claim):
+    """Two sentences may have the same words: a quote is of the sentence that its catalogue id names.
+
+    A further reading may quote another sentence, that suggests it.
+    """
+    first = [] if claim.reading_of else [(claim.catalogue, claim.source)]
+    for name, source in (*first, *((other.catalogue, other) for other in claim.also)):
+        lines = (SHARED / "documents" / f"{source.document}.txt").read_text(encoding="utf-8").splitlines()
+        line = catalogue()[name]["line"]
+        near = squeezed(" ".join(lines[max(0, line - 16) : line + 15]))
+        assert squeezed(source.quote) in near, (name, line, source.quote)

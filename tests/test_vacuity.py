@@ -90,7 +90,27 @@ def test_a_bound_that_only_the_size_of_vocabularies_gives_is_found_by_search_alo
     assert "none of" in found.why
 
 
-@pytest.mark.parametrize("name", list(METRICS))
+GENERATED = [name for name in METRICS if METRICS[name].reads == "forward"]
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in GENERATED])
+def test_no_data_are_generated_for_what_another_pass_reads_so_nothing_is_said(name):
+    layer = {"layer": "last"} if METRICS[name].per == "layer" else {}
+    found = search(MeasuredTest(statistic="mean", of=name, predicts="< 0.5", **layer))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "no data can be generated" in found.why
+
+
+@pytest.mark.parametrize(
+    ("predicts", "vacuous"), [("> -1.000001", True), ("< 0", False), ("> -0.5", False), ("within [-1, 1]", True)]
+)
+def test_a_difference_under_an_intervention_reaches_as_far_as_two_of_its_values_can_lie_apart(predicts, vacuous):
+    changed = {"under": "ablate-mlp", "against": "plain"}
+    found = search(MeasuredTest(statistic="mean", of="top_probability", predicts=predicts, **changed))
+    assert (found.verdict is Verdict.SUPPORTED) == vacuous
+
+
+@pytest.mark.parametrize("name", GENERATED)
 def test_generated_data_stay_in_the_range_of_every_metric(name):
     values = measure(name, pool(3)).values
     low, high = METRICS[name].range

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
-from refutable.plan import NO_BOS, Bos, Pass, Plan
+from refutable.folded import InputNorm, input_norm
+from refutable.passes import Bos, Pass
+from refutable.plan import NO_BOS, Plan, pass_for, plain
 from refutable.prompts import PromptSet, load_prompts
 from refutable.provenance import version_of
 from refutable.sample import Sample
@@ -52,33 +54,78 @@ class Bench:
     used: dict[str, Trace] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
-    _unmade: dict[str, NotMeasured] = field(default_factory=dict)
+    _refused: dict[str, RefutableError] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
-    def samples(self, test: MeasuredTest, prompts: str, subject: Subject, bos: Bos = "default") -> tuple[Sample, ...]:
+    def samples(
+        self, test: MeasuredTest, prompts: str, subject: Subject, bos: Bos = "default", *, folded: bool = False
+    ) -> tuple[Sample, ...]:
         """Return a sample for each metric that a test is of; two of a ratio that its statistic takes apart.
+
+        Args:
+            test: metrics, and how they are read; against the plain pass, each value is a paired difference.
+            prompts: name of the prompt set.
+            subject: the model.
+            bos: whether prompts begin with the beginning-of-sequence token.
+            folded: whether norms of what modules read are taken before the norm's learned scale.
 
         Raises:
             NotMeasured: there is nothing to measure with here.
             RefutableError: anything else that stands in the way.
         """
         if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
+            if test.under is not None:
+                raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
             return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
-        trace = self.trace(subject, Pass("forward", prompts, bos=bos))
-        return tuple(sample for name in test.of for sample in samples_of(test, name, trace))
+        passes = [(name, pass_for(name, test, prompts, bos)) for name in test.of]
+        return tuple(s for name, one in passes for s in self._samples_of(test, name, one, subject, folded))
+
+    def _samples_of(
+        self, test: MeasuredTest, name: str, one: Pass, subject: Subject, folded: bool
+    ) -> tuple[Sample, ...]:
+        found = self._read(test, name, one, subject, folded)
+        if test.against is None:
+            return found
+        as_it_is = self._read(test, name, plain(one), subject, folded)
+        pairs = zip(found, as_it_is, strict=True)
+        return tuple(replace(sample, values=sample.values - other.values) for sample, other in pairs)
+
+    def _read(self, test: MeasuredTest, name: str, one: Pass, subject: Subject, folded: bool) -> tuple[Sample, ...]:
+        trace = self.trace(subject, one)
+        return samples_of(test, name, trace, self._input_norm(subject, one) if folded else None)
+
+    def _input_norm(self, subject: Subject, one: Pass) -> InputNorm:
+        """Return how a model norms what its modules read, as it is wired in a pass."""
+        found = input_norm(self.selection.registry[subject.model].architecture, self.source(subject, one).config)
+        match one.intervention:
+            case "rewire-parallel":
+                return replace(found, wiring="parallel")
+            case "rewire-sequential":
+                return replace(found, wiring="sequential")
+        return found
 
     def trace(self, subject: Subject, one: Pass) -> Trace:
-        """Return a trace: stored, or measured now (with every other planned pass of the same subject)."""
+        """Return a trace: stored, or measured now (with every other planned pass of the same subject).
+
+        Raises:
+            NotMeasured: there are no weights here, or this pass means nothing on this model.
+        """
         source = self.source(subject, one)
         if one.bos != "default" and source.tokenizer is None:
             raise NotMeasured(NO_BOS)
+        if not self._changes(subject, source, one):
+            wired = one.intervention.removeprefix("rewire-")
+            raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
         key = self.key(subject, source, one)
-        if key in self._unmade:
-            raise self._unmade[key]
         if key not in self.used:
             self.used[key] = self.store.get(key) or self._measured(subject, one, key)
         return self.used[key]
+
+    def _changes(self, subject: Subject, source: WeightsSource, one: Pass) -> bool:
+        """Whether a pass is of anything but a model re-wired to what it already is."""
+        wiring = self.selection.registry[subject.model].architecture.wiring_of(source.config)
+        return one.intervention != f"rewire-{wiring}"
 
     def source(self, subject: Subject, one: Pass, *, download: bool = True) -> WeightsSource:
         """Return the weights of a subject, as found; what was not found once is not looked for again.
@@ -129,6 +176,8 @@ class Bench:
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:
             raise self._failed[subject]
+        if key in self._refused:
+            raise self._refused[key]
         name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
         with self.store.lock(name):
             stored = self.store.get(key)
@@ -136,13 +185,11 @@ class Bench:
                 return stored
             try:
                 self._measure_planned(subject, one)
-            except NotMeasured as error:
-                if one.bos != "default":  # its tokenizer has no such token, and will have none when asked again
-                    self._unmade[key] = error.with_traceback(None)
-                raise
             except RefutableError as error:
                 self._failed[subject] = error.with_traceback(None)
                 raise
+        if key in self._refused:
+            raise self._refused[key]
         stored = self.store.get(key)
         if stored is None:
             raise InstrumentError(f"the trace of {subject.model} was measured but is not in the store")
@@ -157,12 +204,15 @@ class Bench:
         for each in dict.fromkeys((one, *self.plan.get(subject, ()))):
             source = self.source(subject, each)
             key = self.key(subject, source, each)
-            if self.store.get(key) is None:
+            if self.store.get(key) is None and key not in self._refused and self._changes(subject, source, each):
                 wanted[each] = (source, key, self._about(subject, source, each))
-        for trace in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
+        for each, left in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
+            if isinstance(left, RefutableError):
+                self._refused[wanted[each][1]] = left
+                continue
             made = datetime.now(UTC).isoformat(timespec="seconds")
-            self.store.put(replace(trace, meta={**trace.meta, "measured": made}))
-            self.live.add(trace.key)
+            self.store.put(replace(left, meta={**left.meta, "measured": made}))
+            self.live.add(left.key)
 
     def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
         """Return what is known of a trace before it is measured."""
@@ -172,7 +222,7 @@ class Bench:
             "model": row.name,
             "title": row.title,
             "family": row.family,
-            "pass": one.name,
+            **one.facts,
             "prompt_set": prompts.name if prompts else None,
             "prompts": prompts.hash if prompts else None,
             "weights": source.digest,
@@ -190,5 +240,4 @@ class Bench:
             "attention": row.architecture.attention_implementation,
             "torch": version_of("torch"),
             "transformers": version_of("transformers"),
-            **({"bos": one.bos} if one.bos != "default" else {}),  # a pass as the tokenizer has it keeps its address
         }

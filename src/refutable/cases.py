@@ -59,7 +59,7 @@ def cases_of(claims: Sequence[Any], registry: Registry, file: str) -> tuple[Case
 
 
 def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
-    selectors = list(_groups(claim).values()) or ([claim.models] if hasattr(claim, "models") else [])
+    selectors = list(groups_of(claim).values()) or ([claim.models] if hasattr(claim, "models") else [])
     rows: dict[str, ModelRow] = {}
     for selector in selectors:
         selector.check(registry)
@@ -76,7 +76,8 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
     return tuple(rows.values())
 
 
-def _groups(claim: Any) -> dict[str, Any]:
+def groups_of(claim: Any) -> dict[str, Any]:
+    """Return the groups of models that a claim compares, by name; none where it compares none."""
     return getattr(getattr(claim, "test", None), "groups", None) or {}
 
 

@@ -11,36 +11,35 @@ from typing import Any, get_args
 from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Source, TheoremClaim
+from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
+from refutable.claims.kinds import KINDS, TAGS
 from refutable.errors import BadInput, UnknownName, did_you_mean
+from refutable.include import include_problems, read_with_includes
 from refutable.models import Frozen, Selector
 from refutable.schema_errors import explain
-from refutable.yaml_source import YamlSource, read_yaml
+from refutable.yaml_source import YamlSource
 
 
 class _One(RootModel[Claim]):
     pass
 
 
-_EVIDENCE = frozenset(
-    value for kind in get_args(get_args(Claim)[0]) for value in get_args(kind.model_fields["evidence"].annotation)
-)
-
-
 def load_claims(path: Path) -> tuple[Any, ...]:
-    """Load every claim of a file, in its order.
+    """Load every claim of a file and of the files that it includes, in their order.
+
+    Paths that claims name (proofs, prompt sets) are relative to the folder of this file, whichever file they stand in.
 
     Args:
         path: a YAML file as docs/adding-a-claim.md describes.
 
     Raises:
-        BadInput: with one line for every problem in the file.
+        BadInput: with one line for every problem in the files.
     """
-    source = read_yaml(path)
-    claims = claims_from(source)
+    sources = read_with_includes(path)
+    claims = claims_from(*sources)
     absent = [
-        f"{source.where(('claims', index, 'proof'))} claims[{index}].proof: no file {claim.proof} beside the claims"
-        for index, claim in enumerate(claims)
+        f"{source.where(('claims', index, 'proof'))} claims[{index}].proof: no file {claim.proof} beside {path.name}"
+        for (source, index), claim in zip(_places(sources), claims, strict=True)
         if isinstance(claim, TheoremClaim) and claim.proof_file and not (path.parent / claim.proof_file).is_file()
     ]
     if absent:
@@ -48,64 +47,80 @@ def load_claims(path: Path) -> tuple[Any, ...]:
     return claims
 
 
-def claims_from(source: YamlSource) -> tuple[Any, ...]:
-    """Validate a parsed file; see `load_claims`."""
-    data = source.data
-    if not isinstance(data, dict):
-        raise BadInput(f"{source.name}:1 must be a mapping with `schema: 1` and `claims:`; see docs/adding-a-claim.md")
-    problems = _top_level(source, data)
+def claims_from(*sources: YamlSource) -> tuple[Any, ...]:
+    """Validate parsed files as one; see `load_claims`."""
+    problems = []
     claims = []
-    entries = data.get("claims")
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        try:
-            claims.append(_One.model_validate(entry).root)
-        except ValidationError as error:
-            problems += explain(error, source, ("claims", index), tags=_EVIDENCE, fields=_known_keys(entry))
-    problems += _identities(source, entries if isinstance(entries, list) else [])
+    for source in sources:
+        problems += _top_level(source)
+        for index, entry in enumerate(_entries(source)):
+            try:
+                claims.append(_One.model_validate(entry).root)
+            except ValidationError as error:
+                problems += explain(error, source, ("claims", index), tags=TAGS, fields=_known_keys(entry))
+    problems += _identities(sources)
     if problems:
         raise BadInput("\n".join(problems))
     return tuple(claims)
 
 
-def _top_level(source: YamlSource, data: dict[str, Any]) -> list[str]:
+def _entries(source: YamlSource) -> list[Any]:
+    entries = source.data.get("claims") if isinstance(source.data, dict) else None
+    return entries if isinstance(entries, list) else []
+
+
+def _places(sources: Sequence[YamlSource]) -> list[tuple[YamlSource, int]]:
+    return [(source, index) for source in sources for index in range(len(_entries(source)))]
+
+
+def _top_level(source: YamlSource) -> list[str]:
+    data = source.data
+    if not isinstance(data, dict):
+        return [f"{source.name}:1 must be a mapping with `schema: 1` and `claims:`; see docs/adding-a-claim.md"]
     problems = []
+    known = ("claims", "include", "schema")
     for key in data:
-        if key not in ("schema", "claims"):
-            near = did_you_mean(key, ("claims", "schema"))
-            problems.append(f"{source.where((key,))} {key}: unknown key {key!r}; known: claims, schema.{near}")
+        if key not in known:
+            near = did_you_mean(key, known)
+            problems.append(f"{source.where((key,))} {key}: unknown key {key!r}; known: {', '.join(known)}.{near}")
     if data.get("schema") != SCHEMA_VERSION or isinstance(data["schema"], bool):
         found = repr(data.get("schema")) if "schema" in data else "nothing"
         problems.append(f"{source.where(('schema',))} schema: found {found}; this version reads `schema: 1`")
-    if not isinstance(data.get("claims"), list) or not data["claims"]:
+    if ("claims" in data or "include" not in data) and not _entries(source):
         problems.append(f"{source.where(('claims',))} claims: must be a list of at least one claim")
-    return problems
+    return problems + include_problems(source)
 
 
-def _identities(source: YamlSource, entries: Sequence[Any]) -> list[str]:
-    seen: dict[str, int] = {}
+def _identities(sources: Sequence[YamlSource]) -> list[str]:
+    """Return what is wrong with ids, and with the ids that a claim names, over all files."""
+    seen: dict[str, str] = {}
     problems = []
-    for index, entry in enumerate(entries):
-        name = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(name, str):
+    for source, index in _places(sources):
+        entry = _entries(source)[index]
+        name, where = entry.get("id") if isinstance(entry, dict) else None, source.where(("claims", index, "id"))
+        if isinstance(name, str) and name in seen:
+            problems.append(f"{where} claims[{index}].id: {name!r} is already the id at {seen[name]}; ids are unique")
+        elif isinstance(name, str):
+            seen[name] = where
+    for source, index in _places(sources):
+        entry = _entries(source)[index]
+        if not isinstance(entry, dict):
             continue
-        if name in seen:
-            first = source.where(("claims", seen[name], "id"))
-            problems.append(
-                f"{source.where(('claims', index, 'id'))} claims[{index}].id: {name!r} is already the id at {first};"
-                " ids are unique"
-            )
-        seen.setdefault(name, index)
-    for index, entry in enumerate(entries):
-        other = entry.get("reading_of") if isinstance(entry, dict) else None
-        if isinstance(other, str) and other not in seen:
-            message = UnknownName("claim", other, seen)
-            problems.append(f"{source.where(('claims', index, 'reading_of'))} claims[{index}].reading_of: {message}")
+        for key in ("reading_of", "contradicts"):
+            where = f"{source.where(('claims', index, key))} claims[{index}].{key}"
+            named = entry.get(key)
+            for other in named if isinstance(named, list) else [named]:
+                if isinstance(other, str) and other not in seen:
+                    problems.append(f"{where}: {UnknownName('claim', other, seen)}")
+                elif isinstance(other, str) and other == entry.get("id"):
+                    problems.append(f"{where}: names itself; name another claim")
     return problems
 
 
 def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
     evidence = entry.get("evidence") if isinstance(entry, dict) else None
-    for kind in get_args(get_args(Claim)[0]):
+    tested = isinstance(entry, dict) and "test" in entry
+    for kind in sorted(KINDS, key=lambda kind: ("test" in kind.model_fields) != tested):
         if evidence in get_args(kind.model_fields["evidence"].annotation):
             return {"": _keys(kind), **_nested_keys(kind)}
     return {"": _keys(BaseClaim)}
@@ -113,7 +128,7 @@ def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
 
 def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
     known: dict[str, Sequence[str]] = {
-        **{"source": _keys(Source), "record": _keys(Record)},
+        **{"source": _keys(Source), "also": _keys(Restatement), "record": _keys(Record)},
         **dict.fromkeys(("models", "groups"), _keys(Selector)),
     }
     for name in ("test", "multiverse"):

@@ -25,6 +25,8 @@ Models = Annotated[
     Path | None,
     typer.Option(help="registry rows that add to or override the packaged ones; by default the ini file's"),
 ]
+ClaimsFile = Annotated[Path, typer.Argument(help="claims file")]
+Verdicts = Annotated[Path, typer.Option(help="verdicts.json of a run")]
 
 
 @contextmanager
@@ -211,6 +213,49 @@ def draw(
 
 
 @app.command()
+def catalogue(
+    claims: ClaimsFile = Path("claims.yaml"),
+    ids: Annotated[Path, typer.Option(help="the catalogue: one `id kind` or `id kind same-as` a line")] = Path(
+        "fixtures/catalogue.txt"
+    ),
+    verdicts: Verdicts = Path("reports/published/verdicts.json"),
+) -> None:
+    """Show every sentence of a catalogue with its kind, the claims that try it, and how each stands."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from refutable.catalogue import catalogue_lines, read_catalogue
+    from refutable.claims_file import load_claims
+    from refutable.report.verdicts_json import read_verdicts
+
+    with _clean_errors():
+        lines = catalogue_lines(read_catalogue(ids), load_claims(claims), read_verdicts(verdicts).rows)
+        table = Table(box=None, pad_edge=False)
+        for name in ("sentence", "kind", "claims, and how they stand"):
+            table.add_column(name, no_wrap=name != "claims, and how they stand", overflow="fold")
+        for line in lines:
+            told = "\n".join(f"{claim}: {state}" for claim, state in line.claims.items())
+            table.add_row(line.id, line.kind, told or "no claim")
+        Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(table)
+        tried = sum(bool(line.claims) for line in lines)
+        typer.echo(f"{len(lines)} distinct sentences, {tried} of them on trial")
+
+
+@app.command()
+def page(
+    claims: ClaimsFile = Path("claims.yaml"),
+    verdicts: Verdicts = Path("reports/published/verdicts.json"),
+    out: Annotated[Path, typer.Option(help="the page to write")] = Path("docs/verdicts.md"),
+) -> None:
+    """Write the page of verdicts: every claim in its document's order, with what became of it."""
+    from refutable.publish import write_page
+
+    with _clean_errors():
+        write_page(claims, verdicts, out)
+        typer.echo(f"wrote {out}")
+
+
+@app.command()
 def publish(
     run: Annotated[Path, typer.Argument(help="verdicts.json of a run")] = Path("reports/verdicts.json"),
     to: Annotated[Path, typer.Option(help="the published file")] = Path("reports/published/verdicts.json"),
@@ -218,10 +263,14 @@ def publish(
     fewer: Annotated[
         bool, typer.Option("--fewer", help="published verdicts that were not measured again may go")
     ] = False,
+    claims: Annotated[Path, typer.Option(help="claims file, for the page")] = Path("claims.yaml"),
+    page: Annotated[Path, typer.Option(help="page of verdicts; written anew where there is one")] = Path(
+        "docs/verdicts.md"
+    ),
 ) -> None:
     """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
     from refutable.diff import as_text
-    from refutable.publish import changes, publish_run
+    from refutable.publish import changes, publish_run, write_page
 
     with _clean_errors():
         found = changes(run, to)
@@ -230,6 +279,9 @@ def publish(
             raise typer.Exit(1)
         publish_run(run, to, fewer=fewer)
         typer.echo(f"published: {to}")
+        if page.is_file():
+            write_page(claims, to, page)
+            typer.echo(f"wrote {page}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ Fact = float | str | bool
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
 WIDTH = ("hidden_size", "n_embd", "n_embed", "d_model")
+KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv")
 HEAD_DIM = ("head_dim",)
 ROTARY_FRACTION = ("rotary_pct", "partial_rotary_factor")
 
@@ -80,21 +81,66 @@ def positions(family: Family, config: Mapping[str, Any]) -> str:
     return "alibi" if config.get("alibi") is True else family.positions
 
 
+def norms(family: Family, config: Mapping[str, Any]) -> int:
+    """Number of norms in a block."""
+    if family.model_type == "falcon":  # two where the branches have one each, or the block is sequential
+        return 1 if config.get("parallel_attn", True) and not config.get("new_decoder_architecture") else 2
+    return family.norms
+
+
+def vocabulary(family: Family, config: Mapping[str, Any]) -> int:
+    """Rows of the token embedding, padding included."""
+    return _number(config, ("vocab_size",))
+
+
+def attention(family: Family, config: Mapping[str, Any]) -> str:
+    """``dense``: every token sees all before it; ``windowed``: in some block it sees only the nearest."""
+    kinds = str(config.get("attention_types", "")) + str(config.get("layer_types", ""))
+    window = config.get("sliding_window") is not None and config.get("use_sliding_window") is not False
+    return "windowed" if "local" in kinds or "sliding" in kinds or window else "dense"
+
+
+def projection_weights(family: Family, config: Mapping[str, Any]) -> int:
+    """Weights of one block's query, key, value and output matrices, biases left out."""
+    wide, of_heads = d_model(family, config), d_head(family, config) * heads(family, config)
+    return 2 * wide * of_heads + 2 * wide * d_head(family, config) * _key_heads(family, config)
+
+
+def _key_heads(family: Family, config: Mapping[str, Any]) -> int:
+    if config.get("multi_query") and not config.get("new_decoder_architecture"):
+        return 1
+    return int(first(config, KEY_HEADS) or heads(family, config))
+
+
 def additive(family: Family, config: Mapping[str, Any]) -> bool:
     """Whether a block's output is its input plus two updates (false for post-norm blocks)."""
     return family.is_additive(config)
 
 
 FACTS: Mapping[str, Callable[[Family, Mapping[str, Any]], Fact]] = {
-    fact.__name__: fact for fact in (layers, heads, d_model, d_head, rotary_fraction, wiring, norm, positions, additive)
+    fact.__name__: fact
+    for fact in (
+        layers,
+        heads,
+        d_model,
+        d_head,
+        rotary_fraction,
+        wiring,
+        norm,
+        positions,
+        additive,
+        norms,
+        vocabulary,
+        attention,
+        projection_weights,
+    )
 }
-
-FACT_NAMES = (*FACTS, "parameters")
 FACT_WORDS: Mapping[str, tuple[str | bool, ...]] = {
     "wiring": ("parallel", "sequential"),
     "norm": ("LayerNorm", "RMSNorm"),
     "positions": ("rotary", "learned", "alibi"),
     "additive": (True, False),
+    "attention": ("dense", "windowed"),
 }
 
 
@@ -106,5 +152,5 @@ def fact_of(name: str, family: Family, config: Mapping[str, Any]) -> Fact:
         KeyError: the configuration does not hold it.
     """
     if name not in FACTS:
-        raise UnknownName("fact", name, FACT_NAMES)
+        raise UnknownName("fact", name, FACTS)
     return FACTS[name](family, config)

@@ -123,6 +123,7 @@ def _of_prompts(recipe: Recipe) -> dict[str, Any]:
     return {
         "text": [f"generated {index}" for index in range(count)],
         "category": [f"category {index % 3}" for index in range(count)],
+        "complexity": [1 + index % 3 for index in range(count)],
         "tokens": recipe.tokens,
         "output_entropy": np.maximum(entropy, 0.0),
         "top_probability": top,

@@ -9,6 +9,7 @@ from typing import Any
 
 from refutable.baseline import Comparison, compare
 from refutable.claim_families import KEY, adjust
+from refutable.contradiction import contradictions
 from refutable.errors import BadInput
 from refutable.journal import Check, Journal, Run
 from refutable.report import write_reports
@@ -30,7 +31,8 @@ class Ledger:
         baseline: the run to compare with, or None.
         selected: ids of the cases that were selected.
         rows: verdicts, by case id.
-        checks: tests that are no claims.
+        checks: tests that are no claims, and contradictions between verdicts.
+        contradictions: what is said of each pair of supported claims that cannot both hold.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Ledger:
     missing: tuple[str, ...] = ()
     stopped: bool = False
     problem: str = ""
+    contradictions: list[str] = field(default_factory=list)
     _journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,9 @@ class Ledger:
         """
         self.stopped = stopped and bool(self.selected - set(self.rows))
         self.missing = () if stopped else tuple(sorted(self.selected - set(self.rows)))
+        for pair in contradictions(self.rows.values()):
+            self.contradictions.append(pair.message)
+            self.check(Check(pair.name, "error", pair.message, 0.0))
         self._journal.close(complete=not self.stopped)
         try:
             write_reports(self.run, store, self.folder)
@@ -111,7 +117,7 @@ class Ledger:
             status = 0
         if self.comparison is not None and self.comparison.fails:
             status = 1
-        if self.missing or self.problem:
+        if self.missing or self.problem or self.contradictions:
             status = 1
         looked = sum(row.verdict.looked for row in self.rows.values())
         decided = sum(row.verdict.decided for row in self.rows.values())

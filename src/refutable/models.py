@@ -14,6 +14,7 @@ from refutable import facts
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.families import Family, family_of
 from refutable.predicate import GRAMMAR, parse_region
+from refutable.row_facts import ROW_FACTS
 from refutable.schema_errors import explain
 from refutable.yaml_source import YamlSource, parse_yaml, read_yaml
 
@@ -88,10 +89,16 @@ class ModelRow(Frozen):
         return self.parameters > CPU_PARAMETER_LIMIT
 
     def fact(self, name: str, config: Mapping[str, Any] | None = None) -> facts.Fact:
-        """Return an architecture fact, from `config` when given, else from the registry's configuration."""
-        if name == "parameters":
-            return float(self.parameters)
-        return facts.fact_of(name, self.architecture, config if config is not None else self.config)
+        """Return a fact, from `config` when given, else from the registry's configuration.
+
+        Raises:
+            UnknownName: there is no fact of that name.
+            NotMeasured: the registry does not hold it.
+        """
+        read = config if config is not None else self.config
+        if name in ROW_FACTS:
+            return ROW_FACTS[name](self, read)
+        return facts.fact_of(name, self.architecture, read)
 
 
 _FIELDS: dict[str, Sequence[str]] = {
@@ -115,6 +122,12 @@ class Selector(Frozen):
     d_model: RegionText | None = None
     d_head: RegionText | None = None
     rotary_fraction: RegionText | None = None
+    norms: RegionText | None = Field(default=None, description="number of norms in a block")
+    vocabulary: RegionText | None = None
+    attention: Literal["dense", "windowed"] | None = None
+    projection_weights: RegionText | None = Field(
+        default=None, description="of one block's query, key, value and output matrices"
+    )
     parameters: RegionText | None = None
     organisation: Names = ()
     pretrained: bool | None = Field(
@@ -151,7 +164,7 @@ class Selector(Frozen):
             and (not self.family or row.family in self.family)
             and (not self.organisation or row.organisation in self.organisation)
             and self._may_stand_in(row)
-            and all(self._agrees(row, name) for name in facts.FACT_NAMES)
+            and all(self._agrees(row, name) for name in (*facts.FACTS, "parameters"))
         )
 
     def _agrees(self, row: ModelRow, name: str) -> bool:

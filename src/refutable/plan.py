@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from refutable.cases import Case
-from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
 from refutable.errors import NotMeasured
+from refutable.metrics import METRICS
+from refutable.passes import Bos, Pass
 from refutable.selection import Selection
 from refutable.subject import Subject
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
-Bos = Literal["default", "with", "without"]
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One pass over a model.
-
-    Attributes:
-        name: ``forward`` (prompts through the weights) or ``wiring`` (the probe, on a reduced instance).
-        prompts: name of the prompt set, for a forward pass.
-        bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
-    """
-
-    name: Literal["forward", "wiring"]
-    prompts: str = ""
-    bos: Bos = "default"
-
 
 Plan = Mapping[Subject, tuple[Pass, ...]]
 
@@ -56,27 +40,49 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
         if not isinstance(claim, MeasuredClaim):
             continue
         try:
-            wanted += _forward(claim, model, selection)
+            wanted += _measured(claim, model, selection)
         except NotMeasured:
             continue  # said with its reason when the case is tried
     return wanted
 
 
-def _forward(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
-    own = Pass("forward", claim.prompts)
+def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default") -> Pass:
+    """Return the pass that a test's metric is read from."""
+    name = METRICS[metric].reads
+    if name == "forward":
+        return Pass("forward", prompts, test.under or "none", test.blocks or "all", bos)
+    return Pass(name, prompts, blocks="last" if name == "jacobian" and test.layer == "last" else "all", bos=bos)
+
+
+def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[Pass, ...]:
+    """Return every pass that a test reads, the one under an intervention before the plain one."""
+    passes = [pass_for(metric, test, prompts, bos) for metric in test.of]
+    if test.against == "plain":
+        passes += [plain(one) for one in passes]
+    return tuple(dict.fromkeys(passes))
+
+
+def plain(one: Pass) -> Pass:
+    """Return the same pass of the model as it is."""
+    return replace(one, intervention="none", blocks="all")
+
+
+def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
+    own = passes_of(claim.test, claim.prompts)
     if isinstance(claim, InitializationClaim):
-        return [(selection.subject(model, seed=seed), own) for seed in claim.seeds]
-    wanted = [(selection.subject(model), own)]
+        return [(selection.subject(model, seed=seed), one) for seed in claim.seeds for one in own]
+    wanted = [(selection.subject(model), one) for one in own]
     if "initialization" in claim.controls:
         of = None if claim.test.groups else model
-        wanted += [(selection.subject(model, seed=seed), own) for seed in control_seeds(of, selection)]
-    choices: tuple[Bos, ...] = ("default", *claim.multiverse.bos)
+        wanted += [(selection.subject(model, seed=s), one) for s in control_seeds(of, selection) for one in own]
     if is_cheap(model, selection):
+        choices: tuple[Bos, ...] = ("default", *claim.multiverse.bos)
         wanted += [
-            (selection.subject(model, dtype=dtype), replace(own, prompts=prompts, bos=bos))
+            (selection.subject(model, dtype=dtype), one)
             for dtype in (selection.dtype, *claim.multiverse.dtype)
             for prompts in (claim.prompts, *claim.multiverse.prompts)
             for bos in choices
+            for one in passes_of(claim.test, prompts, bos)
         ]
     return wanted
 

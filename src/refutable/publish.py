@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 from refutable.baseline import compare
+from refutable.claims_file import load_claims
 from refutable.diff import Change, differences
 from refutable.errors import BadInput
 from refutable.files import write_whole
 from refutable.journal import Run
+from refutable.page import verdicts_page
 from refutable.report.verdicts_json import as_json, read_verdicts
 from refutable.subject import WeightsKind
 from refutable.verdict import Verdict
@@ -40,6 +42,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
             " say --fewer"
         )
     errors = [row.id for row in run.rows if row.verdict is Verdict.ERROR]
+    errors += [check.name for check in run.checks if check.outcome == "error"]
     if errors or not run.complete:
         raise BadInput(
             f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''};"
@@ -55,6 +58,20 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
         if len(private) > 1 and private in text:
             raise BadInput(f"{run_file}: names a path of this machine ({private}); run it again with relative paths")
     write_whole(published, text)
+
+
+def write_page(claims: Path, verdicts: Path, page: Path) -> None:
+    """Write the page of verdicts.
+
+    Args:
+        claims: the claims file.
+        verdicts: the published verdicts.json.
+        page: the Markdown file to write.
+
+    Raises:
+        BadInput: the claims or the verdicts cannot be used.
+    """
+    write_whole(page, verdicts_page(load_claims(claims), read_verdicts(verdicts)))
 
 
 def _lasting(run: Run) -> Run:

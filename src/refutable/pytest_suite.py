@@ -170,6 +170,8 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     )
     for line in text.splitlines():
         terminalreporter.write_line(line)
+    for text in ledger.contradictions:
+        terminalreporter.write_line(f"ERROR: {text}")
     if ledger.problem:
         terminalreporter.write_line(ledger.problem)
     if ledger.stopped:

@@ -19,6 +19,7 @@ from refutable.cases import Case
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
+from refutable.passes import PARAMETERS
 from refutable.prompts import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.subject import WeightsKind
@@ -86,14 +87,17 @@ class Registrations:
 def hash_of(claim: Any, models: Iterable[str], prompts: Prompts) -> str:
     """Return the SHA-256 of all that decides a claim.
 
-    That is its canonical form, the versions of its metrics and of its statistic, the content of its prompt set, and,
-    for a claim on several models at once, which models those are.
+    That is its canonical form, the versions of its metrics and of its statistic, how the passes that they are read from
+    are made, the content of its prompt set, and, for a claim on several models at once, which models those are.
     """
     decisive: dict[str, Any] = {"claim": claim.canonical}
     if isinstance(claim, MeasuredClaim):
         decisive["metrics"] = {name: METRICS[name].version for name in claim.test.of}
         decisive["statistic"] = STATISTICS[claim.test.statistic].version
         decisive["prompts"] = prompts(claim.prompts).hash
+        read = {METRICS[name].reads for name in claim.test.of}
+        if made := {name: dict(PARAMETERS[name]) for name in read if name in PARAMETERS}:
+            decisive["passes"] = made
     if together := sorted(models):
         decisive["models"] = together
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -111,7 +115,7 @@ def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
 
 def own_metas(claim: Any, metas: Sequence[Meta]) -> list[Meta]:
     """Return the metas of what a verdict rests on, without the drawn weights that stand beside as controls."""
-    if getattr(claim, "evidence", None) != "measured":
+    if getattr(claim, "evidence", None) not in ("measured", "dynamical", "intervention"):
         return list(metas)
     return [meta for meta in metas if meta.get("weights_kind") != _DRAWN] or list(metas)
 

@@ -32,7 +32,7 @@ def explain(
     said: dict[Location, list[str]] = {}
     for item in error.errors(include_url=False):
         parts: list[str | int] = list(item["loc"])
-        if parts and parts[0] in tags:
+        while parts and parts[0] in tags:
             del parts[0]
         if item["type"] == "union_tag_invalid":
             parts.append(item["ctx"]["discriminator"].strip("'"))

@@ -16,9 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
+from refutable.passes import LAST_TOKEN
 
 PRIMITIVES_VERSION = 3
 FIRST_IS_BOS = "the tokenizer's BOS"
+LAST_ONLY = "it is read at the last token only"
 
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
@@ -90,6 +92,8 @@ class Trace:
 
     def view(self, position: Literal["last", "all", "first"], *, centred: bool) -> View:
         """Return the primitives at some positions, as metrics read them."""
+        if self.meta.get("positions") == LAST_TOKEN and position != "last":
+            raise NoSuchTap(f"the pass {self.meta['pass']!r} reads the last token only, not {position!r}")
         layers = int(self.meta["layers"])
         where = self.blocks["position"].to_numpy()[::layers]
         prompt = self.blocks["prompt"].to_numpy()[::layers]
@@ -134,16 +138,17 @@ class View:
             NoSuchTap: this architecture has no such quantity.
             NonFiniteError: a value is NaN or infinite; names model, layer and dtype.
         """
+        if name not in self.trace.blocks.column_names:
+            raise NoSuchTap(f"{self._who()} has no {name}: {self._why_absent(name)}")
         column = self.trace.blocks[name]
         if column.null_count == len(column):
-            raise NoSuchTap(
-                f"{self._who()} has no {name}: {self.trace.meta['absent'].get(name, 'not read by this pass')}"
-            )
+            raise NoSuchTap(f"{self._who()} has no {name}: {self._why_absent(name)}")
         raw = column.to_numpy(zero_copy_only=False).astype(np.float64)
         values: NDArray[np.float64] = raw.reshape(-1, self.layers)[self.rows]  # (rows, layers)
-        if column.is_null().to_numpy().reshape(-1, self.layers)[self.rows].any():
+        absent = column.is_null().to_numpy().reshape(-1, self.layers)[self.rows]
+        if (absent if self.only is None else absent[:, self.only]).any():
             raise NoSuchTap(
-                f"{self._who()} has no {name} at some of these positions: it is read at the last token only"
+                f"{self._who()} has no {name} at some of these positions or layers: {self._why_absent(name, LAST_ONLY)}"
             )
         bad = ~np.isfinite(values)
         if self.only is not None:
@@ -174,6 +179,10 @@ class View:
             index = int(np.argwhere(~np.isfinite(values))[0][0])
             raise NonFiniteError(f"{self._who()}: {name} is {values[index]} for prompt {int(self.prompt[index])}")
         return values
+
+    def _why_absent(self, name: str, otherwise: str = "not read by this pass") -> str:
+        reason: str = self.trace.meta.get("absent", {}).get(name, otherwise)
+        return reason
 
     def _who(self) -> str:
         return f"{self.trace.meta['model']} in {self.trace.meta['dtype']}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from refutable.bench import Bench
-from refutable.cases import Case, cases_of
+from refutable.cases import Case, cases_of, groups_of
 from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.claims_file import load_claims
 from refutable.device import choose_device
@@ -22,7 +22,8 @@ from refutable.hashes import FileHashes
 from refutable.lockfile import lock_file, read_lock
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
-from refutable.plan import Pass, build_plan, needs
+from refutable.passes import Pass
+from refutable.plan import build_plan, needs, passes_of
 from refutable.prompt_files import given_prompts
 from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
@@ -245,6 +246,7 @@ def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, st
     if isinstance(claim, MeasuredClaim):
         kinds["tap"] = "; ".join(METRICS[name].tap for name in claim.test.of)
         kinds["prompt_set"] = claim.prompts
+        kinds["passes"] = ", ".join(dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts)))
         kinds["prompt_set_hash"] = ", ".join(dict.fromkeys(str(meta["prompts"]) for meta in own))
         kinds["closure_worst"] = ", ".join(
             f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None
@@ -264,8 +266,17 @@ def _about(case: Case) -> dict[str, Any]:
         "alpha": claim.alpha,
         "catalogue": claim.catalogue,
         "reading_of": claim.reading_of,
+        "contradicts": list(claim.contradicts),
+        "for": _taken(claim),
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
     }
+
+
+def _taken(claim: Any) -> str | None:
+    """Return how a claim takes its models: by its quantifier, or as units that are compared."""
+    if getattr(getattr(claim, "test", None), "over_models", False):
+        return "groups" if groups_of(claim) else "models"
+    return getattr(claim, "quantifier", None)
 
 
 def _predicts(case: Case) -> str:

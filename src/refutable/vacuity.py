@@ -84,7 +84,7 @@ def _proof(test: MeasuredTest) -> Found | None:
 
 def _span(test: MeasuredTest) -> tuple[float, float]:
     """Return where the statistic's value must lie whatever the data."""
-    low, high = METRICS[test.of[0]].range
+    low, high = _range(test)
     statistic = STATISTICS[test.statistic]
     if statistic.takes_models:
         return 0.0, np.inf
@@ -94,6 +94,12 @@ def _span(test: MeasuredTest) -> tuple[float, float]:
     if statistic.needs_groups or statistic.needs_categories:
         return low - high, high - low
     return statistic.range or (low, high)
+
+
+def _range(test: MeasuredTest) -> tuple[float, float]:
+    """Return the values that any data could give the test's metric, or a difference of two of them."""
+    low, high = METRICS[test.of[0]].range
+    return (low, high) if test.against is None else (low - high, high - low)
 
 
 @dataclass(slots=True)
@@ -155,6 +161,9 @@ def _search(test: MeasuredTest) -> Found:
     tried = _Tried(test, time.process_time() + SECONDS)
     try:
         values = _values(test, pool(_layers(test)))
+        if test.against is not None:  # of any prompt's numbers under the intervention, and of any as it is
+            other = np.random.default_rng(2).permutation(len(values[0]))
+            values = tuple(of - of[other] for of in values)
         for units in UNITS:
             for samples in _choices(test, values, units):
                 tried.attempt(samples)
@@ -176,13 +185,16 @@ def _layers(test: MeasuredTest) -> int:
     return max(3, test.layer) if isinstance(test.layer, int) else 3
 
 
-def _values(test: MeasuredTest, trace: Trace) -> tuple[NDArray[np.float64], ...]:
-    """Return each sample's values of generated prompts, those left out that have no number (0/0)."""
-    samples = [sample for name in test.of for sample in samples_of(test, name, trace)]
-    finite = np.ones(len(trace), dtype=bool)
-    for sample in samples:
-        finite &= np.isfinite(sample.values).reshape(len(trace), -1).all(axis=1)
-    return tuple(sample.values[finite] for sample in samples)
+def _values(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64], ...]:
+    """Return each sample's values of generated prompts, those left out that have no number (0/0).
+
+    Of two traces, the values of the first minus those of the second.
+    """
+    made = [[sample.values for name in test.of for sample in samples_of(test, name, trace)] for trace in traces]
+    finite = np.ones(len(traces[0]), dtype=bool)
+    for values in (values for of in made for values in of):
+        finite &= np.isfinite(values).reshape(len(finite), -1).all(axis=1)
+    return tuple(of[0][finite] - of[1][finite] if len(of) == 2 else of[0][finite] for of in zip(*made, strict=True))
 
 
 def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[tuple[Sample, ...]]:
@@ -234,14 +246,15 @@ def _look_harder(tried: _Tried) -> None:
     from refutable.vacuity_search import steer
 
     test, groups = tried.test, STATISTICS[tried.test.statistic].needs_groups
+    each = 1 if test.against is None else 2
 
     def distance(traces: tuple[Trace, ...]) -> float | None:
-        values = [_values(test, trace) for trace in traces]
+        values = [_values(test, *traces[at : at + each]) for at in range(0, len(traces), each)]
         if groups:
             return tried.attempt(_samples(test, (values[0][0], values[1][0]), "model"))
         return tried.attempt(_samples(test, values[0], "prompt"))
 
-    steer(distance, traces=2 if groups else 1, layers=_layers(test), examples=EXAMPLES)
+    steer(distance, traces=each * (2 if groups else 1), layers=_layers(test), examples=EXAMPLES)
 
 
 def _widened(region: Region) -> Region:

@@ -63,9 +63,12 @@ def test_a_model_that_is_nothing_but_nan_is_an_error_and_not_a_missing_tap(name:
             parameter.fill_(torch.nan)
     trace = run_pass(model, prompt_set(), "key", {"model": "broken", "dtype": "float32"})
     reads_updates = {
-        m for m in METRICS if "growth" in m or "cos" in m or m in ("cancellation_ratio", "attention_gain", "mlp_gain")
+        *(m for m in METRICS if "growth" in m or "cos" in m),
+        *("cancellation_ratio", "attention_gain", "mlp_gain", "attention_over_mlp"),
     }
-    for metric in set(METRICS) - {"prompt_length"} - (set() if VARIANTS[name].additive else reads_updates):
+    of_prompts = {"prompt_length", "prompt_complexity"}
+    forward = {m for m in METRICS if METRICS[m].reads == "forward"}
+    for metric in forward - of_prompts - (set() if VARIANTS[name].additive else reads_updates):
         with pytest.raises(NonFiniteError, match="broken in float32"):
             measure(metric, trace)
     store = Store(tmp_path)  # its JSON holds no NaN

@@ -209,7 +209,7 @@ VARIANTS: dict[str, Variant] = {
 def prompt_set(lengths: Sequence[int] = LENGTHS) -> PromptSet:
     """Return prompts of these recorded lengths."""
     prompts = [Prompt(text=f"prompt {i}", category="ab"[i % 2], tokens=n) for i, n in enumerate(lengths)]
-    return PromptSet("tiny", tuple(prompts), {})
+    return PromptSet("tiny", tuple(prompts), {"a": 1, "b": 2})
 
 
 def row_of(variant: Variant, name: str = "tiny", **changes: Any) -> ModelRow:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic import centre, make_trace, random_vectors, with_output
 
 from refutable.errors import BadInput, InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS, RANGES, measure
 from refutable.statistics import STATISTICS, Data
 from refutable.trace import (
     ENTROPY_COLUMN,
@@ -34,6 +34,11 @@ def cosine(x, y):
     return (x * y).sum(axis=-1) / (norm(x) * norm(y))
 
 
+def share(block, x):
+    """Return the number of the block that stands where this one of 32 does."""
+    return -(-block * x.shape[1] // 32)
+
+
 # Each from one prompt's vectors, x (block input), y (block output), a and m (updates), ai and mi (what they
 # read), of shape (positions, layers, D); the definitions are those of the metrics' docstrings.
 BY_HAND = {
@@ -49,6 +54,10 @@ BY_HAND = {
     "cos_attention_residual": lambda x, y, a, m, ai, mi: cosine(x, a),
     "cos_mlp_residual": lambda x, y, a, m, ai, mi: cosine(x, m),
     "cos_update_residual": lambda x, y, a, m, ai, mi: cosine(x, a + m),
+    "update_growth": lambda x, y, a, m, ai, mi: norm(a + m) / norm(x),
+    "attention_over_mlp": lambda x, y, a, m, ai, mi: norm(a) / norm(m),
+    "late_over_early": lambda x, y, a, m, ai, mi: norm(y[:, share(30, y) - 1]) / norm(y[:, share(5, y) - 1]),
+    "centred_share": lambda x, y, a, m, ai, mi: norm(centre(y)) / norm(y),
     "cancellation_ratio": lambda x, y, a, m, ai, mi: norm(a + m) / (norm(a) + norm(m)),
 }
 TAPS = ("block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input")
@@ -69,8 +78,8 @@ def by_hand(name, vectors, position="last", form="raw"):
 
 def test_every_metric_is_held_against_numpy_here():
     entropies = {"attention_entropy", "attention_entropy_normalised"}
-    outputs = {"output_entropy", "top_probability", "prompt_length"}
-    assert {*METRICS} == {*BY_HAND} | entropies | outputs
+    outputs = {"output_entropy", "top_probability", "prompt_length", "prompt_complexity"}
+    assert {name for name in METRICS if METRICS[name].reads == "forward"} == {*BY_HAND} | entropies | outputs
 
 
 @pytest.mark.parametrize("form", ["raw", "centred"])
@@ -164,10 +173,24 @@ def test_a_zero_vector_has_no_angle_and_gives_nan_without_a_warning():
         ("output_entropy", "output_entropy"),
         ("top_probability", "top_probability"),
         ("prompt_length", "tokens"),
+        ("prompt_complexity", "complexity"),
     ],
 )
 def test_an_output_metric_is_its_column_of_the_prompt_table(name, column):
     assert measure(name, TRACE).values.tolist() == pytest.approx(TRACE.prompts[column].to_pylist())
+
+
+def test_prompts_whose_complexity_nobody_gave_have_none():
+    with pytest.raises(NoSuchTap, match="gives no `complexity:`"):
+        measure("prompt_complexity", make_trace(VECTORS, prompts={"complexity": [1.0, None, 2.0]}))
+
+
+@pytest.mark.parametrize(("layers", "late", "early"), [(32, 30, 5), (36, 34, 6), (1, 1, 1), (3, 3, 1)])
+def test_late_over_early_reads_blocks_30_and_5_of_32_and_the_same_shares_of_other_depths(layers, late, early):
+    trace = make_trace(random_vectors((2,), layers))
+    norms = measure("residual_norm", trace).values
+    expected = norms[:, late - 1] / norms[:, early - 1]
+    np.testing.assert_allclose(measure("late_over_early", trace).values, expected, rtol=1e-12)
 
 
 # Layers
@@ -280,5 +303,6 @@ def test_every_metric_says_what_it_is(name):
     metric = METRICS[name]
     assert metric.doc
     assert metric.name == name
-    assert metric.unit in ("ratio", "cosine", "norm", "nats", "share", "probability", "tokens")
+    assert metric.unit in RANGES
+    assert metric.last_only or metric.reads == "forward"
     assert metric.per in ("prompt", "layer")

@@ -62,7 +62,7 @@ def test_what_is_kept_beside_a_verdict_is_structured_everywhere(suite: Suite, ru
     rows = {row["claim"]: row for row in run.json["verdicts"]}
     _check_variations(rows["gain"])
     triangle = rows["triangle-gap"]
-    assert triangle["labels"] == ["vacuous"]
+    assert "vacuous" in triangle["labels"]
     assert triangle["controls"]["any-data"]["verdict"] == "SUPPORTED"  # looked into though nobody asked
     _check_controls(rows["pairs"])
     _check_tables(run.folder / "reports", rows)

@@ -36,7 +36,8 @@ def test_six_lines_of_yaml_make_a_new_verdict_on_trained_weights(suite: Suite) -
     assert entry is not None
     assert len(entry[1].splitlines()) <= 6
     shutil.copy(ROOT / "claims.yaml", suite.folder / "claims.yaml")
-    with (suite.folder / "claims.yaml").open("a") as file:
+    shutil.copytree(ROOT / "claims", suite.folder / "claims")
+    with (suite.folder / "claims" / "gptj-parallel-test-notebook.yaml").open("a") as file:
         file.write("\n" + entry[1])
     (suite.folder / "docs").mkdir()
     shutil.copytree(ROOT / "docs" / "proofs", suite.folder / "docs" / "proofs")

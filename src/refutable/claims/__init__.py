@@ -9,15 +9,18 @@ from refutable.claims.kinds import (
     BaseClaim,
     Claim,
     ClaimsFile,
+    DynamicalClaim,
     InitializationClaim,
+    InterventionClaim,
     MeasuredClaim,
     PendingClaim,
+    PendingPassClaim,
     SubjectClaim,
     TheoremClaim,
     UntestableClaim,
     WiringClaim,
 )
-from refutable.claims.parts import Record, Source, Variations
+from refutable.claims.parts import Record, Restatement, Source, Variations
 from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
 
 __all__ = [
@@ -26,12 +29,16 @@ __all__ = [
     "BaseClaim",
     "Claim",
     "ClaimsFile",
+    "DynamicalClaim",
     "FactTest",
     "InitializationClaim",
+    "InterventionClaim",
     "MeasuredClaim",
     "MeasuredTest",
     "PendingClaim",
+    "PendingPassClaim",
     "Record",
+    "Restatement",
     "Source",
     "SubjectClaim",
     "TheoremClaim",

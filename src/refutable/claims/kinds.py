@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, ModelWrapValidatorHandler, Tag, model_validator
 
 from refutable.claims.parts import (
     SHAPE,
@@ -14,6 +14,7 @@ from refutable.claims.parts import (
     Models,
     Quantifier,
     Record,
+    Restatement,
     Source,
     Text,
     Variations,
@@ -21,8 +22,9 @@ from refutable.claims.parts import (
     metric_named,
     statistic_named,
 )
-from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
-from refutable.models import Frozen, Selector
+from refutable.claims.tests import NOT_OF_DIFFERENCES, FactTest, MeasuredTest, TheoremTest, WiringTest
+from refutable.models import Frozen, Names, Selector
+from refutable.passes import DYNAMIC, Change
 
 SCHEMA_VERSION = 1
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
@@ -36,7 +38,9 @@ class BaseClaim(Frozen):
     catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
     statement: Text
     source: Source | None = None
+    also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
     reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
+    contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject together with this")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     slow: bool = False
     record: dict[str, Record] = Field(default_factory=dict)
@@ -46,9 +50,8 @@ class BaseClaim(Frozen):
         """What decides this claim, as plain values: a key that says what holds anyway is left out, so that a schema
         that grows changes no claim that was written before.
         """
-        written = self.model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude={"record", "source", "slow", "catalogue"}
-        )
+        told = {"record", "source", "slow", "catalogue", "also", "contradicts"}
+        written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 
     @property
@@ -112,6 +115,8 @@ class MeasuredClaim(BaseClaim):
                     f"`multiverse.statistic:` {name!r} divides lengths; metric {self.test.of[0]!r} is no ratio of two;"
                     " remove it"
                 )
+            if self.test.against is not None and name in NOT_OF_DIFFERENCES:
+                raise ValueError(f"`multiverse.statistic:` {name!r} is not of differences; remove it or `against:`")
             shape = SHAPE if self.test.holds is None else (*SHAPE, "may_hold")
             if any(getattr(other, what) != getattr(chosen, what) for what in shape):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
@@ -128,6 +133,64 @@ class MeasuredClaim(BaseClaim):
                 f"control 'permuted' shuffles pairs or groups; statistic {chosen.name!r} has neither, so remove it"
             )
         return self
+
+    @model_validator(mode="after")
+    def _is_its_kind(self) -> MeasuredClaim:
+        self._check_kind()
+        return self
+
+    def _check_kind(self) -> None:
+        """Refuse a test that belongs to another kind of evidence."""
+        if self.test.under is not None:
+            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        dynamic = _dynamic(self.test)
+        if dynamic and self.evidence == "measured":
+            raise ValueError(f"metric {dynamic[0]!r} follows changes, not prompts alone; write `evidence: dynamical`")
+
+
+class PassTestClaim(MeasuredClaim):
+    """What a pass decides; where none does, a claim says what it needs instead of a test."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _needs_nothing(cls, entry: Any, check: ModelWrapValidatorHandler[PassTestClaim]) -> PassTestClaim:
+        if isinstance(entry, dict) and "needs" in entry:
+            raise ValueError("`needs:` names an experiment nobody has made, and this claim has a `test:`; remove one")
+        return check(entry)
+
+
+class InterventionClaim(PassTestClaim):
+    """The same, of a model that is ablated or re-wired in its forward pass, at fixed weights."""
+
+    evidence: Literal["intervention"]  # type: ignore[assignment]
+
+    def _check_kind(self) -> None:
+        if self.test.under is None:
+            allowed = ", ".join(get_args(Change))
+            raise ValueError(f"an intervention says what is changed; add `under:` to `test:` (one of {allowed})")
+
+
+class DynamicalClaim(PassTestClaim):
+    """The same, of how small changes of the stream grow: a metric of the perturbation or Jacobian pass."""
+
+    evidence: Literal["dynamical"]  # type: ignore[assignment]
+
+    def _check_kind(self) -> None:
+        if self.test.under is not None:
+            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        if not _dynamic(self.test):
+            from refutable.metrics import METRICS
+
+            known = ", ".join(sorted(name for name in METRICS if METRICS[name].reads in DYNAMIC))
+            raise ValueError(
+                f"{self.test.of[0]!r} is read from one plain pass; write `evidence: measured`, or a dynamical metric"
+                f" ({known})"
+            )
+
+
+def _dynamic(test: MeasuredTest) -> list[str]:
+    """Return the metrics of a test that are read from a dynamic pass."""
+    return [name for name in test.of if metric_named(name).reads in DYNAMIC]
 
 
 class InitializationClaim(MeasuredClaim):
@@ -187,8 +250,14 @@ class TheoremClaim(BaseClaim):
 class PendingClaim(BaseClaim):
     """Decided by an experiment that has not been made: states which, and is NOT_MEASURED."""
 
-    evidence: Literal["causal", "dynamical", "intervention"]
+    evidence: Literal["causal"]
     needs: Text = Field(description="the experiment that would decide it")
+
+
+class PendingPassClaim(PendingClaim):
+    """A claim about dynamics or an intervention that no pass here decides: instead of a test, what it needs."""
+
+    evidence: Literal["dynamical", "intervention"]  # type: ignore[assignment]
 
 
 class UntestableClaim(BaseClaim):
@@ -198,6 +267,21 @@ class UntestableClaim(BaseClaim):
     reason: Text
 
 
+def _form(entry: Any) -> str | None:
+    """Return which form a claim about dynamics or an intervention has: it carries a test, or says what it needs."""
+    if isinstance(entry, dict):
+        test, evidence = entry.get("test"), entry.get("evidence")
+    else:
+        test, evidence = getattr(entry, "test", None), getattr(entry, "evidence", None)
+    return "no test" if test is None else f"{evidence} test"
+
+
+PassClaim = Annotated[
+    Annotated[DynamicalClaim, Tag("dynamical test")]
+    | Annotated[InterventionClaim, Tag("intervention test")]
+    | Annotated[PendingPassClaim, Tag("no test")],
+    Discriminator(_form),
+]
 SubjectClaim = MeasuredClaim | ArchitectureClaim | WiringClaim
 Claim = Annotated[
     MeasuredClaim
@@ -206,13 +290,29 @@ Claim = Annotated[
     | WiringClaim
     | TheoremClaim
     | PendingClaim
+    | PassClaim
     | UntestableClaim,
     Field(discriminator="evidence"),
 ]
 
 
+KINDS: tuple[type[BaseClaim], ...] = (
+    *(MeasuredClaim, InitializationClaim, DynamicalClaim, InterventionClaim),
+    *(ArchitectureClaim, WiringClaim, TheoremClaim, PendingClaim, PendingPassClaim, UntestableClaim),
+)
+TAGS = frozenset(
+    [value for kind in KINDS for value in get_args(kind.model_fields["evidence"].annotation)]
+    + ["dynamical test", "intervention test", "no test"]
+)
+
+
 class ClaimsFile(Frozen):
-    """A claims file: the version of its schema, and the claims."""
+    """A claims file: the version of its schema, other claims files, and the claims."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["claims"]}, {"required": ["include"]}]})
 
     schema_version: Literal[1] = Field(alias="schema")
-    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    include: Annotated[
+        tuple[str, ...], Field(min_length=1, description="claims files of this folder, whose claims come first")
+    ] = ()
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)] = ()

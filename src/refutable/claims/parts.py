@@ -54,6 +54,12 @@ class Source(Frozen):
     quote: str | None = Field(default=None, description="the author's own words")
 
 
+class Restatement(Source):
+    """Another sentence that says what a claim says, so that the claim's verdict is its verdict too."""
+
+    catalogue: str | None = Field(default=None, description="that sentence's id in the catalogue")
+
+
 class Record(Frozen):
     """What the claim's author reported for one model; kept beside what is measured, never judged as a measurement."""
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, statistic_named
 from refutable.errors import did_you_mean
-from refutable.facts import FACT_NAMES, FACT_WORDS
+from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Names, RegionText
+from refutable.passes import Blocks, Change
 from refutable.predicate import GRAMMAR, Region, parse_region
+from refutable.row_facts import ROW_FACTS, ROW_WORDS
+
+FACT_NAMES = (*FACTS, *ROW_FACTS)
+WORDS = {**FACT_WORDS, **ROW_WORDS}
+
+NOT_OF_DIFFERENCES = {
+    "geometric_mean": "differences have no geometric mean: they may be negative",
+    "ratio_of_means": "a difference of two ratios is no ratio of two lengths",
+}
 
 
 class MeasuredTest(Frozen):
@@ -24,6 +34,11 @@ class MeasuredTest(Frozen):
     position: Position = Field(default="last", description="which token; `all` leaves out the first")
     norm: Norm = "raw"
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+    under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
+    blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
+    against: Literal["plain"] | None = Field(
+        default=None, description="plain: the paired difference a prompt, under the intervention minus the plain pass"
+    )
     categories: dict[str, Names] | None = Field(
         default=None, description="two groups of the prompts' categories, first minus second"
     )
@@ -100,6 +115,28 @@ class MeasuredTest(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _changes_fit(self) -> MeasuredTest:
+        if self.under is None:
+            for key in ("blocks", "against"):
+                if getattr(self, key) is not None:
+                    allowed = ", ".join(get_args(Change))
+                    raise ValueError(
+                        f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}) or remove it"
+                    )
+            return self
+        for name in self.of:
+            if metric_named(name).reads != "forward":
+                raise ValueError(
+                    f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
+                    " it is; remove `under:` or name a metric of the forward pass"
+                )
+        if self.against is not None and self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
+        if "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
+        return self
+
+    @model_validator(mode="after")
     def _compares(self) -> MeasuredTest:
         statistic = statistic_named(self.statistic)
         if statistic.needs_categories != (self.categories is not None):
@@ -117,7 +154,7 @@ class MeasuredTest(Frozen):
             if both or not first or not second:
                 fault = f"{', '.join(both)} is in both groups" if both else "a group is empty"
                 raise ValueError(f"`categories:` {fault}; each names categories of its own")
-        if self.fact in FACT_WORDS:
+        if self.fact in WORDS:
             raise ValueError(f"fact {self.fact!r} is a word, not a number; compare models by `groups:`")
         return self
 
@@ -131,7 +168,7 @@ class FactTest(Frozen):
 
     @model_validator(mode="after")
     def _one(self) -> FactTest:
-        words = FACT_WORDS.get(self.fact)
+        words = WORDS.get(self.fact)
         if words is None and (self.predicts is None or self.equals is not None):
             raise ValueError(f"fact {self.fact!r} is a number; write `predicts:` ({GRAMMAR}) and no `equals:`")
         if words is not None and (self.equals is None or self.predicts is not None):

@@ -8,6 +8,7 @@ from typing import Any
 from refutable.bench import Bench
 from refutable.cases import Case
 from refutable.evidence.architecture import judge_architecture
+from refutable.evidence.by_pass import judge_by_pass
 from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.theorem import judge_theorem
 from refutable.evidence.untested import judge_pending, judge_untestable
@@ -21,8 +22,8 @@ KINDS: Mapping[str, Callable[[Case, Bench], Judgement]] = {
     "wiring": judge_wiring,
     "theorem": judge_theorem,
     "causal": judge_pending,
-    "dynamical": judge_pending,
-    "intervention": judge_pending,
+    "dynamical": judge_by_pass,
+    "intervention": judge_by_pass,
     "none": judge_untestable,
 }
 

@@ -7,7 +7,7 @@ from refutable.cases import Case
 from refutable.claims import ArchitectureClaim
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
-from refutable.plan import Pass
+from refutable.passes import Pass
 from refutable.predicate import parse_region
 from refutable.verdict import Estimate, Judgement, Verdict
 

@@ -27,6 +27,8 @@ class Measured:
         self.lacking: dict[str, str] = {}
         for row in rows:
             try:
+                if claim.test.fact is not None:
+                    row.fact(claim.test.fact)  # the registry may not state it of every model
                 self.samples.append(model_samples(own_look(claim, claim.alpha), row.name, bench))
                 self.rows.append(row)
             except NotMeasured as error:

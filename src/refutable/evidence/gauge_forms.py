@@ -8,11 +8,8 @@ from refutable.bench import Bench
 from refutable.claims import MeasuredClaim
 from refutable.errors import Undecidable
 from refutable.evidence.looks import judge_samples
-from refutable.folded import input_norm
 from refutable.metrics import METRICS
-from refutable.plan import Pass
 from refutable.sample import Sample
-from refutable.sampling import samples_of
 from refutable.subject import Subject
 from refutable.verdict import Verdict
 
@@ -31,15 +28,13 @@ def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha:
 
 def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
     """Yield the claim's samples in each canonical form in which a metric of it may differ."""
-    test, one = claim.test, Pass("forward", claim.prompts)
+    test = claim.test
     row, metrics = bench.selection.registry[subject.model], [METRICS[name] for name in test.of]
     invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
     if row.fact("norm") == "LayerNorm" and not all("mean-shift" in of for of in invariant):
         yield bench.samples(test.model_copy(update={"norm": "centred"}), claim.prompts, subject)
     if not all("norm-scale" in of for of in invariant):
-        folded = input_norm(row.architecture, bench.source(subject, one).config)
-        trace = bench.trace(subject, one)
-        yield tuple(sample for name in test.of for sample in samples_of(test, name, trace, folded))
+        yield bench.samples(test, claim.prompts, subject, folded=True)
 
 
 def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:

@@ -10,7 +10,7 @@ import numpy as np
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable, UnknownName
-from refutable.plan import Bos
+from refutable.passes import Bos
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.checks import check

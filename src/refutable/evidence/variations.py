@@ -11,7 +11,7 @@ from refutable.bench import Bench
 from refutable.beside import Variation
 from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look, subject_of
-from refutable.plan import CHEAP, Pass, is_cheap
+from refutable.plan import CHEAP, is_cheap, passes_of
 from refutable.subject import OWN_TOKENIZER
 from refutable.trace import FIRST_IS_BOS
 from refutable.verdict import Judgement, Verdict, few
@@ -63,7 +63,7 @@ def _bos_as_tokenised(look: Look, model: str | None, bench: Bench) -> str:
     """Return which choice of a beginning the tokenizer makes by itself, for that is no variation; empty if unknown."""
     if model is None or bench.table is not None:
         return ""
-    meta = bench.trace(subject_of(model, bench, look), Pass("forward", look.prompts)).meta
+    meta = bench.trace(subject_of(model, bench, look), passes_of(look.test, look.prompts)[0]).meta
     if meta["tokens"] != OWN_TOKENIZER:
         return ""
     return "with" if meta["first_token"] == FIRST_IS_BOS else "without"

@@ -7,7 +7,8 @@ from refutable.cases import Case
 from refutable.claims import WiringClaim
 from refutable.errors import InstrumentError
 from refutable.evidence.members import over_models
-from refutable.plan import Pass, wiring_subject
+from refutable.passes import Pass
+from refutable.plan import wiring_subject
 from refutable.verdict import Judgement, Verdict
 
 SEEN = 1e-6

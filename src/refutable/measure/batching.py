@@ -1,8 +1,12 @@
-"""Batches: prompts sorted by length and cut where padding would cost more than another pass."""
+"""Batches: prompts sorted by length and cut where padding would cost more than another pass; token ids padded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
 
 
 def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int) -> list[list[int]]:
@@ -41,3 +45,35 @@ def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int) -> list[li
         batches.append(order[cut[end] : end])
         end = cut[end]
     return batches
+
+
+class Padded(NamedTuple):
+    """Prompts of one batch, right-padded, on the device.
+
+    Attributes:
+        tokens: ids, (B, T).
+        mask: 1 at a token, 0 at padding, (B, T).
+        last: index of each prompt's last token, (B,).
+        ends: the distinct values of `last`, ascending.
+        end_of: index into `ends` of each prompt, (B,).
+        real: indices of the positions that hold a token, of B * T, (tokens,).
+    """
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    last: torch.Tensor
+    ends: torch.Tensor
+    end_of: torch.Tensor
+    real: torch.Tensor
+
+
+def pad(ids: Sequence[Sequence[int]], device: torch.device) -> Padded:
+    """Pad on the host, where no index has to wait for the device."""
+    lengths = np.array([len(one) for one in ids])
+    tokens = np.zeros((len(ids), lengths.max()), dtype=np.int64)
+    for row, one in enumerate(ids):
+        tokens[row, : len(one)] = one
+    mask = np.arange(lengths.max())[None, :] < lengths[:, None]
+    ends, end_of = np.unique(lengths - 1, return_inverse=True)
+    parts = (tokens, mask.astype(np.int64), lengths - 1, ends, end_of, np.flatnonzero(mask))
+    return Padded(*(torch.from_numpy(part).to(device) for part in parts))

@@ -23,17 +23,18 @@ import torch
 from refutable.errors import BadInput, InstrumentError
 from refutable.facts import first, heads
 from refutable.families import Family
+from refutable.measure.parts import (
+    ATTENTION_LAST,
+    ATTENTION_NORMS,
+    MLP_NORMS,
+    first_module,
+    modules_named,
+    one_module,
+    oriented,
+)
 from refutable.metrics import Gauge
 
-ATTENTION_NORMS = (
-    *("ln_attn", "input_layernorm", "ln_1", "norm_1", "self_attn_layer_norm", "attention_layernorm"),
-)  # the first that a block has is the one that attention reads
-MLP_NORMS = (
-    *("ln_mlp", "pre_feedforward_layernorm", "post_attention_layernorm", "ln_2", "norm_2", "final_layer_norm"),
-    "feedforward_layernorm",
-)  # the same for the MLP; a block that has none reads attention's
 ATTENTION_READERS = {"q_proj", "k_proj", "v_proj", "query_key_value", "c_attn", "qkv_proj", "Wqkv"}
-ATTENTION_LAST = {"o_proj", "out_proj", "dense", "c_proj"}
 MLP_READERS = {"gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc_in", "dense_h_to_4h", "fc1", "gate"}
 MLP_LAST = {"down_proj", "c_proj", "fc_out", "dense_4h_to_h", "fc2"}
 ONE_PLUS = {"gemma", "gemma2", "gemma3_text"}  # their norms multiply by 1 + weight
@@ -94,7 +95,7 @@ def shift_along_mean(network: Any, family: Family, amount: float, layer: int = 1
         ((family.attention,), ATTENTION_LAST),
         ((family.mlp, family.mlp_update), MLP_LAST),
     ):
-        owner = _one_module(block, paths, names)
+        owner = one_module(block, paths, names)
         bias = getattr(owner, "bias", None)
         (owner.weight if bias is None else bias).add_(amount)
     return changed
@@ -120,11 +121,11 @@ def rescale_values(network: Any, family: Family, factor: float | torch.Tensor) -
     scale = torch.as_tensor(factor).expand(values)
     changed = copy.deepcopy(network)
     for block in changed.get_submodule(family.blocks):
-        output = _oriented(_one_module(block, (family.attention,), ATTENTION_LAST))  # (D, heads * d_head)
+        output = oriented(one_module(block, (family.attention,), ATTENTION_LAST))  # (D, heads * d_head)
         d_head = output.shape[1] // queries
         for owner, rows in _value_rows(block, family, queries, values, d_head):
             by_row = scale.to(output).repeat_interleave(d_head)  # (value heads * d_head,)
-            matrix = _oriented(owner)  # (out, D)
+            matrix = oriented(owner)  # (out, D)
             matrix[rows] = matrix[rows] * by_row[:, None]
             if getattr(owner, "bias", None) is not None:
                 owner.bias[rows] = owner.bias[rows] * by_row
@@ -146,7 +147,7 @@ def _need_additive(network: Any, family: Family) -> None:
 
 def _norms(block: torch.nn.Module, family: Family) -> Iterator[tuple[Any, list[torch.Tensor]]]:
     """Yield each pre-norm of a block with the matrices that read it, as (..., out, in)."""
-    before_attention, before_mlp = _first_module(block, ATTENTION_NORMS), _first_module(block, MLP_NORMS)
+    before_attention, before_mlp = first_module(block, ATTENTION_NORMS), first_module(block, MLP_NORMS)
     if before_attention is None:
         raise BadInput(f"{family.model_type}: its blocks read the stream as it is, with no norm before")
     attention = _matrices(block, family.attention, ATTENTION_READERS)
@@ -158,10 +159,6 @@ def _norms(block: torch.nn.Module, family: Family) -> Iterator[tuple[Any, list[t
         yield before_mlp, mlp
 
 
-def _first_module(block: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Module | None:
-    return next((module for name in names if (module := getattr(block, name, None)) is not None), None)
-
-
 def _matrices(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.Tensor]:
     """Return the matrices below a path that have one of these names, as (..., out, in)."""
     found: list[torch.Tensor] = []
@@ -169,28 +166,10 @@ def _matrices(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.
         for name, parameter in owner.named_parameters(recurse=False):
             if name in names:  # a mixture's experts keep theirs in one parameter, (experts, out, in)
                 found.append(parameter)
-    found += [_oriented(module) for module in _modules(block, path, names)]
+    found += [oriented(module) for module in modules_named(block, path, names)]
     if not found:
-        raise InstrumentError(f"no matrix of {path} has a name that gauge.py knows: {', '.join(sorted(names))}")
+        raise InstrumentError(f"no matrix of {path} has a name that parts.py knows: {', '.join(sorted(names))}")
     return found
-
-
-def _modules(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.nn.Module]:
-    below = block.get_submodule(path).named_modules(prefix=path)
-    return [m for at, m in below if at.rpartition(".")[2] in names and getattr(m, "weight", None) is not None]
-
-
-def _one_module(block: torch.nn.Module, paths: tuple[str, ...], names: set[str]) -> Any:
-    for path in paths:
-        for module in _modules(block, path, names):
-            return module
-    raise InstrumentError(f"no matrix of {paths[0]} has a name that gauge.py knows: {', '.join(sorted(names))}")
-
-
-def _oriented(module: Any) -> torch.Tensor:
-    """Return a view of a module's matrix as (out, in); GPT-2's Conv1D keeps it the other way round."""
-    weight: torch.Tensor = module.weight
-    return weight.T if type(module).__name__ == "Conv1D" else weight
 
 
 def _value_heads(family: Family, config: Mapping[str, Any]) -> int:
@@ -203,8 +182,8 @@ def _value_rows(
     block: torch.nn.Module, family: Family, queries: int, values: int, d_head: int
 ) -> Iterator[tuple[Any, torch.Tensor]]:
     """Yield the matrices that make values and which of their rows do, head by head."""
-    for owner in _modules(block, family.attention, ATTENTION_READERS - {"q_proj", "k_proj"}):
-        rows = torch.arange(_oriented(owner).shape[0])
+    for owner in modules_named(block, family.attention, ATTENTION_READERS - {"q_proj", "k_proj"}):
+        rows = torch.arange(oriented(owner).shape[0])
         if len(rows) == values * d_head:  # v_proj
             yield owner, rows
         elif family.model_type == "codegen":

@@ -10,7 +10,7 @@ import torch
 
 from refutable.families import Family
 from refutable.models import ModelRow
-from refutable.plan import Bos
+from refutable.passes import Bos
 from refutable.prompts import PromptSet
 from refutable.subject import Subject, WeightsSource
 
@@ -88,3 +88,7 @@ class LoadedModel:
         """Return its blocks, first to last."""
         blocks: Sequence[torch.nn.Module] = self.network.get_submodule(self.family.blocks)
         return blocks
+
+    def backbone(self, tokens: torch.Tensor, mask: torch.Tensor) -> None:
+        """Run its blocks and nothing after them but the final norm: what hooks see is what is wanted."""
+        self.network.base_model(input_ids=tokens, attention_mask=mask, use_cache=False)

@@ -5,59 +5,49 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from refutable.device import EVERY_GPU
-from refutable.errors import ClosureError, InstrumentError
+from refutable.errors import InstrumentError
 from refutable.measure.attention_probe import LastQuery
-from refutable.measure.batching import cut_batches
+from refutable.measure.batching import Padded, cut_batches, pad
+from refutable.measure.closure import check_closure
+from refutable.measure.interventions import intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
 from refutable.measure.tokens import check_lengths
-from refutable.plan import Bos
+from refutable.passes import Bos, Pass
 from refutable.prompts import PromptSet
-from refutable.trace import (
-    CLOSURE_COLUMN,
-    ENTROPY_COLUMN,
-    FIRST_IS_BOS,
-    KEYS_COLUMN,
-    PRIMITIVE_COLUMNS,
-    STREAM_TAPS,
-    UPDATE_TAPS,
-    Trace,
-    norm_column,
-)
+from refutable.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
 
 OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
+PLAIN = Pass("forward")
+Left = TypeVar("Left")
 
 
-def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default") -> Trace:
-    """Run every prompt through the model once and keep the primitives.
+def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], one: Pass = PLAIN) -> Trace:
+    """Run every prompt through the model once, under an intervention or none, and keep the primitives.
 
     Args:
         model: loaded, in evaluation mode.
         prompts: the prompt set.
         key: address of the trace.
         about: what is already known of it, for its meta.
-        bos: whether prompts begin with the beginning-of-sequence token.
-        bos: whether prompts begin with the beginning-of-sequence token.
+        one: the pass: how prompts begin, and what is done to the model.
 
     Raises:
         ClosureError: a block's output is not its input plus the updates that were read.
         InstrumentError: the model has no blocks to read.
-        NotMeasured: there is no such token, or a prompt is longer than what the model can read.
+        NotMeasured: the intervention means nothing on this architecture.
+        InstrumentError, NotMeasured: as `token_ids`.
     """
-    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
-    if any(not one for one in ids):
-        raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
-    check_lengths(model.row.name, model.config, ids)
+    ids = token_ids(model, prompts, one.bos)
     additive = model.family.is_additive(model.config.to_dict())
     readers = [
         BlockReader(block, model.family, additive=additive, scale=model.scale, title=f"{model.row.name}: layer {layer}")
@@ -66,12 +56,13 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    batches, halvings = run_batches(model, readers, ids)
+    with intervening(model, one.intervention, one.blocks):
+        batches, halvings = run_batches(model, readers, ids)
     absent = {} if additive else dict.fromkeys(_update_columns(), "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):
         absent |= dict.fromkeys((ENTROPY_COLUMN, KEYS_COLUMN), "this attention shows no probabilities")
     blocks, outputs = to_tables(batches, ids, prompts, model, len(readers), absent)
-    worst = _check_closure(blocks, model, len(readers)) if additive else None
+    worst = check_closure(blocks, model, len(readers)) if additive else None
     meta = {
         **about,
         "layers": len(readers),
@@ -81,9 +72,23 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         "pass_seconds": round(time.perf_counter() - started, 4),
         "batches": len(batches),
         "batch_halvings": halvings,
-        "first_token": FIRST_IS_BOS if _begins_with_bos(model, ids) else "the prompt's own",
+        "first_token": first_token(model, ids),
     }
     return Trace(key, meta, blocks, outputs)
+
+
+def token_ids(model: LoadedModel, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
+    """Return the token ids of each prompt, begun as `bos` says.
+
+    Raises:
+        InstrumentError: the tokenizer makes none of a prompt.
+        NotMeasured: there is no beginning-of-sequence token, or a prompt is longer than what the model can read.
+    """
+    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
+    if any(not one for one in ids):
+        raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
+    check_lengths(model.row.name, model.config, ids)
+    return ids
 
 
 def run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]) -> tuple[list[Measured], int]:
@@ -100,13 +105,27 @@ def run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[li
     Raises:
         torch.OutOfMemoryError: not even one prompt fits.
     """
+    return run_in_batches(model, ids, lambda cut: _run_batch(model, readers, ids, cut))
+
+
+def run_in_batches(
+    model: LoadedModel, ids: list[list[int]], run: Callable[[Sequence[int]], Left]
+) -> tuple[list[Left], int]:
+    """Run all prompts, each batch given by its indices; when memory runs out, halve the batch and begin again.
+
+    Returns:
+        What `run` left of each batch, and how often the batch was halved.
+
+    Raises:
+        torch.OutOfMemoryError: not even one prompt fits.
+    """
     limit, halvings = LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
     lengths = [len(one) for one in ids]
     while True:
         cuts = cut_batches(lengths, overhead=overhead, limit=limit)
         try:
-            return [_run_batch(model, readers, ids, cut) for cut in cuts], halvings
+            return [run(cut) for cut in cuts], halvings
         except torch.OutOfMemoryError:
             if max(map(len, cuts)) == 1:
                 raise
@@ -119,7 +138,7 @@ def run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[li
 def _run_batch(
     model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]
 ) -> Measured:
-    padded = _pad([ids[i] for i in cut], model.device)
+    padded = pad([ids[i] for i in cut], model.device)
     keep = _is_little(model, padded.tokens, len(readers))
     for reader in readers:
         reader.keep = keep
@@ -149,39 +168,7 @@ def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     return 20 * blocks * (vectors + matrices) <= model.row.parameters
 
 
-class _Padded(NamedTuple):
-    """Prompts of one batch, right-padded, on the device.
-
-    Attributes:
-        tokens: ids, (B, T).
-        mask: 1 at a token, 0 at padding, (B, T).
-        last: index of each prompt's last token, (B,).
-        ends: the distinct values of `last`, ascending.
-        end_of: index into `ends` of each prompt, (B,).
-        real: indices of the positions that hold a token, of B * T, (tokens,).
-    """
-
-    tokens: torch.Tensor
-    mask: torch.Tensor
-    last: torch.Tensor
-    ends: torch.Tensor
-    end_of: torch.Tensor
-    real: torch.Tensor
-
-
-def _pad(ids: Sequence[Sequence[int]], device: torch.device) -> _Padded:
-    """Pad on the host, where no index has to wait for the device."""
-    lengths = np.array([len(one) for one in ids])
-    tokens = np.zeros((len(ids), lengths.max()), dtype=np.int64)
-    for row, one in enumerate(ids):
-        tokens[row, : len(one)] = one
-    mask = np.arange(lengths.max())[None, :] < lengths[:, None]
-    ends, end_of = np.unique(lengths - 1, return_inverse=True)
-    parts = (tokens, mask.astype(np.int64), lengths - 1, ends, end_of, np.flatnonzero(mask))
-    return _Padded(*(torch.from_numpy(part).to(device) for part in parts))
-
-
-def _last_logits(model: LoadedModel, padded: _Padded) -> torch.Tensor:
+def _last_logits(model: LoadedModel, padded: Padded) -> torch.Tensor:
     """Run the model; return the logits after each prompt's last token, the head applied only where it must be."""
     rows = torch.arange(len(padded.last), device=padded.last.device)
     arguments: dict[str, Any] = {"input_ids": padded.tokens, "attention_mask": padded.mask, "use_cache": False}
@@ -199,33 +186,12 @@ def _keeps_logits(network: Hashable) -> bool:
     return "logits_to_keep" in inspect.signature(network.forward).parameters  # type: ignore[attr-defined]
 
 
-def _check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:
-    """Return the worst closure residual over its bound; None where no block is finite and none could be checked."""
-    columns = {
-        name: blocks[name].to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in (CLOSURE_COLUMN, *(norm_column(tap) for tap in STREAM_TAPS))
-    }
-    eps = torch.finfo(getattr(torch, model.subject.dtype)).eps
-    size = sum(columns[norm_column(tap)] for tap in ("block_input", *UPDATE_TAPS))
-    with np.errstate(invalid="ignore"):
-        ratio = columns[CLOSURE_COLUMN] / (4 * eps * size)
-    finite = np.isfinite(ratio)
-    if not finite.any():
-        return None
-    worst = int(np.argmax(np.where(finite, ratio, -np.inf)))
-    if ratio[worst] > 1:
-        raise ClosureError(
-            f"{model.row.name} in {model.subject.dtype}: layer {worst % layers + 1} does not close:"
-            f" |x_out - x_in - attention - MLP| = {columns[CLOSURE_COLUMN][worst]:.3g} is {ratio[worst]:.3g} times the"
-            f" bound; the taps of family {model.row.family!r} do not read what is added to the stream (families.py)"
-        )
-    return float(ratio[worst])
-
-
 def _update_columns() -> list[str]:
     return [name for name in PRIMITIVE_COLUMNS if "update" in name or name == CLOSURE_COLUMN]
 
 
-def _begins_with_bos(model: LoadedModel, ids: list[list[int]]) -> bool:
+def first_token(model: LoadedModel, ids: list[list[int]]) -> str:
+    """Say whether prompts begin with the tokenizer's BOS."""
     bos = getattr(getattr(model.tokenizer, "tokenizer", None), "bos_token_id", None)
-    return bos is not None and all(one[0] == bos for one in ids)
+    begins = bos is not None and all(one[0] == bos for one in ids)
+    return FIRST_IS_BOS if begins else "the prompt's own"

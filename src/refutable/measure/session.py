@@ -11,12 +11,16 @@ from typing import Any
 
 import torch
 
-from refutable.errors import RefutableError, WeightsUnavailable
+from refutable.errors import ClosureError, RefutableError, WeightsUnavailable
+from refutable.measure.heads_pass import run_heads
+from refutable.measure.jacobian_pass import run_jacobian
 from refutable.measure.load import draw, load_model
+from refutable.measure.loaded import LoadedModel
+from refutable.measure.perturbation_pass import run_perturbation
 from refutable.measure.run_pass import run_pass
 from refutable.measure.wiring import probe_wiring
 from refutable.models import ModelRow
-from refutable.plan import Pass
+from refutable.passes import Pass
 from refutable.prompts import PromptSet
 from refutable.subject import Subject, WeightsSource
 from refutable.trace import Trace
@@ -26,42 +30,63 @@ Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]
 
 def measure_subject(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
-) -> Iterator[Trace]:
-    """Yield the trace of each wanted pass; of those after the first one that cannot be made is left out.
+) -> Iterator[tuple[Pass, Trace | RefutableError]]:
+    """Yield the trace of each wanted pass, or why there is none.
 
     Raises:
-        WeightsUnavailable: memory ran out even for one prompt at a time.
+        ClosureError: a plain pass does not close, so that nothing which is read of this model can be believed.
+        WeightsUnavailable: memory ran out even for one prompt at a time, before any plain pass was made.
     """
     try:
         for one, (source, key, about) in wanted.items():
             if one.name == "wiring":
-                yield probe_wiring(draw(source.config, subject).eval(), row.architecture, key, about)
-        yield from _forward_passes(row, subject, wanted, prompts, cache)
+                yield one, probe_wiring(draw(source.config, subject).eval(), row.architecture, key, about)
+        yield from _passes(row, subject, wanted, prompts, cache)
     except torch.OutOfMemoryError as error:
-        traceback.clear_frames(error.__traceback__)  # its frames hold tensors of a model that must go
-        fix = f"pytest --model {row.name} --dtype bfloat16, or a larger device"
-        raise WeightsUnavailable(f"{row.name} in {subject.dtype} ran out of memory on {subject.device}", fix) from None
+        raise _out_of_memory(error, row, subject) from None
     finally:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
 
-def _forward_passes(
+def _passes(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
-) -> Iterator[Trace]:
-    forward = {one: rest for one, rest in wanted.items() if one.name == "forward"}
-    if not forward:
+) -> Iterator[tuple[Pass, Trace | RefutableError]]:
+    """Load the weights once and make every pass of them, plain ones first."""
+    passes = {one: wanted[one] for one in sorted(wanted, key=lambda one: not one.is_plain) if one.name != "wiring"}
+    if not passes:
         return
-    asked, started = next(iter(forward)), time.perf_counter()
-    model = load_model(row, subject, next(iter(forward.values()))[0], cache)
+    started = time.perf_counter()
+    model = load_model(row, subject, next(iter(passes.values()))[0], cache)
     seconds = round(time.perf_counter() - started, 3)
-    for one, (_, key, about) in forward.items():
+    for one, (_, key, about) in passes.items():
         facts = {**about, "attention_implementation": model.attention_implementation, "load_seconds": seconds}
         try:
-            trace = run_pass(model, prompts(one.prompts), key, facts, one.bos)
-        except RefutableError:
-            if one is asked:
+            yield one, make_pass(model, one, prompts(one.prompts), key, facts)
+        except RefutableError as error:
+            if one.is_plain and isinstance(error, ClosureError):
                 raise
-            continue  # said when a claim asks for it
-        yield trace
+            yield one, error.with_traceback(None)
+        except torch.OutOfMemoryError as error:
+            if one.is_plain:
+                raise
+            yield one, _out_of_memory(error, row, subject)
+
+
+def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+    """Make one pass over a loaded model; errors as the pass itself."""
+    match one.name:
+        case "heads":
+            return run_heads(model, prompts, key, about, one.bos)
+        case "perturbation":
+            return run_perturbation(model, prompts, key, about, one.bos)
+        case "jacobian":
+            return run_jacobian(model, prompts, key, about, one.blocks, one.bos)
+    return run_pass(model, prompts, key, about, one)
+
+
+def _out_of_memory(error: torch.OutOfMemoryError, row: ModelRow, subject: Subject) -> WeightsUnavailable:
+    traceback.clear_frames(error.__traceback__)  # its frames hold tensors of a model that must go
+    fix = f"pytest --model {row.name} --dtype bfloat16, or a larger device"
+    return WeightsUnavailable(f"{row.name} in {subject.dtype} ran out of memory on {subject.device}", fix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -112,15 +112,20 @@ def _prompt_table(
     prompts: PromptSet, lengths: NDArray[np.int64], outputs: NDArray[np.float32], model: LoadedModel
 ) -> pa.Table:
     top = outputs[2].astype(np.int64)  # ids are exact in float32 below 2^24
-    return pa.table(
-        {
-            "text": [prompt.text for prompt in prompts.prompts],
-            "category": list(prompts.categories),
-            "complexity": pa.array([prompts.complexity.get(c) for c in prompts.categories], pa.int64()),
-            "tokens": pa.array(lengths),
-            "output_entropy": pa.array(outputs[0]),
-            "top_probability": pa.array(outputs[1]),
-            "top_token_id": pa.array(top),
-            "top_token": [model.tokenizer.decode(int(token)) for token in top],
-        }
-    )
+    columns = {
+        "output_entropy": pa.array(outputs[0]),
+        "top_probability": pa.array(outputs[1]),
+        "top_token_id": pa.array(top),
+        "top_token": [model.tokenizer.decode(int(token)) for token in top],
+    }
+    return pa.table({**prompt_columns(prompts, lengths), **columns})
+
+
+def prompt_columns(prompts: PromptSet, lengths: NDArray[np.int64]) -> dict[str, Any]:
+    """Return what every trace's table of prompts begins with."""
+    return {
+        "text": [prompt.text for prompt in prompts.prompts],
+        "category": list(prompts.categories),
+        "complexity": pa.array([prompts.complexity.get(c) for c in prompts.categories], pa.int64()),
+        "tokens": pa.array(lengths),
+    }

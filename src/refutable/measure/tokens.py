@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from refutable.errors import NotMeasured
-from refutable.plan import NO_BOS, Bos
+from refutable.passes import Bos
+from refutable.plan import NO_BOS
 from refutable.prompts import PromptSet
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from refutable.errors import BadInput
 from refutable.folded import InputNorm, fold
+from refutable.passes import PassName
 from refutable.registry import Registry
 from refutable.sample import Sample
 from refutable.trace import Trace, View
@@ -47,6 +48,7 @@ class Metric:
         compute: the function; its docstring is the metric's documentation.
         version: raised when the same trace would give other values, so that claims locked under the old one say so.
         parts: for a ratio of two lengths, what gives its numerator and its denominator; None for any other metric.
+        reads: the pass whose trace it is a function of (`passes`).
     """
 
     name: str
@@ -59,6 +61,7 @@ class Metric:
     compute: Callable[[View], Values]
     version: int = 1
     parts: Callable[[View], tuple[Values, Values]] | None = None
+    reads: PassName = "forward"
 
     @property
     def range(self) -> tuple[float, float]:
@@ -72,8 +75,11 @@ class Metric:
 
 
 RANGES: dict[str, tuple[float, float]] = {
+    "blocks": (0.0, math.inf),
+    "code": (-math.inf, math.inf),
     "cosine": (-1.0, 1.0),
     "nats": (0.0, math.inf),
+    "nats a block": (-math.inf, math.inf),
     "norm": (0.0, math.inf),
     "probability": (0.0, 1.0),
     "ratio": (0.0, math.inf),
@@ -94,6 +100,7 @@ def metric(
     last_only: bool = False,
     version: int = 1,
     parts: Callable[[View], tuple[Values, Values]] | None = None,
+    reads: PassName = "forward",
 ) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
     """Register a function of a View as the metric of the same name.
 
@@ -103,16 +110,18 @@ def metric(
         per: what it has one value for, besides the position.
         invariant: the rewrites of the weights that leave its raw form alone.
         invariant_centred: the same for its mean-centred form; `invariant` and ``mean-shift`` where not given.
-        last_only: whether it is read at the last position only.
+        last_only: whether it is read at the last position only; every pass but ``forward`` reads no other.
         version: raised when the same trace would give other values.
         parts: its numerator and denominator, where it is a ratio; see `ratio_metric`.
+        reads: the pass it is read from.
     """
+    last_only = last_only or reads != "forward"
     centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
     centred = centred if invariant_centred is None else invariant_centred
 
     def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
         name = function.__name__
-        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function, version, parts))
+        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function, version, parts, reads))
         return function
 
     return add

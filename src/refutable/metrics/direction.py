@@ -43,7 +43,7 @@ def cos_update_residual(view: View) -> Values:
     Raw, it counts their means.
     """
     product = view.product("block_input", "attention_update") + view.product("block_input", "mlp_update")
-    return product / (view.norm("block_input") * _norm_of_sum(view))
+    return product / (view.norm("block_input") * norm_of_update(view))
 
 
 @ratio_metric(unit="share", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
@@ -53,10 +53,11 @@ def cancellation_ratio(view: View) -> tuple[Values, Values]:
     In [0, 1]: 1 for parallel updates, 0.707 for orthogonal ones of equal norm, 0 for opposite ones. It cannot exceed 1
     (triangle inequality), so "below 1" alone says nothing. Raw, it counts the updates' means.
     """
-    return _norm_of_sum(view), view.norm("attention_update") + view.norm("mlp_update")
+    return norm_of_update(view), view.norm("attention_update") + view.norm("mlp_update")
 
 
-def _norm_of_sum(view: View) -> Values:
+def norm_of_update(view: View) -> Values:
+    """Return the norm of attention's and the MLP's updates together, shape (rows, layers)."""
     squared = (
         view.norm("attention_update") ** 2
         + view.norm("mlp_update") ** 2

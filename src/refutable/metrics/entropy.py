@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from refutable.errors import NoSuchTap
 from refutable.metrics import GAUGES, Values, metric
 from refutable.trace import ENTROPY_COLUMN, KEYS_COLUMN, View
 
@@ -34,3 +35,11 @@ def top_probability(view: View) -> Values:
 def prompt_length(view: View) -> Values:
     """Number of tokens of the prompt as the model saw it, special tokens included."""
     return view.prompts_column("tokens")
+
+
+@metric(unit="code", tap="prompt set", last_only=True, invariant=GAUGES)
+def prompt_complexity(view: View) -> Values:
+    """The number that the prompt set's author gave to the complexity of the prompt's category; none where none is."""
+    if view.trace.prompts["complexity"].null_count:
+        raise NoSuchTap("the prompt set gives no `complexity:` of each category")
+    return view.prompts_column("complexity")

@@ -6,6 +6,7 @@ of them count means over the width that a LayerNorm model never reads; the mean-
 """
 
 from refutable.metrics import Values, ratio_metric
+from refutable.metrics.direction import norm_of_update
 from refutable.trace import View
 
 
@@ -31,6 +32,21 @@ def mlp_gain(view: View) -> tuple[Values, Values]:
 def attention_growth(view: View) -> tuple[Values, Values]:
     """Norm of the attention update over the norm of the block's input; raw, it counts their means."""
     return view.norm("attention_update"), view.norm("block_input")
+
+
+@ratio_metric(tap="attention_update, mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
+def update_growth(view: View) -> tuple[Values, Values]:
+    """Norm of the whole update (attention + MLP) over the norm of the block's input; raw, it counts their means."""
+    return norm_of_update(view), view.norm("block_input")
+
+
+@ratio_metric(tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
+def attention_over_mlp(view: View) -> tuple[Values, Values]:
+    """Norm of the attention update over the norm of the MLP update of one block; raw, it counts their means.
+
+    Infinite for an MLP that adds nothing.
+    """
+    return view.norm("attention_update"), view.norm("mlp_update")
 
 
 @ratio_metric(tap="mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))

@@ -34,7 +34,7 @@ PROVENANCE = (
     "Prompt_Set",
     "Trace",
 )
-LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer")
+LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer" and METRICS[name].reads == "forward")
 NOTEBOOK_COLUMNS = (
     *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
     *("Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"),
@@ -48,16 +48,20 @@ CATEGORY_COLUMNS = (
 
 @REPORTS.register("measurements.csv")
 def write(run: Run, store: Store, folder: Path) -> None:
-    """Write the three tables of every forward trace that the run read and the store still has."""
+    """Write the three tables of every plain forward trace that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
     stored = (store.get(key) for key in keys)
-    traces = [trace for trace in stored if trace is not None and trace.meta["pass"] == "forward"]
+    traces = [trace for trace in stored if trace is not None and _is_plain(trace)]
     traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
     rows = {row.name: row for row in load_registry()}
     prompts = (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"])))
     _write(folder / "measurements.csv", PROMPT_COLUMNS, prompts)
     _write(folder / "layers.csv", LAYER_COLUMNS, (line for trace in traces for line in _layers(trace)))
     _write(folder / "categories.csv", CATEGORY_COLUMNS, (line for trace in traces for line in _categories(trace)))
+
+
+def _is_plain(trace: Trace) -> bool:
+    return trace.meta["pass"] == "forward" and "intervention" not in trace.meta
 
 
 def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:

@@ -89,3 +89,34 @@ def orthogonal_update_never_contracts(example: Example) -> bool:
 def opposing_updates_contract(example: Example) -> bool:
     """If attention's and the MLP's updates oppose each other, then the block contracts: |x + a + m| < |x|."""
     return _contracts({"x": example["x"], "d": _sum(example["a"], example["m"])})
+
+
+def _expands(example: Example) -> bool:
+    return any(example["x"]) and _square(_sum(example["x"], example["d"])) > _square(example["x"])
+
+
+@theorem("expansion-means-a-parallel-part", _vectors("x", "d"), premise=_expands)
+def expansion_means_a_parallel_part(example: Example) -> bool:
+    """If |x + d| > |x|, then d has a positive component along x: x.d > 0."""
+    return _dot(example["x"], example["d"]) > 0
+
+
+@theorem("expansion-means-a-parallel-part-or-a-new-direction", _vectors("x", "d"), premise=_expands)
+def expansion_means_a_parallel_part_or_a_new_direction(example: Example) -> bool:
+    """If |x + d| > |x|, then d has a positive component along x, or some component orthogonal to it."""
+    product = _dot(example["x"], example["d"])
+    return product > 0 or product**2 < _square(example["x"]) * _square(example["d"])
+
+
+@theorem("expansion-is-an-angle-against-a-length", _vectors("x", "d"))
+def expansion_is_an_angle_against_a_length(example: Example) -> bool:
+    """|x + d| > |x| exactly where 2 x.d > -|d|^2: where the cosine exceeds minus half of |d| / |x|."""
+    x, d = example["x"], example["d"]
+    return (_square(_sum(x, d)) > _square(x)) == (2 * _dot(x, d) > -_square(d))
+
+
+@theorem("halving-an-update-loses-norm", _vectors("x", "half"), premise=lambda e: any(e["half"]))
+def halving_an_update_loses_norm(example: Example) -> bool:
+    """If an update is halved, the stream is left shorter than the whole update would have left it."""
+    half = _sum(example["x"], example["half"])
+    return _square(half) < _square(_sum(half, example["half"]))

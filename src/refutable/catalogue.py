@@ -1,0 +1,121 @@
+"""A catalogue of a document's claims held against a claims file: which sentences are on trial, and how they stand.
+
+A catalogue file has one line for each sentence: its id, its kind and, where it says what another does, that other's id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refutable.errors import BadInput, did_you_mean
+from refutable.verdict import Verdict
+from refutable.verdict_row import VerdictRow
+
+PENDING = "needs an experiment"
+UNTESTABLE = "cannot be tested"
+UNMEASURED = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sentence of a catalogue.
+
+    Attributes:
+        id: its id.
+        kind: what it is a claim about, in the catalogue's words.
+        same_as: id of the sentence that says the same, or None where it is distinct.
+    """
+
+    id: str
+    kind: str
+    same_as: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A distinct sentence with the claims that try it.
+
+    Attributes:
+        id: its id.
+        kind: its kind.
+        claims: id of each claim that tries it, or a sentence that says the same, and how it stands.
+    """
+
+    id: str
+    kind: str
+    claims: Mapping[str, str]
+
+
+def read_catalogue(path: Path) -> tuple[Entry, ...]:
+    """Read a catalogue file; lines that begin with # are remarks.
+
+    Raises:
+        BadInput: it is missing, or a line is not `id kind` or `id kind same-as`; every such line is named.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read ({error}); give a file with one `id kind` a line") from None
+    entries: dict[str, Entry] = {}
+    problems = []
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) not in (2, 3) or words[0] in entries:
+            problems.append(f"{path}:{number} must be `id kind` or `id kind same-as`, each id once (got {line!r})")
+            continue
+        entries[words[0]] = Entry(words[0], words[1], words[2] if len(words) == 3 else None)
+    for entry in entries.values():
+        if entry.same_as is not None and (entry.same_as not in entries or entries[entry.same_as].same_as):
+            near = did_you_mean(entry.same_as, entries)
+            problems.append(f"{path}: {entry.id} is the same as {entry.same_as!r}, which is no distinct id.{near}")
+    if problems:
+        raise BadInput("\n".join(problems))
+    return tuple(entries.values())
+
+
+def catalogue_lines(
+    entries: Sequence[Entry], claims: Sequence[Any], verdicts: Sequence[VerdictRow]
+) -> tuple[Line, ...]:
+    """Return one line for each distinct sentence, in the catalogue's order.
+
+    Raises:
+        BadInput: a claim names a sentence that the catalogue does not have.
+    """
+    distinct = {entry.id: entry.same_as or entry.id for entry in entries}
+    strange = [f"{claim.id}: {name!r}" for claim in claims for name in sentences_of(claim) if name not in distinct]
+    if strange:
+        raise BadInput(f"not in the catalogue: {', '.join(strange)}; mend `catalogue:` of the claim, or add its line")
+    stand = states(claims, verdicts)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for claim in claims:
+        for name in sentences_of(claim):
+            found[distinct[name]][claim.id] = stand[claim.id]
+    return tuple(Line(entry.id, entry.kind, found[entry.id]) for entry in entries if entry.same_as is None)
+
+
+def sentences_of(claim: Any) -> tuple[str, ...]:
+    """Return the catalogue's ids of all sentences that a claim tries."""
+    return tuple(name for name in (claim.catalogue, *(other.catalogue for other in claim.also)) if name is not None)
+
+
+def states(claims: Sequence[Any], verdicts: Sequence[VerdictRow]) -> dict[str, str]:
+    """Return how each claim stands, in words: its verdicts counted, or why it has none."""
+    counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
+    for row in verdicts:
+        if row.verdict is not Verdict.NOT_MEASURED:
+            counts[row.claim][row.verdict] += 1
+    return {claim.id: _state(claim, counts[claim.id]) for claim in claims}
+
+
+def _state(claim: Any, counts: Counter[Verdict]) -> str:
+    if counts:
+        return ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict if counts[verdict])
+    if hasattr(claim, "needs"):
+        return PENDING
+    return UNTESTABLE if hasattr(claim, "reason") else UNMEASURED

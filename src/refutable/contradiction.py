@@ -1,0 +1,65 @@
+"""Claims that cannot both hold, found SUPPORTED on the same subject: a verdict or the pair is wrong."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from refutable.verdict import Verdict
+from refutable.verdict_row import VerdictRow
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two supported verdicts of which at most one can be true.
+
+    Attributes:
+        first: one of them.
+        second: the other.
+        subjects: what both speak of.
+    """
+
+    first: VerdictRow
+    second: VerdictRow
+    subjects: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return f"contradiction: {self.first.id} and {self.second.id}"
+
+    @property
+    def message(self) -> str:
+        """Both verdicts with their evidence."""
+        told = "\n".join(
+            f"  {row.claim}: {row.about['statement']}\n    SUPPORTED: {row.judgement.why}"
+            for row in (self.first, self.second)
+        )
+        return (
+            f"{self.first.claim} and {self.second.claim} cannot both hold, and both came out SUPPORTED on"
+            f" {', '.join(self.subjects)}:\n{told}"
+        )
+
+
+def contradictions(rows: Iterable[VerdictRow]) -> tuple[Contradiction, ...]:
+    """Return every pair of supported verdicts whose claims contradict each other on a common subject."""
+    supported = [row for row in rows if row.verdict is Verdict.SUPPORTED]
+    declared = {(row.claim, other) for row in supported for other in row.about.get("contradicts") or ()}
+    found = []
+    for a, b in itertools.combinations(supported, 2):
+        if (a.claim, b.claim) not in declared and (b.claim, a.claim) not in declared:
+            continue
+        common = tuple(name for name in speaks_of(a) if name in speaks_of(b))
+        if common and (a.weights_kind == b.weights_kind or "-" in (a.weights_kind, b.weights_kind)):
+            found.append(Contradiction(a, b, common))
+    return tuple(found)
+
+
+def speaks_of(row: VerdictRow) -> tuple[str, ...]:
+    """Return what a supported verdict is true of: all its models taken together, and each of them for `each` and `all`.
+
+    That some model of several does something, or that two groups differ, is true of no single one of them.
+    """
+    singly = row.subject.split(", ") if row.about.get("for") in ("each", "all") else []
+    return tuple(dict.fromkeys((row.subject, *singly)))

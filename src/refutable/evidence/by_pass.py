@@ -1,0 +1,17 @@
+"""Claims about dynamics or an intervention: measured where a pass decides them, else pending."""
+
+from __future__ import annotations
+
+from refutable.bench import Bench
+from refutable.cases import Case
+from refutable.claims import PendingClaim
+from refutable.evidence.measured import judge_measured
+from refutable.evidence.untested import judge_pending
+from refutable.verdict import Judgement
+
+
+def judge_by_pass(case: Case, bench: Bench) -> Judgement:
+    """Judge a claim that carries a test as any measured one; say of one that does not which experiment it needs."""
+    if isinstance(case.claim, PendingClaim):
+        return judge_pending(case, bench)
+    return judge_measured(case, bench)

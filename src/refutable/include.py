@@ -1,0 +1,85 @@
+"""A claims file and the files that it includes: read once each, in their order, none from outside its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from refutable.errors import BadInput, did_you_mean
+from refutable.yaml_source import YamlSource, read_yaml
+
+
+def read_with_includes(path: Path) -> tuple[YamlSource, ...]:
+    """Read a claims file and, before it, every file that it includes, and theirs.
+
+    Paths are relative to the file that names them and stay inside the folder of the first file.
+
+    Args:
+        path: the claims file.
+
+    Raises:
+        BadInput: a file cannot be read, or an `include:` names what is not there, what lies outside, itself through
+            others, or a file that is included already. An `include:` of the wrong form is not followed;
+            `include_problems` says what is wrong with it.
+    """
+    reader = _Reader(path.parent)
+    reader.read(path, ())
+    if reader.problems:
+        raise BadInput("\n".join(reader.problems))
+    return tuple(reader.sources)
+
+
+def include_problems(source: YamlSource) -> list[str]:
+    """Return what is wrong with the form of a file's `include:`, each with its line."""
+    names = source.data.get("include") if isinstance(source.data, dict) else None
+    if names is None:
+        return []
+    if not isinstance(names, list) or not names:
+        return [f"{source.where(('include',))} include: must be a list of at least one path (got {names!r})"]
+    return [
+        f"{source.where(('include', index))} include[{index}]: {problem}"
+        for index, name in enumerate(names)
+        if (problem := _unfit(name))
+    ]
+
+
+def _unfit(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip():
+        return f"must be the path of a YAML file (got {name!r})"
+    if "\\" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        return f"{name!r} does not stay in this folder; write a relative path, with / and without .."
+    return ""
+
+
+class _Reader:
+    """What has been read so far, in the order in which the claims stand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sources: list[YamlSource] = []
+        self.problems: list[str] = []
+        self._folder = folder.resolve()
+        self._read: dict[Path, str] = {}
+
+    def read(self, path: Path, above: Sequence[Path]) -> None:
+        """Read a file after those that it includes; `above` are the files that led here."""
+        source = read_yaml(path)
+        self._read[path.resolve()] = source.name
+        names = source.data.get("include") if isinstance(source.data, dict) else None
+        for index, name in enumerate(names or () if not include_problems(source) else ()):
+            self._include(path.parent / name, f"{source.where(('include', index))} include[{index}]", path, above)
+        self.sources.append(source)
+
+    def _include(self, path: Path, where: str, by: Path, above: Sequence[Path]) -> None:
+        target = path.resolve()
+        if not target.is_relative_to(self._folder):
+            self.problems.append(f"{where}: {path.name!r} is a link that leads out of this folder; copy the file here")
+        elif target in {one.resolve() for one in (*above, by)}:
+            self.problems.append(f"{where}: {path.name!r} includes itself, through this file; remove one of the two")
+        elif target in self._read:
+            self.problems.append(f"{where}: {self._read[target]} is included already; name it once")
+        elif not path.is_file():
+            near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.yaml")])
+            self.problems.append(f"{where}: no file {path.relative_to(by.parent).as_posix()} beside {by.name}.{near}")
+        else:
+            self.read(path, (*above, by))

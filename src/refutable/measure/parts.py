@@ -1,0 +1,63 @@
+"""Parts of a block found by the names that model code gives them: norms before modules, output matrices.
+
+Where taps are is data (`families.py`); these names are shared by so many families that rows would repeat them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from refutable.errors import InstrumentError
+from refutable.families import Family
+from refutable.folded import UNNORMED
+
+ATTENTION_NORMS = (
+    *("ln_attn", "input_layernorm", "ln_1", "norm_1", "self_attn_layer_norm", "attention_layernorm"),
+)  # the first that a block has is the one that attention reads
+MLP_NORMS = (
+    *("ln_mlp", "pre_feedforward_layernorm", "post_attention_layernorm", "ln_2", "norm_2", "final_layer_norm"),
+    "feedforward_layernorm",
+)  # the same for the MLP; a block that has none reads attention's
+ATTENTION_LAST = {"o_proj", "out_proj", "dense", "c_proj"}
+
+
+def mlp_norm(block: torch.nn.Module, family: Family) -> torch.nn.Module | None:
+    """Return the norm whose output a block's MLP reads, or None where it reads the stream as it is."""
+    if family.model_type in UNNORMED:
+        return None
+    found = first_module(block, MLP_NORMS) or first_module(block, ATTENTION_NORMS)
+    if found is None:
+        raise InstrumentError(f"{family.model_type}: no norm of a block has a name that parts.py knows")
+    return found
+
+
+def head_mixer(block: torch.nn.Module, family: Family) -> Any:
+    """Return attention's output matrix, which reads the heads side by side."""
+    return one_module(block, (family.attention,), ATTENTION_LAST)
+
+
+def first_module(block: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Module | None:
+    """Return the first submodule that a block has under one of these names."""
+    return next((module for name in names if (module := getattr(block, name, None)) is not None), None)
+
+
+def modules_named(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.nn.Module]:
+    """Return the modules below a path that have one of these names and a matrix."""
+    below = block.get_submodule(path).named_modules(prefix=path)
+    return [m for at, m in below if at.rpartition(".")[2] in names and getattr(m, "weight", None) is not None]
+
+
+def one_module(block: torch.nn.Module, paths: tuple[str, ...], names: set[str]) -> Any:
+    """Return the first such module below the first of these paths that has one."""
+    for path in paths:
+        for module in modules_named(block, path, names):
+            return module
+    raise InstrumentError(f"no matrix of {paths[0]} has a name that parts.py knows: {', '.join(sorted(names))}")
+
+
+def oriented(module: Any) -> torch.Tensor:
+    """Return a view of a module's matrix as (out, in); GPT-2's Conv1D keeps it the other way round."""
+    weight: torch.Tensor = module.weight
+    return weight.T if type(module).__name__ == "Conv1D" else weight

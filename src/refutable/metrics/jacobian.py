@@ -1,0 +1,52 @@
+"""What a block's derivative can do to a change of the last token, every other token held (pass ``jacobian``)."""
+
+import numpy as np
+
+from refutable.errors import NotMeasured
+from refutable.metrics import GAUGES, Values, metric
+from refutable.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, JACOBIAN_RESIDUAL, PARAMETERS, RADIUS_RESIDUAL, paired
+from refutable.trace import View
+
+
+@metric(
+    unit="ratio",
+    tap="d block_output / d block_input",
+    per="layer",
+    invariant=("norm-scale", "value-output"),
+    reads="jacobian",
+)
+def jacobian_norm(view: View) -> Values:
+    """Largest singular value of a block's Jacobian: the most that it can stretch a small change. Positive.
+
+    At least 1 in a LayerNorm model taken raw, whose blocks pass the mean on as it is: raw, it counts the mean.
+    """
+    which = int(view.centred)
+    return _converged(view, paired(JACOBIAN_NORM)[which], paired(JACOBIAN_RESIDUAL)[which])
+
+
+@metric(unit="ratio", tap="d block_output / d block_input", per="layer", invariant=GAUGES, reads="jacobian")
+def spectral_radius(view: View) -> Values:
+    """Largest modulus of an eigenvalue of a block's Jacobian: whether changes grow when it is applied again and again.
+
+    At least 1, all but the norm's eps, in every parallel pre-norm block: the block's own input is an eigenvector of
+    eigenvalue 1, as the mean direction is in every LayerNorm block. Raw and mean-centred are taken to be the same.
+    """
+    return _converged(view, JACOBIAN_RADIUS, RADIUS_RESIDUAL)
+
+
+def _converged(view: View, name: str, residual: str) -> Values:
+    """Return a column, where its residual is within the tolerance.
+
+    Raises:
+        NotMeasured: it is not.
+    """
+    values, off = view.column(name), view.column(residual)
+    read = off if view.only is None else off[:, view.only]
+    tolerance = PARAMETERS["jacobian"]["tolerance"]
+    if (read > tolerance).any():
+        raise NotMeasured(
+            f"{view.trace.meta['model']}: {name} has not converged in {PARAMETERS['jacobian']['steps']:g} steps for"
+            f" {int((read > tolerance).sum())} of {np.size(read)} blocks of prompts (residual {read.max():.2g},"
+            f" allowed {tolerance:g})"
+        )
+    return values

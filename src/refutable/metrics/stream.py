@@ -1,0 +1,27 @@
+"""The stream as a vector: how its norm stands at two depths, and how much of it is not its mean."""
+
+import math
+
+from refutable.metrics import Values, metric
+from refutable.trace import View, centred_norm_column
+
+EARLY, LATE, OF = 5, 30, 32
+
+
+@metric(unit="ratio", tap="block_output", invariant=("norm-scale", "value-output"))
+def late_over_early(view: View) -> Values:
+    """Norm of the stream after block 30 of 32 over that after block 5 of 32, at the same shares of any other depth.
+
+    Positive; the blocks are those numbered L * 30/32 and L * 5/32, rounded up. Raw, it counts the stream's mean.
+    """
+    late, early = (math.ceil(view.layers * block / OF) - 1 for block in (LATE, EARLY))
+    return view.norm("block_output")[:, late] / view.norm("block_output")[:, early]
+
+
+@metric(unit="share", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))
+def centred_share(view: View) -> Values:
+    """Norm of each block's output with its mean over the width taken off, over its whole norm.
+
+    In [0, 1]; 1 where the entries' mean is 0, so that the norm is sqrt(d) standard deviations. Taken mean-centred, 1.
+    """
+    return view.column(centred_norm_column("block_output")) / view.norm("block_output")

@@ -1,0 +1,143 @@
+"""The page of verdicts: every claim in its document's order, in its author's words, with what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from refutable.catalogue import states
+from refutable.claims import Record
+from refutable.journal import Run
+from refutable.verdict import Estimate, Verdict
+from refutable.verdict_row import VerdictRow
+
+_HEAD = "| on | verdict | estimate | interval | n | labels | why |"
+
+
+def verdicts_page(claims: Sequence[Any], run: Run) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        claims: in the order in which they are to stand.
+        run: the verdicts, as `refutable publish` keeps them.
+    """
+    rows: dict[str, list[VerdictRow]] = {claim.id: [] for claim in claims}
+    for row in sorted(run.rows, key=lambda row: row.id):
+        rows.get(row.claim, []).append(row)
+    lines = [*_front(claims, run), *_contradictions(claims, run.rows)]
+    for document, of_document in groupby(claims, key=lambda claim: _place(claim)[0]):
+        lines += [f"## {document}", ""]
+        for section, of_section in groupby(of_document, key=lambda claim: _place(claim)[1]):
+            lines += [f"### {section}", ""] if section else []
+            for claim in of_section:
+                lines += _claim(claim, rows[claim.id])
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _front(claims: Sequence[Any], run: Run) -> Iterator[str]:
+    counts = {verdict: sum(row.verdict is verdict for row in run.rows) for verdict in Verdict}
+    told = ", ".join(f"{n} {verdict.value}" for verdict, n in counts.items() if n)
+    packages = run.provenance.get("packages", {})
+    yield "# Verdicts"
+    yield ""
+    yield "Generated from the claims and the published verdicts by `refutable page`; not to be edited."
+    yield ""
+    yield f"{len(claims)} claims; {len(run.rows)} verdicts on claims and subjects: {told or 'none'}."
+    yield (
+        f"Measured on {run.provenance.get('device', '?')}, torch {packages.get('torch')}, transformers"
+        f" {packages.get('transformers')}, commit {str(run.provenance.get('git_commit') or 'unknown')[:12]}."
+    )
+    yield ""
+
+
+def _contradictions(claims: Sequence[Any], rows: Sequence[VerdictRow]) -> Iterator[str]:
+    by_id, stand = {claim.id: claim for claim in claims}, states(claims, rows)
+    pairs = {tuple(sorted((claim.id, other))): (claim, by_id[other]) for claim in claims for other in claim.contradicts}
+    if not pairs:
+        return
+    yield "## Claims that cannot both hold"
+    yield ""
+    yield "| one | how it stands | the other | how it stands |"
+    yield "|---|---|---|---|"
+    for first, second in pairs.values():
+        cells = []
+        for claim in (first, second):
+            cells += [f"{_place(claim)[0]}: {claim.statement} (`{claim.id}`)", stand[claim.id]]
+        yield _line(cells)
+    yield ""
+
+
+def _place(claim: Any) -> tuple[str, str]:
+    if claim.source is None:
+        return "no document", ""
+    return claim.source.document, claim.source.section or ""
+
+
+def _claim(claim: Any, rows: Sequence[VerdictRow]) -> Iterator[str]:
+    yield f"#### `{claim.id}`"
+    yield ""
+    if claim.source is not None and claim.source.quote:
+        yield from _quoted(claim.source.quote)
+    for other in claim.also:
+        place = ", ".join(part for part in (other.document, other.section) if part)
+        yield from _quoted(other.quote or "", f" ({place})")
+    reading = f" One reading of `{claim.reading_of}`." if claim.reading_of else ""
+    yield f"{claim.statement} ({claim.evidence}){reading}"
+    yield ""
+    if claim.record:
+        told = "; ".join(f"{model} {_recorded(record)}" for model, record in claim.record.items())
+        yield f"The author recorded: {told}."
+        yield ""
+    if rows:
+        yield _HEAD
+        yield "|---" * 7 + "|"
+        for row in rows:
+            yield _verdict(row, claim)
+    elif hasattr(claim, "needs"):
+        yield f"**NOT_MEASURED.** It needs: {claim.needs}"
+    elif hasattr(claim, "reason"):
+        yield f"**NOT_MEASURED.** It cannot be tested: {claim.reason}"
+    else:
+        yield "**NOT_MEASURED.** No verdict on any of its subjects is published."
+    yield ""
+
+
+def _recorded(record: Record) -> str:
+    dtype, n = record.dtype, f"n = {record.n}" if record.n is not None else None
+    other = None if record.comparable else f"of another quantity: {record.tap}"
+    beside = ", ".join(part for part in (n, dtype, other, record.note) if part)
+    return f"{record.value:g}" + (f" ({beside})" if beside else "")
+
+
+def _quoted(text: str, place: str = "") -> Iterator[str]:
+    yield f"> “{' '.join(text.split())}”{place}"  # in quotation marks, so that a leading # or | is no Markdown
+    yield ""
+
+
+def _verdict(row: VerdictRow, claim: Any) -> str:
+    estimate, labels = row.judgement.estimate, list(row.judgement.labels)
+    if row.about.get("claim_hash") not in (None, claim.hash):
+        labels.append("of an earlier form of the claim")
+    weights = "" if row.weights_kind == "-" else f" ({row.weights_kind})"
+    cells = [
+        row.subject + weights,
+        f"**{row.verdict.value}**",
+        f"{estimate.value:.4g}" if estimate is not None else row.judgement.details.get("seen", ""),
+        _interval(estimate),
+        f"{estimate.n} {estimate.unit}s" if estimate is not None and estimate.low is not None else "",
+        ", ".join(labels),
+        row.judgement.why,
+    ]
+    return _line(cells)
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    level = f" at {100 * estimate.level:.4g} %" if estimate.level is not None else ""
+    return f"[{estimate.low:.4g}, {estimate.high:.4g}]{level}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,95 @@
+"""The passes over a model that a claim can ask for, by name; what each leaves is a trace, stored like any other.
+
+| pass | what it does | positions |
+|---|---|---|
+| ``forward`` | prompts through the weights, as trained or under an intervention | all |
+| ``heads`` | what each attention head adds | last |
+| ``perturbation`` | a small change of the stream, followed exactly to first order | last |
+| ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
+| ``wiring`` | the probe, on a reduced instance | none |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+PassName = Literal["forward", "wiring", "heads", "perturbation", "jacobian"]
+DynamicPass = Literal["perturbation", "jacobian"]
+Change = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
+Intervention = Literal["none", Change]
+Blocks = Literal["all", "last"]
+Bos = Literal["default", "with", "without"]
+DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
+
+PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
+    "heads": {"version": 1},
+    "perturbation": {"version": 1, "seed": 0, "directions": 3},
+    "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass over a model.
+
+    Attributes:
+        name: which.
+        prompts: name of the prompt set; none for the wiring probe.
+        intervention: what is changed in the forward pass.
+        blocks: which blocks are changed, or whose Jacobian is taken.
+        bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
+    """
+
+    name: PassName
+    prompts: str = ""
+    intervention: Intervention = "none"
+    blocks: Blocks = "all"
+    bos: Bos = "default"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the forward pass of the model as it is, which most claims read."""
+        return self.name == "forward" and self.intervention == "none"
+
+    @property
+    def title(self) -> str:
+        """What the report calls it."""
+        if self.intervention != "none":
+            which = "every block" if self.blocks == "all" else "the last block"
+            return f"{self.name} under {self.intervention} of {which}"
+        return self.name
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What its trace's key holds of it; nothing but its name where it is plain or a probe, as it always was."""
+        facts: dict[str, object] = {"pass": self.name}
+        if self.name in PARAMETERS:
+            facts["parameters"] = dict(PARAMETERS[self.name])
+        if self.intervention != "none":
+            facts["intervention"] = self.intervention
+        if self.intervention != "none" or self.name == "jacobian":
+            facts["blocks"] = self.blocks
+        if self.bos != "default":  # a pass as the tokenizer has it keeps its address
+            facts["bos"] = self.bos
+        return facts
+
+
+LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of each prompt alone
+
+
+def paired(stem: str) -> tuple[str, str]:
+    """Return the raw and the mean-centred column of a quantity."""
+    return stem, f"centred_{stem}"
+
+
+HEAD_COUNT = "heads.count"
+HEAD_RESIDUAL = "heads.residual"
+HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine")
+PERTURBATION_STEMS = ("perturbation.in", "perturbation.out", "perturbation.noise_gain", "perturbation.radial_gain")
+DEPTH_COSINE = "depth_cosine"
+JACOBIAN_NORM = "jacobian.norm"
+JACOBIAN_RESIDUAL = "jacobian.residual"
+JACOBIAN_RADIUS = "jacobian.radius"
+RADIUS_RESIDUAL = "jacobian.radius_residual"

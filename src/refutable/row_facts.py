@@ -1,0 +1,191 @@
+"""Facts that the registry states of a model, or that follow from it: who made it, on what, from what start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from refutable.errors import NotMeasured
+from refutable.facts import Fact, d_model, layers
+from refutable.families import FAMILIES, Family
+from refutable.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
+
+
+class Row(Protocol):
+    """What is read of a row of the registry."""
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Return the `model_type` of its configuration."""
+        ...
+
+    @property
+    def architecture(self) -> Family:
+        """Return the row of its family."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of parameters."""
+        ...
+
+    @property
+    def organisation(self) -> str:
+        """Return who trained it."""
+        ...
+
+    @property
+    def corpus(self) -> str | None:
+        """Return what it was trained on."""
+        ...
+
+    @property
+    def init(self) -> str:
+        """Return the rule by which its first weights were drawn."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A training corpus.
+
+    Attributes:
+        gigabytes: size of its text in 10^9 bytes, as its authors published it.
+        source: where.
+    """
+
+    gigabytes: float
+    source: str
+
+
+CORPORA: Mapping[str, Corpus] = {
+    "WebText": Corpus(40.0, "Radford et al. (2019), 2.1: 'a total of 40 GB of text'"),
+    "The Pile": Corpus(825.18 * 1.024**3, "Gao et al. (2020), arXiv:2101.00027, table 1: 825.18 GiB"),
+}
+UNKNOWN = "the registry does not say"
+Config = Mapping[str, Any]
+
+
+def parameters(row: Row, config: Config) -> float:
+    """Number of parameters; tied weights count once."""
+    return float(row.parameters)
+
+
+def family(row: Row, config: Config) -> str:
+    """The `model_type`: which class of blocks it is built of."""
+    return str(config["model_type"])
+
+
+def organisation(row: Row, config: Config) -> str:
+    """Who trained it."""
+    return row.organisation
+
+
+def corpus(row: Row, config: Config) -> str:
+    """What it was trained on."""
+    if row.corpus is None:
+        raise NotMeasured(f"{UNKNOWN} what {row.name} was trained on")
+    return row.corpus
+
+
+def corpus_gigabytes(row: Row, config: Config) -> float:
+    """Size of the corpus it was trained on, in 10^9 bytes of text, as published; sources in `CORPORA`."""
+    name = corpus(row, config)
+    if name not in CORPORA:
+        raise NotMeasured(f"no published size of {name!r}, which {row.name} was trained on, is on record")
+    return CORPORA[name].gigabytes
+
+
+def training_code(row: Row, config: Config) -> str:
+    """The code that trained it, as far as its first weights are known; sources in `init_rules.RULES`."""
+    return _rule(row).code
+
+
+def init_rule(row: Row, config: Config) -> str:
+    """By which rule its first weights were drawn."""
+    _rule(row)
+    return row.init
+
+
+def init_output_deviation(row: Row, config: Config) -> float:
+    """Standard deviation of the first weights of the matrices whose products are added to the stream."""
+    rule = _rule(row)
+    return rule.output(_sizes(row, config)) * (CUT if rule.truncated else 1)
+
+
+def init_input_deviation(row: Row, config: Config) -> float:
+    """Standard deviation of the first weights of the matrices that read the stream."""
+    rule = _rule(row)
+    return rule.input(_sizes(row, config)) * (CUT if rule.truncated else 1)
+
+
+def init_output_by_depth(row: Row, config: Config) -> str:
+    """How that of the output matrices falls with the number of blocks at a fixed width."""
+    return _power(_rule(row).output, Sizes(4, 64, 256), Sizes(16, 64, 256), "L")
+
+
+def init_input_by_width(row: Row, config: Config) -> str:
+    """How that of the input matrices falls with the width: ``1/sqrt(d)`` is variance scaling by fan-in."""
+    return _power(_rule(row).input, Sizes(4, 64, 256), Sizes(4, 256, 256), "d")
+
+
+def _power(deviation: Deviation, small: Sizes, fourfold: Sizes, letter: str) -> str:
+    """Return the law in words, from the rule's own numbers at one size and at four times it."""
+    exponent = round(2 * math.log(deviation(small) / deviation(fourfold), 4))
+    return {0: "constant", 1: f"1/sqrt({letter})", 2: f"1/{letter}"}[exponent]
+
+
+def _rule(row: Row) -> Rule:
+    if row.init not in RULES:
+        raise NotMeasured(f"{UNKNOWN} how the code that trained {row.name} drew its first weights")
+    return RULES[row.init]
+
+
+def _sizes(row: Row, config: Config) -> Sizes:
+    of = row.architecture
+    return Sizes(layers(of, config), d_model(of, config), int(config["vocab_size"]))
+
+
+ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
+    fact.__name__: fact
+    for fact in (
+        parameters,
+        family,
+        organisation,
+        corpus,
+        corpus_gigabytes,
+        training_code,
+        init_rule,
+        init_output_deviation,
+        init_input_deviation,
+        init_output_by_depth,
+        init_input_by_width,
+    )
+}
+ROW_WORDS: Mapping[str, tuple[str, ...]] = {
+    "family": tuple(FAMILIES),
+    "organisation": (
+        "BigScience",
+        "EleutherAI",
+        "Google",
+        "Hugging Face",
+        "Meta",
+        "Mistral AI",
+        "OpenAI",
+        "Stability AI",
+        "Swiss AI",
+        "TII",
+    ),
+    "corpus": tuple(CORPORA),
+    "training_code": CODES,
+    "init_rule": tuple(RULES),
+    "init_output_by_depth": ("constant", "1/sqrt(L)", "1/L"),
+    "init_input_by_width": ("constant", "1/sqrt(d)", "1/d"),
+}

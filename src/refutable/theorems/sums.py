@@ -1,0 +1,167 @@
+"""Properties of sums of many vectors: heads, coherence, rank, and how many directions a space has room for."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from refutable.theorems import theorem
+from refutable.theorems.blocks import Matrix, Vector, dot, matrix_of, plus, times, vector_of, vectors
+
+Example = dict[str, Any]
+
+_heads = st.integers(1, 3).flatmap(
+    lambda d: st.fixed_dictionaries(
+        {"weights": matrix_of(d, 4), "heads": vector_of(4), "borders": st.sets(st.integers(1, 3)).map(sorted)}
+    )
+)
+
+
+def _of_heads(weights: Matrix, heads: Vector, borders: list[int]) -> list[Vector]:
+    """Return what each head adds to the stream when the heads' outputs, side by side, are cut at `borders`."""
+    cuts = list(itertools.pairwise([0, *borders, len(heads)]))
+    return [times([row[i:j] for row in weights], heads[i:j]) for i, j in cuts]
+
+
+@theorem("the-sum-over-heads-is-one-product", _heads)
+def the_sum_over_heads_is_one_product(example: Example) -> bool:
+    """What attention adds is the sum of what its heads add, into however many heads its width is cut."""
+    return plus(*_of_heads(**example)) == times(example["weights"], example["heads"])
+
+
+@theorem(
+    "more-heads-make-a-longer-sum",
+    _heads,
+    premise=lambda e: e["borders"] != [1, 2, 3] and any(times(e["weights"], e["heads"])),
+)
+def more_heads_make_a_longer_sum(example: Example) -> bool:
+    """Cutting the same width into the most heads instead of fewer makes the sum of what they add longer."""
+    few, most = (plus(*_of_heads(**{**example, "borders": cut})) for cut in (example["borders"], [1, 2, 3]))
+    return dot(most, most) > dot(few, few)
+
+
+def _orthogonal(of: Example) -> Example:
+    """Return the first `count` rows of |u|^2 - 2 u u^T: they are orthogonal and all of length |u|^2."""
+    u, square = of["u"], dot(of["u"], of["u"])
+    rows = [[square * (i == j) - 2 * u[i] * u[j] for j in range(len(u))] for i in range(len(u))]
+    return {"vectors": rows[: max(1, min(of["count"], len(u)))]}
+
+
+_frames = st.fixed_dictionaries(
+    {"u": st.integers(1, 5).flatmap(vector_of).filter(any), "count": st.integers(1, 5)}
+).map(_orthogonal)
+
+
+@theorem("orthogonal-vectors-cohere-as-one-over-root-n", _frames)
+def orthogonal_vectors_cohere_as_one_over_root_n(example: Example) -> bool:
+    """The sum of n orthogonal vectors of one length is 1/sqrt(n) of their lengths together."""
+    of = example["vectors"]
+    total, together = plus(*of), len(of) ** 2 * dot(of[0], of[0])  # the square of n lengths
+    return len(of) * dot(total, total) == together
+
+
+@theorem(
+    "random-signs-sum-to-root-n",
+    st.integers(1, 3).flatmap(
+        lambda d: st.fixed_dictionaries({"vectors": st.lists(vector_of(d), min_size=1, max_size=5)})
+    ),
+)
+def random_signs_sum_to_root_n(example: Example) -> bool:
+    """Over all choices of signs, the mean squared length of a signed sum is the sum of the squared lengths."""
+    of = example["vectors"]
+    squares = []
+    for signs in itertools.product((-1, 1), repeat=len(of)):
+        total = plus(*([sign * entry for entry in one] for sign, one in zip(signs, of, strict=True)))
+        squares.append(dot(total, total))
+    return sum(squares) == len(squares) * sum(dot(one, one) for one in of)
+
+
+def rank(matrix: Matrix) -> int:
+    """Return the rank, by exact elimination."""
+    rows = [[Fraction(entry) for entry in row] for row in matrix]
+    found = 0
+    for column in range(len(rows[0])):
+        pivot = next((i for i in range(found, len(rows)) if rows[i][column]), None)
+        if pivot is None:
+            continue
+        rows[found], rows[pivot] = rows[pivot], rows[found]
+        for i in range(found + 1, len(rows)):
+            factor = rows[i][column] / rows[found][column]
+            rows[i] = [x - factor * y for x, y in zip(rows[i], rows[found], strict=True)]
+        found += 1
+    return found
+
+
+_products = st.tuples(st.integers(1, 4), st.integers(1, 3)).flatmap(
+    lambda of: st.fixed_dictionaries({"output": matrix_of(of[0], of[1]), "value": matrix_of(of[1], of[0])})
+)
+
+
+@theorem("a-heads-rank-is-at-most-its-width", _products)
+def a_heads_rank_is_at_most_its_width(example: Example) -> bool:
+    """What a head of k dimensions copies from the stream to the stream, W_O W_V, has a rank of at most k."""
+    output, value = example["output"], example["value"]
+    columns = list(zip(*value, strict=True))
+    return rank([[dot(row, list(column)) for column in columns] for row in output]) <= len(value)
+
+
+def _nearly_orthogonal(of: list[Vector], parts: int) -> bool:
+    """Whether every two of them have a cosine of at most 1 / parts, either way."""
+    return all((parts * dot(a, b)) ** 2 <= dot(a, a) * dot(b, b) for a, b in itertools.combinations(of, 2)) and all(
+        any(one) for one in of
+    )
+
+
+@theorem("one-more-dimension-holds-one-more-direction", _frames)
+def one_more_dimension_holds_one_more_direction(example: Example) -> bool:
+    """However nearly orthogonal vectors are, one more dimension holds them and one more, no less orthogonal."""
+    of = example["vectors"]
+    more = [[*one, 0] for one in of] + [[0] * len(of[0]) + [1]]
+    return len(more) == len(of) + 1 and all(
+        _nearly_orthogonal(more, parts) for parts in (2, 5, 10) if _nearly_orthogonal(of, parts)
+    )
+
+
+@theorem(
+    "rotation-keeps-the-norm",
+    st.fixed_dictionaries(
+        {
+            "pairs": st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=3),
+            "angle": st.tuples(st.integers(1, 9), st.integers(0, 9)),
+        }
+    ),
+)
+def rotation_keeps_the_norm(example: Example) -> bool:
+    """Turning pairs of a vector's entries by an angle leaves its length as it was (cosine p^2 - q^2 over p^2 + q^2)."""
+    p, q = example["angle"]
+    cosine, sine, unit = p * p - q * q, 2 * p * q, p * p + q * q
+    turned = [(cosine * x - sine * y, sine * x + cosine * y) for x, y in example["pairs"]]
+    before = sum(x * x + y * y for x, y in example["pairs"])
+    return bool(sum(x * x + y * y for x, y in turned) == unit**2 * before)
+
+
+def _shorter(e: Example) -> bool:
+    return dot(e["u"], e["u"]) < dot(e["x"], e["x"]) and dot(e["v"], e["v"]) < dot(e["y"], e["y"])
+
+
+def _area(a: Vector, b: Vector) -> int:
+    return a[0] * b[1] - a[1] * b[0]
+
+
+@theorem(
+    "shorter-states-fall-together",
+    st.fixed_dictionaries(dict.fromkeys(("x", "y", "u", "v"), vector_of(2))),
+    premise=lambda e: _shorter(e) and _area(e["x"], e["y"]) != 0,
+)
+def shorter_states_fall_together(example: Example) -> bool:
+    """If a block makes two states x and y shorter (u and v), they no longer span the plane that they spanned."""
+    return _area(example["u"], example["v"]) == 0
+
+
+@theorem("squared-norm-is-variance", vectors("h"))
+def squared_norm_is_variance(example: Example) -> bool:
+    """The squared norm of a vector is its width times the variance of its entries."""
+    return sum(example["h"]) ** 2 == 0  # sum h^2 - d var(h) = (sum h)^2 / d

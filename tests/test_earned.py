@@ -1,0 +1,177 @@
+"""A verdict is earned: whatever a claim says, other data bring the other verdict, for every kind of evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import strategies as st
+
+from refutable.cases import Case, groups_of
+from refutable.claims.tests import WORDS
+from refutable.claims_file import load_claims
+from refutable.errors import NotMeasured
+from refutable.evidence import KINDS, theorem
+from refutable.evidence.looks import judge_samples
+from refutable.metrics import METRICS
+from refutable.models import load_registry
+from refutable.predicate import Region, parse_region
+from refutable.row_facts import ROW_WORDS
+from refutable.sample import Sample
+from refutable.theorems import Theorem
+from refutable.trace import Trace
+from refutable.vacuity import is_vacuous
+from refutable.verdict import Verdict
+
+CLAIMS = load_claims(Path(__file__).parents[1] / "claims.yaml")
+LAYERS, PROMPTS = 32, 120  # enough prompts for every share that a claim predicts
+RNG = np.random.default_rng(0)
+MEASURED = ("measured", "initialization", "dynamical", "intervention")
+TRIED_HERE = {*MEASURED, "architecture", "wiring", "theorem"}
+UNDECIDED_HERE = {"causal", "dynamical", "intervention", "none"}  # the middle two where a claim has no test
+
+
+def of_kind(*kinds: str, tested: bool = True) -> Any:
+    chosen = [claim for claim in CLAIMS if claim.evidence in kinds and hasattr(claim, "test") == tested]
+    return pytest.mark.parametrize("claim", chosen, ids=lambda claim: claim.id)
+
+
+def test_every_kind_of_evidence_is_tried_here():
+    assert {*KINDS} == TRIED_HERE | UNDECIDED_HERE
+    assert {claim.evidence for claim in CLAIMS} == {*KINDS}
+
+
+# Measured and drawn: samples that lie where the claim says, and samples that do not
+
+
+def number(region: Region, inside: bool, bounds: tuple[float, float]) -> float:
+    """Return a number well inside or well outside a region, and within what a metric can be."""
+    steps = (0.5, 0.1, 0.01, 0.003, 2.0, 10.0)
+    around = [end for end in (region.low, region.high) if np.isfinite(end)]
+    tries = [end + sign * step * max(abs(end), 0.1) for end in around for step in steps for sign in (1, -1)]
+    tries = [region.threshold, *tries] if not region.one_sided and inside else tries
+    return next(x for x in tries if bounds[0] < x < bounds[1] and (x in region) == inside)
+
+
+def spread(values: np.ndarray, region: Region) -> np.ndarray:
+    """Return the values with a little noise, so that they have a spread."""
+    width = region.high - region.low
+    size = 1e-3 * (width if np.isfinite(width) else max(abs(region.threshold), 1e-2))
+    return values + size * RNG.uniform(-1, 1, values.shape)
+
+
+def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
+    """Return samples of which a claim's test must say that its prediction holds, or that it does not."""
+    test, n = claim.test, len(claim.seeds) if claim.evidence == "initialization" else PROMPTS
+    low, high = METRICS[test.of[0]].range
+    bounds = (low, high) if test.against is None else (low - high, high - low)
+    unit = "seed" if claim.evidence == "initialization" else "prompt"
+    match test.statistic:
+        case "mean" | "geometric_mean":
+            at = number(test.region, inside, bounds)
+            return (Sample(test.of[0], spread(np.full(n, at), test.region), unit),)
+        case "layers_passing" | "share_of_prompts":
+            holds = inside == (1.0 in test.region)  # all of them or none
+            at = number(test.holds_region, holds, bounds)
+            shape = (n, LAYERS) if test.statistic == "layers_passing" else (n,)
+            return (Sample(test.of[0], spread(np.full(shape, at), test.holds_region), unit),)
+        case "pearson" | "spearman":
+            x = RNG.uniform(0.2, 0.8, n)
+            sign = 1 if inside == (1.0 in test.region) else -1
+            y = 0.5 + sign * (x - 0.5) + 0.01 * RNG.normal(size=n)
+            return Sample(test.of[0], x, unit), Sample(test.of[1], y, unit)
+        case "difference_of_groups":
+            lower = inside == (-0.1 in test.region)
+            first, second = (0.3, 0.6) if lower else (0.6, 0.3)
+            return tuple(Sample(test.of[0], at + 0.01 * RNG.normal(size=6), "model") for at in (first, second))
+    pytest.fail(f"say here which data make {test.statistic} hold and which do not")
+
+
+@of_kind(*MEASURED)
+def test_other_numbers_bring_the_other_verdict(claim):
+    for inside, verdict in ((True, Verdict.SUPPORTED), (False, Verdict.REFUTED)):
+        if inside or not is_vacuous(claim.test):  # the test below names those
+            assert judge_samples(claim.test, samples(claim, inside), claim.alpha).verdict is verdict
+
+
+@of_kind(*MEASURED)
+def test_only_what_is_known_to_be_vacuous_would_be_supported_by_any_data(claim):
+    assert is_vacuous(claim.test) == (claim.id == "triangle-gap-measured")
+
+
+# Architecture: facts that are as the claim says, and facts that are not
+
+
+def judge_fact(claim: Any, value: Any) -> Verdict:
+    row = SimpleNamespace(fact=lambda name, config=None: value, config_source="made up")
+
+    def source(*args: Any, **keys: Any) -> Any:
+        raise NotMeasured("made up")
+
+    selection = SimpleNamespace(registry={"made-up": row}, subject=lambda name: name)
+    bench: Any = SimpleNamespace(selection=selection, source=source)
+    return KINDS["architecture"](Case(claim.id, claim, ("made-up",), False), bench).verdict
+
+
+@of_kind("architecture")
+def test_another_fact_brings_the_other_verdict(claim):
+    test = claim.test
+    if test.predicts is not None:
+        region = parse_region(test.predicts)
+        values = tuple(number(region, inside, (-np.inf, np.inf)) for inside in (True, False))
+    else:
+        values = test.equals, next(word for word in WORDS[test.fact] if word != test.equals)
+    assert [judge_fact(claim, value) for value in values] == [Verdict.SUPPORTED, Verdict.REFUTED]
+
+
+# Wiring: what the probe sees
+
+
+def judge_seen(claim: Any, changes: list[float]) -> Verdict:
+    trace = Trace("key", {}, pa.table({"mlp_input_change": changes}), pa.table({"text": pa.array([], pa.string())}))
+    bench: Any = SimpleNamespace(trace=lambda subject, one: trace, selection=None)
+    return KINDS["wiring"](Case(claim.id, claim, ("made-up",), False), bench).verdict
+
+
+@of_kind("wiring")
+def test_another_wiring_brings_the_other_verdict(claim):
+    parallel, sequential = judge_seen(claim, [0.0, 0.0]), judge_seen(claim, [0.3, 0.4])
+    assert {parallel, sequential} == {Verdict.SUPPORTED, Verdict.REFUTED}
+    assert (parallel is Verdict.SUPPORTED) == (claim.test.equals == "parallel")
+
+
+# Theorems: a counter-example, or none and a proof
+
+
+@of_kind("theorem")
+def test_a_counter_example_refutes_whatever_proof_is_given_and_without_one_a_proof_decides(claim, monkeypatch):
+    verdicts = {}
+    for true in (True, False):
+        made_up = Theorem("made-up", st.fixed_dictionaries({"x": st.integers()}), lambda example, true=true: true)
+        monkeypatch.setattr(theorem, "THEOREMS", {claim.test.property: made_up})
+        few = claim.model_copy(update={"test": claim.test.model_copy(update={"examples": 5})})
+        verdicts[true] = KINDS["theorem"](Case(claim.id, few, (), False), SimpleNamespace()).verdict
+    assert verdicts[False] is Verdict.REFUTED
+    assert verdicts[True] is (Verdict.SUPPORTED if claim.proof else Verdict.INCONCLUSIVE)
+
+
+# What nobody tried decides nothing
+
+
+@of_kind(*sorted(UNDECIDED_HERE), tested=False)
+def test_what_nobody_tried_has_no_verdict(claim):
+    judged = KINDS[claim.evidence](Case(claim.id, claim, (), False), SimpleNamespace())
+    assert judged.verdict is Verdict.NOT_MEASURED
+    assert (getattr(claim, "needs", None) or claim.reason) in judged.why
+
+
+def test_a_claim_names_groups_or_models_and_both_are_looked_up_in_the_registry():
+    registry = load_registry()
+    for claim in CLAIMS:
+        for selector in groups_of(claim).values():
+            assert len(selector.select(registry)) >= 3, claim.id
+    assert set(ROW_WORDS) <= set(WORDS)
