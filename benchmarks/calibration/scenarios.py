@@ -121,7 +121,7 @@ def _parts(rng: Rng, shape: Shape, n: int) -> Data:
 
 
 def _drawn_models(alike: bool) -> Draw:
-    """Models of ten prompts, as noisy as each other up to threefold; how they differ, or their prompts, has the shape."""
+    """Models of ten prompts, noisy up to threefold; how they, or their prompts, differ has the shape."""
 
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
         spreads = np.geomspace(0.5, 1.5, n)
