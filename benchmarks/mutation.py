@@ -67,10 +67,12 @@ def main(
         for name, passes in zip(names, pool.map(passes_whole, names), strict=True):
             if not passes:
                 raise typer.BadParameter(f"the tests of {name} fail on the file as it is: they can kill nothing")
-        tried = list(pool.map(lambda one: try_mutant(*one, timeout), chosen))
+        tried = []
+        for one in pool.map(lambda one: try_mutant(*one, timeout), chosen):
+            tried.append(one)
+            if one.outcome == "survived":
+                typer.echo(f"{PACKAGE}/{one.file}:{one.mutant.line}: {one.mutant.change}")
     alive = [one for one in tried if one.outcome == "survived"]
-    for name, mutant, _ in alive:
-        typer.echo(f"{PACKAGE}/{name}:{mutant.line}: {mutant.change}")
     late = sum(one.outcome == "timed out" for one in tried)
     typer.echo(
         f"{len(tried)} mutants: {len(tried) - len(alive)} killed ({late} by the time limit), {len(alive)} survived;"
