@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Judgement, Verdict, decide, feasibility, judge
+from refutable.verdict import Judgement, Verdict, decide, feasibility, few, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
@@ -383,3 +383,8 @@ def test_entropy_and_gain_are_not_shown_to_fall_together_on_pythia():
     fit = fitted("pearson", of["Entropy"], of["Last_Gain"])
     assert fit.value == pytest.approx(0.199, abs=5e-4)  # numpy.corrcoef of the two columns
     assert decide(fit, parse_region("< 0"), 0.05) is INCONCLUSIVE
+
+
+def test_a_long_list_of_names_is_cut_and_the_rest_counted():
+    assert few(list("abcd")) == "a, b, c, d"
+    assert few(list("abcdef")) == "a, b, c, d and 2 more"

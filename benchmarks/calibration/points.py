@@ -41,6 +41,10 @@ def difference(x: Values, y: Values) -> Values:
     return x.mean(axis=-1) - y.mean(axis=-1)
 
 
+def ratio(x: Values, y: Values) -> Values:
+    return x.mean(axis=-1) / y.mean(axis=-1)
+
+
 def pearson(x: Values, y: Values) -> Values:
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):  # a constant resample has no correlation

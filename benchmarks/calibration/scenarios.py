@@ -32,6 +32,7 @@ Point = Callable[..., Values]
 
 RHO = 0.5
 LAYERS = 6
+PROMPTS = 10
 PLAIN = (Shape.NORMAL, Shape.SKEWED, Shape.HEAVY, Shape.CLUSTERED, Shape.UNANIMOUS)
 GROUPED = (*PLAIN, Shape.UNEQUAL, Shape.LOPSIDED)
 
@@ -111,6 +112,27 @@ def _grouped(rng: Rng, shape: Shape, n: int) -> Data:
     first, second = drawn[:n1], drawn[n1:]
     first = 3 * first if shape is Shape.UNEQUAL else first
     return Data((sample(first, "model", labelled=False), sample(second, "model", labelled=False)))
+
+
+def _parts(rng: Rng, shape: Shape, n: int) -> Data:
+    """Ratios of a shape about 2, times lengths that differ threefold."""
+    below = rng.gamma(9.0, 1.0, n)
+    return Data((sample(below * (2 + noise(rng, shape, n))), sample(below)))
+
+
+def _drawn_models(alike: bool) -> Draw:
+    """Models of ten prompts, noisy up to threefold; how they, or their prompts, differ has the shape."""
+
+    def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        spreads = np.geomspace(0.5, 1.5, n)
+        if alike:
+            models = [spread * (noise(rng, shape, PROMPTS) - mean_of(shape, PROMPTS)) for spread in spreads]
+        else:
+            means = noise(rng, shape, n)
+            models = [m + s * rng.normal(size=PROMPTS) for m, s in zip(means, spreads, strict=True)]
+        return Data(tuple(sample(values, labelled=False) for values in models))
+
+    return draw
 
 
 def _layered(holds: str) -> Draw:
@@ -226,6 +248,9 @@ SCENARIOS = (
     Scenario("difference_of_groups", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
     Scenario("difference_of_categories", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
     Scenario("permutation_difference", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
+    Scenario("ratio_of_means", _parts, lambda s, n: 2 + mean_of(s, n), points.ratio),
+    Scenario("random_effects", _drawn_models(False), mean_of, note="models differ"),
+    Scenario("random_effects", _drawn_models(True), _zero, shapes=PLAIN[:-1], note="models alike"),
     Scenario("pearson", _correlated, _rho, points.pearson),
     Scenario("spearman", _ranked, _rank_rho, points.spearman),
     Scenario("partial_correlation", _given, _rho),

@@ -56,6 +56,7 @@ class Bench:
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _refused: dict[str, RefutableError] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
+    _keys: dict[tuple[Subject, Pass], tuple[WeightsSource, str]] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
     def samples(
@@ -161,7 +162,12 @@ class Bench:
         The same weights found in another way (a local copy of a hub's files) are another trace, so that what a report
         says of them is always what this run found.
         """
-        return key_of({**self._about(subject, source, one), "primitives": PRIMITIVES_VERSION})
+        known = self._keys.get((subject, one))
+        if known is not None and known[0] is source:
+            return known[1]
+        key = key_of({**self._about(subject, source, one), "primitives": PRIMITIVES_VERSION})
+        self._keys[subject, one] = source, key
+        return key
 
     def prompts(self, name: str) -> PromptSet:
         """Return a prompt set, read once."""
@@ -172,6 +178,7 @@ class Bench:
     def give(self, prompts: PromptSet) -> None:
         """Let a prompt set be what its name means in this run."""
         self._prompts[prompts.name] = prompts
+        self._keys.clear()
 
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:

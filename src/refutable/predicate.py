@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Region:
         return self.text
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_region(text: str) -> Region:
     """Read a prediction.
 

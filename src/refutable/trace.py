@@ -8,7 +8,7 @@ measured is null, never zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -83,12 +83,14 @@ class Trace:
         meta: what it was made of: model, weights, dtype, device, versions, closure. Plain JSON values.
         blocks: the table of (prompt, position, layer).
         prompts: the table of prompts.
+        derived: what was computed from it before, by what determines it; `metrics.measure` keeps its samples here.
     """
 
     key: str
     meta: Mapping[str, Any]
     blocks: pa.Table
     prompts: pa.Table
+    derived: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def view(self, position: Literal["last", "all", "first"], *, centred: bool) -> View:
         """Return the primitives at some positions, as metrics read them."""

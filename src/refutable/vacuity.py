@@ -61,15 +61,20 @@ def is_vacuous(test: MeasuredTest) -> bool:
 
 
 _FOUND: dict[str, Found] = {}
+_ASKED: dict[int, tuple[MeasuredTest, Found]] = {}  # a test is not written out again for every model it is tried on
 
 
 def search(test: MeasuredTest) -> Found:
     """Look for data that break a prediction, by more than a bare end; the same test always gives the same answer."""
+    asked = _ASKED.get(id(test))
+    if asked is not None and asked[0] is test:
+        return asked[1]
     key = test.model_dump_json()
     if key not in _FOUND:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of generated data, not of anybody's
             _FOUND[key] = _proof(test) or _search(test)
+    _ASKED[id(test)] = test, _FOUND[key]
     return _FOUND[key]
 
 

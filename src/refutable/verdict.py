@@ -7,6 +7,7 @@ assumptions P(SUPPORTED when false) and P(REFUTED when true) are each at most al
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -195,6 +196,7 @@ def few(names: Sequence[str], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+@functools.lru_cache(maxsize=4096)
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
     """Say, before anything is measured, which verdicts n units can never bring, and how many units could.
 

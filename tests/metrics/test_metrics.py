@@ -235,6 +235,24 @@ def test_a_set_of_one_token_prompts_has_no_value_at_all_positions_and_no_verdict
         STATISTICS["mean"].fit(Data((sample,)))
 
 
+def test_what_a_trace_was_asked_before_changes_no_answer():
+    old = make_trace(random_vectors())
+    asked = [
+        (name, position, form, layer)
+        for name in ("layer_gain", "residual_norm")
+        for position in ("last", "all")
+        for form in ("raw", "centred")
+        for layer in ("first", "last", 2, None)
+    ]
+    for _ in range(2):
+        for name, position, form, layer in asked:
+            how = {"position": position, "norm": form, "layer": layer}
+            found, fresh = measure(name, old, **how), measure(name, make_trace(random_vectors()), **how)
+            assert (found.values == fresh.values).all()
+            with pytest.raises(ValueError, match="read-only"):
+                found.values[0] = 0
+
+
 def test_a_prompt_keeps_its_category():
     assert measure("last_gain", TRACE).clusters == ("category 0", "category 1", "category 2")
 

@@ -63,6 +63,8 @@ def test_a_denominator_that_may_be_nothing_bounds_nothing():
     assert (found.lower(0.05), found.upper(0.05)) == (-math.inf, math.inf)
     assert decide(found, parse_region("< 100"), 0.05) is Verdict.INCONCLUSIVE
     assert decide(found, parse_region("within [-100, 100]"), 0.05) is Verdict.INCONCLUSIVE
+    above = fit([5.0, 5.1, 4.9], [0.0, 0.0, 9.0])  # surely above 0; what divides them is not
+    assert above.p_value(0, "above") == pytest.approx(stats.ttest_1samp([0, 0, 9], 0, alternative="greater").pvalue)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,8 @@ def test_a_denominator_that_may_be_nothing_bounds_nothing():
     [
         ([1.0], [1.0], "needs at least 2"),
         ([2.0, 4.0, 6.0], [1.0, 2.0, 3.0], "all 3 ratios are 2"),
+        ([0.3, 0.0, 0.9], [3.0, 0.0, 9.0], "all 3 ratios are 0.1"),
+        ([0.0, 0.0], [1.0, 3.0], "all 2 ratios are 0"),
         ([1.0, 2.0], [1.0, -1.0], "not positive lengths"),
         ([1.0, 2.0], [0.0, 0.0], "not positive lengths"),
         ([1.0, np.nan], [1.0, 2.0], "not finite"),

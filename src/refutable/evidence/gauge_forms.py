@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim
 from refutable.errors import Undecidable
-from refutable.evidence.looks import judge_samples
+from refutable.evidence.looks import verdict_of
 from refutable.metrics import METRICS
 from refutable.sample import Sample
 from refutable.subject import Subject
@@ -39,6 +39,6 @@ def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> It
 
 def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:
     try:
-        return judge_samples(claim.test, samples, alpha).verdict
+        return verdict_of(claim.test, samples, alpha)
     except Undecidable:
         return None

@@ -15,7 +15,7 @@ from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.checks import check
 from refutable.subject import Subject
-from refutable.verdict import Judgement, Verdict, few, judge
+from refutable.verdict import Judgement, Verdict, decide, few, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,22 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
         UnknownName: the test names a category that no prompt has.
     """
     statistic = STATISTICS[test.statistic]
-    if test.categories is not None:
-        samples = by_categories(samples[0], test.categories)
-    data = Data(samples, test.holds_region if test.holds else None)
+    data = _data(test, samples)
     of = (*test.of, test.fact) if test.fact is not None else test.of
     judged = judge(statistic.fit(data), test.region, alpha, statistic, of)
     seen = check(statistic, data)
     return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
+
+
+def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
+    """Return the verdict alone of a test on its samples; errors as `judge_samples`."""
+    return decide(STATISTICS[test.statistic].fit(_data(test, samples)), test.region, alpha)
+
+
+def _data(test: MeasuredTest, samples: tuple[Sample, ...]) -> Data:
+    if test.categories is not None:
+        samples = by_categories(samples[0], test.categories)
+    return Data(samples, test.holds_region if test.holds else None)
 
 
 def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tuple[Sample, ...]:

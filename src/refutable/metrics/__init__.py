@@ -174,6 +174,22 @@ def measure(
         BadInput: the model has no such layer.
     """
     chosen = METRICS[name]
+    asked = (chosen.compute, chosen.parts, name, position, norm, layer, folded, part)
+    if asked not in trace.derived:
+        trace.derived[asked] = _measured(chosen, trace, position, norm, layer, folded, part)
+    found: Sample = trace.derived[asked]
+    return found
+
+
+def _measured(
+    chosen: Metric,
+    trace: Trace,
+    position: Literal["last", "all", "first"],
+    norm: Literal["raw", "centred"],
+    layer: LayerChoice,
+    folded: InputNorm | None,
+    part: Part | None,
+) -> Sample:
     view = trace.view(position, centred=norm == "centred")
     if folded is not None:
         view = fold(view, folded)
@@ -184,7 +200,9 @@ def measure(
     read, values = _mean_over_positions(raw, view.prompt, len(trace))
     if chosen.per == "layer":
         values = _pick_layers(values, layer, view.only)
-    return Sample(name, values, "prompt", tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist()))
+    values.setflags(write=False)  # the same sample is handed out again
+    categories = tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist())
+    return Sample(chosen.name, values, "prompt", categories)
 
 
 def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:

@@ -36,7 +36,7 @@ class MedianFit:
     @property
     def value(self) -> float:
         """The median seen."""
-        return float(np.median(self.ordered))
+        return float((self.ordered[(self.n - 1) // 2] + self.ordered[self.n // 2]) / 2)
 
     def lower(self, tail: float) -> float:
         """Return the largest value that is surely enough not above the median; minus infinity for too few units."""
@@ -59,10 +59,12 @@ class MedianFit:
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
         """Return how often the bound would lie beyond `threshold`, were these values, moved to `value`, the law."""
-        moved = self.ordered - self.value + value
-        share = float((moved > threshold if side == "above" else moved < threshold).mean())
         skipped = _skipped(n, tail)
-        return float(special.bdtr(skipped, n, 1 - share)) if skipped >= 0 else 0.0
+        if skipped < 0:
+            return 0.0
+        moved = self.ordered - self.value + value
+        beyond = np.count_nonzero(moved > threshold if side == "above" else moved < threshold)
+        return float(special.bdtr(skipped, n, 1 - beyond / self.n))
 
 
 def _skipped(n: int, tail: float) -> int:

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
+from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
-from refutable.statistics.student import is_flat
+from refutable.statistics.student import TFit, is_flat, t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class RandomEffectsFit:
 
     Attributes:
         value: the weighted mean.
-        error: its standard error, Hartung and Knapp's, never below the one that takes the variances for known.
+        error: its standard error, Hartung and Knapp's or the ordinary one, whichever is larger, times Meier's factor.
         between: standard deviation between models (tau), Paule and Mandel's estimate.
         n: number of models.
     """
@@ -34,20 +35,25 @@ class RandomEffectsFit:
 
     def lower(self, tail: float) -> float:
         """Return the lower bound at error probability `tail`."""
-        return self.value - float(stats.t.isf(tail, self.n - 1)) * self.error
+        return self.value - t_quantile(tail, self.n - 1) * self.error
 
     def upper(self, tail: float) -> float:
         """Return the upper bound at error probability `tail`."""
-        return self.value + float(stats.t.isf(tail, self.n - 1)) * self.error
+        return self.value + t_quantile(tail, self.n - 1) * self.error
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the one-sided p-value against `threshold`."""
         t = (self.value - threshold) / self.error
-        return float(stats.t.sf(t if side == "above" else -t, self.n - 1))
+        return float(special.stdtr(self.n - 1, -t if side == "above" else t))
 
     def effect_size(self, threshold: float) -> float | None:
         """Return the distance in standard deviations between models; None where they do not differ."""
         return (self.value - threshold) / self.between if self.between > 0 else None
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` true and n models as far apart."""
+        sd = self.error * math.sqrt(self.n)
+        return TFit(self.value, self.error, self.n - 1, sd, self.n, self.unit).power(threshold, side, tail, value, n)
 
 
 def random_effects(data: Data) -> RandomEffectsFit:
@@ -55,7 +61,8 @@ def random_effects(data: Data) -> RandomEffectsFit:
 
     Takes one sample a model (`for: pooled`), each of at least two units whose values differ. Paule and Mandel's
     variance between models; Hartung and Knapp's standard error with Student's t on one degree less than there are
-    models, held from below by the ordinary one (Roever, Knapp and Friede, 2015, BMC Med Res Methodol 15:99).
+    models, held from below by the ordinary one (Roever, Knapp and Friede, 2015, BMC Med Res Methodol 15:99), and made
+    wider for weights that are themselves estimated (Meier, 1953, Biometrics 9).
     """
     from statsmodels.stats.meta_analysis import combine_effects
 
@@ -68,21 +75,38 @@ def random_effects(data: Data) -> RandomEffectsFit:
     means = np.array([values.mean() for values in samples])
     variances = np.array([values.var(ddof=1) / len(values) for values in samples])
     result = combine_effects(means, variances, method_re="iterated")
+    between = max(0.0, float(result.tau2))
     error = max(float(result.sd_eff_w_re_hksj), float(result.sd_eff_w_re))
-    return RandomEffectsFit(float(result.mean_effect_re), error, math.sqrt(max(0.0, float(result.tau2))), len(samples))
+    error *= math.sqrt(_of_weights(variances, np.array([len(values) - 1 for values in samples]), between))
+    return RandomEffectsFit(float(result.mean_effect_re), error, math.sqrt(between), len(samples))
+
+
+def _of_weights(variances: NDArray[np.float64], freedom: NDArray[np.int64], between: float) -> float:
+    """Return by what factor the weighted mean varies more than it would, were its weights known (Meier, 1953).
+
+    Args:
+        variances: of each model's mean, as seen; shape (models,).
+        freedom: degrees of freedom of each; shape (models,).
+        between: variance between models, which no single model's prompts move.
+    """
+    weights = 1 / (variances + between)
+    shares = weights / weights.sum()
+    moved = variances * weights  # by how much a weight moves with its variance, both relative
+    return float(1 + 4 * (moved**2 * shares * (1 - shares) / freedom).sum())
 
 
 STATISTICS.add(
     "random_effects",
     Statistic(
         "random_effects",
-        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         random_effects,
         caveats=(
             "models are independent draws of one population: families share data and code, and are not",
-            "each model's own variance is near known",
+            "neither the models' means nor the prompts of one model are skewed",
         ),
         least=2,
         pools=True,
+        version=2,
     ),
 )

@@ -7,15 +7,19 @@ norms does whose rows are divided.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
+from scipy import special
 
 from refutable.errors import Undecidable
+from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
-from refutable.statistics.student import is_flat
+from refutable.statistics.student import TFit, t_quantile
+
+ROUNDING = 16 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class RatioFit:
         return self._bound(tail, 1)
 
     def _bound(self, tail: float, sign: int) -> float:
-        t2 = float(stats.t.isf(tail, self.n - 1)) ** 2
+        t2 = t_quantile(tail, self.n - 1) ** 2
         a = self.denominator**2 - t2 * self.v_denominator
         b = self.numerator * self.denominator - t2 * self.covariance
         c = self.numerator**2 - t2 * self.v_numerator
@@ -65,15 +69,30 @@ class RatioFit:
         return (b + sign * math.sqrt(max(b * b - a * c, 0.0))) / a
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the one-sided p-value of the t test of the mean of (numerator - threshold denominator) against 0."""
+        """Return the one-sided p-value of the t test of the mean of (numerator - threshold denominator) against 0.
+
+        Never below that of "the mean denominator is 0", without which there is no bound.
+        """
         difference, error = self._against(threshold)
-        t = difference / error if error > 0 else math.copysign(math.inf, difference)
-        return float(stats.t.sf(t if side == "above" else -t, self.n - 1))
+        beyond = _in_errors(difference if side == "above" else -difference, error)
+        sure = _in_errors(self.denominator, math.sqrt(self.v_denominator))
+        return float(special.stdtr(self.n - 1, -min(beyond, sure)))
 
     def effect_size(self, threshold: float) -> float:
         """Return Cohen's d of (numerator - threshold denominator)."""
         difference, error = self._against(threshold)
-        return difference / (error * math.sqrt(self.n)) if error > 0 else math.copysign(math.inf, difference)
+        return _in_errors(difference, error * math.sqrt(self.n))
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` true and this spread seen in n units.
+
+        That of the t test of (numerator - threshold denominator), the denominators being as they were seen.
+        """
+        _, error = self._against(threshold)
+        distance = (value - threshold) * self.denominator
+        if error == 0:
+            return 1.0 if (distance > 0 if side == "above" else distance < 0) else 0.0
+        return TFit(distance, error, self.n - 1, error, self.n, self.unit).power(0.0, side, tail, distance, n)
 
     def _against(self, threshold: float) -> tuple[float, float]:
         squared = self.v_numerator - 2 * threshold * self.covariance + threshold**2 * self.v_denominator
@@ -88,8 +107,10 @@ def ratio_of_means(data: Data) -> RatioFit:
         raise Undecidable(f"one value has no spread: a t bound needs at least 2 {unit}s, here {n}")
     if (below < 0).any() or not below.any():
         raise Undecidable(f"the denominators of {name} are not positive lengths: their ratio of means says nothing")
-    if (below > 0).all() and is_flat(above / below):
-        raise Undecidable(f"all {n} ratios are {above[0] / below[0]:.6g}: without spread a t bound says nothing")
+    left = _residuals(above, below)
+    if np.abs(left).max() <= ROUNDING * np.abs(above).max():
+        same = f"{above.mean() / below.mean():.6g}"
+        raise Undecidable(f"all {n} ratios are {same}: without spread a t bound says nothing")
     covariance = np.cov(above, below, ddof=1) / n  # (2, 2)
     return RatioFit(
         numerator=float(above.mean()),
@@ -102,13 +123,31 @@ def ratio_of_means(data: Data) -> RatioFit:
     )
 
 
+def _residuals(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the ratio of the means leaves of each numerator; shape (n,)."""
+    left: NDArray[np.float64] = above - above.mean() / below.mean() * below
+    return left
+
+
+def _in_errors(difference: float, error: float) -> float:
+    return difference / error if error > 0 else math.copysign(math.inf, difference)
+
+
+def _varies(data: Data) -> tuple[Sample, ...]:
+    above, below = data.samples
+    left = _residuals(above.values, below.values)
+    return (replace(above, of=f"what is left of {above.of}", values=left),)
+
+
 STATISTICS.add(
     "ratio_of_means",
     Statistic(
         "ratio_of_means",
-        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
+        (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         ratio_of_means,
+        caveats=("what must not be skewed is numerator less ratio times denominator",),
         least=2,
+        varies=_varies,
         needs_parts=True,
     ),
 )

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
@@ -38,12 +37,14 @@ def _line(y: NDArray[np.float64], x: NDArray[np.float64], data: Data, method: st
         raise Undecidable(f"two points are always on a line: a slope needs at least 3 {first.unit}s, here {n}")
     if is_flat(second.values):
         raise Undecidable(f"every {second.of} is {second.values[0]:.6g}: there is no slope on a constant")
-    found = stats.linregress(x, y)
-    left = y - found.intercept - found.slope * x
+    across, up = x - x.mean(), y - y.mean()
+    squared = float(across @ across)
+    found = float(across @ up) / squared
+    left = up - found * across
     if np.linalg.norm(left) <= 1e-12 * max(np.linalg.norm(y), np.finfo(np.float64).tiny):
         raise Undecidable(f"all {n} {first.unit}s lie on one line: without spread a t bound says nothing")
-    error = float(found.stderr)
-    return TFit(float(found.slope), error, n - 2, error * math.sqrt(n), n, first.unit, method)
+    error = math.sqrt(float(left @ left) / (n - 2) / squared)
+    return TFit(found, error, n - 2, error * math.sqrt(n), n, first.unit, method)
 
 
 CAVEATS = ("the spread about the line is the same along it", "the relation is a line")
