@@ -93,7 +93,7 @@ ENOUGH = 0.065 / 4
 def norms_in_bfloat16_are_adequate(example: Example) -> bool:
     """Rounding both norms (in thousandths) to bfloat16 moves a gain of at most 2 by less than 0.065 / 4."""
     before, after = example["before"] / 1000, example["after"] / 1000
-    return abs(_bfloat16(after) / _bfloat16(before) - after / before) < ENOUGH
+    return bool(abs(_bfloat16(after) / _bfloat16(before) - after / before) < ENOUGH)
 
 
 def _bfloat16(x: float) -> float:
