@@ -25,7 +25,7 @@ CLAIMS = load_claims(ROOT / "claims.yaml")
 NAMED = {name for claim in CLAIMS for name in sentences_of(claim)}
 the_catalogue = pytest.mark.skipif(not SHARED.is_file(), reason="the catalogue is not at hand")
 
-# Sentences that no instrument of this project can try yet, and what each needs.
+# Sentences that have no claim yet, and what each needs; one that only an experiment decides has a claim that names it.
 AWAITED: dict[str, str] = {}
 
 SOME = """\
