@@ -33,6 +33,9 @@ TRUE = {
     "a-heads-rank-is-at-most-its-width",  # the columns of A span the product's
     "one-more-dimension-holds-one-more-direction",  # zeros appended, and the new unit vector
     "rotation-keeps-the-norm",  # cos^2 + sin^2 = 1
+    "the-tables-share-their-prompts",  # all 125 compared
+    "narrower-heads-are-noisier",  # digamma is concave
+    "norms-in-bfloat16-are-adequate",  # 2 * 2u / (1 - u) with u = 2^-8
 }
 VECTORS = {"triangle-inequality", "contraction-needs-obtuse-update", "orthogonal-update-never-contracts"}
 VECTORS |= {"expansion-is-an-angle-against-a-length"}

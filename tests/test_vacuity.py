@@ -186,3 +186,11 @@ def test_an_answer_is_found_once_and_is_always_the_same(monkeypatch):
     assert search(test) is first
     monkeypatch.setattr(vacuity, "_FOUND", {})
     assert search(test) == first
+
+
+def test_a_boundary_may_foretell_worse_than_the_majority_so_above_zero_says_something():
+    test = MeasuredTest.model_validate(
+        {"statistic": "boundary", "of": "last_gain", "fact": "d_head", "holds": "< 1", "predicts": "> 0"}
+    )
+    assert not is_vacuous(test)
+    assert is_vacuous(test.model_copy(update={"predicts": ">= -1"}))

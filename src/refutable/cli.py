@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refutable.dry_runs import dry_run
 from refutable.errors import BadInput, RefutableError
 from refutable.locking import lock
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scientific claims about transformers, on trial.")
 app.command()(lock)
+app.command("dry-run")(dry_run)
 
 PIPED_WIDTH = 180
 Models = Annotated[

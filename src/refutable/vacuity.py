@@ -93,7 +93,7 @@ def _span(test: MeasuredTest) -> tuple[float, float]:
     statistic = STATISTICS[test.statistic]
     if statistic.takes_models:
         return 0.0, np.inf
-    if test.holds is not None:
+    if test.holds is not None and statistic.metrics == 1:  # a share; of two, `boundary`, the difference of two shares
         holds = test.holds_region
         return (1.0, 1.0) if holds.low <= low and high <= holds.high else (0.0, 1.0)
     if statistic.needs_groups or statistic.needs_categories:

@@ -34,6 +34,11 @@ TOKENIZER_FILES = (
 _WANTED = ["*.json", "model*.safetensors", "tokenizer*", "*.txt", "*.model"]
 
 
+def bytes_needed(parameters: int, dtype: str) -> float:
+    """Return the memory that a model needs on its device: its weights, a twentieth more, and half a gigabyte."""
+    return parameters * BYTES[dtype] * 1.05 + 0.5e9
+
+
 @dataclass(frozen=True, slots=True)
 class Finder:
     """Finds weights.
@@ -86,7 +91,7 @@ class Finder:
                 f"no GPU can be used here and {row.name} has {size} (at most 1.50 B are tried on a CPU unasked)",
                 f"{command} on a machine with a GPU, or add --device cpu",
             )
-        needed = row.parameters * BYTES[subject.dtype] * 1.05 + 0.5e9
+        needed = bytes_needed(row.parameters, subject.dtype)
         drawn = subject.weights == INIT or row.stand_in
         room = self.device.largest if drawn and self.device.largest else self.device.memory  # drawn on one, then spread
         if needed > room:
@@ -110,7 +115,7 @@ class Finder:
             "transformers": metadata.version("transformers"),
         }
         rule = "transformers' rule" if row.init == "transformers" else f"the {row.init} rule"
-        tokenizer, digest = self._tokenizer_at_hand(row, subject)
+        tokenizer, digest = self.tokenizer_at_hand(row, subject)
         return WeightsSource(
             WeightsKind.INITIALISATION,
             f"freshly drawn by {rule}",
@@ -124,7 +129,8 @@ class Finder:
             None,
         )
 
-    def _tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
+    def tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
+        """Return where a tokenizer is without fetching one, and its hash; None and "stand-in" where there is none."""
         for source in () if row.stand_in else (self._cached(row, subject), self._in_wheel(row)):
             if source is not None:
                 return source.location if source.form == "gguf" else source.tokenizer, source.tokenizer_digest

@@ -45,8 +45,8 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
         BadInput: a weight file cannot be read.
         InstrumentError: the file lacks weights that the architecture needs.
     """
-    _quiet()
-    attention = _attention(row)
+    quiet()
+    attention = attention_of(row)
     tokenizer = source.tokenizer
     if source.form == "draw":
         network = draw(source.config, subject, attention, row.init)
@@ -101,7 +101,8 @@ def _spread(network: Any) -> Any:
     return dispatch_model(network, device_map)
 
 
-def _attention(row: ModelRow) -> str:
+def attention_of(row: ModelRow) -> str:
+    """Return how transformers must run a model's attention for its probabilities to be seen."""
     if row.architecture.attention_implementation == "eager":
         return "eager"
     register()
@@ -271,7 +272,7 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep transformers' progress bars and advice off the terminal: what matters is in the report."""
     from transformers.utils import logging as hf_logging
 

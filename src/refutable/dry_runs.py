@@ -1,0 +1,62 @@
+"""The command `refutable dry-run`: whether models of the registry would load, tried without weights or network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from refutable.errors import BadInput, RefutableError
+
+if TYPE_CHECKING:
+    from refutable.models import ModelRow
+
+
+def dry_run(
+    names: Annotated[list[str] | None, typer.Argument(help="models of the registry, by name or glob")] = None,
+    every: Annotated[bool, typer.Option("--all", help="every model of the registry")] = False,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "bfloat16",
+    device: Annotated[
+        str, typer.Option(help="what the model would run on: auto, cpu, cuda, cuda:N, cuda:all")
+    ] = "auto",
+    models: Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")] = None,
+) -> None:
+    """Build models without weights and look for every module and number that a first run would need; exit 1 on a fault.
+
+    Says of each: its class, parameters, dtype and memory against the device's, how it would be spread, its tokenizer.
+    """
+    from refutable.device import choose_device
+    from refutable.hashes import FileHashes
+    from refutable.selection import DTYPES
+    from refutable.store import cache_folder
+    from refutable.weights import Finder
+
+    try:
+        if dtype not in DTYPES:
+            raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
+        rows = _rows(names or [], every, models)
+        finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
+        from refutable.measure.dry_run import try_dry
+
+        faulty = 0
+        for row in rows:
+            found = try_dry(row, dtype, finder)
+            faulty += bool(found.faults)
+            typer.echo(f"{row.name}: {'; '.join(found.faults) if found.faults else 'ready'} ({', '.join(found.notes)})")
+        typer.echo(f"{len(rows)} models, {faulty} with a fault")
+    except RefutableError as error:
+        typer.echo(f"ERROR: {error}", err=True)
+        raise typer.Exit(4) from None
+    raise typer.Exit(1 if faulty else 0)
+
+
+def _rows(names: list[str], every: bool, models: Path | None) -> list[ModelRow]:
+    from refutable.ini import ini_path
+    from refutable.models import load_registry
+
+    registry = load_registry(models or ini_path("refutable_models"))
+    if bool(names) == every:
+        raise BadInput("name models, or write --all (not both): refutable dry-run gptj 'pythia-*'")
+    found = [row for name in names for row in registry.matching(name)] if names else list(registry)
+    return [*{row.name: row for row in found}.values()]
