@@ -109,3 +109,10 @@ def test_other_prompts_are_counted_in_their_place(tmp_path: Path) -> None:
     assert "these 25 prompts: unsupportable: needs 99" in next(check_feasible(file))
     (last,) = check_feasible(file, prompts="grand-unified-500-exploration")
     assert last.endswith("1 claims, 1 cases, no fault found")
+
+
+def test_a_difference_from_the_plain_model_may_lie_where_its_metric_never_does() -> None:
+    """A gain is never below 0, and what an intervention takes from it is."""
+    against = 'statistic: mean, of: last_gain, under: ablate-mlp, against: plain, predicts: "< 0"'
+    assert labels(claim_of(against, evidence="intervention")) == ()
+    assert labels(claim_of('statistic: mean, of: last_gain, predicts: "< 0"')) == ("unsupportable: no n would do",)

@@ -66,7 +66,11 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
         found = selector.select(registry)
         if not found:
             described = selector.model_dump(by_alias=True, exclude_defaults=True) or "everything"
-            raise BadInput(f"no model agrees with {described}; see the registry (refutable models)")
+            drawn = " (freshly drawn tiny models are named one by one, or asked for by `pretrained: false`)"
+            raise BadInput(
+                f"no model agrees with {described}; see the registry (refutable models)"
+                + (drawn if selector.pretrained is None and selector.names else "")
+            )
         both = [row.name for row in found if row.name in rows]
         if both:
             raise BadInput(f"{', '.join(both)} is in both groups; a model is a unit of one")

@@ -150,9 +150,10 @@ def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside all values that the statistic can take."""
     if test.holds is not None:
         return test.region.misses(0.0, 1.0)
-    if test.groups is not None or STATISTICS[test.statistic].takes_models:
-        return False
-    return test.region.misses(*(STATISTICS[test.statistic].range or METRICS[test.of[0]].range))
+    statistic = STATISTICS[test.statistic]
+    if test.groups is not None or test.categories is not None or test.against is not None or statistic.takes_models:
+        return False  # a difference, or a number of models
+    return test.region.misses(*(statistic.range or METRICS[test.of[0]].range))
 
 
 def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
