@@ -109,7 +109,6 @@ def test_without_the_contradiction_the_same_verdicts_pass_and_a_baseline_does_no
 
 
 def test_it_is_told_under_several_processes_too(suite: Suite) -> None:
-    pytest.importorskip("xdist")
     suite.write("claims.yaml", PAIR)
     run = suite.pytest("-n", "2")
     assert run.status == 1

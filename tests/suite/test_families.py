@@ -77,7 +77,6 @@ def test_what_was_selected_changes_no_family_and_the_journal_alone_tells_it(fami
 
 
 def test_under_xdist_the_family_comes_together(families: Suite) -> None:
-    pytest.importorskip("xdist")
     serial = adjusted(families.pytest("-q"))
     spread = adjusted(families.pytest("-q", "-n", "2"))
     assert spread == serial
