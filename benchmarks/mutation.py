@@ -112,7 +112,8 @@ def try_mutant(name: str, mutant: Mutant, timeout: int) -> Tried:
         shutil.copytree(ROOT / "src", Path(folder) / "src", ignore=shutil.ignore_patterns("__pycache__"))
         (Path(folder) / PACKAGE / name).write_text(mutant.source, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", *tests_of(name), "-x", "-q", "-p", "no:cacheprovider"]
-        environment = {**os.environ, "PYTHONPATH": f"{folder}/src", "PYTHONDONTWRITEBYTECODE": "1"}
+        path = os.pathsep.join(filter(None, (f"{folder}/src", os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
         try:
             done = _run(command, environment, timeout)
         except subprocess.TimeoutExpired:
