@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refutable import vacuity, vacuity_search
+from refutable import vacuity, vacuity_choices, vacuity_search
 from refutable.claims import MeasuredTest
 from refutable.generated import pool
 from refutable.metrics import METRICS, measure
@@ -65,6 +65,11 @@ NEIGHBOURS = [
     {"of": ["cos_attention_mlp", "cancellation_ratio"], "layer": "last", "statistic": "spearman", "predicts": "> -0.9"},
     {"of": "cancellation_ratio", "layer": "mean", "statistic": "difference_of_groups", "groups": GROUPS,
      "predicts": "within [-1, 0.99]"},
+    {"of": ["output_entropy", "residual_norm"], "layer": 3, "statistic": "slope", "predicts": "< 1.7"},
+    {"of": ["cancellation_ratio", "attention_growth"], "layer": "first", "statistic": "slope", "predicts": "< 1.9"},
+    {"of": ["layer_gain", "last_gain"], "layer": 7, "statistic": "pearson", "predicts": "> 0.8"},
+    {"of": ["cancellation_ratio", "attention_gain"], "layer": "last", "statistic": "paired_difference",
+     "predicts": "< 0.99"},
 ]  # fmt: skip
 
 
@@ -153,10 +158,11 @@ def test_the_share_counts_every_choice_of_data():
 
 def test_hypothesis_finds_what_ready_choices_do_not(monkeypatch):
     def whole_pool(test, values, units):
-        return iter([vacuity._samples(test, values, "prompt")])
+        return iter([vacuity_choices.as_samples(test, values, "prompt")])
 
-    monkeypatch.setattr(vacuity, "_choices", whole_pool)
+    monkeypatch.setattr(vacuity_choices, "_choices", whole_pool)
     monkeypatch.setattr(vacuity, "_FOUND", {})
+    monkeypatch.setattr(vacuity_choices, "_FITS", {})
     tried = []
     steer = vacuity_search.steer
     monkeypatch.setattr(vacuity_search, "steer", lambda *args, **keys: (tried.append(1), steer(*args, **keys)))
@@ -167,16 +173,18 @@ def test_hypothesis_finds_what_ready_choices_do_not(monkeypatch):
 
 def test_what_cannot_be_generated_or_takes_too_long_is_never_called_vacuous(monkeypatch):
     monkeypatch.setattr(vacuity, "_FOUND", {})
+    monkeypatch.setattr(vacuity_choices, "_FITS", {})
     monkeypatch.setattr(vacuity, "SECONDS", -1.0)
     found = search(test_of(of="last_gain", predicts="< 1"))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "took longer" in found.why
     monkeypatch.setattr(vacuity, "_FOUND", {})
+    monkeypatch.setattr(vacuity_choices, "_FITS", {})
 
     def nothing(layers):
         raise KeyError("norm.somewhere")
 
-    monkeypatch.setattr(vacuity, "pool", nothing)
+    monkeypatch.setattr(vacuity_choices, "pool", nothing)
     assert not is_vacuous(test_of(of="last_gain", predicts="< 1"))
 
 
@@ -185,6 +193,7 @@ def test_an_answer_is_found_once_and_is_always_the_same(monkeypatch):
     first = search(test)
     assert search(test) is first
     monkeypatch.setattr(vacuity, "_FOUND", {})
+    monkeypatch.setattr(vacuity_choices, "_FITS", {})
     assert search(test) == first
 
 

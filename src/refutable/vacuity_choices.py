@@ -1,0 +1,167 @@
+"""Choices of generated data that a prediction is held against, each fitted once for every prediction about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from refutable.claims import MeasuredTest
+from refutable.errors import Undecidable
+from refutable.generated import pool
+from refutable.predicate import Region
+from refutable.sample import Sample
+from refutable.sampling import samples_of
+from refutable.statistics import STATISTICS, Data, Fit
+from refutable.trace import Trace
+
+UNITS = (6, 24)  # how many generated prompts; the second where a statistic cannot do with the first
+SLACK = 1e-6  # of rounding: a norm of two updates that nearly cancel is known to half the digits
+Indices = NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class Fits:
+    """What a statistic says of each choice of data; fitted as far as anybody has looked, and no choice twice.
+
+    Attributes:
+        known: the fits so far.
+        further: those that nobody asked for yet.
+    """
+
+    known: list[Fit]
+    further: Iterator[Fit]
+
+    def __iter__(self) -> Iterator[Fit]:
+        """Yield the known fits, then further ones."""
+        at = 0
+        while True:
+            if at == len(self.known):
+                following = next(self.further, None)
+                if following is None:
+                    return
+                self.known.append(following)
+            yield self.known[at]
+            at += 1
+
+
+_FITS: dict[str, Fits] = {}
+
+
+def fits_of(test: MeasuredTest) -> Fits:
+    """Return the fits of a test's statistic to choices of generated data, whatever it predicts.
+
+    Raises:
+        RefutableError, KeyError: no data can be generated for it.
+    """
+    key = test.model_dump_json(exclude={"predicts"})
+    if key not in _FITS:
+        values = of_prompts(test, pool(layers_of(test)))
+        if test.against is not None:  # of any prompt's numbers under the intervention, and of any as it is
+            other = np.random.default_rng(2).permutation(len(values[0]))
+            values = tuple(of - of[other] for of in values)
+        _FITS[key] = Fits([], _fits(test, values))
+    return _FITS[key]
+
+
+def fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit | None:
+    """Return the fit of a test's statistic to samples; None where they leave it undecidable."""
+    data = Data(samples, _widened(test.holds_region) if test.holds else None)
+    try:
+        return STATISTICS[test.statistic].fit(data)
+    except Undecidable:
+        return None
+
+
+def _fits(test: MeasuredTest, values: tuple[NDArray[np.float64], ...]) -> Iterator[Fit]:
+    for units in UNITS:
+        some = False
+        for samples in _choices(test, values, units):
+            fitted = fit(test, samples)
+            if fitted is not None:
+                some = True
+                yield fitted
+        if some:
+            return
+
+
+def layers_of(test: MeasuredTest) -> int:
+    """Return how many layers generated data have: a layer that is asked for by its number is not their last."""
+    return max(3, test.layer + 1) if isinstance(test.layer, int) else 3
+
+
+def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64], ...]:
+    """Return each sample's values of generated prompts, those left out that have no number (0/0).
+
+    Of two traces, the values of the first minus those of the second.
+    """
+    made = [[sample.values for name in test.of for sample in samples_of(test, name, trace)] for trace in traces]
+    finite = np.ones(len(traces[0]), dtype=bool)
+    for values in (values for of in made for values in of):
+        finite &= np.isfinite(values).reshape(len(finite), -1).all(axis=1)
+    return tuple(of[0][finite] - of[1][finite] if len(of) == 2 else of[0][finite] for of in zip(*made, strict=True))
+
+
+def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[tuple[Sample, ...]]:
+    """Yield choices of generated prompts as samples: the most extreme ones, those that count, and random ones."""
+    rows = _extreme_rows(test, values, units)
+    if not STATISTICS[test.statistic].needs_groups:
+        yield from (as_samples(test, tuple(of[row] for of in values), "prompt") for row in rows)
+        return
+    chosen = list(rows)
+    for one in chosen[:6]:
+        for other in chosen[:6]:
+            yield as_samples(test, (values[0][one], values[0][other]), "model")
+
+
+def as_samples(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], unit: str) -> tuple[Sample, ...]:
+    """Return generated values as the samples that a test's statistic takes."""
+    names = test.of if len(test.of) == len(values) else test.of * len(values)
+    clusters = tuple(f"category {index % 3}" for index in range(len(values[0])))
+    return tuple(Sample(name, of, unit, clusters) for name, of in zip(names, values, strict=True))
+
+
+def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[Indices]:
+    scores = [of.reshape(len(of), -1).mean(axis=1) for of in values]
+    if STATISTICS[test.statistic].needs_parts:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = [np.nan_to_num(values[0] / values[1])]
+    for score in scores:
+        order = np.unique(np.round(score, 12), return_index=True)[1]  # alike ones left out: none can be fitted to them
+        yield from (order[:units], order[-units:], order[np.linspace(0, len(order) - 1, units).astype(np.intp)])
+    if len(scores) == 2:
+        yield from (np.repeat(pair, units // 2) for pair in _pairs(*scores))
+        yield from _slopes(*scores, units)
+    if test.holds:
+        counts = test.holds_region.contains(values[0]).reshape(len(values[0]), -1).mean(axis=1)
+        order = np.argsort(counts, kind="stable")
+        yield from (order[:units], order[-units:])
+    rng = np.random.default_rng(1)
+    yield from (rng.choice(len(values[0]), units, replace=False) for _ in range(20))
+
+
+def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Indices, Indices]:
+    """Return the two prompts of which one has most more of both metrics, and the two that oppose each other most."""
+    ranks = [stats.rankdata(np.round(of, 12)) for of in (x, y)]
+    agreement = np.subtract.outer(ranks[0], ranks[0]) * np.subtract.outer(ranks[1], ranks[1])  # (pool, pool)
+    most, least = (np.unravel_index(at, agreement.shape) for at in (agreement.argmax(), agreement.argmin()))
+    return np.array(most), np.array(least)
+
+
+def _slopes(y: NDArray[np.float64], x: NDArray[np.float64], units: int) -> tuple[Indices, Indices]:
+    """Return the neighbours in x on which y rises most steeply, and on which it falls most steeply."""
+    order = np.argsort(x, kind="stable")
+    across, up = (np.lib.stride_tricks.sliding_window_view(of[order], units) for of in (x, y))  # (windows, units)
+    across = across - across.mean(axis=1, keepdims=True)
+    squared = (across**2).sum(axis=1)
+    slopes = np.where(squared > 0, (across * up).sum(axis=1) / np.where(squared > 0, squared, 1.0), 0.0)
+    return order[slopes.argmax() :][:units], order[slopes.argmin() :][:units]
+
+
+def _widened(region: Region) -> Region:
+    """Return a region with its bare ends, and with as much as rounding may add."""
+    slack = SLACK * max(1.0, abs(region.threshold))
+    return replace(region, low=region.low - slack, high=region.high + slack, low_closed=True, high_closed=True)
