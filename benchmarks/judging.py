@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.shelf import fill_store, forget, write_suite
+from benchmarks.shelf import fill_store, write_suite
 from refutable.trial import Trial
 from refutable.trial_options import Options
 
@@ -35,7 +35,7 @@ def main(
         )
         prepared = time.perf_counter() - started
         stored = fill_store(trial)
-        forget(trial.bench)
+        trial.bench.forget()
         profiler = cProfile.Profile()
         if profile:
             profiler.enable()

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from refutable.bench import Bench
 from refutable.metrics import METRICS
 from refutable.models import ModelRow
 from refutable.plan import needs
@@ -139,11 +138,6 @@ def fill_store(trial: Trial) -> int:
         facts = {"layers": layers, "d_model": WIDTH, "absent": {}, "closure_worst": 1e-7}
         bench.store.put(Trace(bench.key(subject, source, one), {**about, **facts}, blocks, prompts))
     return len(passes)
-
-
-def forget(bench: Bench) -> None:
-    """Let a bench read the store anew."""
-    bench.used.clear()
 
 
 def _tables(rng: np.random.Generator, prompts: PromptSet, layers: int) -> tuple[pa.Table, pa.Table]:

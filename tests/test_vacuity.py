@@ -37,6 +37,12 @@ VACUOUS = [
     {"of": "cancellation_ratio", "statistic": "layers_passing", "holds": "< 1", "predicts": ">= 0.97"},
     {"of": ["last_gain", "output_entropy"], "statistic": "pearson", "predicts": "> -1"},
     {
+        "of": ["cancellation_ratio", "top_probability"],
+        "layer": "last",
+        "statistic": "paired_difference",
+        "predicts": "within [-1, 1]",
+    },
+    {
         "of": "cancellation_ratio",
         "layer": "mean",
         "statistic": "difference_of_groups",
@@ -69,7 +75,7 @@ NEIGHBOURS = [
     {"of": ["cancellation_ratio", "attention_growth"], "layer": "first", "statistic": "slope", "predicts": "< 1.9"},
     {"of": ["layer_gain", "last_gain"], "layer": 7, "statistic": "pearson", "predicts": "> 0.8"},
     {"of": ["cancellation_ratio", "attention_gain"], "layer": "last", "statistic": "paired_difference",
-     "predicts": "< 0.99"},
+     "predicts": "< 0.9"},
 ]  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Bench:
         folder: that of the claims file, which paths of prompt sets are relative to.
         plan: every pass the run reads, so that a model is loaded once.
         used: traces that were read, by key.
+        read: keys of the traces read since it was last cleared, in the order in which they were first read.
         live: keys of the traces that this process measured.
     """
 
@@ -52,9 +53,11 @@ class Bench:
     folder: Path = Path()
     plan: Plan = field(default_factory=dict)
     used: dict[str, Trace] = field(default_factory=dict)
+    read: dict[str, None] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _refused: dict[str, RefutableError] = field(default_factory=dict)
+    _ready: dict[tuple[Subject, Pass], Trace] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _keys: dict[tuple[Subject, Pass], tuple[WeightsSource, str]] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
@@ -112,6 +115,13 @@ class Bench:
         Raises:
             NotMeasured: there are no weights here, or this pass means nothing on this model.
         """
+        found = self._ready.get((subject, one))
+        if found is None:
+            found = self._ready[subject, one] = self._trace(subject, one)
+        self.read[found.key] = None
+        return found
+
+    def _trace(self, subject: Subject, one: Pass) -> Trace:
         source = self.source(subject, one)
         if one.bos != "default" and source.tokenizer is None:
             raise NotMeasured(NO_BOS)
@@ -179,6 +189,13 @@ class Bench:
         """Let a prompt set be what its name means in this run."""
         self._prompts[prompts.name] = prompts
         self._keys.clear()
+        self._ready.clear()
+
+    def forget(self) -> None:
+        """Forget the traces that were read, so that the store is read anew."""
+        self.used.clear()
+        self.read.clear()
+        self._ready.clear()
 
     def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
         if subject in self._failed:

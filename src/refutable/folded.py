@@ -72,7 +72,7 @@ class FoldedView(View):
         return kept
 
     def _squared_stream(self, *, after_attention: bool) -> NDArray[np.float64]:
-        plain = View(self.trace, self.rows, self.prompt, self.layers, self.input_norm.centring, self.only)
+        plain = View(**{**_fields(self), "centred": self.input_norm.centring})
         squared = plain.norm("block_input") ** 2
         if after_attention:
             squared = squared + plain.norm("attention_update") ** 2
@@ -82,4 +82,8 @@ class FoldedView(View):
 
 def fold(view: View, input_norm: InputNorm) -> View:
     """Return the scale-folded form of a view."""
-    return FoldedView(**{f.name: getattr(view, f.name) for f in fields(View)}, input_norm=input_norm)
+    return FoldedView(**_fields(view), input_norm=input_norm)
+
+
+def _fields(view: View) -> dict[str, Any]:
+    return {f.name: getattr(view, f.name) for f in fields(View)}

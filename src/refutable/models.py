@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -184,8 +184,11 @@ class Selector(Frozen):
         return row.stand_in != self.pretrained
 
 
-def _any_matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+def _any_matches(name: str, patterns: Collection[str]) -> bool:
+    return name in patterns or any(fnmatch.fnmatchcase(name, one) for one in patterns if GLOB.intersection(one))
+
+
+GLOB = frozenset("*?[")
 
 
 class Registry:
@@ -193,6 +196,11 @@ class Registry:
 
     def __init__(self, rows: Iterable[ModelRow]) -> None:
         self._rows = {row.name: row for row in rows}
+        self._called: dict[str, ModelRow] = {}
+        for row in self._rows.values():
+            for name in filter(None, (row.name, row.title, row.hub, *row.aliases)):
+                self._called.setdefault(name.casefold(), row)
+        self._matching: dict[str, tuple[ModelRow, ...]] = {}
 
     def __iter__(self) -> Iterator[ModelRow]:
         return iter(self._rows.values())
@@ -208,11 +216,7 @@ class Registry:
 
     def named(self, text: str) -> ModelRow | None:
         """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
-        wanted = text.casefold()
-        for row in self._rows.values():
-            if wanted in {x.casefold() for x in (row.name, row.title, row.hub or "", *row.aliases)}:
-                return row
-        return None
+        return self._called.get(text.casefold())
 
     def matching(self, pattern: str) -> tuple[ModelRow, ...]:
         """Return the rows whose name matches a name, alias or glob.
@@ -220,11 +224,13 @@ class Registry:
         Raises:
             UnknownName: nothing does.
         """
-        rows = tuple(row for row in self._rows.values() if fnmatch.fnmatchcase(row.name, pattern.lower()))
-        single = self.named(pattern)
-        if not rows and single is None:
-            raise UnknownName("model", pattern, self._rows)
-        return rows or ((single,) if single else ())
+        if pattern not in self._matching:
+            rows = tuple(row for row in self._rows.values() if fnmatch.fnmatchcase(row.name, pattern.lower()))
+            single = self.named(pattern)
+            if not rows and single is None:
+                raise UnknownName("model", pattern, self._rows)
+            self._matching[pattern] = rows or ((single,) if single else ())
+        return self._matching[pattern]
 
 
 def load_registry(extra: Path | None = None) -> Registry:

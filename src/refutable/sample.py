@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T")
 Unit = str  # "prompt", "layer", "model" or "census"
 CENSUS: Unit = "census"  # recorded values without replicates
 
@@ -20,12 +23,21 @@ class Sample:
         values: shape (n,) for one value a unit, or (n, layers) where the metric has one value a layer.
         unit: what one row is: a prompt, a model.
         clusters: a label for each row (the prompt's category, the model's name), for checks of independence.
+        derived: what was computed from it before, by what it is: several claims are judged on one sample.
     """
 
     of: str
     values: NDArray[np.float64]
     unit: Unit
     clusters: tuple[str, ...] = field(default=())
+    derived: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def once(self, name: Any, make: Callable[[], T]) -> T:
+        """Return what is made of the sample, by what it is, made at the first call alone."""
+        if name not in self.derived:
+            self.derived[name] = make()
+        found: T = self.derived[name]
+        return found
 
     @property
     def n(self) -> int:

@@ -34,6 +34,9 @@ class Selection:
     revision: str | None = None
     dtype: str = "float32"
     _chosen: frozenset[str] = field(init=False)
+    _subjects: dict[tuple[str, int | None, str | None], Subject] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         defaults = {row.name for row in self.registry if row.default or row.stand_in}
@@ -55,6 +58,12 @@ class Selection:
         """
         if model not in self._chosen:
             raise NotMeasured(f"{model} was not selected", f"pytest --model {shlex.quote(model)}")
+        asked = model, seed, dtype
+        if asked not in self._subjects:
+            self._subjects[asked] = self._subject(model, seed, dtype)
+        return self._subjects[asked]
+
+    def _subject(self, model: str, seed: int | None, dtype: str | None) -> Subject:
         mine = model in self.named or (not self.named and self.registry[model].default)
         subject = Subject(
             model,

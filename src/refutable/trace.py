@@ -22,6 +22,7 @@ PRIMITIVES_VERSION = 3
 FIRST_IS_BOS = "the tokenizer's BOS"
 LAST_ONLY = "it is read at the last token only"
 
+Position = Literal["last", "all", "first"]
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
 INPUT_TAPS: tuple[Tap, ...] = ("attention_input", "mlp_input")
@@ -92,10 +93,17 @@ class Trace:
     prompts: pa.Table
     derived: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
-    def view(self, position: Literal["last", "all", "first"], *, centred: bool) -> View:
+    def view(self, position: Position, *, centred: bool) -> View:
         """Return the primitives at some positions, as metrics read them."""
         if self.meta.get("positions") == LAST_TOKEN and position != "last":
             raise NoSuchTap(f"the pass {self.meta['pass']!r} reads the last token only, not {position!r}")
+        asked = "view", position, centred
+        if asked not in self.derived:
+            self.derived[asked] = self._view(position, centred)
+        view: View = self.derived[asked]
+        return view
+
+    def _view(self, position: Position, centred: bool) -> View:
         layers = int(self.meta["layers"])
         where = self.blocks["position"].to_numpy()[::layers]
         prompt = self.blocks["prompt"].to_numpy()[::layers]
@@ -107,7 +115,7 @@ class Trace:
                 rows = where == 0
             case "all":
                 rows = where > 0
-        return View(self, rows, prompt[rows], layers, centred)
+        return View(self, position, rows, prompt[rows], layers, centred)
 
     def __len__(self) -> int:
         return int(self.prompts.num_rows)
@@ -119,6 +127,7 @@ class View:
 
     Attributes:
         trace: where they come from.
+        position: which positions these are.
         rows: which (prompt, position) pairs are in, shape (pairs,).
         prompt: index of the prompt of each row, shape (rows,).
         layers: number of blocks.
@@ -127,6 +136,7 @@ class View:
     """
 
     trace: Trace
+    position: Position
     rows: NDArray[np.bool_]
     prompt: NDArray[np.int64]
     layers: int
@@ -140,28 +150,43 @@ class View:
             NoSuchTap: this architecture has no such quantity.
             NonFiniteError: a value is NaN or infinite; names model, layer and dtype.
         """
+        asked = "column", name, self.position
+        if asked not in self.trace.derived:
+            self.trace.derived[asked] = self._read(name)
+        values, absent, bad = self.trace.derived[asked]
+        if absent is not None and (absent if self.only is None else absent[:, self.only]).any():
+            raise NoSuchTap(
+                f"{self._who()} has no {name} at some of these positions or layers: {self._why_absent(name, LAST_ONLY)}"
+            )
+        if bad is not None:
+            self._refuse(name, values, bad)
+        found: NDArray[np.float64] = values
+        return found
+
+    def _read(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+        """Return a column as (rows, layers), where it is null, and where it is not finite; None for nowhere."""
         if name not in self.trace.blocks.column_names:
             raise NoSuchTap(f"{self._who()} has no {name}: {self._why_absent(name)}")
         column = self.trace.blocks[name]
         if column.null_count == len(column):
             raise NoSuchTap(f"{self._who()} has no {name}: {self._why_absent(name)}")
-        raw = column.to_numpy(zero_copy_only=False).astype(np.float64)
-        values: NDArray[np.float64] = raw.reshape(-1, self.layers)[self.rows]  # (rows, layers)
-        absent = column.is_null().to_numpy().reshape(-1, self.layers)[self.rows]
-        if (absent if self.only is None else absent[:, self.only]).any():
-            raise NoSuchTap(
-                f"{self._who()} has no {name} at some of these positions or layers: {self._why_absent(name, LAST_ONLY)}"
-            )
+        raw = column.to_numpy(zero_copy_only=False)
+        values = raw.reshape(-1, self.layers)[self.rows].astype(np.float64)  # (rows, layers)
+        values.setflags(write=False)  # handed out again
+        absent = column.is_null().to_numpy().reshape(-1, self.layers)[self.rows] if column.null_count else None
         bad = ~np.isfinite(values)
+        return values, absent, bad if bad.any() else None
+
+    def _refuse(self, name: str, values: NDArray[np.float64], bad: NDArray[np.bool_]) -> None:
+        """Raise NonFiniteError where a value that is read is not finite."""
         if self.only is not None:
-            bad[:, np.arange(self.layers) != self.only] = False
+            bad = bad & (np.arange(self.layers) == self.only)
         if bad.any():
             row, layer = map(int, np.argwhere(bad)[0])
             raise NonFiniteError(
                 f"{self._who()}: {name} is {values[row, layer]} at layer {layer + 1} of prompt {int(self.prompt[row])}"
                 f" ({int(bad.sum())} of {bad.size} values are not finite); try --dtype float32"
             )
-        return values
 
     def norm(self, tap: Tap) -> NDArray[np.float64]:
         """Return the norm at a tap, raw or centred, shape (rows, layers)."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from refutable.bench import Bench
 from refutable.cases import Case, cases_of, groups_of
-from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.claims_file import load_claims
 from refutable.device import choose_device
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
@@ -20,10 +20,9 @@ from refutable.evidence import decide_case
 from refutable.feasibility import Infeasible, infeasible
 from refutable.hashes import FileHashes
 from refutable.lockfile import lock_file, read_lock
-from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.passes import Pass
-from refutable.plan import build_plan, needs, passes_of
+from refutable.plan import build_plan
 from refutable.prompt_files import given_prompts
 from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
@@ -37,8 +36,7 @@ from refutable.trial_options import Options
 from refutable.verdict import Judgement, Verdict
 from refutable.verdict_row import VerdictRow
 from refutable.weights import Finder
-
-VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
+from refutable.weights_told import WeightsTold
 
 
 @dataclass(slots=True)
@@ -62,6 +60,7 @@ class Trial:
     claims_hash: str
     registrations: Registrations
     given: PromptSet | None = None
+    _told: WeightsTold = field(default_factory=WeightsTold)
 
     @classmethod
     def prepare(cls, options: Options) -> Trial:
@@ -114,13 +113,14 @@ class Trial:
 
     def try_case(self, case: Case) -> VerdictRow:
         """Try one case; whatever happens, a row comes back."""
-        before = set(self.bench.used)
+        self.bench.read.clear()
         started = time.perf_counter()
         judgement = self._judgement(case)
-        nothing: tuple[str, ...] = ()
-        untold: dict[str, str] = {}
-        traces = _attempt(lambda: self._traces_of(case, before), nothing)
-        weights = _attempt(lambda: self._weights(case, judgement, traces), untold)
+        traces = tuple(self.bench.read)
+        try:
+            weights = self._weights(case, judgement, traces)
+        except (KeyError, ValueError, TypeError):  # a store whose metas somebody broke: the verdict itself stands
+            weights = {}
         return VerdictRow(
             id=case.id,
             claim=case.claim.id,
@@ -155,20 +155,6 @@ class Trial:
             why = f"{type(error).__name__}: {error} ({place}); this is a fault of refutable"
             return Judgement(Verdict.ERROR, _predicts(case), why)
 
-    def _traces_of(self, case: Case, before: set[str]) -> tuple[str, ...]:
-        """Return the keys of the traces that a case reads: those it added, and those of its plan read before."""
-        keys = [key for key in self.bench.used if key not in before]
-        if self._on_table(case):
-            return tuple(keys)
-        for subject, one in needs(case, self.bench.selection):
-            try:
-                key = self.bench.key(subject, self.bench.source(subject, one), one)
-            except RefutableError:
-                continue
-            if key in self.bench.used:
-                keys.append(key)
-        return tuple(dict.fromkeys(keys))
-
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return what is told of the claim's registration."""
         looked = judgement.verdict.looked
@@ -193,8 +179,7 @@ class Trial:
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
             return {}
-        metas = [self.bench.used[key].meta for key in traces]
-        told = describe_weights(claim, metas)
+        told = self._told(claim, {key: self.bench.used[key] for key in traces})
         return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
 
 
@@ -217,45 +202,6 @@ def _table(options: Options, registry: Registry) -> Table | None:
             raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")
         return None
     return read_table(options.measurements, registry, options.measurements_map)
-
-
-def describe_weights(claim: Any, metas: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what the report says of the weights behind a verdict, from the metas of its traces."""
-    kinds = {}
-    own = [
-        m for m in metas if isinstance(claim, InitializationClaim | WiringClaim) or not _is_control(claim, m)
-    ] or metas
-    own = [m for m in own if all(m.get(name) == own[0].get(name) for name in VARIED)]
-    for name in (
-        "weights_kind",
-        "weights_detail",
-        "revision",
-        "dtype",
-        "device",
-        "device_title",
-        "tokens",
-        "first_token",
-    ):
-        values = dict.fromkeys(str(meta[name]) for meta in own if meta.get(name) is not None)
-        kinds[name] = ", ".join(values)
-    seeds = sorted({meta["seed"] for meta in own if meta.get("seed") is not None})
-    if seeds:
-        kinds["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    if isinstance(claim, WiringClaim):
-        kinds["weights_detail"] += ", reduced to 2 blocks of width 32"
-    if isinstance(claim, MeasuredClaim):
-        kinds["tap"] = "; ".join(METRICS[name].tap for name in claim.test.of)
-        kinds["prompt_set"] = claim.prompts
-        kinds["passes"] = ", ".join(dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts)))
-        kinds["prompt_set_hash"] = ", ".join(dict.fromkeys(str(meta["prompts"]) for meta in own))
-        kinds["closure_worst"] = ", ".join(
-            f"{m['closure_worst']:.3g}" for m in own if m.get("closure_worst") is not None
-        )
-    return {name: text for name, text in kinds.items() if text}
-
-
-def _is_control(claim: MeasuredClaim, meta: Mapping[str, Any]) -> bool:
-    return "initialization" in claim.controls and meta["weights_kind"] == str(WeightsKind.INITIALISATION)
 
 
 def _about(case: Case) -> dict[str, Any]:
@@ -284,17 +230,6 @@ def _predicts(case: Case) -> str:
     predicts = getattr(test, "predicts", None)
     equals = getattr(test, "equals", None)
     return str(predicts) if predicts is not None else f"equals {equals}" if equals is not None else case.claim.statement
-
-
-T = TypeVar("T")
-
-
-def _attempt(make: Callable[[], T], otherwise: T) -> T:
-    """Return what is told beside a verdict, or nothing of it where a store is broken: the verdict itself stands."""
-    try:
-        return make()
-    except (RefutableError, OSError, KeyError, ValueError):
-        return otherwise
 
 
 def _look_at_given_weights(bench: Bench) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
+from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Fit
@@ -53,9 +54,7 @@ def is_vacuous(test: MeasuredTest) -> bool:
 
 
 _FOUND: dict[tuple[str, bool], Found] = {}
-_ASKED: dict[
-    tuple[int, bool], tuple[MeasuredTest, Found]
-] = {}  # a test is not written out again for every model it is tried on
+_written = ByIdentity(MeasuredTest.model_dump_json)  # a test is not written out again for every model it is tried on
 
 
 def search(test: MeasuredTest, *, whole: bool = True) -> Found:
@@ -65,15 +64,11 @@ def search(test: MeasuredTest, *, whole: bool = True) -> Found:
         test: what is predicted.
         whole: go on after the first data that break it, for the share of them and the value farthest outside.
     """
-    asked = _ASKED.get((id(test), whole))
-    if asked is not None and asked[0] is test:
-        return asked[1]
-    key = test.model_dump_json(), whole
+    key = _written(test), whole
     if key not in _FOUND:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of generated data, not of anybody's
             _FOUND[key] = _proof(test) or _search(test, whole)
-    _ASKED[id(test), whole] = test, _FOUND[key]
     return _FOUND[key]
 
 

@@ -133,8 +133,10 @@ def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], u
         order = np.unique(np.round(score, 12), return_index=True)[1]  # alike ones left out: none can be fitted to them
         yield from (order[:units], order[-units:], order[np.linspace(0, len(order) - 1, units).astype(np.intp)])
     if len(scores) == 2:
+        order = np.argsort(scores[0] - scores[1], kind="stable")
+        yield from (order[:units], order[-units:])
         yield from (np.repeat(pair, units // 2) for pair in _pairs(*scores))
-        yield from _slopes(*scores, units)
+        yield from _slopes(scores[0], scores[1], units)
     if test.holds:
         counts = test.holds_region.contains(values[0]).reshape(len(values[0]), -1).mean(axis=1)
         order = np.argsort(counts, kind="stable")

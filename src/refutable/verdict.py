@@ -101,6 +101,8 @@ class Judgement:
 
     def labelled(self, *labels: str) -> Judgement:
         """Return the same with labels added, each once."""
+        if not labels:
+            return self
         return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))
 
 

@@ -5,6 +5,7 @@ No tags, no anchors or aliases (so no bombs), no duplicate keys, bounded size an
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from refutable.errors import BadInput
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
 
+FAST = getattr(yaml, "CSafeLoader", None)  # PyYAML may have been built without libyaml
 Location = tuple[str | int, ...]
 
 
@@ -65,8 +67,7 @@ def read_yaml(path: Path, name: str | None = None) -> YamlSource:
 def parse_yaml(text: str, name: str) -> YamlSource:
     """Parse YAML text; see `read_yaml` for what is refused."""
     try:
-        _refuse_live_yaml(text, name)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _composed(text, name)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -83,15 +84,26 @@ def parse_yaml(text: str, name: str) -> YamlSource:
     return YamlSource(name, data, lines)
 
 
+def _composed(text: str, name: str) -> yaml.Node | None:
+    """Return the tree of a text by libyaml; where that fails, by PyYAML's own parser, whose messages are the same
+    everywhere."""
+    if FAST is not None:
+        with contextlib.suppress(yaml.YAMLError):
+            _refuse_live_yaml(text, name, FAST)
+            return yaml.compose(text, Loader=FAST)
+    _refuse_live_yaml(text, name, yaml.SafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
 def _shown(path: Path) -> str:
     """Return a path as people name it: relative to where they are, when it lies below."""
     absolute = path.absolute()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
-def _refuse_live_yaml(text: str, name: str) -> None:
+def _refuse_live_yaml(text: str, name: str, loader: Any) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise BadInput(

@@ -89,6 +89,11 @@ class Variations(Frozen):
     )
     prompts: tuple[str, ...] = Field(default=(), description="other prompt sets")
 
+    @property
+    def declared(self) -> bool:
+        """Whether there is any."""
+        return any(getattr(self, axis) for axis in type(self).model_fields)
+
     @field_validator("statistic")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refutable.bench import Bench
-from refutable.claims import MeasuredClaim
+from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
 from refutable.evidence.looks import verdict_of
+from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
 from refutable.sample import Sample
 from refutable.subject import Subject
@@ -28,13 +29,23 @@ def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha:
 
 def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
     """Yield the claim's samples in each canonical form in which a metric of it may differ."""
-    test = claim.test
-    row, metrics = bench.selection.registry[subject.model], [METRICS[name] for name in test.of]
+    centred, scaled = _differing(claim.test)
+    if centred is not None and bench.selection.registry[subject.model].fact("norm") == "LayerNorm":
+        yield bench.samples(centred, claim.prompts, subject)
+    if scaled:
+        yield bench.samples(claim.test, claim.prompts, subject, folded=True)
+
+
+def _forms(test: MeasuredTest) -> tuple[MeasuredTest | None, bool]:
+    """Return the mean-centred form of a test, None where it is the same, and whether the scale-folded one differs."""
+    metrics = [METRICS[name] for name in test.of]
     invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
-    if row.fact("norm") == "LayerNorm" and not all("mean-shift" in of for of in invariant):
-        yield bench.samples(test.model_copy(update={"norm": "centred"}), claim.prompts, subject)
-    if not all("norm-scale" in of for of in invariant):
-        yield bench.samples(test, claim.prompts, subject, folded=True)
+    shifts = not all("mean-shift" in of for of in invariant)
+    centred = test.model_copy(update={"norm": "centred"}) if shifts else None
+    return centred, not all("norm-scale" in of for of in invariant)
+
+
+_differing = ByIdentity(_forms)
 
 
 def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:

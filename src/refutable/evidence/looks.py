@@ -12,8 +12,8 @@ from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable, UnknownName
 from refutable.passes import Bos
 from refutable.sample import Sample
-from refutable.statistics import STATISTICS, Data
-from refutable.statistics.checks import check
+from refutable.statistics import STATISTICS, Data, Fit, Statistic
+from refutable.statistics.checks import Checks, check
 from refutable.subject import Subject
 from refutable.verdict import Judgement, Verdict, decide, few, judge
 
@@ -113,22 +113,50 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
         UnknownName: the test names a category that no prompt has.
     """
     statistic = STATISTICS[test.statistic]
-    data = _data(test, samples)
+    fitted = _fitted(test, samples)
     of = (*test.of, test.fact) if test.fact is not None else test.of
-    judged = judge(statistic.fit(data), test.region, alpha, statistic, of)
-    seen = check(statistic, data)
+    judged = judge(fitted.fit, test.region, alpha, statistic, of)
+    seen = fitted.checked(statistic)
     return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
 
 
 def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
     """Return the verdict alone of a test on its samples; errors as `judge_samples`."""
-    return decide(STATISTICS[test.statistic].fit(_data(test, samples)), test.region, alpha)
+    return decide(_fitted(test, samples).fit, test.region, alpha)
 
 
-def _data(test: MeasuredTest, samples: tuple[Sample, ...]) -> Data:
+@dataclass(slots=True)
+class _Fitted:
+    """A statistic fitted to samples: the same for all claims that differ in nothing but what they predict.
+
+    Attributes:
+        data: what it was fitted to.
+        fit: the fit.
+        checks: what is seen of its assumptions, once somebody has looked.
+    """
+
+    data: Data
+    fit: Fit
+    checks: Checks | None = None
+
+    def checked(self, statistic: Statistic) -> Checks:
+        """Return what is seen of the assumptions."""
+        if self.checks is None:
+            self.checks = check(statistic, self.data)
+        return self.checks
+
+
+def _fitted(test: MeasuredTest, samples: tuple[Sample, ...]) -> _Fitted:
+    statistic = STATISTICS[test.statistic]
+
+    def fit() -> tuple[_Fitted, tuple[Sample, ...]]:
+        of = by_categories(samples[0], test.categories) if test.categories is not None else samples
+        data = Data(of, test.holds_region if test.holds else None)
+        return _Fitted(data, statistic.fit(data)), samples  # which are kept, so that their ids stay theirs
+
     if test.categories is not None:
-        samples = by_categories(samples[0], test.categories)
-    return Data(samples, test.holds_region if test.holds else None)
+        return fit()[0]
+    return samples[0].once((test.statistic, test.holds, *map(id, samples[1:])), fit)[0]
 
 
 def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tuple[Sample, ...]:

@@ -112,6 +112,8 @@ def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:
 
 def _beside(base: Judgement, variations: dict[str, Variation], controls: dict[str, Control]) -> Judgement:
     """Return a judgement with its variations and controls, and the labels that they bring."""
+    if not variations and not controls:
+        return base
     labels = (*labels_of(controls, base.verdict), *fragile(variations, base.verdict))
     return replace(base, variations=variations, controls=controls).labelled(*labels)
 

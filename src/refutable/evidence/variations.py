@@ -30,7 +30,7 @@ def variations_of(claim: MeasuredClaim, look: Look, model: str | None, bench: Be
         model: the model that it is tried on; None for a comparison of groups.
         bench: where numbers come from.
     """
-    return dict(_points(claim, look, model, bench))
+    return dict(_points(claim, look, model, bench)) if claim.multiverse.declared else {}
 
 
 def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:

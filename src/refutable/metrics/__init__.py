@@ -7,13 +7,13 @@ positions is taken here, so that one value a prompt remains. To add one: docs/ad
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from refutable.errors import BadInput
@@ -201,7 +201,9 @@ def _measured(
     if chosen.per == "layer":
         values = _pick_layers(values, layer, view.only)
     values.setflags(write=False)  # the same sample is handed out again
-    categories = tuple(trace.prompts["category"].filter(pa.array(read)).to_pylist())
+    if "categories" not in trace.derived:
+        trace.derived["categories"] = tuple(trace.prompts["category"].to_pylist())
+    categories = tuple(itertools.compress(trace.derived["categories"], read))
     return Sample(chosen.name, values, "prompt", categories)
 
 
@@ -215,10 +217,11 @@ def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:
 def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.bool_], Values]:
     """Return which prompts have a position at all, shape (prompts,), and the means of those."""
     counts = np.bincount(prompt, minlength=prompts)  # (prompts,)
-    sums = np.zeros((prompts, *values.shape[1:]))
-    np.add.at(sums, prompt, values)
     kept = counts > 0
-    return kept, sums[kept] / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
+    if not kept.any():
+        return kept, values[:0]
+    starts = np.cumsum(counts[kept]) - counts[kept]  # the rows of a prompt follow each other
+    return kept, np.add.reduceat(values, starts, axis=0) / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _index(layer: LayerChoice, trace: Trace) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +45,9 @@ def check(statistic: Statistic, data: Data) -> Checks:
         if sample.values.ndim != 1 or sample.n < 3:
             continue
         if Assumption.LITTLE_SKEW in statistic.assumes and np.ptp(sample.values) > 0:
-            details[f"skewness of {sample.of}"] = f"{_skewness(sample.values):.2g}"
-        found = clustering(sample)
+            skewness = sample.once("skewness", partial(_skewness, sample.values))
+            details[f"skewness of {sample.of}"] = f"{skewness:.2g}"
+        found = sample.once("clustering", partial(clustering, sample))
         if found is not None:
             details[f"clustering of {sample.of}"] = f"ICC {found.icc:.2g} by category, p = {found.p:.2g}"
             if found.p < SEEN and Assumption.INDEPENDENT in statistic.assumes:

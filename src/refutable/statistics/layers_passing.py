@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
+from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.student import is_flat
@@ -75,23 +77,27 @@ def layers_passing(data: Data) -> LayersFit:
     values = sample.values  # (prompts, layers)
     if sample.n < 2:
         raise Undecidable(f"one prompt has no spread: layers_passing needs at least 2, here {sample.n}")
-    p_pass, p_fail = mean_tests(values, data.holds)
+    p_pass, p_fail = mean_tests(sample, data.holds)
     passing = int(data.holds.contains(values.mean(axis=0)).sum())
     return LayersFit(passing, p_pass, p_fail, sample.n, sample.unit, values.shape[1])
 
 
-def mean_tests(values: NDArray[np.float64], region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mean_tests(sample: Sample, region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the p-values of "this mean is outside" and "it is inside", by t, for columns of (n, means)."""
-    n, means = values.shape[0], values.mean(axis=0)  # (layers,)
-    error = values.std(axis=0, ddof=1) / np.sqrt(n)
+    n = sample.n
+    means, error, flat = sample.once("columns", partial(_columns, sample.values))
     with np.errstate(divide="ignore", invalid="ignore"):
         above_low, below_high = (means - region.low) / error, (region.high - means) / error  # t of either end
     # both ends must be proved: intersection-union
     p_pass = np.maximum(special.stdtr(n - 1, -above_low), special.stdtr(n - 1, -below_high))
     outside = np.minimum(special.stdtr(n - 1, above_low), special.stdtr(n - 1, below_high))
     p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # either end may be: Bonferroni
-    flat = is_flat(values)  # without spread nothing is proved
-    return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)
+    return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)  # without spread nothing is proved
+
+
+def _columns(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return mean and standard error of each column of (n, layers), and whether it is without spread."""
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values)), is_flat(values)
 
 
 def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -67,6 +68,7 @@ class MedianFit:
         return float(special.bdtr(skipped, n, 1 - beyond / self.n))
 
 
+@functools.lru_cache(maxsize=4096)
 def _skipped(n: int, tail: float) -> int:
     """Return how many values may lie on the wrong side of a bound: the largest k with P(Bin(n, 1/2) <= k) <= tail."""
     if n == 0 or special.bdtr(0, n, 0.5) > tail:

@@ -20,7 +20,7 @@ def models_passing(data: Data) -> LayersFit:
     assert data.holds is not None
     if not any(sample.n for sample in data.samples):
         raise Undecidable("no model was measured: there is nothing to count")
-    tests = [mean_tests(s.values, data.holds) if s.n > 1 else (1.0, 1.0) for s in data.samples]
+    tests = [mean_tests(s, data.holds) if s.n > 1 else (1.0, 1.0) for s in data.samples]
     p_pass, p_fail = np.array([[float(np.squeeze(p)) for p in pair] for pair in tests]).T
     passing = sum(bool(float(s.values.mean()) in data.holds) for s in data.samples if s.n)
     return LayersFit(passing, p_pass, p_fail, len(data.samples), "model", 1, "t a model, Holm over models")

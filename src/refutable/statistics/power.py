@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from scipy import optimize
 
@@ -16,12 +16,16 @@ MOST = 1_000_000
 
 
 @runtime_checkable
-class Powered(Protocol):
+class Powered(Fit, Protocol):
     """A fit that can say how often a bound of n units would lie beyond a threshold, were a value true."""
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
         """Return that probability."""
         ...
+
+
+def _powered(fit: Fit) -> TypeGuard[Powered]:
+    return hasattr(fit, "power")
 
 
 def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Mapping[str, str]:
@@ -33,7 +37,7 @@ def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Ma
         alpha: error probability each way.
         powerless: why this statistic cannot say it; None where it can.
     """
-    if powerless is not None or not isinstance(fit, Powered):
+    if powerless is not None or not _powered(fit):
         return {"power": f"cannot be said: {powerless or 'this statistic has no law of it'}"}
     end, side = _nearest(fit, region)
     tail = alpha if region.one_sided else alpha / 2
@@ -64,7 +68,7 @@ def smallest_effect(fit: Powered, end: float, side: Side, tail: float) -> float 
     sign = 1 if side == "above" else -1
 
     def short(distance: float) -> float:
-        return fit.power(end, side, tail, end + sign * distance, fit.n) - POWER  # type: ignore[attr-defined]
+        return fit.power(end, side, tail, end + sign * distance, fit.n) - POWER
 
     far = max(abs(end), 1.0) * 1e-9
     while short(far) < 0:
@@ -100,7 +104,7 @@ def deciding_n(fit: Fit, region: Region, alpha: float) -> int | None:
 
 def _power(fit: Fit, region: Region, alpha: float, n: int) -> float:
     """Return how often n units would decide, were the value seen the true one."""
-    assert isinstance(fit, Powered)
+    assert _powered(fit)
     value = fit.value
     if region.one_sided:
         end, side = _nearest(fit, region)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-from scipy import special, stats
+from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
@@ -37,7 +38,9 @@ class ShareFit:
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the exact one-sided binomial p-value against `threshold`."""
         p = min(max(threshold, 0.0), 1.0)
-        return float(stats.binomtest(self.k, self.n, p, "greater" if side == "above" else "less").pvalue)
+        if side == "below":
+            return float(special.bdtr(self.k, self.n, p))
+        return float(special.bdtrc(self.k - 1, self.n, p)) if self.k else 1.0
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
@@ -49,6 +52,7 @@ class ShareFit:
         return float(special.bdtrc(least - 1, n, true)) if 0 < least <= n else float(least == 0)
 
 
+@functools.lru_cache(maxsize=4096)
 def _counts_needed(threshold: float, tail: float, n: int) -> int:
     """Return the fewest of n that prove a share above the threshold; n + 1 where none do."""
     low, high = 0, n + 1

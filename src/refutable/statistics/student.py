@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.statistics import Side
+
+EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class TFit:
         return 1 - missed if math.isfinite(missed) else float(special.ndtr(distance - critical))
 
 
+@functools.lru_cache(maxsize=4096)
 def t_quantile(tail: float, freedom: float) -> float:
     """Return the value that a t variable of these degrees of freedom exceeds with probability `tail`."""
     return -float(special.stdtrit(freedom, tail))
@@ -77,7 +81,8 @@ def is_flat(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
     By their range, not by their standard deviation: that of a thousand times 0.1 is not 0.
     """
-    flat: NDArray[np.bool_] = np.ptp(values, axis=0) <= 4 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
+    low, high = values.min(axis=0), values.max(axis=0)
+    flat: NDArray[np.bool_] = high - low <= 4 * EPS * np.maximum(np.abs(low), np.abs(high))
     return flat
 
 

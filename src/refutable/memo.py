@@ -1,0 +1,28 @@
+"""Answers kept by the identity of what they are about: frozen things that have no hash of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Thing = TypeVar("Thing")
+Answer = TypeVar("Answer")
+
+
+class ByIdentity(Generic[Thing, Answer]):
+    """A function of one frozen thing, such as a claim, computed once for each.
+
+    Args:
+        make: the function.
+    """
+
+    def __init__(self, make: Callable[[Thing], Answer]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[Thing, Answer]] = {}  # the thing is kept too, so that its id stays its own
+
+    def __call__(self, thing: Thing) -> Answer:
+        """Return the function's value for a thing."""
+        known = self._known.get(id(thing))
+        if known is None:
+            known = self._known[id(thing)] = thing, self._make(thing)
+        return known[1]

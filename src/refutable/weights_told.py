@@ -1,0 +1,80 @@
+"""What a report says of the weights behind a verdict, and of where on them the claim looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.memo import ByIdentity
+from refutable.metrics import METRICS
+from refutable.plan import passes_of
+from refutable.subject import WeightsKind
+from refutable.trace import Trace
+
+VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
+TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
+
+
+class WeightsTold:
+    """Tells of weights; what many verdicts have in common is put into words once."""
+
+    def __init__(self) -> None:
+        self._of_traces: dict[tuple[str, ...], dict[str, str]] = {}
+        self._of_claim = ByIdentity(_of_claim)
+
+    def __call__(self, claim: Any, traces: Mapping[str, Trace]) -> dict[str, str]:
+        """Return what is told, as text by name.
+
+        Args:
+            claim: a claim that reads weights.
+            traces: what its verdict was judged on, by key; the claim's own first, its controls' after.
+        """
+        own = _own(claim, traces)
+        asked = tuple(own)
+        if asked not in self._of_traces:
+            self._of_traces[asked] = _of_metas([trace.meta for trace in own.values()])
+        told = {**self._of_traces[asked], **self._of_claim(claim)}
+        if isinstance(claim, WiringClaim):
+            told["weights_detail"] += ", reduced to 2 blocks of width 32"
+        return told
+
+
+def _own(claim: Any, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
+    """Return the traces that are neither a control's nor a variation's."""
+    drawn = isinstance(claim, InitializationClaim | WiringClaim)
+    of_control = not drawn and "initialization" in claim.controls
+    own = {key: trace for key, trace in traces.items() if not (of_control and _is_drawn(trace))} or traces
+    if len(own) == 1:
+        return own
+    first = next(iter(own.values())).meta
+    return {key: trace for key, trace in own.items() if all(trace.meta.get(n) == first.get(n) for n in VARIED)}
+
+
+def _is_drawn(trace: Trace) -> bool:
+    return bool(trace.meta["weights_kind"] == str(WeightsKind.INITIALISATION))
+
+
+def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
+    told = {name: _joined(meta.get(name) for meta in metas) for name in TOLD}
+    seeds = sorted({meta["seed"] for meta in metas if meta.get("seed") is not None})
+    if seeds:
+        told["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    told["prompt_set_hash"] = _joined(meta.get("prompts") for meta in metas)
+    worst = [meta["closure_worst"] for meta in metas if meta.get("closure_worst") is not None]
+    told["closure_worst"] = ", ".join(f"{one:.3g}" for one in worst)
+    return {name: text for name, text in told.items() if text}
+
+
+def _joined(values: Any) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
+
+
+def _of_claim(claim: Any) -> dict[str, str]:
+    if not isinstance(claim, MeasuredClaim):
+        return {}
+    return {
+        "tap": "; ".join(METRICS[name].tap for name in claim.test.of),
+        "prompt_set": claim.prompts,
+        "passes": ", ".join(dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts))),
+    }
