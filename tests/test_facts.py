@@ -11,7 +11,7 @@ from refutable.errors import NotMeasured
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.init_rules import CUT, RULES
 from refutable.models import load_registry
-from refutable.row_facts import CORPORA, ROW_FACTS, ROW_WORDS
+from refutable.row_facts import CORPORA, ROW_FACTS, ROW_WORDS, row_origin
 
 REGISTRY = load_registry()
 ROWS = [*REGISTRY]
@@ -112,3 +112,11 @@ def test_a_fact_that_is_a_word_is_one_of_the_words_that_claims_may_write(row):
 def test_every_fact_has_a_docstring_and_no_two_share_a_name():
     assert not FACTS.keys() & ROW_FACTS.keys()
     assert all(fact.__doc__ for fact in (*FACTS.values(), *ROW_FACTS.values()))
+
+
+def test_what_a_configuration_does_not_say_is_not_told_as_if_it_came_from_there():
+    assert row_origin("layers", REGISTRY["pythia-6.9b"]) is None
+    assert "issue #135" in str(row_origin("init_rule", REGISTRY["pythia-6.9b"]))
+    assert "unverified: no checkpoint of the start" in str(row_origin("training_code", REGISTRY["gptj"]))
+    assert "Gao et al. (2020)" in str(row_origin("corpus_gigabytes", REGISTRY["gptj"]))
+    assert "unverified" in str(row_origin("corpus", REGISTRY["gptj"]))

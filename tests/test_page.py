@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from refutable.claims_file import claims_from, load_claims
 from refutable.cli import app
 from refutable.journal import Run
+from refutable.models import load_registry
 from refutable.page import verdicts_page
+from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
 from refutable.verdict import Estimate, Judgement, Verdict
 from refutable.verdict_row import VerdictRow
@@ -40,17 +42,28 @@ def claims():
     return claims_from(parse_yaml(CLAIMS, "c.yaml"))
 
 
+def hashes(file=ROOT / "claims.yaml", loaded=None):
+    return current_hashes(loaded if loaded is not None else claims(), load_registry(), file)
+
+
+def page_of(found):
+    return verdicts_page(claims(), found, hashes())
+
+
 def run(verdict: Verdict = Verdict.SUPPORTED, claim_hash: str | None = None) -> Run:
-    about = {"statement": "s", "evidence": "measured", "alpha": 0.05, "claim_hash": claim_hash or claims()[0].hash}
+    about = {"statement": "s", "evidence": "measured", "alpha": 0.05, "claim_hash": claim_hash or hashes()["a"]}
     judged = Judgement(verdict, "< 1", "mean | found", FOUND, ("fragile",))
     row = VerdictRow("a-gptj", "a", "gptj", about, judged, {}, {"weights_kind": "pretrained"}, (), 0.0)
     return Run({"device": "CPU", "packages": {}, "git_commit": None}, (row,))
 
 
 def test_the_committed_page_is_the_generated_one():
-    page = verdicts_page(load_claims(ROOT / "claims.yaml"), read_verdicts(ROOT / "reports/published/verdicts.json"))
+    loaded = load_claims(ROOT / "claims.yaml")
+    published = read_verdicts(ROOT / "reports/published/verdicts.json")
+    page = verdicts_page(loaded, published, hashes(loaded=loaded))
     committed = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
     assert committed == page, "write it anew: refutable page"
+    assert "of an earlier form of the claim" not in page, "these verdicts are of other claims: refutable publish"
 
 
 def test_the_page_names_every_claim_and_every_verdict_that_is_published():
@@ -58,14 +71,14 @@ def test_the_page_names_every_claim_and_every_verdict_that_is_published():
         load_claims(ROOT / "claims.yaml"),
         read_verdicts(ROOT / "reports" / "published" / "verdicts.json"),
     )
-    page = verdicts_page(loaded, published)
+    page = verdicts_page(loaded, published, hashes(loaded=loaded))
     assert [line[6:-1] for line in page.splitlines() if line.startswith("#### `")] == [claim.id for claim in loaded]
     shown = [line for line in page.splitlines() if line.startswith("| ") and "**" in line.split(" | ")[1]]
     assert len(shown) == sum(row.claim in {claim.id for claim in loaded} for row in published.rows)
 
 
 def test_it_stands_by_document_and_section_in_the_claims_order():
-    heads = [line for line in verdicts_page(claims(), run()).splitlines() if line.startswith("#")]
+    heads = [line for line in page_of(run()).splitlines() if line.startswith("#")]
     assert heads == [
         "# Verdicts",
         "## Claims that cannot both hold",
@@ -80,7 +93,7 @@ def test_it_stands_by_document_and_section_in_the_claims_order():
 
 
 def test_it_shows_words_verdict_estimate_interval_labels_record_and_why():
-    lines = verdicts_page(claims(), run()).splitlines()
+    lines = page_of(run()).splitlines()
     assert "> “# it | shrinks”" in lines
     assert "> “as we said” (two, Third)" in lines
     assert "The author recorded: gptj 1.0652 (n = 25, bfloat16)." in lines
@@ -93,22 +106,22 @@ def test_it_shows_words_verdict_estimate_interval_labels_record_and_why():
 
 
 def test_it_lists_the_pairs_that_cannot_both_hold_with_how_each_stands():
-    lines = verdicts_page(claims(), run()).splitlines()
+    lines = page_of(run()).splitlines()
     assert "| one: It shrinks. (`a`) | SUPPORTED 1 | two: It grows. (`c`) | cannot be tested |" in lines
 
 
 def test_another_verdict_makes_another_page():
-    pages = {verdicts_page(claims(), run(verdict)) for verdict in Verdict if verdict.looked}
+    pages = {page_of(run(verdict)) for verdict in Verdict if verdict.looked}
     assert len(pages) == 3
     for verdict in (Verdict.REFUTED, Verdict.INCONCLUSIVE):
-        page = verdicts_page(claims(), run(verdict))
+        page = page_of(run(verdict))
         assert f"**{verdict.value}**" in page
         assert "SUPPORTED" not in page
 
 
 def test_a_verdict_on_an_earlier_form_of_a_claim_says_so():
-    assert "of an earlier form of the claim" in verdicts_page(claims(), run(claim_hash="0" * 64))
-    assert "of an earlier form of the claim" not in verdicts_page(claims(), run())
+    assert "of an earlier form of the claim" in page_of(run(claim_hash="0" * 64))
+    assert "of an earlier form of the claim" not in page_of(run())
 
 
 def test_publishing_writes_a_page_anew_where_there_is_one_and_makes_none(tmp_path, monkeypatch):
@@ -120,8 +133,8 @@ def test_publishing_writes_a_page_anew_where_there_is_one_and_makes_none(tmp_pat
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert not (tmp_path / "page.md").exists()
     assert CliRunner().invoke(app, ["page", "--verdicts", "published.json", "--out", "page.md"]).exit_code == 0
-    assert (tmp_path / "page.md").read_text() == verdicts_page(claims(), run())
+    assert (tmp_path / "page.md").read_text() == page_of(run())
     told["verdicts"][0]["verdict"] = "REFUTED"
     (tmp_path / "verdicts.json").write_text(json.dumps(told))
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    assert (tmp_path / "page.md").read_text() == verdicts_page(claims(), run(Verdict.REFUTED))
+    assert (tmp_path / "page.md").read_text() == page_of(run(Verdict.REFUTED))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,12 +15,13 @@ from refutable.verdict_row import VerdictRow
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
-def verdicts_page(claims: Sequence[Any], run: Run) -> str:
+def verdicts_page(claims: Sequence[Any], run: Run, hashes: Mapping[str, str]) -> str:
     """Return the page as Markdown.
 
     Args:
         claims: in the order in which they are to stand.
         run: the verdicts, as `refutable publish` keeps them.
+        hashes: of each claim as it stands now, by id (`registration.current_hashes`).
     """
     rows: dict[str, list[VerdictRow]] = {claim.id: [] for claim in claims}
     for row in sorted(run.rows, key=lambda row: row.id):
@@ -31,7 +32,7 @@ def verdicts_page(claims: Sequence[Any], run: Run) -> str:
         for section, of_section in groupby(of_document, key=lambda claim: _place(claim)[1]):
             lines += [f"### {section}", ""] if section else []
             for claim in of_section:
-                lines += _claim(claim, rows[claim.id])
+                lines += _claim(claim, rows[claim.id], hashes[claim.id])
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -74,7 +75,7 @@ def _place(claim: Any) -> tuple[str, str]:
     return claim.source.document, claim.source.section or ""
 
 
-def _claim(claim: Any, rows: Sequence[VerdictRow]) -> Iterator[str]:
+def _claim(claim: Any, rows: Sequence[VerdictRow], now: str) -> Iterator[str]:
     yield f"#### `{claim.id}`"
     yield ""
     if claim.source is not None and claim.source.quote:
@@ -93,7 +94,7 @@ def _claim(claim: Any, rows: Sequence[VerdictRow]) -> Iterator[str]:
         yield _HEAD
         yield "|---" * 7 + "|"
         for row in rows:
-            yield _verdict(row, claim)
+            yield _verdict(row, now)
     elif hasattr(claim, "needs"):
         yield f"**NOT_MEASURED.** It needs: {claim.needs}"
     elif hasattr(claim, "reason"):
@@ -115,9 +116,9 @@ def _quoted(text: str, place: str = "") -> Iterator[str]:
     yield ""
 
 
-def _verdict(row: VerdictRow, claim: Any) -> str:
+def _verdict(row: VerdictRow, now: str) -> str:
     estimate, labels = row.judgement.estimate, list(row.judgement.labels)
-    if row.about.get("claim_hash") not in (None, claim.hash):
+    if row.about.get("claim_hash") not in (None, now):
         labels.append("of an earlier form of the claim")
     weights = "" if row.weights_kind == "-" else f" ({row.weights_kind})"
     cells = [

@@ -11,7 +11,9 @@ from refutable.diff import Change, differences
 from refutable.errors import BadInput
 from refutable.files import write_whole
 from refutable.journal import Run
+from refutable.models import load_registry
 from refutable.page import verdicts_page
+from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
 from refutable.subject import WeightsKind
 from refutable.verdict import Verdict
@@ -60,18 +62,21 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
     write_whole(published, text)
 
 
-def write_page(claims: Path, verdicts: Path, page: Path) -> None:
+def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = None) -> None:
     """Write the page of verdicts.
 
     Args:
         claims: the claims file.
         verdicts: the published verdicts.json.
         page: the Markdown file to write.
+        models: registry rows that add to or override the packaged ones.
 
     Raises:
         BadInput: the claims or the verdicts cannot be used.
     """
-    write_whole(page, verdicts_page(load_claims(claims), read_verdicts(verdicts)))
+    loaded = load_claims(claims)
+    hashes = current_hashes(loaded, load_registry(models), claims)
+    write_whole(page, verdicts_page(loaded, read_verdicts(verdicts), hashes))
 
 
 def _lasting(run: Run) -> Run:

@@ -13,14 +13,17 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-from refutable.cases import Case
+from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
+from refutable.models import Registry
 from refutable.passes import PARAMETERS
-from refutable.prompts import PromptSet
+from refutable.prompts import PromptSet, load_prompts
 from refutable.statistics import STATISTICS
 from refutable.subject import WeightsKind
 from refutable.verdict_row import VerdictRow
@@ -111,6 +114,20 @@ def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
             each = case.id != case.claim.id  # one case a model: then the claim says no more by there being others
             hashes[case.claim.id] = hash_of(case.claim, () if each else case.models, prompts)
     return hashes
+
+
+def current_hashes(claims: Sequence[Any], registry: Registry, file: Path) -> dict[str, str]:
+    """Return the hash of each claim of a file as it stands, by id.
+
+    Args:
+        claims: of the file.
+        registry: every known model.
+        file: the claims file, which paths of prompt sets are relative to.
+
+    Raises:
+        BadInput: a prompt set or a model that cannot be used.
+    """
+    return hashes_of(cases_of(claims, registry, file.name), cache(partial(load_prompts, beside=file.parent)))
 
 
 def own_metas(claim: Any, metas: Sequence[Meta]) -> list[Meta]:

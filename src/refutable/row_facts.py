@@ -136,6 +136,18 @@ def init_input_by_width(row: Row, config: Config) -> str:
     return _power(_rule(row).input, Sizes(4, 64, 256), Sizes(4, 256, 256), "d")
 
 
+def row_origin(fact: str, row: Row) -> str | None:
+    """Return where a fact that the registry states of a model comes from; None where its configuration says it."""
+    if fact in ("organisation", "corpus"):
+        return "registry: from memory, unverified"
+    if fact == "corpus_gigabytes" and row.corpus in CORPORA:
+        return f"{CORPORA[str(row.corpus)].source}; from memory, unverified"
+    if fact == "training_code" or fact.startswith("init_"):
+        rule = RULES.get(row.init)
+        return f"{rule.source}; unverified: {rule.unverified}" if rule is not None else None
+    return None
+
+
 def _power(deviation: Deviation, small: Sizes, fourfold: Sizes, letter: str) -> str:
     """Return the law in words, from the rule's own numbers at one size and at four times it."""
     exponent = round(2 * math.log(deviation(small) / deviation(fourfold), 4))

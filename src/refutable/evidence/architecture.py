@@ -9,6 +9,7 @@ from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
 from refutable.passes import Pass
 from refutable.predicate import parse_region
+from refutable.row_facts import row_origin
 from refutable.verdict import Estimate, Judgement, Verdict
 
 
@@ -26,6 +27,7 @@ def _look_up(claim: ArchitectureClaim, model: str, bench: Bench, predicts: str) 
     test = claim.test
     row = bench.selection.registry[model]
     config, origin = _config(model, bench)
+    origin = (None if row.stand_in else row_origin(test.fact, row)) or origin
     value = row.fact(test.fact, config)
     if config is not None and value != row.fact(test.fact):
         raise InstrumentError(
