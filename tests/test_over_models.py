@@ -124,8 +124,8 @@ def test_check_counts_models_where_they_are_the_unit(table):
     ("test", "extra", "expected"),
     [
         ('{statistic: trend, of: last_gain, fact: wiring, predicts: "< 0"}', "", "is a word, not a number"),
-        ('{statistic: trend, of: last_gain, predicts: "< 0"}', "", "takes 2 metric(s) in `of`, not 1"),
-        ('{statistic: mean, of: last_gain, fact: d_head, predicts: "< 0"}', "", "not 1 and a fact"),
+        ('{statistic: trend, of: last_gain, predicts: "< 0"}', "", "is of two variables; `of:` names 1"),
+        ('{statistic: mean, of: last_gain, fact: d_head, predicts: "< 0"}', "", "one metric and takes no `fact:`"),
         ('{statistic: trend, of: last_gain, fact: d_haed, predicts: "< 0"}', "", "fact"),
         ('{statistic: trend, of: last_gain, fact: d_head, predicts: "< 0"}', "for: all", "takes no `for:`"),
         ('{statistic: difference_of_categories, of: last_gain, predicts: "< 0"}', "", "add `categories:`"),

@@ -336,6 +336,7 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(tmp_path: Path, cell: s
         ("metrics: {layer_gain: Last_Gain}\n", "layer_gain has one value a layer: name the column"),
         ("records: a\nmetrics: {last_gain: Last_Gain}\n", "`records: a` is for JSON"),
         ("summary: maen\n", "Did you mean 'mean'?"),
+        ("metrics: {output_entropy: {column: H, norm: centred}}\n", "'output_entropy' reads no norm"),
     ],
 )
 def test_a_wrong_mapping_is_refused(tmp_path: Path, text: str, words: str) -> None:

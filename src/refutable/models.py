@@ -110,9 +110,11 @@ _FIELDS: dict[str, Sequence[str]] = {
 class Selector(Frozen):
     """Which models a claim is about: every row that agrees with all that is said here."""
 
-    names: Names = Field(default=(), description="names or globs")
-    except_: Names = Field(default=(), alias="except", description="names or globs of models that are left out")
-    family: Names = ()
+    names: Names = Field(default=(), min_length=1, description="names or globs")
+    except_: Names = Field(
+        default=(), alias="except", min_length=1, description="names or globs of models that are left out"
+    )
+    family: Names = Field(default=(), min_length=1)
     wiring: Literal["parallel", "sequential"] | None = None
     norm: Literal["LayerNorm", "RMSNorm"] | None = None
     positions: Literal["rotary", "learned", "alibi"] | None = None
@@ -129,7 +131,7 @@ class Selector(Frozen):
         default=None, description="of one block's query, key, value and output matrices"
     )
     parameters: RegionText | None = None
-    organisation: Names = ()
+    organisation: Names = Field(default=(), min_length=1)
     pretrained: bool | None = Field(
         default=None,
         description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",

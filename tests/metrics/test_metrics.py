@@ -324,3 +324,9 @@ def test_every_metric_says_what_it_is(name):
     assert metric.unit in RANGES
     assert metric.last_only or metric.reads == "forward"
     assert metric.per in ("prompt", "layer")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads == "forward"])
+def test_a_metric_has_a_norm_where_centring_changes_its_values(name):
+    raw, centred = (measure(name, TRACE, norm=form).values for form in ("raw", "centred"))
+    assert METRICS[name].has_norm == (not np.array_equal(raw, centred, equal_nan=True))

@@ -69,6 +69,11 @@ class Metric:
         return RANGES[self.unit]
 
     @property
+    def has_norm(self) -> bool:
+        """Whether its raw and mean-centred forms differ: what the mean's shift leaves alone has one form only."""
+        return "mean-shift" not in self.invariant
+
+    @property
     def doc(self) -> str:
         """What it is, its range and its degenerate cases."""
         return (self.compute.__doc__ or "").strip()
