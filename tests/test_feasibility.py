@@ -55,6 +55,8 @@ GROUPS = (
             3,
             ("hopeless", "unsupportable: needs 4"),
         ),
+        ('statistic: mean, of: last_gain, predicts: "within [1, 1]"', 25, ("unsupportable: no n would do",)),
+        ('statistic: mean, of: last_gain, predicts: "within [1, 1.0001]"', 25, ()),
         ('statistic: mean, of: top_probability, predicts: "> 1.5"', 25, ("unsupportable: no n would do",)),
         ('statistic: mean, of: top_probability, predicts: "< 1.5"', 25, ("vacuous: any data would do",)),
     ],

@@ -214,8 +214,8 @@ def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> t
 def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
     if n < statistic.least:
         return set()
-    if statistic.extremes is None:
-        return {Verdict.SUPPORTED, Verdict.REFUTED}
+    if statistic.extremes is None:  # it has bounds on either side of its value, which lie apart
+        return {Verdict.REFUTED} if region.low == region.high else {Verdict.SUPPORTED, Verdict.REFUTED}
     return {decide(fit, region, alpha) for fit in statistic.extremes(n, region)}
 
 
