@@ -110,7 +110,7 @@ def test_other_prompts_are_counted_in_their_place(tmp_path: Path) -> None:
     )
     assert "these 25 prompts: unsupportable: needs 99" in next(check_feasible(file))
     (last,) = check_feasible(file, prompts="grand-unified-500-exploration")
-    assert last.endswith("1 claims, 1 cases, no fault found")
+    assert last.endswith("1 claim, 1 case, no fault found")
 
 
 def test_a_difference_from_the_plain_model_may_lie_where_its_metric_never_does() -> None:

@@ -130,12 +130,14 @@ def report(
     from refutable.journal import read_journal
     from refutable.report import write_reports
     from refutable.store import Store, cache_folder
+    from refutable.verdict import counted
 
     with _clean_errors():
         run = read_journal(journal)
         write_reports(run, Store(cache_folder()), out or journal.parent)
         ended = "complete" if run.complete else "cut short: the run never came to its end"
-        typer.echo(f"{len(run.rows)} verdicts and {len(run.checks)} checks rebuilt; the journal is {ended}")
+        told = f"{counted(len(run.rows), 'verdict')} and {counted(len(run.checks), 'check')}"
+        typer.echo(f"{told} rebuilt; the journal is {ended}")
 
 
 @app.command()
@@ -229,6 +231,7 @@ def catalogue(
     from refutable.catalogue import catalogue_lines, read_catalogue
     from refutable.claims_file import load_claims
     from refutable.report.verdicts_json import read_verdicts
+    from refutable.verdict import counted
 
     with _clean_errors():
         lines = catalogue_lines(read_catalogue(ids), load_claims(claims), read_verdicts(verdicts).rows)
@@ -240,7 +243,7 @@ def catalogue(
             table.add_row(line.id, line.kind, told or "no claim")
         Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(table)
         tried = sum(bool(line.claims) for line in lines)
-        typer.echo(f"{len(lines)} distinct sentences, {tried} of them on trial")
+        typer.echo(f"{counted(len(lines), 'distinct sentence')}, {tried} of them on trial")
 
 
 @app.command()

@@ -145,19 +145,19 @@ class Selector(Frozen):
         """
         return tuple(row for row in registry if self._matches(row))
 
-    def check(self, registry: Registry) -> None:
-        """Look every word of it up.
-
-        Raises:
-            UnknownName: no model, family or organisation is called so; with the nearest that is.
-        """
-        for pattern in (*self.names, *self.except_):
-            registry.matching(pattern)
-        for kind in ("family", "organisation"):
-            known = {getattr(row, kind) for row in registry}
-            for name in getattr(self, kind):
+    def unknown(self, registry: Registry) -> Iterator[tuple[tuple[str | int, ...], UnknownName]]:
+        """Yield each word of it that no model, family or organisation is called, by where it stands."""
+        for key, patterns in (("names", self.names), ("except", self.except_)):
+            for index, pattern in enumerate(patterns):
+                try:
+                    registry.matching(pattern)
+                except UnknownName as error:
+                    yield (key, index), error
+        for key in ("family", "organisation"):
+            known = {getattr(row, key) for row in registry}
+            for index, name in enumerate(getattr(self, key)):
                 if name not in known:
-                    raise UnknownName(kind, name, known)
+                    yield (key, index), UnknownName(key, name, known)
 
     def _matches(self, row: ModelRow) -> bool:
         return (

@@ -196,6 +196,11 @@ def few(names: Sequence[str], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number of things in words: ``1 claim``, ``2 claims``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 @functools.lru_cache(maxsize=4096)
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
     """Say, before anything is measured, which verdicts n units can never bring, and how many units could.
