@@ -243,7 +243,8 @@ def _open_ledger(config: pytest.Config) -> None:
         "offline": str(options.offline),
         "skip_hopeless": str(options.skip_hopeless),
     }
-    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked)
+    read = (*run.files, *([options.models_file] if options.models_file is not None else []))
+    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked, read)
     facts[claim_families.KEY] = claim_families.declared(run.cases)
     folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
     config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
