@@ -354,6 +354,14 @@ def test_a_list_that_no_mapping_explains_is_refused(tmp_path: Path) -> None:
     assert judged(path, "gptj", MEAN, mapped(tmp_path, text)).estimate.n == 2
 
 
+def test_a_folder_is_no_table_and_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"--measurements .*: a folder; name the table in it$"):
+        read_table(tmp_path, REGISTRY)
+    written(tmp_path, [{"Model": "gptj", "Last_Gain": 1.0}], "csv")
+    with pytest.raises(BadInput, match=r"a folder; name the table in it \(it holds table\.csv\)"):
+        read_table(tmp_path, REGISTRY)
+
+
 # Values that no data could give
 
 

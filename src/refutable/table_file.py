@@ -45,6 +45,10 @@ def read_records(path: Path, under: str | None = None) -> Records:
     Raises:
         BadInput: it is missing, too large, or not of its format.
     """
+    if path.is_dir():
+        found = [one.name for one in sorted(path.iterdir()) if one.suffix.lower() in (".csv", ".json", *_FORMATS)]
+        held = f" (it holds {', '.join(found[:5])})" if found else ""
+        raise BadInput(f"--measurements {path}: a folder; name the table in it{held}")
     if not path.is_file():
         raise BadInput(f"--measurements {path}: no such file; give a CSV with the columns of reports/measurements.csv")
     if path.stat().st_size > MAX_BYTES:
