@@ -46,7 +46,7 @@ def test_a_folder_with_verdicts_alone_is_rebuilt_into_another(folder: Path, tmp_
     before = (folder / "verdicts.json").read_bytes()
     told = called("report", folder)
     assert told.exit_code == 4
-    assert "write its reports elsewhere: --out FOLDER" in told.output
+    assert "write its reports elsewhere: --out DIR" in told.output
     assert called("report", folder, "--out", tmp_path / "out").exit_code == 0
     assert [row.id for row in read_verdicts(tmp_path / "out").rows] == [row.id for row in read_verdicts(folder).rows]
     assert [file.name for file in folder.iterdir()] == ["verdicts.json"]

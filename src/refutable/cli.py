@@ -109,7 +109,10 @@ def diff(
     b: Annotated[Path, typer.Argument(help="verdicts.json of another")],
     as_json: Annotated[bool, typer.Option("--json", help="write JSON")] = False,
 ) -> None:
-    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run."""
+    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run.
+
+    What else differs beside a verdict (labels, controls, variations) is told and changes no exit status.
+    """
     from refutable import diff as differ
     from refutable.report.verdicts_json import read_verdicts
 
@@ -122,7 +125,7 @@ def diff(
             )
         else:
             typer.echo(differ.as_text(changes, **_screen()), nl=False)
-    raise typer.Exit(1 if changes else 0)
+    raise typer.Exit(0 if differ.same(changes) else 1)
 
 
 @app.command()
@@ -141,7 +144,7 @@ def report(
     with _clean_errors():
         run, file = read_run(journal)
         if out is None and file.suffix == ".json":
-            raise BadInput(f"{file}: no journal, so its folder is left alone; write its reports elsewhere: --out FOLDER")
+            raise BadInput(f"{file}: no journal, so its folder is left alone; write its reports elsewhere: --out DIR")
         write_reports(run, Store(cache_folder()), out or file.parent)
         ended = "complete" if run.complete else "cut short, and never came to its end"
         told = f"{counted(len(run.rows), 'verdict')} and {counted(len(run.checks), 'check')}"
