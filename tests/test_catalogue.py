@@ -121,4 +121,12 @@ def test_the_command_prints_one_row_for_each_distinct_sentence(monkeypatch):
 def test_the_command_refuses_a_list_that_is_not_there_in_words(tmp_path):
     told = CliRunner().invoke(app, ["catalogue", str(ROOT / "claims.yaml"), "--ids", str(tmp_path / "none")])
     assert told.exit_code == 4
-    assert "give a file with one `id kind` a line" in told.output
+    assert f"{tmp_path / 'none'}: no such file; name the catalogue with --ids FILE: one `id kind`" in told.output
+    assert "Errno" not in told.output
+
+
+def test_the_command_refuses_claims_that_are_not_there_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["catalogue", "nope"])
+    assert told.exit_code == 4
+    assert told.output.startswith("ERROR: nope: no such file; check the path")

@@ -361,7 +361,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"test": "mean"}, "c.yaml:6 claims[0].test: must be a mapping of keys (got 'mean')"),
         ({"test": "[mean]"}, "c.yaml:6 claims[0].test: must be a mapping of keys (got ['mean'])"),
         ({"test": test_of(of="{a: 1}")}, "claims[0].test.of: must be a list (got {'a': 1})"),
-        ({"test": test_of(of="[]")}, "claims[0].test.of: must have at least 1 (got [])"),
+        ({"test": test_of(of="[]")}, "claims[0].test.of: is empty (got []); name at least one"),
         ({"test": test_of(of="[1]")}, "claims[0].test.of[0]: must be text (got 1); put it in quotes"),
         ({"test": test_of(predicts="5")}, "claims[0].test.predicts: must be text (got 5)"),
         ({"test": test_of(predicts='"~ 1"')}, "claims[0].test.predicts: cannot read '~ 1'; write \"< x\","),
@@ -369,12 +369,22 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"test": test_of(predicts='"within [2, 1]"')}, "is empty: 2 is above 1"),
         (
             {"test": test_of(of="layer_gain", layer="lsat")},
-            "test.layer: unknown value 'lsat'; known: first, last, mean, each. Did you mean 'last'? Or: ",
+            "test.layer: unknown layer 'lsat'; known: first, last, mean, or a number from 1. Did you mean 'last'?",
         ),
         (
             {"test": test_of(of="layer_gain", layer="0")},
-            "test.layer: unknown value 0; known: first, last, mean, each. Or: input should be greater",
+            "test.layer: layers count from 1, and the last is `layer: last` (got 0)",
         ),
+        (
+            {"test": test_of(of="layer_gain", layer="-1")},
+            "test.layer: layers count from 1, and the last is `layer: last` (got -1)",
+        ),
+        ({"test": test_of(of="layer_gain", layer="1.5")}, "test.layer: unknown layer 1.5; known: first, last, mean"),
+        ({"evidence": "initialization", "seeds": "[-1, 1]"}, "seeds[0]: input should be greater than or equal to 0"),
+        ({"multiverse": "{norm: []}"}, "c.yaml:7 claims[0].multiverse.norm: is empty (got []); name at least one"),
+        ({"multiverse": "{prompts: []}"}, "claims[0].multiverse.prompts: is empty (got []); name at least one"),
+        ({"models": "{names: []}"}, "claims[0].models.names: is empty (got []); name at least one"),
+        ({"models": "{except: []}"}, "claims[0].models.except: is empty (got []); name at least one"),
         (
             {"evidence": "theorem", "test": "{property: triangle-inequality, examples: 0}"},
             "input should be greater than or equal to 1 (got 0)",
@@ -387,7 +397,11 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"evidence": "architecture", "test": '{fact: layers, predicts: "> 1", equals: x}'}, "and no `equals:`"),
         (
             {"evidence": "architecture", "test": "{fact: wiring, equals: 5}"},
-            "claims[0].test.equals: must be text (got 5); put it in quotes Or: ",
+            "claims[0].test.equals: `equals:` is a word, or true or false (got 5)",
+        ),
+        (
+            {"evidence": "architecture", "test": "{fact: layers, equals: 30}"},
+            'of a fact that is a number write `predicts: "within [30, 30]"`',
         ),
     ],
 )
@@ -423,8 +437,22 @@ def test_a_value_of_the_wrong_kind_is_refused_in_plain_words(keys, expected):
             test_of(statistic="layers_passing", of="layer_gain", holds='"< 1"', layer="last"),
             "looks at each layer; remove `layer:`",
         ),
-        (test_of(statistic="pearson"), "'pearson' takes 2 metric(s) in `of`, not 1"),
-        (test_of(of="[last_gain, output_entropy]"), "'mean' takes 1 metric(s) in `of`, not 2"),
+        (test_of(statistic="pearson"), "'pearson' is of two variables; `of:` names 1: name another metric, or a"),
+        (test_of(of="[last_gain, output_entropy]"), "'mean' is of one metric; `of:` names 2: remove what is over"),
+        (test_of(fact="layers"), "'mean' is of one metric and takes no `fact:`; remove it, or take a statistic of two"),
+        (test_of(statistic="trend"), "'trend' is of two variables; `of:` names 1: name another metric, or a number"),
+        (
+            test_of(statistic="pearson", of="[last_gain, output_entropy]", fact="layers"),
+            "`of:` names 2 and `fact:` is one more: remove what is over",
+        ),
+        (
+            test_of(of="output_entropy", norm="centred"),
+            "'output_entropy' reads no norm, so raw and centred are one; remove `norm:`",
+        ),
+        (
+            test_of(statistic="pearson", of="[output_entropy, top_probability]", norm="centred"),
+            "'output_entropy' and 'top_probability' read no norm",
+        ),
         (
             test_of(statistic="difference_of_groups"),
             "'difference_of_groups' compares two groups of models; add `groups:`",
@@ -476,6 +504,7 @@ def test_a_comparison_of_groups_takes_no_models_of_its_own():
             "metric 'output_entropy' is no ratio of two",
         ),
         ("{bos: [withuot]}", test_of(), "Did you mean 'without'?"),
+        ("{norm: [raw, centred]}", test_of(of="output_entropy"), "'output_entropy' reads no norm, so raw and centred"),
     ],
 )
 def test_a_variation_that_the_test_cannot_take_is_refused(multiverse, test, expected):
@@ -496,7 +525,16 @@ def test_what_has_pairs_or_groups_may_be_permuted(test):
 
 def test_a_control_that_has_nothing_to_shuffle_is_refused():
     (problem,) = problems_of(one(test=test_of(), controls="[permuted]"))
-    assert "control 'permuted' shuffles pairs or groups; statistic 'mean' has neither, so remove it" in problem
+    assert "statistic 'mean' has neither, so remove it" in problem
+    categories = test_of(statistic="difference_of_categories", categories="{a: Novel, b: Factual}")
+    (problem,) = problems_of(one(test=categories, controls="[permuted]"))
+    assert "shuffles pairs of two metrics, or models between groups" in problem
+    assert "'difference_of_categories' compares prompts by category, so remove it" in problem
+
+
+def test_a_norm_is_centred_where_one_of_the_metrics_has_one():
+    assert read(one(test=test_of(statistic="pearson", of="[last_gain, output_entropy]", norm="centred")))
+    assert read(one(test=test_of(), multiverse="{norm: [raw, centred]}"))
 
 
 def test_a_ratio_of_means_is_of_a_ratio():

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refutable.baseline import compare
-from refutable.diff import as_json, as_text, differences, moved
+from refutable.beside import Control, Variation
+from refutable.diff import as_json, as_text, differences, moved, same
 from refutable.journal import Run
 from refutable.verdict import Estimate, Judgement, Verdict
 from refutable.verdict_row import VerdictRow
@@ -131,3 +132,41 @@ def test_json_has_both_sides_as_numbers() -> None:
     (change,) = as_json(before, after, differences(before, after))["changes"]
     assert (change["a"]["estimate"]["value"], change["b"]["estimate"]["value"]) == (1.0, 3.0)
     assert change["on"]["prompt_set_hash"] == "a"
+
+
+def beside(labels: tuple[str, ...] = (), **verdicts: str) -> VerdictRow:
+    """Return a row with labels, with the control `any-data` and with the variation `norm centred`."""
+    controls = {"any-data": Control(Verdict(verdicts["control"]), "w")} if "control" in verdicts else {}
+    variations = {"norm centred": Variation(Verdict(verdicts["norm"]), "w")} if "norm" in verdicts else {}
+    one = row()
+    return replace(one, judgement=replace(one.judgement, labels=labels, controls=controls, variations=variations))
+
+
+def test_what_stands_beside_a_verdict_is_told_and_makes_no_other_run() -> None:
+    before = run(beside(("fragile", "clustered"), control="REFUTED", norm="REFUTED"))
+    after = run(beside(("clustered", "vacuous"), control="SUPPORTED", norm="SUPPORTED"))
+    changes = differences(before, after)
+    assert [change.kind for change in changes] == ["labels", "controls", "variations"]
+    assert same(changes)
+    lines = as_text(changes, width=160, colour=False).splitlines()
+    assert [word in lines[1] for word in ("fragile", "vacuous", "clustered")] == [True, True, False]
+    assert "any-data: REFUTED" in lines[2]
+    assert "norm centred: SUPPORTED" in lines[3]
+    counts = "labels of 1 case, controls of 1 case, variations of 1 case"
+    assert lines[-1] == f"no verdict changed and no estimate moved, {counts}"
+    told = as_json(before, after, changes)
+    assert told["same"] is True
+    assert told["changes"][0]["b"]["labels"] == ["clustered", "vacuous"]
+    assert told["changes"][1]["a"]["controls"]["any-data"]["verdict"] == "REFUTED"
+
+
+def test_a_label_that_changed_with_its_verdict_is_told_as_well() -> None:
+    refuted = row(verdict="REFUTED")
+    other = replace(refuted, judgement=refuted.judgement.labelled("fragile"))
+    changes = differences(run(row()), run(other))
+    assert [change.kind for change in changes] == ["verdict", "labels"]
+    assert not same(changes)
+
+
+def test_the_order_of_labels_is_no_difference() -> None:
+    assert differences(run(beside(("a", "b"))), run(beside(("b", "a")))) == []

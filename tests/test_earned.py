@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
-from refutable.cases import Case, groups_of
+from refutable.cases import Case
 from refutable.claims.tests import WORDS
 from refutable.claims_file import load_claims
 from refutable.errors import NotMeasured
@@ -21,6 +21,7 @@ from refutable.evidence.looks import judge_samples
 from refutable.metrics import METRICS
 from refutable.models import load_registry
 from refutable.predicate import Region, parse_region
+from refutable.references import groups_of
 from refutable.row_facts import ROW_WORDS
 from refutable.sample import Sample
 from refutable.theorems import Theorem

@@ -55,6 +55,8 @@ GROUPS = (
             3,
             ("hopeless", "unsupportable: needs 4"),
         ),
+        ('statistic: mean, of: last_gain, predicts: "within [1, 1]"', 25, ("unsupportable: no n would do",)),
+        ('statistic: mean, of: last_gain, predicts: "within [1, 1.0001]"', 25, ()),
         ('statistic: mean, of: top_probability, predicts: "> 1.5"', 25, ("unsupportable: no n would do",)),
         ('statistic: mean, of: top_probability, predicts: "< 1.5"', 25, ("vacuous: any data would do",)),
     ],
@@ -108,7 +110,7 @@ def test_other_prompts_are_counted_in_their_place(tmp_path: Path) -> None:
     )
     assert "these 25 prompts: unsupportable: needs 99" in next(check_feasible(file))
     (last,) = check_feasible(file, prompts="grand-unified-500-exploration")
-    assert last.endswith("1 claims, 1 cases, no fault found")
+    assert last.endswith("1 claim, 1 case, no fault found")
 
 
 def test_a_difference_from_the_plain_model_may_lie_where_its_metric_never_does() -> None:

@@ -248,7 +248,7 @@ def test_a_missing_file_is_named():
         (OWN.replace('"One two"', "12"), 5, "prompts[0].text: must be text (got 12); put it in quotes"),
         (OWN.replace("name: mine", "name: My Set"), 1, "name: 'My Set' does not match"),
         (OWN.replace("category: Odd, ", ""), 6, "prompts[1].category: the key 'category' is missing"),
-        (OWN.split("prompts:")[0] + "prompts: []\n", 4, "prompts: must have at least 1 (got [])"),
+        (OWN.split("prompts:")[0] + "prompts: []\n", 4, "prompts: is empty (got []); name at least one"),
         (OWN.split("prompts:")[0] + "prompts: One\n", 4, "prompts: must be a list (got 'One')"),
         (
             OWN.split("prompts:")[0] + "prompts: [One]\n",

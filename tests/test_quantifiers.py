@@ -16,6 +16,7 @@ from refutable.quantifiers import combine, needed, partial_conjunction
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.student import TFit
+from refutable.summary import interval_text
 from refutable.verdict import Judgement, Verdict, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
@@ -79,7 +80,7 @@ def test_several_models_are_combined_by_their_quantifier(quantifier, members, ve
 
 def test_a_combination_names_every_member_and_keeps_its_reason():
     judged = combine(parts(SUPPORTED, NOT_MEASURED, SUPPORTED), "all", "< 1", ALPHA)
-    assert judged.why == "all of 3 models: SUPPORTED model-0, model-2; NOT_MEASURED model-1"
+    assert judged.why == "all of 3 models, 2 looked at: SUPPORTED model-0, model-2; NOT_MEASURED model-1"
     assert judged.details == {
         "model-0": "SUPPORTED: reason 0",
         "model-1": "NOT_MEASURED: reason 1",
@@ -137,7 +138,11 @@ def test_the_estimate_of_the_whole_is_the_share_of_models_looked_at():
     found = {"a": measured(0.1), "b": measured(2.0), "c": Judgement(NOT_MEASURED, "< 1", "absent")}
     estimate = combine(found, "majority", "< 1", ALPHA).estimate
     assert (estimate.value, estimate.n, estimate.unit, estimate.statistic) == (0.5, 2, "model", "majority")
-    assert (estimate.low, estimate.high, estimate.level) == (None, None, None)
+    assert (estimate.low, estimate.high, estimate.level) == (1 / 3, 2 / 3, None)  # the missing one fails, or holds
+    assert estimate.method == "share of 2 of 3 models, partial conjunction of 3 tests, 2 needed"
+    assert interval_text(estimate) == "0.5 [0.3333, 0.6667]"
+    whole = combine({name: found[name] for name in "ab"}, "majority", "< 1", ALPHA).estimate
+    assert (whole.value, whole.low, whole.high) == (0.5, None, None)
     assert estimate.p == 1.0  # the second smallest of three, one of which is 1, and the largest but one near 1
 
 

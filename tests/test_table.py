@@ -336,6 +336,7 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(tmp_path: Path, cell: s
         ("metrics: {layer_gain: Last_Gain}\n", "layer_gain has one value a layer: name the column"),
         ("records: a\nmetrics: {last_gain: Last_Gain}\n", "`records: a` is for JSON"),
         ("summary: maen\n", "Did you mean 'mean'?"),
+        ("metrics: {output_entropy: {column: H, norm: centred}}\n", "'output_entropy' reads no norm"),
     ],
 )
 def test_a_wrong_mapping_is_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -351,3 +352,63 @@ def test_a_list_that_no_mapping_explains_is_refused(tmp_path: Path) -> None:
         judged(path, "gptj", MEAN)
     text = "metrics: {last_gain: {column: Last_Gain, list: prompts}}\n"
     assert judged(path, "gptj", MEAN, mapped(tmp_path, text)).estimate.n == 2
+
+
+def test_a_folder_is_no_table_and_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"--measurements .*: a folder; name the table in it$"):
+        read_table(tmp_path, REGISTRY)
+    written(tmp_path, [{"Model": "gptj", "Last_Gain": 1.0}], "csv")
+    with pytest.raises(BadInput, match=r"a folder; name the table in it \(it holds table\.csv\)"):
+        read_table(tmp_path, REGISTRY)
+
+
+# Values that no data could give
+
+
+OUT_OF_RANGE = [
+    ("Last_Gain", -1.1, r"Last_Gain is -1\.1; last_gain is at least 0"),
+    ("cos_attention_mlp", 1.2, r"cos_attention_mlp is 1\.2; cos_attention_mlp lies in \[-1, 1\]"),
+    ("Top_Prob", 37.0, r"Top_Prob is 37; top_probability lies in \[0, 1\]"),
+    ("Tokens", 0, r"Tokens is 0; prompt_length is at least 1"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("column", "value", "told"), OUT_OF_RANGE)
+def test_a_value_outside_its_metrics_range_is_refused_with_its_place(
+    tmp_path: Path, kind: str, column: str, value: float, told: str
+) -> None:
+    layered = {"Layer": 1} if column.startswith("cos") else {}
+    rows = [{"Model": "gptj", "Prompt": f"p{n}", **layered, column: 1.0} for n in range(3)]
+    rows[1][column] = value
+    place = {"csv": "table.csv:3", "jsonl": "table.jsonl:2", "parquet": "table.parquet: row 2"}
+    with pytest.raises(BadInput, match=f"{place.get(kind, 'record 2')}: {told}") as caught:
+        read_table(written(tmp_path, rows, kind), REGISTRY)
+    assert "mend these values" in str(caught.value)
+
+
+def test_a_value_in_a_list_that_is_out_of_range_is_refused(tmp_path: Path) -> None:
+    rows = [{"Model": "gptj", "gains": [1.0, None, -0.5]}]
+    path = mapped(tmp_path, "metrics:\n  last_gain: {column: gains, list: prompts}\n")
+    with pytest.raises(BadInput, match=r"record 1: gains is -0\.5; last_gain is at least 0"):
+        read_table(written(tmp_path, rows, "json"), REGISTRY, path)
+
+
+def test_many_values_out_of_range_are_counted(tmp_path: Path) -> None:
+    rows = [{"Model": "gptj", "Prompt": f"p{n}", "Last_Gain": -1.0} for n in range(25)]
+    with pytest.raises(BadInput, match="15 more such values") as caught:
+        read_table(written(tmp_path, rows, "csv"), REGISTRY)
+    assert len(str(caught.value).splitlines()) == 12
+
+
+def test_what_is_missing_or_rounded_is_not_out_of_range(tmp_path: Path) -> None:
+    rows = [{"Model": "gptj", "Prompt": f"p{n}", "Last_Gain": "", "Top_Prob": 1.0000001} for n in range(3)]
+    rows[1]["Last_Gain"] = "nan"
+    assert "last_gain" in read_table(written(tmp_path, rows, "csv"), REGISTRY).columns
+
+
+def test_a_lone_value_that_is_a_correlation_has_its_range(tmp_path: Path) -> None:
+    mapping = mapped(tmp_path, "summary: pearson\nmetrics: {last_gain: r}\n")
+    assert read_table(written(tmp_path, [{"Model": "gptj", "r": -0.2}], "csv"), REGISTRY, mapping).rows
+    with pytest.raises(BadInput, match=r"r is -1\.2; last_gain lies in \[-1, 1\]"):
+        read_table(written(tmp_path, [{"Model": "gptj", "r": -1.2}], "csv"), REGISTRY, mapping)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims_file import Places
 from refutable.errors import BadInput
 from refutable.models import ModelRow, Registry
+from refutable.references import Prompts, layer_problem, model_problems, prompt_problems, selectors_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +35,55 @@ class Case:
         return ", ".join(self.models) or "-"
 
 
-def cases_of(claims: Sequence[Any], registry: Registry, file: str) -> tuple[Case, ...]:
+def cases_of(
+    claims: Sequence[Any],
+    registry: Registry,
+    file: str | Places,
+    prompts: Prompts | None = None,
+    *,
+    on_table: bool = False,
+) -> tuple[Case, ...]:
     """Return every case of the claims, in their order.
 
+    Args:
+        claims: the claims.
+        registry: every known model.
+        file: the claims file's name, or where in it each claim stands.
+        prompts: loads a prompt set, so that those which the claims name are looked at.
+        on_table: whether a published table stands in for what models do with the prompts.
+
     Raises:
-        BadInput: a claim selects no model; every such claim is named.
+        BadInput: a claim names what is not there, or selects no model; every such place is named.
     """
+    places = Places(file) if isinstance(file, str) else file
     cases: list[Case] = []
     problems: list[str] = []
     for claim in claims:
+        if prompts is not None:
+            problems += prompt_problems(claim, places, prompts, on_table=on_table)
+        unknown = model_problems(claim, registry, places)
         try:
-            rows = _rows(claim, registry)
+            rows = _rows(claim, registry) if not unknown else ()
         except BadInput as error:
-            problems.append(f"{file} claim {claim.id!r}: {error}")
+            unknown = [f"{places.of(claim.id, *next(iter(selectors_of(claim)))[:2])}: {error}"]
+        if unknown:
+            problems += unknown
             continue
+        problems += layer_problem(claim, rows, places)
         compared = getattr(getattr(claim, "test", None), "over_models", False)
         if getattr(claim, "quantifier", None) == "each" and not compared:
             cases += [_case(claim, (row,), f"{claim.id}-{row.name}") for row in rows]
         else:
             cases.append(_case(claim, rows, claim.id))
-    problems += _clashes(cases, file)
+    problems += _clashes(cases, places)
     if problems:
         raise BadInput("\n".join(problems))
     return tuple(cases)
 
 
 def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
-    selectors = list(groups_of(claim).values()) or ([claim.models] if hasattr(claim, "models") else [])
     rows: dict[str, ModelRow] = {}
-    for selector in selectors:
-        selector.check(registry)
+    for selector in selectors_of(claim).values():
         found = selector.select(registry)
         if not found:
             described = selector.model_dump(by_alias=True, exclude_defaults=True) or "everything"
@@ -75,14 +96,7 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
         if both:
             raise BadInput(f"{', '.join(both)} is in both groups; a model is a unit of one")
         rows |= {row.name: row for row in found}
-    for name in claim.record:
-        registry[name]  # a record of an unknown model would never be shown
     return tuple(rows.values())
-
-
-def groups_of(claim: Any) -> dict[str, Any]:
-    """Return the groups of models that a claim compares, by name; none where it compares none."""
-    return getattr(getattr(claim, "test", None), "groups", None) or {}
 
 
 def _case(claim: Any, rows: tuple[ModelRow, ...], name: str) -> Case:
@@ -90,13 +104,14 @@ def _case(claim: Any, rows: tuple[ModelRow, ...], name: str) -> Case:
     return Case(name, claim, tuple(row.name for row in rows), reads_weights and any(row.needs_gpu for row in rows))
 
 
-def _clashes(cases: Sequence[Case], file: str) -> list[str]:
+def _clashes(cases: Sequence[Case], places: Places) -> list[str]:
     seen: dict[str, str] = {}
     problems = []
     for case in cases:
         if case.id in seen and seen[case.id] != case.claim.id:
             problems.append(
-                f"{file} claims {seen[case.id]!r} and {case.claim.id!r} both make the test id {case.id!r}; rename one"
+                f"{places.of(case.claim.id, 'id')}: {seen[case.id]!r} and {case.claim.id!r} both make the test id"
+                f" {case.id!r}; rename one"
             )
         seen[case.id] = case.claim.id
     return problems

@@ -59,7 +59,8 @@ def read_catalogue(path: Path) -> tuple[Entry, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({error}); give a file with one `id kind` a line") from None
+        why = "no such file" if isinstance(error, FileNotFoundError) else "not a text file that can be read"
+        raise BadInput(f"{path}: {why}; name the catalogue with --ids FILE: one `id kind` a line") from None
     entries: dict[str, Entry] = {}
     problems = []
     for number, line in enumerate(lines, start=1):

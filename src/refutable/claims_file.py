@@ -4,7 +4,8 @@ and the nearest right word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,16 +17,59 @@ from refutable.claims.kinds import KINDS, TAGS
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.include import include_problems, read_with_includes
 from refutable.models import Frozen, Selector
-from refutable.schema_errors import explain
-from refutable.yaml_source import YamlSource
+from refutable.schema_errors import explain, path_text
+from refutable.yaml_source import Location, YamlSource
 
 
 class _One(RootModel[Claim]):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where claims stand, for what is seen to be wrong with them only when a registry or prompts are at hand.
+
+    Attributes:
+        file: name of the claims file.
+        at: the file and the number of each claim, by its id; one that is not there is called by its id.
+    """
+
+    file: str
+    at: Mapping[str, tuple[YamlSource, int]] = field(default_factory=dict)
+
+    def of(self, claim: str, *keys: str | int) -> str:
+        """Return ``file:line path`` of a key of a claim; keys that the file does not write are passed over."""
+        if claim not in self.at:
+            return f"{self.file} claim {claim!r}"
+        source, index = self.at[claim]
+        location: Location = ("claims", index)
+        for key in keys:
+            location = (*location, key) if (*location, key) in source.lines else location
+        return f"{source.where(location)} {path_text(location)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Claims as they were read.
+
+    Attributes:
+        claims: every claim, in order.
+        places: where each stands.
+        files: the claims file and those that it includes.
+    """
+
+    claims: tuple[Any, ...]
+    places: Places
+    files: tuple[Path, ...]
+
+
 def load_claims(path: Path) -> tuple[Any, ...]:
-    """Load every claim of a file and of the files that it includes, in their order.
+    """Load every claim of a file and of the files that it includes; see `read_claims`."""
+    return read_claims(path).claims
+
+
+def read_claims(path: Path) -> Loaded:
+    """Load every claim of a file and of the files that it includes, in their order, with where each stands.
 
     Paths that claims name (proofs, prompt sets) are relative to the folder of this file, whichever file they stand in.
 
@@ -44,7 +88,8 @@ def load_claims(path: Path) -> tuple[Any, ...]:
     ]
     if absent:
         raise BadInput("\n".join(absent))
-    return claims
+    at = {claim.id: place for claim, place in zip(claims, _places(sources), strict=True)}
+    return Loaded(claims, Places(path.name, at), tuple(source.path for source in sources if source.path is not None))
 
 
 def claims_from(*sources: YamlSource) -> tuple[Any, ...]:

@@ -39,6 +39,10 @@ def _clean_errors(status: int = 4) -> Iterator[None]:
     except RefutableError as error:
         typer.echo(f"ERROR: {error}", err=True)
         raise typer.Exit(status) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        typer.echo(f"ERROR: {where}cannot be used ({error.strerror}); check the path and its permissions", err=True)
+        raise typer.Exit(status) from None
 
 
 def _screen() -> dict[str, Any]:
@@ -105,7 +109,10 @@ def diff(
     b: Annotated[Path, typer.Argument(help="verdicts.json of another")],
     as_json: Annotated[bool, typer.Option("--json", help="write JSON")] = False,
 ) -> None:
-    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run."""
+    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run.
+
+    What else differs beside a verdict (labels, controls, variations) is told and changes no exit status.
+    """
     from refutable import diff as differ
     from refutable.report.verdicts_json import read_verdicts
 
@@ -118,24 +125,30 @@ def diff(
             )
         else:
             typer.echo(differ.as_text(changes, **_screen()), nl=False)
-    raise typer.Exit(1 if changes else 0)
+    raise typer.Exit(0 if differ.same(changes) else 1)
 
 
 @app.command()
 def report(
-    journal: Annotated[Path, typer.Argument(help="journal of a run")] = Path("reports/journal.jsonl"),
+    journal: Annotated[
+        Path, typer.Argument(help="journal of a run; or its folder, or the verdicts.json that is left of it")
+    ] = Path("reports/journal.jsonl"),
     out: Annotated[Path | None, typer.Option(help="folder to write to; the journal's own by default")] = None,
 ) -> None:
     """Rebuild every report from a run's journal, also after a kill -9."""
-    from refutable.journal import read_journal
     from refutable.report import write_reports
+    from refutable.report.verdicts_json import read_run
     from refutable.store import Store, cache_folder
+    from refutable.verdict import counted
 
     with _clean_errors():
-        run = read_journal(journal)
-        write_reports(run, Store(cache_folder()), out or journal.parent)
-        ended = "complete" if run.complete else "cut short: the run never came to its end"
-        typer.echo(f"{len(run.rows)} verdicts and {len(run.checks)} checks rebuilt; the journal is {ended}")
+        run, file = read_run(journal)
+        if out is None and file.suffix == ".json":
+            raise BadInput(f"{file}: no journal, so its folder is left alone; write its reports elsewhere: --out DIR")
+        write_reports(run, Store(cache_folder()), out or file.parent)
+        ended = "complete" if run.complete else "cut short, and never came to its end"
+        told = f"{counted(len(run.rows), 'verdict')} and {counted(len(run.checks), 'check')}"
+        typer.echo(f"{told} rebuilt; the run is {ended}")
 
 
 @app.command()
@@ -229,9 +242,11 @@ def catalogue(
     from refutable.catalogue import catalogue_lines, read_catalogue
     from refutable.claims_file import load_claims
     from refutable.report.verdicts_json import read_verdicts
+    from refutable.verdict import counted
 
     with _clean_errors():
-        lines = catalogue_lines(read_catalogue(ids), load_claims(claims), read_verdicts(verdicts).rows)
+        loaded = load_claims(claims)
+        lines = catalogue_lines(read_catalogue(ids), loaded, read_verdicts(verdicts).rows)
         table = Table(box=None, pad_edge=False)
         for name in ("sentence", "kind", "claims, and how they stand"):
             table.add_column(name, no_wrap=name != "claims, and how they stand", overflow="fold")
@@ -240,7 +255,7 @@ def catalogue(
             table.add_row(line.id, line.kind, told or "no claim")
         Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(table)
         tried = sum(bool(line.claims) for line in lines)
-        typer.echo(f"{len(lines)} distinct sentences, {tried} of them on trial")
+        typer.echo(f"{counted(len(lines), 'distinct sentence')}, {tried} of them on trial")
 
 
 @app.command()
@@ -275,6 +290,7 @@ def publish(
     from refutable.publish import changes, publish_run, write_page
 
     with _clean_errors():
+        to = to / "verdicts.json" if to.is_dir() else to
         found = changes(run, to)
         typer.echo("nothing is published yet\n" if found is None else as_text(found, **_screen(), most=40), nl=False)
         if not yes and not typer.confirm(f"write {to}?"):

@@ -1,4 +1,4 @@
-"""What differs between two runs: verdicts, and estimates that moved by more than their intervals allow."""
+"""What differs between two runs: verdicts, estimates that moved beyond their intervals, and what stands beside them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from refutable.beside import Control, Variation
 from refutable.journal import Run
 from refutable.summary import COLOURS, interval_text
-from refutable.verdict import Estimate, Verdict
+from refutable.verdict import Estimate, Verdict, counted
 from refutable.verdict_row import VerdictRow
+
+BESIDE = ("labels", "controls", "variations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class Change:
 
     Attributes:
         kind: ``verdict`` (another one), ``moved`` (the same one on another estimate), ``only in A`` or ``only in B``
-            (looked at in one run alone), or ``error`` (an ERROR in the second).
+            (looked at in one run alone), ``error`` (an ERROR in the second), or one of `BESIDE`: what stands beside the
+            verdict is other, whether or not the verdict is.
         before: the row of the first run, where it has one.
         after: the row of the second.
     """
@@ -69,8 +73,15 @@ def differences(before: Run, after: Run) -> list[Change]:
             changes.append(Change("verdict", old, new))
         elif moved(old.judgement.estimate, new.judgement.estimate):
             changes.append(Change("moved", old, new))
-    order = ("error", "verdict", "moved", "only in A", "only in B")
+        if old is not None and new is not None:
+            changes += [Change(kind, old, new) for kind in BESIDE if _told(old, kind) != _told(new, kind)]
+    order = ("error", "verdict", "moved", "only in A", "only in B", *BESIDE)
     return sorted(changes, key=lambda change: (order.index(change.kind), change.row.id, change.on))
+
+
+def same(changes: list[Change]) -> bool:
+    """Whether no verdict and no estimate is among these: what differs beside them alone makes no other run."""
+    return all(change.kind in BESIDE for change in changes)
 
 
 def moved(old: Estimate | None, new: Estimate | None) -> bool:
@@ -107,12 +118,13 @@ def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None
     for change in changes:
         written[change.kind] = written.get(change.kind, 0) + 1
         if most is None or written[change.kind] <= most:
-            table.add_row(change.kind, change.row.id, change.on, _found(change.before), _found(change.after))
+            table.add_row(change.kind, change.row.id, change.on, *_sides(change))
     if table.rows:
         console.print(table)
     more = [f"{count - most} more of {kind!r}" for kind, count in counts.items() if most is not None and count > most]
-    told = [f"{count} {kind}" for kind, count in counts.items()]
-    console.print(", ".join([*told, *more]) if told else "no verdict changed and no estimate moved", soft_wrap=True)
+    nothing = ["no verdict changed and no estimate moved"] if same(changes) else []
+    told = [f"{kind} of {counted(n, 'case')}" if kind in BESIDE else f"{n} {kind}" for kind, n in counts.items()]
+    console.print(", ".join([*nothing, *told, *more]), soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
@@ -122,7 +134,7 @@ def as_json(before: Run, after: Run, changes: list[Change]) -> Mapping[str, Any]
         "version": 1,
         "a": {"started": before.provenance.get("started"), "claims_hash": before.provenance.get("claims_hash")},
         "b": {"started": after.provenance.get("started"), "claims_hash": after.provenance.get("claims_hash")},
-        "same": not changes,
+        "same": same(changes),
         "changes": [_plain(change) for change in changes],
     }
 
@@ -136,13 +148,32 @@ def _plain(change: Change) -> dict[str, Any]:
         "claim": row.claim,
         "subject": row.subject,
         "on": {name: row.weights[name] for name in named if name in row.weights},
-        "a": _side(change.before),
-        "b": _side(change.after),
+        "a": _side(change.before, change.kind),
+        "b": _side(change.after, change.kind),
     }
 
 
-def _side(row: VerdictRow | None) -> dict[str, Any] | None:
-    return {name: row.as_dict()[name] for name in ("verdict", "estimate", "why")} if row is not None else None
+def _side(row: VerdictRow | None, kind: str) -> dict[str, Any] | None:
+    names = ("verdict", "estimate", "why", *((kind,) if kind in BESIDE else ()))
+    return {name: row.as_dict()[name] for name in names} if row is not None else None
+
+
+def _told(row: VerdictRow, kind: str) -> frozenset[str]:
+    """Return the labels of a verdict, or its controls or variations with the verdict of each."""
+    judged = row.judgement
+    if kind == "labels":
+        return frozenset(judged.labels)
+    beside: Mapping[str, Control | Variation] = judged.controls if kind == "controls" else judged.variations
+    return frozenset(f"{name}: {one.verdict.value}" for name, one in beside.items())
+
+
+def _sides(change: Change) -> tuple[Text, Text]:
+    """Return what is told of both runs; of what stands beside a verdict, what the other run has not."""
+    before, after = change.before, change.after
+    if change.kind not in BESIDE or before is None or after is None:
+        return _found(before), _found(after)
+    a, b = _told(before, change.kind), _told(after, change.kind)
+    return Text("; ".join(sorted(a - b))), Text("; ".join(sorted(b - a)))
 
 
 def _found(row: VerdictRow | None) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,18 @@ import numpy as np
 from refutable.cases import cases_of
 from refutable.claim_families import describe
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
-from refutable.claims_file import load_claims
+from refutable.claims_file import read_claims
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.prompt_files import given_prompts
 from refutable.prompts import load_prompts
 from refutable.quantifiers import Several, needed
+from refutable.references import lacking_categories
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
-from refutable.verdict import feasibility
+from refutable.verdict import counted, feasibility
 
 HOPELESS = "hopeless"
 MOST = 64  # no statistic here needs more units than this to be fitted at all
@@ -72,11 +74,11 @@ def infeasible(
     elif claim.quantifier == "pooled" or test.over_models:
         rows = claim.models.select(registry)
         n = [sum(selected is None or selected(row.name) for row in rows)]
-        units = f"these {n[0]} models"
+        units = _these(n[0], "model")
     elif isinstance(claim, InitializationClaim):
-        units, n = f"these {len(claim.seeds)} seeds", [len(claim.seeds)]
+        units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
     else:
-        units, n = f"these {prompts} prompts", [prompts]
+        units, n = _these(prompts, "prompt"), [prompts]
     labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
     labels += _of_the_whole(claim, statistic, registry, n)
     return Infeasible(units, labels) if labels else None
@@ -109,19 +111,21 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     Raises:
         BadInput: the claims or the registry cannot be used.
     """
-    claims, registry = load_claims(file), load_registry(models)
-    cases = cases_of(claims, registry, file.name)
+    loaded, registry = read_claims(file), load_registry(models)
     given = given_prompts(prompts) if prompts is not None else None
-    for claim in claims:
+    named = functools.cache(lambda name: load_prompts(name, file.parent))
+    cases = cases_of(loaded.claims, registry, loaded.places, named)
+    for claim in loaded.claims:
         if isinstance(claim, MeasuredClaim):
-            used = load_prompts(claim.prompts, file.parent) if given is None else given
-            for name in claim.multiverse.prompts:
-                load_prompts(name, file.parent)
+            used = named(claim.prompts) if given is None else given
+            if lacking := lacking_categories(claim, used):
+                yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: none is of category {lacking[0]!r}"
+                continue
             found = infeasible(claim, len(used), registry)
             if found is not None:
                 yield f"{claim.id}: {found}"
     yield from describe(cases)
-    yield f"{file.name}: {len(claims)} claims, {len(cases)} cases, no fault found"
+    yield f"{file.name}: {counted(len(loaded.claims), 'claim')}, {counted(len(cases), 'case')}, no fault found"
 
 
 def told(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
@@ -131,6 +135,10 @@ def told(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
         line = f"{case.claim.id}: {one}"
         by_line[line] = by_line.get(line, 0) + 1
     return [line if count == 1 else f"{line} ({count} cases)" for line, count in by_line.items()]
+
+
+def _these(number: int, unit: str) -> str:
+    return f"these {number} {unit}s" if number != 1 else f"this one {unit}"
 
 
 def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[int]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from refutable.errors import BadInput
 from refutable.verdict_row import VerdictRow
 
 FORMAT = 1
+JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from refutable.baseline import Comparison, compare
 from refutable.claim_families import KEY, adjust
 from refutable.contradiction import contradictions
 from refutable.errors import BadInput
-from refutable.journal import Check, Journal, Run
+from refutable.journal import JOURNAL, Check, Journal, Run
 from refutable.report import write_reports
 from refutable.report.verdicts_json import read_verdicts
 from refutable.store import Store
@@ -49,7 +49,7 @@ class Ledger:
     _journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
-        self._journal = Journal(self.folder / "journal.jsonl", self.provenance)
+        self._journal = Journal(self.folder / JOURNAL, self.provenance)
 
     @classmethod
     def open(cls, folder: Path, provenance: Mapping[str, Any], baseline: Path | None) -> Ledger:

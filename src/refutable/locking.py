@@ -76,7 +76,7 @@ def _after(change: Update, name: str) -> str:
 
 def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] | None) -> Update:
     from refutable.cases import cases_of
-    from refutable.claims_file import load_claims
+    from refutable.claims_file import read_claims
     from refutable.lockfile import updated
     from refutable.models import load_registry
     from refutable.prompts import load_prompts
@@ -87,7 +87,8 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     def prompts(name: str) -> PromptSet:
         return load_prompts(name, claims.parent)
 
-    cases = cases_of(load_claims(claims), load_registry(models), claims.name)
+    loaded = read_claims(claims)
+    cases = cases_of(loaded.claims, load_registry(models), loaded.places, prompts)
     rows = list(_rows(claims, seen))
     already = seen_by_now(cases, Store(cache_folder()).metas(), rows, prompts)
     return updated(old, hashes_of(cases, prompts), already, datetime.now(UTC).replace(microsecond=0))

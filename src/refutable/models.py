@@ -110,9 +110,11 @@ _FIELDS: dict[str, Sequence[str]] = {
 class Selector(Frozen):
     """Which models a claim is about: every row that agrees with all that is said here."""
 
-    names: Names = Field(default=(), description="names or globs")
-    except_: Names = Field(default=(), alias="except", description="names or globs of models that are left out")
-    family: Names = ()
+    names: Names = Field(default=(), min_length=1, description="names or globs")
+    except_: Names = Field(
+        default=(), alias="except", min_length=1, description="names or globs of models that are left out"
+    )
+    family: Names = Field(default=(), min_length=1)
     wiring: Literal["parallel", "sequential"] | None = None
     norm: Literal["LayerNorm", "RMSNorm"] | None = None
     positions: Literal["rotary", "learned", "alibi"] | None = None
@@ -129,7 +131,7 @@ class Selector(Frozen):
         default=None, description="of one block's query, key, value and output matrices"
     )
     parameters: RegionText | None = None
-    organisation: Names = ()
+    organisation: Names = Field(default=(), min_length=1)
     pretrained: bool | None = Field(
         default=None,
         description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",
@@ -143,19 +145,19 @@ class Selector(Frozen):
         """
         return tuple(row for row in registry if self._matches(row))
 
-    def check(self, registry: Registry) -> None:
-        """Look every word of it up.
-
-        Raises:
-            UnknownName: no model, family or organisation is called so; with the nearest that is.
-        """
-        for pattern in (*self.names, *self.except_):
-            registry.matching(pattern)
-        for kind in ("family", "organisation"):
-            known = {getattr(row, kind) for row in registry}
-            for name in getattr(self, kind):
+    def unknown(self, registry: Registry) -> Iterator[tuple[tuple[str | int, ...], UnknownName]]:
+        """Yield each word of it that no model, family or organisation is called, by where it stands."""
+        for key, patterns in (("names", self.names), ("except", self.except_)):
+            for index, pattern in enumerate(patterns):
+                try:
+                    registry.matching(pattern)
+                except UnknownName as error:
+                    yield (key, index), error
+        for key in ("family", "organisation"):
+            known = {getattr(row, key) for row in registry}
+            for index, name in enumerate(getattr(self, key)):
                 if name not in known:
-                    raise UnknownName(kind, name, known)
+                    yield (key, index), UnknownName(key, name, known)
 
     def _matches(self, row: ModelRow) -> bool:
         return (

@@ -30,7 +30,9 @@ def claims_hash(claims: Sequence[Any]) -> str:
     return hashlib.sha256("".join(claim.hash for claim in claims).encode()).hexdigest()
 
 
-def provenance(root: Path, device: str, claims: str, options: dict[str, str]) -> dict[str, Any]:
+def provenance(
+    root: Path, device: str, claims: str, options: dict[str, str], files: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Return what a report says of a run.
 
     Args:
@@ -38,6 +40,7 @@ def provenance(root: Path, device: str, claims: str, options: dict[str, str]) ->
         device: the device in words.
         claims: hash of the claims.
         options: the options that decide, as text.
+        files: what the run read that ought to be in the commit: one that is not tracked makes it dirty.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,7 +50,7 @@ def provenance(root: Path, device: str, claims: str, options: dict[str, str]) ->
         "device": device,
         "claims_hash": claims,
         "options": options,
-        **_git(root),
+        **_git(root, files),
     }
 
 
@@ -60,10 +63,14 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _git(root: Path) -> dict[str, Any]:
+def _git(root: Path, files: Sequence[Path]) -> dict[str, Any]:
     commit = _run(root, "rev-parse", "HEAD")
     changes = _run(root, "status", "--porcelain", "--untracked-files=no") if commit else None
-    return {"git_commit": commit, "git_dirty": None if changes is None else bool(changes)}
+    if changes is None:
+        return {"git_commit": commit, "git_dirty": None}
+    paths = [str(file.absolute()) for file in files]
+    tracked = not paths or _run(root, "ls-files", "--error-unmatch", "--", *paths) is not None
+    return {"git_commit": commit, "git_dirty": bool(changes) or not tracked}
 
 
 def _run(root: Path, *arguments: str) -> str | None:

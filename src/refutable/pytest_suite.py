@@ -18,7 +18,7 @@ from refutable.ledger import Ledger
 from refutable.provenance import provenance
 from refutable.summary import render
 from refutable.trial import Trial
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement, Verdict, counted
 from refutable.verdict_row import VerdictRow
 
 TRIAL = pytest.StashKey[Trial]()
@@ -83,8 +83,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     versions = config.stash[LEDGER].provenance["packages"] if LEDGER in config.stash else {}
     source = f"judging {options.measurements.name}" if options.measurements else "measuring what is not stored"
     return [
-        f"refutable {__version__}: {len({c.claim.id for c in run.cases})} claims ({run.claims_hash[:12]}), "
-        f"{len(run.cases)} cases; {source}{', offline' if options.offline else ''}",
+        f"refutable {__version__}: {counted(len({c.claim.id for c in run.cases}), 'claim')} ({run.claims_hash[:12]}), "
+        f"{counted(len(run.cases), 'case')}; {source}{', offline' if options.offline else ''}",
         f"torch {versions.get('torch')}, transformers {versions.get('transformers')}; "
         f"{run.bench.finder.device.title} ({run.bench.finder.device.name}); {options.dtype};"
         f" weights {_shown(options.weights)}",
@@ -120,8 +120,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
     hopeless = len({case.claim.id for case, one in found if one.hopeless})
     skipped = " (not tried)" if run.options.skip_hopeless else ""
     return [
-        f"{len(lines)} claims can never come to some verdict with these prompts or models, {hopeless} to neither"
-        f"{skipped}; --collect-only says which, and what n would do"
+        f"{counted(len(lines), 'claim')} can never come to some verdict with these prompts or models, {hopeless} to"
+        f" neither{skipped}; --collect-only says which, and what n would do"
     ]
 
 
@@ -178,7 +178,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         terminalreporter.write_line("the run was stopped: its reports are not complete, and are not published")
     if ledger.missing:
         terminalreporter.write_line(
-            f"{len(ledger.missing)} selected cases left no verdict: {', '.join(ledger.missing[:5])}"
+            f"{counted(len(ledger.missing), 'selected case')} left no verdict: {', '.join(ledger.missing[:5])}"
         )
     terminalreporter.write_line(f"reports: {_relative(ledger.folder, config)}")
 
@@ -243,7 +243,8 @@ def _open_ledger(config: pytest.Config) -> None:
         "offline": str(options.offline),
         "skip_hopeless": str(options.skip_hopeless),
     }
-    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked)
+    read = (*run.files, *([options.models_file] if options.models_file is not None else []))
+    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked, read)
     facts[claim_families.KEY] = claim_families.declared(run.cases)
     folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
     config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
@@ -276,8 +277,9 @@ def _shown(weights: str) -> str:
 
 def _given(run: Trial) -> str:
     """Return the prompts that stand in for the claims' own, in words."""
-    given = run.given
-    return f"{given.name} ({len(given)} prompts, SHA-256 {given.hash}), --prompts" if given is not None else ""
+    if (given := run.given) is None:
+        return ""
+    return f"{given.name} ({counted(len(given), 'prompt')}, SHA-256 {given.hash}), --prompts"
 
 
 def _relative(folder: Path, config: pytest.Config) -> str:

@@ -59,9 +59,9 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alph
     else:
         verdict = decided
     groups = {v: [n for n, w in verdicts.items() if w is v] for v in Verdict}
-    why = f"{quantifier} of {len(parts)} models: " + "; ".join(
-        f"{v.value} {few(names)}" for v, names in groups.items() if names
-    )
+    looked = sum(v.looked for v in verdicts.values())
+    of = f"{len(parts)} models" + (f", {looked} looked at" if looked < len(parts) else "")
+    why = f"{quantifier} of {of}: " + "; ".join(f"{v.value} {few(names)}" for v, names in groups.items() if names)
     if verdict is Verdict.INCONCLUSIVE:
         why += "".join(
             f"; {len(groups[way])} {way.value}, as many as may be by chance among {len(parts)} (p = {p[way]:.3g})"
@@ -81,21 +81,27 @@ def _p(part: Judgement, way: Verdict) -> float:
 
 
 def _estimate(parts: Mapping[str, Judgement], quantifier: str, p: Mapping[Verdict, float]) -> Estimate | None:
-    """Return the share of the models looked at on which it was SUPPORTED, with the p-values of the whole."""
+    """Return the share of the models looked at on which it was SUPPORTED, with the p-values of the whole.
+
+    Where members are missing, it stands between their shares of all members if it failed on each missing one and if it
+    held on each: bounds of no level.
+    """
     tested = next((part.estimate for part in parts.values() if part.estimate and part.estimate.p is not None), None)
     if tested is None:
         return None
     looked = [part.verdict for part in parts.values() if part.verdict.looked]
+    missing, held = len(parts) - len(looked), looked.count(Verdict.SUPPORTED)
+    tests = f"partial conjunction of {len(parts)} tests, {needed(quantifier, len(parts))} needed"
     return Estimate(
-        value=looked.count(Verdict.SUPPORTED) / len(looked),
-        low=None,
-        high=None,
+        value=held / len(looked),
+        low=held / len(parts) if missing else None,
+        high=(held + missing) / len(parts) if missing else None,
         level=None,
         n=len(looked),
         unit="model",
         p=p[Verdict.SUPPORTED],
         effect_size=None,
-        method=f"partial conjunction of {len(parts)} tests, {needed(quantifier, len(parts))} needed",
+        method=f"share of {len(looked)} of {len(parts)} models, {tests}" if missing else tests,
         statistic=quantifier,
         of=tested.of,
         p_refuted=p[Verdict.REFUTED],

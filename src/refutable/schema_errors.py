@@ -31,6 +31,8 @@ def explain(
     """
     said: dict[Location, list[str]] = {}
     for item in error.errors(include_url=False):
+        if item["type"] == "too_short" and len(item["input"]) >= item.get("ctx", {})["min_length"]:
+            continue  # it is long enough: pydantic counts what is right in it, and says what is wrong beside
         parts: list[str | int] = list(item["loc"])
         while parts and parts[0] in tags:
             del parts[0]
@@ -81,6 +83,8 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
             return f"must be a mapping of keys (got {_shown(item['input'])})"
         case "tuple_type" | "list_type":
             return f"must be a list (got {_shown(item['input'])})"
+        case "too_short" if context["min_length"] == 1:
+            return f"is empty (got {_shown(item['input'])}); name at least one"
         case "too_short":
             return f"must have at least {context['min_length']} (got {_shown(item['input'])})"
         case "string_type":

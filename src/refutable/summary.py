@@ -103,7 +103,7 @@ def _found(row: VerdictRow) -> str:
 
 def interval_text(estimate: Estimate) -> str:
     """Return ``value [low, high]``, or the value alone where there is no interval."""
-    if estimate.level is None:
+    if estimate.level is None and (estimate.low is None or estimate.high is None):
         return f"{estimate.value:.4g}"
     low, high = (f"{end:.4g}" if end is not None else "unbounded" for end in (estimate.low, estimate.high))
     return f"{estimate.value:.4g} [{low}, {high}]"

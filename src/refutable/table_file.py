@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from refutable.errors import BadInput, did_you_mean
 
 MAX_BYTES = 512 * 1024 * 1024
+ROUNDING = 1e-5  # by which a published value may lie beyond its metric's range: a cosine of 1.0000001
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ def read_records(path: Path, under: str | None = None) -> Records:
     Raises:
         BadInput: it is missing, too large, or not of its format.
     """
+    if path.is_dir():
+        found = [one.name for one in sorted(path.iterdir()) if one.suffix.lower() in (".csv", ".json", *_FORMATS)]
+        held = f" (it holds {', '.join(found[:5])})" if found else ""
+        raise BadInput(f"--measurements {path}: a folder; name the table in it{held}")
     if not path.is_file():
         raise BadInput(f"--measurements {path}: no such file; give a CSV with the columns of reports/measurements.csv")
     if path.stat().st_size > MAX_BYTES:
@@ -83,6 +88,23 @@ def list_in(row: Record, column: str) -> NDArray[np.float64]:
     if not isinstance(cell, list) or not cell:
         raise BadInput(f"{row.where}: {column} is {str(cell)[:40]!r}, not a list of numbers")
     return np.array([number_in(row, column, "" if value is None else value) for value in cell])
+
+
+def outside(row: Record, column: str, metric: str, low: float, high: float) -> str:
+    """Return what is wrong with a cell whose number, or one item of its list, is none that any data could give.
+
+    A cell that is empty, no number or not finite is not looked at here: it was not measured.
+    """
+    cell = row.cells.get(column)
+    for item in cell if isinstance(cell, list) else [cell]:
+        try:
+            value = number_in(row, column, "" if item is None else item)
+        except BadInput:
+            continue
+        if not low - ROUNDING <= value <= high + ROUNDING:
+            allowed = f"lies in [{low:g}, {high:g}]" if math.isfinite(high) else f"is at least {low:g}"
+            return f"{row.where}: {column} is {value:.6g}; {metric} {allowed}"
+    return ""
 
 
 def _csv(path: Path) -> Records:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from refutable.claims.parts import Norm, Position, metric_named, statistic_named
+from refutable.claims.parts import Norm, Position, metric_named, normless, statistic_named
 from refutable.errors import BadInput
 from refutable.models import Frozen
 from refutable.schema_errors import explain
@@ -62,6 +62,8 @@ class TableMap(Frozen):
     def _known(cls, metrics: dict[str, MetricColumn]) -> dict[str, MetricColumn]:
         for name, column in metrics.items():
             per = metric_named(name).per
+            if column.norm == "centred" and (why := normless([name])):
+                raise ValueError(f"{why}; remove `norm:`")
             if per == "prompt" and (column.layer is not None or column.list_of == "layers"):
                 raise ValueError(f"metric {name!r} has one value a prompt; remove `layer:` and `list: layers`")
             if per == "layer" and column.list_of == "prompts" and column.layer is None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from refutable.errors import BadInput
 from refutable.metrics import METRICS
 from refutable.models import Registry
+from refutable.statistics import STATISTICS
 from refutable.table import Table
-from refutable.table_file import Record, Records, read_records
+from refutable.table_file import Record, Records, outside, read_records
 from refutable.table_map import MetricColumn, TableMap, read_map
 
 COLUMNS = {
@@ -20,6 +21,7 @@ COLUMNS = {
     "top_probability": "Top_Prob",
     "prompt_length": "Tokens",
 }
+SHOWN = 10  # values out of range that one message names
 ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
 
 
@@ -33,7 +35,7 @@ def read_table(path: Path, registry: Registry, map_file: Path | None = None) -> 
         map_file: a mapping in YAML for a table with other columns; where it names metrics, only those are read.
 
     Raises:
-        BadInput: the file is missing or has not that form.
+        BadInput: the file is missing or has not that form, or holds a value that its metric can never have.
     """
     given = read_map(map_file) if map_file is not None else TableMap()
     records = read_records(path, given.records)
@@ -41,6 +43,7 @@ def read_table(path: Path, registry: Registry, map_file: Path | None = None) -> 
     rows = _by_model(path, records, registry, given)
     layered = given.layer in records.columns
     problems = [problem for name, of in rows.items() for problem in _not_replicates(path, name, of, given, layered)]
+    problems += _outside(path, rows, columns, given)
     if problems:
         raise BadInput("\n".join(problems))
     layers = {name: int(registry[name].fact("layers")) for name in rows}
@@ -135,3 +138,21 @@ def _not_replicates(path: Path, model: str, rows: Sequence[Record], given: Table
             return [f"--measurements {path}: {model} has {what}{where} more than once; {fix}"]
         seen.add((prompt, layer))
     return []
+
+
+def _outside(
+    path: Path, rows: Mapping[str, list[Record]], columns: Mapping[str, MetricColumn], given: TableMap
+) -> list[str]:
+    """Return the values that no data could give their metric; of many, the first ones."""
+    problems = []
+    for of in rows.values():
+        for name, column in columns.items():
+            alone = len(of) == 1 and column.list_of is None  # it may be of another statistic than the mean
+            low, high = (alone and STATISTICS[given.summary].range) or METRICS[name].range
+            found = (outside(row, column.column, name, low, high) for row in of)
+            problems += [problem for problem in found if problem]
+    if not problems:
+        return []
+    more = [f"{path.name}: {len(problems) - SHOWN} more such values"] if len(problems) > SHOWN else []
+    fix = f"--measurements {path}: mend these values, or leave them out; a --measurements-map FILE names other columns"
+    return [*problems[:SHOWN], *more, fix]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from refutable.bench import Bench
-from refutable.cases import Case, cases_of, groups_of
+from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
-from refutable.claims_file import load_claims
+from refutable.claims_file import read_claims
 from refutable.device import choose_device
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
@@ -26,6 +26,7 @@ from refutable.plan import build_plan
 from refutable.prompt_files import given_prompts
 from refutable.prompts import PromptSet
 from refutable.provenance import claims_hash
+from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
 from refutable.selection import select
 from refutable.store import Store, cache_folder
@@ -50,6 +51,7 @@ class Trial:
         bench: where numbers come from.
         claims_hash: of all claims together.
         registrations: what of the claims was locked, and when.
+        files: the claims file and those that it includes.
         given: the prompts that stand in for the claims' own, where the user gave some.
     """
 
@@ -59,6 +61,7 @@ class Trial:
     bench: Bench
     claims_hash: str
     registrations: Registrations
+    files: tuple[Path, ...] = ()
     given: PromptSet | None = None
     _told: WeightsTold = field(default_factory=WeightsTold)
 
@@ -70,10 +73,8 @@ class Trial:
             BadInput: anything the user wrote or handed over that cannot be used.
         """
         registry = load_registry(options.models_file)
-        claims, given = load_claims(options.claims), _given(options)
-        if given is not None:
-            claims = tuple(_on(given, claim) for claim in claims)
-        cases = cases_of(claims, registry, options.claims.name)
+        loaded, given = read_claims(options.claims), _given(options)
+        claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
         device = choose_device(options.device)
         selection = select(
             registry,
@@ -89,12 +90,10 @@ class Trial:
         bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
         if given is not None:
             bench.give(given)
-        measured = [claim for claim in claims if isinstance(claim, MeasuredClaim)]
-        for name in dict.fromkeys(n for claim in measured for n in (claim.prompts, *claim.multiverse.prompts)):
-            bench.prompts(name)
+        cases = cases_of(claims, registry, loaded.places, bench.prompts, on_table=table is not None)
         _look_at_given_weights(bench)
         registrations = Registrations(hashes_of(cases, bench.prompts), read_lock(lock_file(options.claims)))
-        return cls(options, registry, cases, bench, claims_hash(claims), registrations, given)
+        return cls(options, registry, cases, bench, claims_hash(claims), registrations, loaded.files, given)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the bench what the run will read, so that each model is loaded once for all of it."""

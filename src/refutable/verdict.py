@@ -198,6 +198,11 @@ def few(names: Sequence[str], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number of things in words: ``1 claim``, ``2 claims``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 @functools.lru_cache(maxsize=4096)
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
     """Say, before anything is measured, which verdicts n units can never bring, and how many units could.
@@ -216,8 +221,8 @@ def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> t
 def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
     if n < statistic.least:
         return set()
-    if statistic.extremes is None:
-        return {Verdict.SUPPORTED, Verdict.REFUTED}
+    if statistic.extremes is None:  # it has bounds on either side of its value, which lie apart
+        return {Verdict.REFUTED} if region.low == region.high else {Verdict.SUPPORTED, Verdict.REFUTED}
     return {decide(fit, region, alpha) for fit in statistic.extremes(n, region)}
 
 

@@ -6,7 +6,7 @@ No tags, no anchors or aliases (so no bombs), no duplicate keys, bounded size an
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class YamlSource:
     name: str
     data: Any
     lines: dict[Location, int]
+    path: Path | None = None
 
     def where(self, location: Location) -> str:
         """Return ``file:line`` of the nearest enclosing location that has a line."""
@@ -61,7 +62,7 @@ def read_yaml(path: Path, name: str | None = None) -> YamlSource:
         raise BadInput(f"{name}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise BadInput(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
-    return parse_yaml(text, name)
+    return replace(parse_yaml(text, name), path=path)
 
 
 def parse_yaml(text: str, name: str) -> YamlSource:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import centre, make_trace, random_vectors, with_output
 
-from refutable.errors import BadInput, InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
+from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
 from refutable.metrics import METRICS, RANGES, measure
 from refutable.statistics import STATISTICS, Data
 from refutable.trace import (
@@ -215,7 +215,7 @@ def test_a_layer_is_picked_by_name_or_by_number_from_1(layer, pick):
 
 @pytest.mark.parametrize("layer", [4, 0, -1])
 def test_a_layer_that_the_model_lacks_is_refused_and_never_counted_from_the_end(layer):
-    with pytest.raises(BadInput, match=f"made-up has 3 layers; there is no layer {layer}"):
+    with pytest.raises(NoSuchTap, match=f"made-up has 3 layers; there is no layer {layer}"):
         measure("layer_gain", TRACE, layer=layer)
 
 
@@ -324,3 +324,9 @@ def test_every_metric_says_what_it_is(name):
     assert metric.unit in RANGES
     assert metric.last_only or metric.reads == "forward"
     assert metric.per in ("prompt", "layer")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads == "forward"])
+def test_a_metric_has_a_norm_where_centring_changes_its_values(name):
+    raw, centred = (measure(name, TRACE, norm=form).values for form in ("raw", "centred"))
+    assert METRICS[name].has_norm == (not np.array_equal(raw, centred, equal_nan=True))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refutable.errors import NonFiniteError, NoSuchTap, NotMeasured
-from refutable.metrics import measure
+from refutable.metrics import METRICS, measure
 from refutable.passes import (
     DEPTH_COSINE,
     HEAD_STEMS,
@@ -133,3 +133,10 @@ def test_a_pass_without_a_column_says_so_and_nan_is_an_error() -> None:
     c["perturbation.out"] = np.full((PROMPTS, LAYERS), np.inf)
     with pytest.raises(NonFiniteError, match=r"perturbation\.out"):
         measure("perturbation_growth", trace_of(c))
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads != "forward"])
+def test_a_metric_has_a_norm_where_centring_changes_its_values(name):
+    trace = trace_of({name: values / 4 for name, values in drawn().items()})  # cosines below 1
+    raw, centred = (measure(name, trace, norm=form).values for form in ("raw", "centred"))
+    assert METRICS[name].has_norm == (not np.array_equal(raw, centred, equal_nan=True))

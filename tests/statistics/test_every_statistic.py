@@ -172,6 +172,30 @@ def test_no_data_bring_what_is_called_out_of_reach(name, seed, n, region):
     assert not ("unrefutable" in labels and verdict is Verdict.REFUTED)
 
 
+def _tied(shape):
+    return np.random.default_rng(0).integers(0, 2, shape) / 2
+
+
+def _constant(shape):
+    return np.full(shape, 0.5)
+
+
+def _on_one_line(shape):
+    return np.linspace(0.1, 0.9, math.prod(shape)).reshape(shape)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if STATISTICS[name].extremes is None])
+@pytest.mark.parametrize("draw", [uniform(), _tied, _constant, _on_one_line])
+def test_bounds_that_lie_apart_never_lie_in_one_point(name, draw):
+    try:
+        fit = STATISTICS[name].fit(data_of(name, 24, draw))
+    except Undecidable:
+        return
+    point = parse_region(f"within [{fit.value!r}, {fit.value!r}]")
+    assert decide(fit, point, 0.05) is not Verdict.SUPPORTED
+    assert feasibility(STATISTICS[name], point, 0.05, 24) == ("unsupportable: no n would do",)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_open_question_says_what_would_settle_it_or_why_it_cannot(name):
     fit = STATISTICS[name].fit(data_of(name, 25, uniform(3)))

@@ -27,7 +27,7 @@ BAD_CLAIMS = {
     "unknown model": (
         "[opt-6.7b]",
         "[opt-67b]",
-        ["opt-is-parallel", "unknown model 'opt-67b'", "Did you mean 'opt-6.7b'?"],
+        ["claims.yaml:28 claims[4].models[0]: unknown model 'opt-67b'", "Did you mean 'opt-6.7b'?"],
     ),
     "unknown key": (
         "statement: GPT-J dampens.",

@@ -196,3 +196,17 @@ def test_a_prediction_that_any_data_satisfies_is_vacuous(suite: Suite) -> None:
     suite.write("claims.yaml", CLAIMS.replace(old, new.replace("< 1", "< 0.99")))
     (row,) = suite.pytest("-k", "shrinks").json["verdicts"]
     assert "vacuous" not in row["labels"]
+
+
+def test_given_prompts_that_lack_a_claims_categories_leave_it_not_measured(suite: Suite) -> None:
+    suite.write(
+        "claims.yaml",
+        "schema: 1\nclaims:\n  - id: strange\n    statement: s\n    evidence: measured\n    models: [tiny-gpt2]\n"
+        "    test: {statistic: difference_of_categories, of: last_gain, predicts: '> 0',"
+        " categories: {a: Novel, b: Factual}}\n",
+    )
+    suite.write("mine.txt", "one\ntwo\nthree\n")
+    run = suite.pytest("--prompts", "mine.txt")
+    assert run.status == 0, run.text
+    assert run.verdicts == {"strange-tiny-gpt2": "NOT_MEASURED"}
+    assert "no prompt is of category 'Novel'; these are of none" in run.text

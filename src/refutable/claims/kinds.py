@@ -20,6 +20,7 @@ from refutable.claims.parts import (
     Variations,
     may_permute,
     metric_named,
+    normless,
     statistic_named,
 )
 from refutable.claims.tests import NOT_OF_DIFFERENCES, FactTest, MeasuredTest, TheoremTest, WiringTest
@@ -123,14 +124,18 @@ class MeasuredClaim(BaseClaim):
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
+        if "centred" in self.multiverse.norm and (why := normless(self.test.of)):
+            raise ValueError(f"{why}; remove `multiverse.norm:`")
         return self
 
     @model_validator(mode="after")
     def _something_to_permute(self) -> MeasuredClaim:
         chosen = statistic_named(self.test.statistic)
         if "permuted" in self.controls and not may_permute(chosen):
+            what = "compares prompts by category" if chosen.needs_categories else "has neither"
             raise ValueError(
-                f"control 'permuted' shuffles pairs or groups; statistic {chosen.name!r} has neither, so remove it"
+                f"control 'permuted' shuffles pairs of two metrics, or models between groups; statistic {chosen.name!r}"
+                f" {what}, so remove it"
             )
         return self
 

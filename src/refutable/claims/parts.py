@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
-from refutable.errors import UnknownName
+from refutable.errors import UnknownName, did_you_mean
 from refutable.models import Frozen, Selector
 from refutable.trace import Tap
 
@@ -25,7 +34,23 @@ Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantifier = Literal["each", "all", "any", "majority"]
-Layer = Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)]
+
+
+def _layer(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Say in one sentence what a layer may be; `each` is not offered, for it is what a statistic of layers does."""
+    try:
+        return check(value)
+    except ValidationError:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise ValueError(f"layers count from 1, and the last is `layer: last` (got {value})") from None
+        words = ("first", "last", "mean")
+        near = did_you_mean(value, words) if isinstance(value, str) else ""
+        raise ValueError(f"unknown layer {value!r}; known: {', '.join(words)}, or a number from 1.{near}") from None
+
+
+Layer = Annotated[
+    Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)], WrapValidator(_layer)
+]
 
 
 def _selector(value: Any) -> Any:
@@ -78,16 +103,16 @@ class Record(Frozen):
 class Variations(Frozen):
     """The defensible variations under which a verdict should stand."""
 
-    norm: tuple[Norm, ...] = ()
-    position: tuple[Position, ...] = ()
-    dtype: tuple[Dtype, ...] = ()
+    norm: tuple[Norm, ...] = Field(default=(), min_length=1)
+    position: tuple[Position, ...] = Field(default=(), min_length=1)
+    dtype: tuple[Dtype, ...] = Field(default=(), min_length=1)
     statistic: tuple[str, ...] = Field(
-        default=(), description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"
+        default=(), min_length=1, description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"
     )
     bos: tuple[Literal["with", "without"], ...] = Field(
-        default=(), description="the beginning-of-sequence token put before each prompt, or taken away"
+        default=(), min_length=1, description="the beginning-of-sequence token put before each prompt, or taken away"
     )
-    prompts: tuple[str, ...] = Field(default=(), description="other prompt sets")
+    prompts: tuple[str, ...] = Field(default=(), min_length=1, description="other prompt sets")
 
     @property
     def declared(self) -> bool:
@@ -121,6 +146,15 @@ def statistic_named(name: str) -> Any:
 def may_permute(statistic: Any) -> bool:
     """Whether a statistic has something to shuffle: the pairs of two metrics, or models between two groups."""
     return bool((statistic.metrics == 2 and statistic.pairs_matter) or statistic.needs_groups)
+
+
+def normless(metrics: Iterable[str]) -> str:
+    """Return what is wrong with centring these metrics' norms: none of them has one; an empty text where one has."""
+    names = tuple(metrics)
+    if any(metric_named(name).has_norm for name in names):
+        return ""
+    shown = " and ".join(map(repr, names))
+    return f"{shown} read{'s' if len(names) == 1 else ''} no norm, so raw and centred are one"
 
 
 def metric_named(name: str) -> Any:

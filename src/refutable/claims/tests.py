@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
-from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, statistic_named
+from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, normless, statistic_named
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Names, RegionText
@@ -78,11 +86,7 @@ class MeasuredTest(Frozen):
     @model_validator(mode="after")
     def _fits(self) -> MeasuredTest:
         statistic = statistic_named(self.statistic)
-        if len(self.of) + (self.fact is not None) != statistic.metrics:
-            raise ValueError(
-                f"statistic {self.statistic!r} takes {statistic.metrics} metric(s) in `of`, not {len(self.of)}"
-                + (" and a fact" if self.fact is not None else "")
-            )
+        self._check_variables(statistic.metrics)
         if statistic.needs_holds and self.holds is None:
             raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
         if not (statistic.needs_holds or statistic.may_hold) and self.holds is not None:
@@ -112,7 +116,22 @@ class MeasuredTest(Frozen):
         for name in self.of:
             if metric_named(name).last_only and self.position != "last":
                 raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
+        if self.norm == "centred" and (why := normless(self.of)):
+            raise ValueError(f"{why}; remove `norm:`")
         return self
+
+    def _check_variables(self, number: int) -> None:
+        """Refuse another number of variables, metrics and a fact together, than the statistic has."""
+        named, fact = len(self.of), self.fact is not None
+        if named + fact == number:
+            return
+        of = f"statistic {self.statistic!r} is of {('one metric', 'two variables', 'three variables')[number - 1]}"
+        if number == 1 and fact:
+            raise ValueError(f"{of} and takes no `fact:`; remove it, or take a statistic of two, such as 'trend'")
+        if named + fact < number:
+            fix = "" if fact else ", or a number of each model as `fact:`"
+            raise ValueError(f"{of}; `of:` names {named}: name another metric{fix}")
+        raise ValueError(f"{of}; `of:` names {named}{' and `fact:` is one more' if fact else ''}: remove what is over")
 
     @model_validator(mode="after")
     def _changes_fit(self) -> MeasuredTest:
@@ -159,12 +178,25 @@ class MeasuredTest(Frozen):
         return self
 
 
+def _word(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Say of a number where it belongs."""
+    try:
+        return check(value)
+    except ValidationError:
+        if not isinstance(value, int | float):
+            raise
+        told = f'of a fact that is a number write `predicts: "within [{value}, {value}]"`'
+        raise ValueError(f"`equals:` is a word, or true or false (got {value}); {told}") from None
+
+
 class FactTest(Frozen):
     """A fact of a model's configuration, looked up."""
 
     fact: Literal[FACT_NAMES]  # type: ignore[valid-type]
     predicts: RegionText | None = None
-    equals: str | bool | None = Field(default=None, description="for facts that are words")
+    equals: Annotated[str | bool | None, WrapValidator(_word)] = Field(
+        default=None, description="for facts that are words"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> FactTest:

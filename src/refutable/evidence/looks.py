@@ -9,7 +9,7 @@ import numpy as np
 
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
-from refutable.errors import NotMeasured, RefutableError, Undecidable, UnknownName
+from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.passes import Bos
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
@@ -110,7 +110,7 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
 
     Raises:
         Undecidable: the statistic cannot be fitted to them.
-        UnknownName: the test names a category that no prompt has.
+        NotMeasured: the test names a category that no prompt has.
     """
     statistic = STATISTICS[test.statistic]
     fitted = _fitted(test, samples)
@@ -163,12 +163,12 @@ def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tupl
     """Return the part of a sample that each group of categories has.
 
     Raises:
-        UnknownName: a category that no prompt has.
+        NotMeasured: a category that no prompt has.
     """
     labels = np.array(sample.clusters)
     for name in (name for names in groups.values() for name in names):
         if name not in sample.clusters:
-            raise UnknownName("category of prompts", name, set(sample.clusters))
+            raise NotMeasured(f"no prompt is of category {name!r}; these are of {few(sorted(set(sample.clusters)))}")
     parts = (np.isin(labels, names) for names in groups.values())
     return tuple(replace(sample, values=sample.values[part], clusters=tuple(labels[part].tolist())) for part in parts)
 

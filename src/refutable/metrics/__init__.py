@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from refutable.errors import BadInput
+from refutable.errors import BadInput, NoSuchTap
 from refutable.folded import InputNorm, fold
 from refutable.passes import PassName
 from refutable.registry import Registry
@@ -67,6 +67,11 @@ class Metric:
     def range(self) -> tuple[float, float]:
         """The values that any data could give it, from its unit."""
         return RANGES[self.unit]
+
+    @property
+    def has_norm(self) -> bool:
+        """Whether its raw and mean-centred forms differ: what the mean's shift leaves alone has one form only."""
+        return "mean-shift" not in self.invariant
 
     @property
     def doc(self) -> str:
@@ -169,9 +174,9 @@ def measure(
 
     Raises:
         UnknownName: no such metric.
-        NoSuchTap: the architecture has no such quantity.
+        NoSuchTap: the architecture has no such quantity, or the model no such layer.
         NonFiniteError: a primitive it reads is NaN or infinite.
-        BadInput: the model has no such layer.
+        BadInput: `part` is asked of a metric that is no ratio.
     """
     chosen = METRICS[name]
     asked = (chosen.compute, chosen.parts, name, position, norm, layer, folded, part)
@@ -235,7 +240,7 @@ def _index(layer: LayerChoice, trace: Trace) -> int | None:
         case "last":
             return layers - 1
     if not 1 <= layer <= layers:
-        raise BadInput(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
+        raise NoSuchTap(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
     return layer - 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from refutable.errors import BadInput
 from refutable.files import write_whole
-from refutable.journal import Check, Run
+from refutable.journal import JOURNAL, Check, Run, read_journal
 from refutable.report import REPORTS
 from refutable.store import Store
 from refutable.verdict import Verdict
@@ -42,12 +42,27 @@ def write(run: Run, store: Store, folder: Path) -> None:
     write_whole(folder / FILE, json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_run(path: Path) -> tuple[Run, Path]:
+    """Read a run back, with the file that it was read from.
+
+    Args:
+        path: a journal, a verdicts.json, or the folder of one of them; a journal goes before.
+
+    Raises:
+        BadInput: there is neither, or it cannot be read.
+    """
+    if path.is_dir():
+        path = next((path / name for name in (JOURNAL, FILE) if (path / name).is_file()), path / JOURNAL)
+    return (read_verdicts(path) if path.suffix == ".json" else read_journal(path)), path
+
+
 def read_verdicts(path: Path) -> Run:
-    """Read a verdicts.json back.
+    """Read a verdicts.json back, or the one in a folder.
 
     Raises:
         BadInput: it is missing, or not one of a version that is read.
     """
+    path = path / FILE if path.is_dir() else path
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["version"] not in READABLE:

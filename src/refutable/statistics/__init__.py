@@ -113,7 +113,8 @@ class Statistic:
         least: the fewest units that it can be fitted to.
         calibrated_from: the fewest units from which its error rates hold.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
-            two-sided prediction, to its middle; None where no number of units bounds what data could show.
+            two-sided prediction, to its middle; None where no number of units bounds what data could show, and the
+            bounds always lie apart (data without spread are Undecidable), so that `within [x, x]` is never SUPPORTED.
         varies: the samples whose independence and normality it relies on; None where that is not looked at.
         range: the values that any data could give it; None for those of its metric.
         powerless: why its fits cannot say what they could have seen; None where they have `power`.

@@ -74,7 +74,8 @@ def random_effects(data: Data) -> RandomEffectsFit:
             raise Undecidable("a model's values do not vary: how surely its mean is known cannot be said")
     means = np.array([values.mean() for values in samples])
     variances = np.array([values.var(ddof=1) / len(values) for values in samples])
-    result = combine_effects(means, variances, method_re="iterated")
+    with np.errstate(divide="ignore"):  # models of one mean: the share of variance between them, unused here, is 0/0
+        result = combine_effects(means, variances, method_re="iterated")
     between = max(0.0, float(result.tau2))
     error = max(float(result.sd_eff_w_re_hksj), float(result.sd_eff_w_re))
     error *= math.sqrt(_of_weights(variances, np.array([len(values) - 1 for values in samples]), between))

@@ -1,0 +1,99 @@
+"""What claims refer to (models, prompt sets, categories of prompts, layers), looked up before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from refutable.claims import MeasuredClaim
+from refutable.claims_file import Places
+from refutable.errors import BadInput, NotMeasured, UnknownName
+from refutable.models import ModelRow, Registry
+from refutable.prompts import PromptSet
+
+Prompts = Callable[[str], PromptSet]
+
+
+def groups_of(claim: Any) -> dict[str, Any]:
+    """Return the groups of models that a claim compares, by name; none where it compares none."""
+    return getattr(getattr(claim, "test", None), "groups", None) or {}
+
+
+def selectors_of(claim: Any) -> dict[tuple[str, ...], Any]:
+    """Return a claim's selectors of models, by the keys under which each stands."""
+    groups: dict[tuple[str, ...], Any] = {("test", "groups", name): one for name, one in groups_of(claim).items()}
+    return groups or ({("models",): claim.models} if hasattr(claim, "models") else {})
+
+
+def model_problems(claim: Any, registry: Registry, places: Places) -> list[str]:
+    """Return what no registry row is called that a claim names, each with its place and the nearest right name."""
+    problems = [
+        f"{places.of(claim.id, *keys, *at)}: {why}"
+        for keys, selector in selectors_of(claim).items()
+        for at, why in selector.unknown(registry)
+    ]
+    for name in claim.record:  # a record of an unknown model would never be shown
+        try:
+            registry[name]
+        except UnknownName as error:
+            problems.append(f"{places.of(claim.id, 'record', name)}: {error}")
+    return problems
+
+
+def prompt_problems(claim: Any, places: Places, prompts: Prompts, *, on_table: bool = False) -> Iterator[str]:
+    """Yield what is wrong with the prompt sets that a claim names, and with its categories, each with its place.
+
+    Args:
+        claim: any claim; those that read no prompts have no such problem.
+        places: where claims stand.
+        prompts: loads a prompt set; one that is given in place of the claims' own need not have their categories.
+        on_table: whether a published table, which has categories of its own, stands in for the prompts.
+    """
+    if not isinstance(claim, MeasuredClaim):
+        return
+    own: tuple[str | int, ...] = ("prompts",)
+    named = [(own, claim.prompts), *((("multiverse", *own, i), n) for i, n in enumerate(claim.multiverse.prompts))]
+    for keys, name in named:
+        try:
+            found = prompts(name)
+        except BadInput as error:
+            yield f"{places.of(claim.id, *keys)}: {error}"
+            continue
+        if not found.given and not on_table:
+            yield from _absent_categories(claim, found, places, () if keys == own else keys)
+
+
+def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:
+    """Return the categories that a claim compares and no prompt of a set has."""
+    groups = (claim.test.categories or {}).values()
+    return [name for names in groups for name in names if name not in prompts.categories]
+
+
+def layer_problem(claim: Any, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
+    """Yield that a numbered layer is beyond each of these models, where the registry knows how deep all of them are."""
+    layer = getattr(getattr(claim, "test", None), "layer", None)
+    if not isinstance(layer, int):
+        return
+    try:
+        depths = {row.name: int(row.fact("layers")) for row in rows}
+    except (KeyError, NotMeasured):
+        return
+    deepest = max(depths, key=lambda name: depths[name])
+    if layer > depths[deepest]:
+        of = f"{deepest} has" if len(depths) == 1 else f"the deepest of these {len(depths)} models, {deepest}, has"
+        yield (
+            f"{places.of(claim.id, 'test', 'layer')}: there is no layer {layer}: {of} {depths[deepest]}; name a number"
+            f" up to {depths[deepest]}, or `last`"
+        )
+
+
+def _absent_categories(
+    claim: MeasuredClaim, prompts: PromptSet, places: Places, keys: tuple[str | int, ...]
+) -> Iterator[str]:
+    """Yield each category that a set lacks, at the category, or at the variation that has the set."""
+    for group, names in (claim.test.categories or {}).items():
+        for index, name in enumerate(names):
+            if name not in prompts.categories:
+                place = places.of(claim.id, *(keys or ("test", "categories", group, index)))
+                unknown = UnknownName("category", name, set(prompts.categories))
+                yield f"{place}: prompt set {prompts.name!r}: {unknown}"
