@@ -172,6 +172,7 @@ def test_three_units_and_what_no_correlation_can_be_have_no_power(name):
     assert [found.power(0.0, side, 0.05, value, 30) for side, value in (("above", 1.1), ("below", -1.1))] == [0.0, 0.0]
     assert found.power(0.0, "above", 0.05, 0.9, 4) > 0.05
     assert [found.power(0.0, side, 0.05, value, 30) for side, value in (("above", 1), ("below", -1))] == [1.0, 1.0]
+    assert (found.power(1.0, "above", 0.5, 1.0, 30), found.power(-1.0, "below", 0.5, -1.0, 30)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(("prediction", "n"), [("> 0", 4), ("> 0.9", 6)])
