@@ -21,22 +21,23 @@ from benchmarks.mutants import Mutant, mutants_of
 ROOT = Path(__file__).parent.parent
 PACKAGE = "src/refutable"
 OF_FILE = {
-    "verdict.py": ["test_verdict.py", "test_quantifiers.py", "statistics/test_power.py"],
+    "verdict.py": ["test_verdict.py", "test_p_values.py", "test_quantifiers.py", "statistics/test_power.py"],
     "quantifiers.py": ["test_quantifiers.py"],
     "predicate.py": ["test_predicate.py", "test_verdict.py"],
     "boundary": ["test_distribution_free.py"],
-    "bounded_mean": ["test_distribution_free.py"],
+    "bounded_mean": ["test_bounded_mean.py", "test_distribution_free.py"],
     "checks": ["test_every_statistic.py", "test_t_statistics.py"],
     "clustered_mean": ["test_t_statistics.py"],
+    "correlation": ["test_correlation.py", "test_held_fixed.py"],
     "median": ["test_distribution_free.py"],
     "models_passing": ["test_layers_passing.py"],
-    "paired_difference": ["test_t_statistics.py", "test_mean.py"],
+    "paired_difference": ["test_pairs.py", "test_t_statistics.py", "test_mean.py"],
     "permutation_difference": ["test_distribution_free.py"],
-    "slope": ["test_t_statistics.py"],
+    "slope": ["test_pairs.py", "test_t_statistics.py"],
     "student": ["test_mean.py", "test_t_statistics.py", "test_power.py"],
     "trend": ["test_distribution_free.py"],
     "trimmed_mean": ["test_t_statistics.py"],
-    "within_categories": ["test_correlation.py", "test_t_statistics.py"],
+    "within_categories": ["test_held_fixed.py", "test_correlation.py", "test_t_statistics.py"],
 }
 GENERAL = ("checks", "student", "power", "__init__", "assumptions")  # no statistic of their own name
 

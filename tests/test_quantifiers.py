@@ -246,3 +246,15 @@ def test_members_judged_by_an_older_version_are_taken_by_their_verdicts():
     old = measured(2.0)
     old = replace(old, estimate=replace(old.estimate, p_refuted=None))
     assert combine({"a": old}, "all", "< 1", ALPHA).verdict is REFUTED
+
+
+def test_a_whole_of_one_member_is_as_the_member_is_where_p_is_alpha_itself():
+    x = np.arange(4.0)
+    fit = STATISTICS["trend"].fit(Data((Sample("last_gain", x, "model"), Sample("layers", x, "model"))))
+    alpha = 1 / 24  # one order of four in 4!
+    for prediction, verdict in (("> 0", SUPPORTED), ("<= 0", REFUTED)):
+        member = judge(fit, parse_region(prediction), alpha, STATISTICS["trend"], ("last_gain", "layers"))
+        assert alpha == (member.estimate.p if verdict is SUPPORTED else member.estimate.p_refuted)
+        assert member.verdict is verdict
+        for quantifier in QUANTIFIERS:
+            assert combine({"one": member}, quantifier, prediction, alpha).verdict is verdict

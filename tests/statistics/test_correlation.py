@@ -15,7 +15,8 @@ from refutable.errors import Undecidable
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, decide
+from refutable.statistics.power import deciding_n
+from refutable.verdict import Verdict, decide, feasibility
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
@@ -145,3 +146,55 @@ def test_cohens_q_is_the_difference_of_fishers_z():
     found = fit("pearson", [1, 2, 3, 4, 5], [2, 1, 4, 3, 5])
     assert found.value == pytest.approx(0.8)
     assert found.effect_size(0.5) == pytest.approx(math.atanh(0.8) - math.atanh(0.5))
+
+
+# Power, and what n units could show
+
+
+@pytest.mark.parametrize(("value", "threshold"), [(0.5, 0.2), (0.5, -0.2), (0.1, 0.3), (-0.6, -0.8)])
+def test_the_power_of_pearson_is_that_of_fishers_z(value, threshold):
+    found = fit("pearson", [1, 2, 3, 4, 5, 6, 7], [2, 1, 4, 3, 6, 7, 5])
+    z = (math.atanh(value) - math.atanh(threshold)) * math.sqrt(40 - 3)
+    assert found.power(threshold, "above", 0.05, value, 40) == pytest.approx(stats.norm.sf(1.6448536 - z), abs=1e-7)
+    assert found.power(threshold, "below", 0.05, value, 40) == pytest.approx(stats.norm.sf(1.6448536 + z), abs=1e-7)
+
+
+def test_a_correlation_of_0_3_takes_68_units_as_textbooks_say():
+    found = fit("pearson", [1, 2, 3, 4, 5], [2, 1, 4, 3, 5])
+    power = [found.power(0.0, "above", 0.05, 0.3, n) for n in (67, 68)]  # ((1.645 + 0.842) / atanh(0.3))^2 + 3 = 67.5
+    assert power[0] < 0.8 <= power[1]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_three_units_and_what_no_correlation_can_be_have_no_power(name):
+    found = fit(name, [1, 2, 3, 4, 5], [2, 1, 4, 3, 5])
+    assert [found.power(0.0, side, 0.05, value, 3) for side, value in (("above", 0.9), ("below", -0.9))] == [0.0, 0.0]
+    assert [found.power(0.0, side, 0.05, value, 30) for side, value in (("above", 1.1), ("below", -1.1))] == [0.0, 0.0]
+    assert found.power(0.0, "above", 0.05, 0.9, 4) > 0.05
+    assert [found.power(0.0, side, 0.05, value, 30) for side, value in (("above", 1), ("below", -1))] == [1.0, 1.0]
+    assert (found.power(1.0, "above", 0.5, 1.0, 30), found.power(-1.0, "below", 0.5, -1.0, 30)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("prediction", "n"), [("> 0", 4), ("> 0.9", 6)])
+def test_the_n_that_an_open_perfect_order_names_decides(prediction, n):
+    region = parse_region(prediction)
+    found = fit("spearman", range(n), range(n))
+    assert decide(found, region, 0.05) is Verdict.INCONCLUSIVE
+    first = next(m for m in range(n, 99) if decide(fit("spearman", range(m), range(m)), region, 0.05).decided)
+    assert deciding_n(found, region, 0.05) == first  # a perfect order comes out in every run
+
+
+def test_four_units_in_order_are_within_reach_of_what_they_can_show():
+    spearman = STATISTICS["spearman"]
+    low = math.tanh(math.atanh(0.8) - 1.644854 * math.sqrt(1.32))  # next to perfect: 1 - 12 / 60; -0.659
+    assert fit("spearman", range(4), range(4)).lower(0.05) == pytest.approx(low, abs=1e-6)
+    assert "unsupportable" not in " ".join(feasibility(spearman, parse_region("> -0.66"), 0.05, 4))
+    assert "unsupportable: needs 5" in feasibility(spearman, parse_region("> -0.65"), 0.05, 4)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_many_pairings_at_once_are_what_each_is_by_itself(name):
+    rng = np.random.default_rng(0)
+    x, ys = rng.normal(7, 1, 12), rng.normal([[-9], [0], [30]], 1, (3, 12))  # far from 0: means are taken off
+    of = stats.pearsonr if name == "pearson" else stats.spearmanr
+    assert STATISTICS[name].pairings(x, ys) == pytest.approx([of(x, y).statistic for y in ys], abs=1e-12)

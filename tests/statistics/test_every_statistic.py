@@ -14,6 +14,7 @@ from refutable.errors import Undecidable
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.assumptions import Shape
 from refutable.statistics.checks import check
 from refutable.statistics.power import Powered
 from refutable.verdict import Verdict, decide, feasibility, judge
@@ -77,6 +78,15 @@ def test_it_says_what_it_is_and_assumes_and_is_calibrated(name):
     assert chosen.doc
     assert chosen.assumes
     assert name in {scenario.statistic for scenario in SCENARIOS}, "add it to benchmarks/calibration/scenarios.py"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_promises_its_error_rates_from_the_size_that_it_says_and_on_no_shape_that_it_excludes(name):
+    chosen = STATISTICS[name]
+    inside = next(shape for shape in Shape if not shape.breaks & frozenset(chosen.assumes))
+    assert chosen.keeps(inside, chosen.calibrated_from)
+    assert not chosen.keeps(inside, chosen.calibrated_from - 1)
+    assert not any(chosen.keeps(shape, 10**6) for shape in Shape if shape.breaks & frozenset(chosen.assumes))
 
 
 @pytest.mark.parametrize("name", NAMES)

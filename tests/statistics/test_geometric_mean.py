@@ -90,3 +90,26 @@ def test_a_threshold_that_is_not_positive_is_below_every_geometric_mean():
     assert (found.p_value(0.0, "above"), found.p_value(-1.0, "below")) == (0.0, 1.0)
     assert found.effect_size(0.0) is None
     assert decide(found, parse_region("> 0"), 0.05) is Verdict.SUPPORTED
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+@pytest.mark.parametrize(("value", "threshold", "n"), [(1.2, 1.1, 30), (0.9, 1.0, 8), (3.0, 3.0, 5)])
+def test_its_power_is_that_of_the_t_test_of_the_logarithms(value, threshold, n, side):
+    x = [0.7, 0.9, 1.0, 1.3, 1.6, 0.8]
+    away = math.log(value / threshold) / (np.log(x).std(ddof=1) / math.sqrt(n)) * (1 if side == "above" else -1)
+    want = stats.nct.sf(stats.t.isf(0.05, n - 1), n - 1, away)
+    assert fit(x).power(threshold, side, 0.05, value, n) == pytest.approx(want, rel=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0])
+def test_what_is_beyond_no_geometric_mean_is_surely_seen_on_its_side(threshold):
+    found = fit([1, 2, 3])
+    for value in (0.5, 1e-9):
+        assert found.power(threshold, "above", 0.05, value, 3) == 1.0
+        assert found.power(threshold, "below", 0.05, value, 3) == 0.0
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_a_value_that_no_geometric_mean_can_have_is_below_every_threshold(value):
+    found = fit([1, 2, 3])
+    assert (found.power(1.0, "below", 0.05, value, 3), found.power(1.0, "above", 0.05, value, 3)) == (1.0, 0.0)

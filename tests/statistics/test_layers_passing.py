@@ -139,3 +139,36 @@ def test_one_prompt_can_neither_support_nor_refute_and_two_can():
 @pytest.mark.parametrize("prediction", ["within [0.4, 0.6]", "within [0.9, 1]", "within [0.32, 0.34]"])
 def test_a_two_sided_share_of_layers_is_within_reach(prediction):
     assert feasibility(LAYERS, parse_region(prediction), 0.05, 25) == ()
+
+
+@pytest.mark.parametrize("holds", ["< 1", "> 1", "within [0.97, 1.02]"])
+def test_the_p_value_is_the_smallest_error_probability_at_which_the_bound_gets_there(holds):
+    found = fit(layers([0.9, 0.985, 0.99, 1.01, 1.06, 1.1], prompts=9), holds)
+    less = 1 - 1e-9
+    for count in range(1, 7):
+        p, q = found.p_value(count / 6, "above"), found.p_value(1 - count / 6, "below")
+        assert found.lower(p) >= count / 6 or p == 1
+        assert found.upper(q) <= 1 - count / 6 or q == 1
+        assert found.lower(p * less) < count / 6
+        assert found.upper(q * less) > 1 - count / 6
+
+
+@pytest.mark.parametrize("n", [2, 3, 12])
+def test_each_layers_p_is_scipys_t_test_at_either_end(n):
+    values = layers([0.95, 1.0, 1.01, 1.2], prompts=n)
+    low, high = (
+        stats.ttest_1samp(values, end, alternative=side).pvalue for end, side in ((0.98, "greater"), (1.05, "less"))
+    )
+    above, below, between = fit(values, "> 0.98"), fit(values, "< 1.05"), fit(values, "within [0.98, 1.05]")
+    np.testing.assert_allclose(above.p_pass, low)
+    np.testing.assert_allclose(above.p_fail, 1 - low)
+    np.testing.assert_allclose(below.p_pass, high)
+    np.testing.assert_allclose(between.p_pass, np.maximum(low, high))  # both ends must be proved
+    np.testing.assert_allclose(between.p_fail, np.minimum(1, 2 * np.minimum(1 - low, 1 - high)))  # either may fail
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_any_share_of_layers_can_be_proved_exactly(share):
+    fits = LAYERS.extremes(25, parse_region(f"within [{share}, {share}]"))
+    assert [found.value for found in fits] == [1.0, 0.0, share]
+    assert all(found.lower(0.05) == found.value == found.upper(0.05) for found in fits)

@@ -9,8 +9,11 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.power import deciding_n
+from refutable.verdict import Verdict, decide
 
 
 def fit(*models):
@@ -80,3 +83,33 @@ def test_its_bounds_miss_no_more_often_than_they_say(between, prompts):
         found = fit(*(rng.normal(rng.normal(0, between), sd, prompts) for sd in (0.5, 0.75, 1, 1, 1.25, 1.5) * 2))
         misses += [found.lower(0.05) > 0, found.upper(0.05) < 0]
     assert (misses / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)).all()
+
+
+def test_two_prompts_a_model_are_enough():
+    found = fit([1.0, 1.2], [0.7, 0.8], [1.1, 1.5])
+    assert found.lower(0.05) < found.value < found.upper(0.05)
+
+
+def test_an_effect_size_is_in_standard_deviations_between_models():
+    found = fit(*(spread(m, 0.001) for m in (0.8, 0.9, 1.3)))
+    assert found.effect_size(0.4) == pytest.approx((1.0 - 0.4) / np.std([0.8, 0.9, 1.3], ddof=1), rel=1e-4)
+    assert found.effect_size(1.6) == pytest.approx(-found.effect_size(0.4))
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+@pytest.mark.parametrize(("value", "threshold", "n"), [(1.0, 0.7, 3), (0.9, 1.1, 8), (0.5, 0.5, 5)])
+def test_the_power_of_models_known_surely_is_that_of_the_t_test_of_their_means(value, threshold, n, side):
+    means = np.array([0.8, 0.9, 1.3])
+    found = fit(*(spread(m, 1e-4) for m in means))
+    away = (value - threshold) / (means.std(ddof=1) / math.sqrt(n)) * (1 if side == "above" else -1)
+    want = stats.nct.sf(stats.t.isf(0.05, n - 1), n - 1, away)
+    assert found.power(threshold, side, 0.05, value, n) == pytest.approx(want, rel=1e-4)
+
+
+def test_the_number_of_models_it_names_decides_in_80_percent():
+    means = 0.8 + 0.25 * np.array([-1.2, -0.7, 0, 0.7, 1.2]) / np.std([-1.2, -0.7, 0, 0.7, 1.2], ddof=1)
+    region, rng, runs = parse_region("< 1"), np.random.default_rng(0), 400
+    n = deciding_n(fit(*(spread(m, 0.02) for m in means)), region, 0.05)
+    drawn = ((rng.normal(rng.normal(0.8, 0.25), 0.04, 4) for _ in range(n)) for _ in range(runs))
+    rate = np.mean([decide(fit(*models), region, 0.05) is Verdict.SUPPORTED for models in drawn])
+    assert rate == pytest.approx(0.8, abs=4 * math.sqrt(0.8 * 0.2 / runs))  # four Monte-Carlo standard errors

@@ -12,6 +12,9 @@ from refutable.errors import Undecidable
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.power import deciding_n
+from refutable.statistics.ratio_of_means import RatioFit
+from refutable.statistics.student import t_quantile
 from refutable.verdict import Verdict, decide
 
 
@@ -89,3 +92,37 @@ def test_on_the_threshold_it_errs_no_more_often_than_it_says(predicts):
     region, alpha, runs = parse_region(predicts), 0.05, 1500
     wrong = sum(decide(fit(*drawn(25, seed)), region, alpha) is Verdict.SUPPORTED for seed in range(runs))
     assert stats.binomtest(wrong, runs, alpha, "greater").pvalue > 1e-4, wrong / runs
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+@pytest.mark.parametrize(("value", "threshold", "n"), [(1.25, 1.2, 40), (1.1, 1.2, 10), (1.2, 1.2, 7)])
+def test_its_power_is_that_of_the_t_test_of_the_differences(value, threshold, n, side):
+    above, below = drawn(12)
+    sd = (above - threshold * below).std(ddof=1)
+    away = (value - threshold) * below.mean() / (sd / math.sqrt(n)) * (1 if side == "above" else -1)
+    want = stats.nct.sf(stats.t.isf(0.05, n - 1), n - 1, away)
+    assert fit(above, below).power(threshold, side, 0.05, value, n) == pytest.approx(want, rel=1e-6)
+
+
+def test_the_n_it_names_decides_in_80_percent():
+    region, runs = parse_region("> 1.18"), 600
+    n = deciding_n(RatioFit(10.8, 9.0, 13.6 / 25, 9.0 / 25, 10.8 / 25, 25, "prompt"), region, 0.05)  # as `drawn` is
+    rate = np.mean([decide(fit(*drawn(n, seed)), region, 0.05) is Verdict.SUPPORTED for seed in range(runs)])
+    assert rate == pytest.approx(0.8, abs=4 * math.sqrt(0.8 * 0.2 / runs))  # four Monte-Carlo standard errors
+
+
+def test_numerators_a_constant_above_their_denominators_are_surely_not_in_the_ratio_of_their_slope():
+    found = fit([6.0, 7.0, 8.0], [1.0, 2.0, 3.0])  # numerator - 1 denominator is 5, always
+    denominator = stats.ttest_1samp([1, 2, 3], 0, alternative="greater").pvalue  # what is left to doubt
+    assert found.p_value(1.0, "above") == pytest.approx(denominator)
+    assert found.p_value(1.0, "below") == 1.0
+    assert found.effect_size(1.0) == math.inf
+    assert [found.power(1.0, "above", 0.05, value, 3) for value in (3.5, 1.0, 0.5)] == [1.0, 0.0, 0.0]
+    assert [found.power(1.0, "below", 0.05, value, 3) for value in (3.5, 1.0, 0.5)] == [0.0, 0.0, 1.0]
+
+
+def test_where_the_denominator_is_just_not_told_from_0_there_is_no_bound():
+    t = t_quantile(0.05, 9)  # its mean so many errors above 0
+    found = RatioFit(1.0, t, 1.0, 1.0, 0.0, 10, "prompt")
+    assert (found.lower(0.05), found.upper(0.05)) == (-math.inf, math.inf)
+    assert found.upper(0.06) < math.inf

@@ -65,7 +65,7 @@ class BoundedFit:
         values, share = (self.values, share) if side == "above" else (1 - self.values, 1 - share)
         if share < 0:
             return 0.0
-        return 1.0 if share >= 1 else min(1.0, math.exp(-_log_capital(*np.unique(values, return_counts=True), share)))
+        return min(1.0, math.exp(-_log_capital(*np.unique(values, return_counts=True), share)))
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""

@@ -27,6 +27,7 @@ class CorrelationFit:
         error: standard error of the centre.
         n: number of pairs.
         lost: units that do not count towards the error, whose square is proportional to 1 / (n - lost).
+        ranked: whether it is of ranks, of which a perfect order is taken for the next to perfect one.
     """
 
     value: float
@@ -36,6 +37,7 @@ class CorrelationFit:
     unit: str
     method: str
     lost: int = 3
+    ranked: bool = False
 
     def lower(self, tail: float) -> float:
         """Return the lower bound at error probability `tail`; never above the coefficient."""
@@ -55,12 +57,17 @@ class CorrelationFit:
         return fisher(self.value) - fisher(threshold)
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` true; by the normal law of z."""
-        if n <= self.lost or not -1 < value < 1:
+        """Return how often the bound would lie beyond `threshold`, were `value` true; by the normal law of z.
+
+        Units that correlate perfectly do so in every run: then it is 1 or 0.
+        """
+        if n <= self.lost or not -1 <= value <= 1:
             return 0.0
         error = self.error * math.sqrt((self.n - self.lost) / (n - self.lost))
-        distance = (fisher(value) - fisher(threshold)) / error
-        return float(special.ndtr((distance if side == "above" else -distance) + special.ndtri(tail)))
+        seen = _imperfect(value, n, self.lost) if self.ranked else value
+        distance = (fisher(seen) - fisher(threshold)) / error
+        beyond = (distance if side == "above" else -distance) + special.ndtri(tail)
+        return float(beyond > 0 if abs(value) == 1 else special.ndtr(beyond))
 
 
 def pearson(data: Data) -> CorrelationFit:
@@ -94,10 +101,14 @@ def correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 def fit_correlation(r: float, n: int, lost: int, unit: str, method: str) -> CorrelationFit:
     """Return Pearson's r with its z less Hotelling's bias; `lost` is 3 and one for every variable held fixed."""
-    if n <= lost:
-        raise Undecidable(f"Fisher's z needs at least {lost + 1} {unit}s, here {n}")
+    _check_enough(n, lost, unit)
     centre = fisher(r) - r / (2 * (n - lost + 2))
     return CorrelationFit(r, centre, 1 / math.sqrt(n - lost), n, unit, method, lost)
+
+
+def _check_enough(n: int, lost: int, unit: str) -> None:
+    if n <= lost:
+        raise Undecidable(f"Fisher's z needs at least {lost + 1} {unit}s, here {n}")
 
 
 def _residual(v: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,14 +124,23 @@ def spearman(data: Data) -> CorrelationFit:
     """
     paired(data)
     ranks = (sample.once("ranks", partial(stats.rankdata, sample.values)) for sample in data.samples)
-    return _rank_fit(correlate(*ranks), data.samples[0].n, data.samples[0].unit)
+    first = data.samples[0]
+    return fit_ranks(correlate(*ranks), first.n, 3, first.unit, "Spearman, Fisher z")
 
 
-def _rank_fit(rho: float, n: int, unit: str) -> CorrelationFit:
-    most = 1 - 12 / (n * (n**2 - 1))
-    near = min(max(rho, -most), most)
-    error = math.sqrt((1 + near**2 / 2) / (n - 3))
-    return CorrelationFit(rho, fisher(near), error, n, unit, "Spearman, Fisher z")
+def fit_ranks(rho: float, n: int, lost: int, unit: str, method: str) -> CorrelationFit:
+    """Return Spearman's rho with Bonett and Wright's variance; `lost` as for `fit_correlation`."""
+    _check_enough(n, lost, unit)
+    near = _imperfect(rho, n, lost)
+    error = math.sqrt((1 + near**2 / 2) / (n - lost))
+    return CorrelationFit(rho, fisher(near), error, n, unit, method, lost, ranked=True)
+
+
+def _imperfect(rho: float, n: int, lost: int) -> float:
+    """Return a rank correlation no nearer to 1 or -1 than the next to perfect order of the units left."""
+    free = n - lost + 3
+    most = 1 - 12 / (free * (free**2 - 1))
+    return min(max(rho, -most), most)
 
 
 def paired(data: Data, least: int = 4) -> tuple[NDArray[np.float64], ...]:
@@ -158,10 +178,8 @@ def fisher(r: float) -> float:
 
 
 def _perfect_orders(n: int, region: Region) -> tuple[CorrelationFit, ...]:
-    if n < 4:
-        return ()
     middle = () if region.one_sided else (min(max(region.threshold, -1.0), 1.0),)
-    return tuple(_rank_fit(rho, n, "prompt") for rho in (1.0, -1.0, *middle))
+    return tuple(fit_ranks(rho, n, 3, "prompt", "Spearman, Fisher z") for rho in (1.0, -1.0, *middle))
 
 
 NEAR_NORMAL = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS)

@@ -9,7 +9,7 @@ from scipy import stats
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
-from refutable.statistics.correlation import CorrelationFit, correlate, fisher, fit_correlation, paired
+from refutable.statistics.correlation import CorrelationFit, correlate, fit_correlation, fit_ranks, paired
 from refutable.statistics.student import is_flat
 
 
@@ -26,25 +26,21 @@ def pearson_within_categories(data: Data) -> CorrelationFit:
 def spearman_within_categories(data: Data) -> CorrelationFit:
     """Spearman's correlation of what each category's mean leaves of two metrics; variance of Bonett and Wright."""
     x, y, categories = _left(data)
-    n, lost = len(x), 3 + categories - 1
-    if n <= lost:
-        raise Undecidable(f"Fisher's z needs at least {lost + 1} {data.samples[0].unit}s, here {n}")
+    unit, lost = data.samples[0].unit, 3 + categories - 1
     rho = correlate(stats.rankdata(x), stats.rankdata(y))
-    free = n - categories + 1
-    most = 1 - 12 / (free * (free**2 - 1))
-    near = min(max(rho, -most), most)
-    error = float(np.sqrt((1 + near**2 / 2) / (n - lost)))
-    method = f"Spearman within {categories} categories, Fisher z"
-    return CorrelationFit(rho, fisher(near), error, n, data.samples[0].unit, method, lost)
+    return fit_ranks(rho, len(x), lost, unit, f"Spearman within {categories} categories, Fisher z")
 
 
 def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return both metrics less their category's mean, of categories with 2 prompts or more, and their number."""
+    """Return both metrics less their category's mean, of categories with 2 prompts or more, and their number.
+
+    A prompt without a category, whose label is empty, is of none.
+    """
     x, y = paired(data)
     labels = np.array(data.samples[0].clusters)
-    if not len(labels):
+    if not any(labels):
         raise Undecidable(f"these {data.samples[0].unit}s have no category")
-    names = [name for name in dict.fromkeys(labels.tolist()) if (labels == name).sum() >= 2]
+    names = [name for name in dict.fromkeys(filter(None, labels.tolist())) if (labels == name).sum() >= 2]
     if not names:
         raise Undecidable("every category has one prompt: nothing varies inside it")
     groups = [labels == name for name in names]
