@@ -86,9 +86,11 @@ def parse_yaml(text: str, name: str) -> YamlSource:
 
 
 def _composed(text: str, name: str) -> yaml.Node | None:
-    """Return the tree of a text by libyaml; where that fails, by PyYAML's own parser, whose messages are the same
-    everywhere."""
-    if FAST is not None:
+    """Return the tree of a text: by libyaml, or by PyYAML's own parser where there is a fault, for its messages.
+
+    A text with tabs goes to PyYAML's own, which takes them in fewer places, so that a file is good everywhere or nowhere.
+    """
+    if FAST is not None and "\t" not in text:
         with contextlib.suppress(yaml.YAMLError):
             _refuse_live_yaml(text, name, FAST)
             return yaml.compose(text, Loader=FAST)
