@@ -88,7 +88,7 @@ def parse_yaml(text: str, name: str) -> YamlSource:
 def _composed(text: str, name: str) -> yaml.Node | None:
     """Return the tree of a text: by libyaml, or by PyYAML's own parser where there is a fault, for its messages.
 
-    A text with tabs goes to PyYAML's own, which takes them in fewer places, so that a file is good everywhere or nowhere.
+    A text with tabs goes to PyYAML's own, which takes them in fewer places: so a file is good everywhere or nowhere.
     """
     if FAST is not None and "\t" not in text:
         with contextlib.suppress(yaml.YAMLError):
