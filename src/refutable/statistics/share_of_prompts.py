@@ -36,17 +36,18 @@ class ShareFit:
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the exact one-sided binomial p-value against `threshold`."""
-        p = min(max(threshold, 0.0), 1.0)
-        return float(stats.binomtest(self.k, self.n, p, "greater" if side == "above" else "less").pvalue)
+        if not 0 <= threshold <= 1:  # no share is there
+            return float((threshold > 1) == (side == "above"))
+        return float(stats.binomtest(self.k, self.n, threshold, "greater" if side == "above" else "less").pvalue)
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
         """Return how often the bound would lie beyond `threshold`, were `value` the true share."""
-        least = _counts_needed(min(max(threshold, 0.0), 1.0) if side == "above" else 1 - threshold, tail, n)
+        least = _counts_needed(threshold if side == "above" else 1 - threshold, tail, n)
         true = min(max(value if side == "above" else 1 - value, 0.0), 1.0)
-        return float(special.bdtrc(least - 1, n, true)) if 0 < least <= n else float(least == 0)
+        return float(special.bdtrc(least - 1, n, true))  # 1 where none are needed, 0 where all are too few
 
 
 def _counts_needed(threshold: float, tail: float, n: int) -> int:
@@ -68,8 +69,22 @@ def share_of_prompts(data: Data) -> ShareFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
-    middle = [] if region.one_sided else [int(n * region.threshold) + step for step in (-1, 0, 1, 2)]
-    return tuple(ShareFit(k, n, "prompt") for k in (n, 0, *middle) if 0 <= k <= n)
+    middle = () if region.one_sided else _counts_between(region, n)
+    return tuple(ShareFit(k, n, "prompt") for k in (n, 0, *middle))
+
+
+def _counts_between(region: Region, n: int) -> tuple[int, int]:
+    """Return the two counts between which "above its low end" becomes surer than "below its high end".
+
+    One of them proves both at the smallest alpha at which any count does: the p-value of the former falls with the
+    count, that of the latter rises.
+    """
+    low, high = (min(max(end, 0.0), 1.0) for end in (region.low, region.high))
+    few, many = 0, n
+    while few + 1 < many:
+        k = (few + many) // 2
+        few, many = (few, k) if special.bdtrc(k - 1, n, low) <= special.bdtr(k, n, high) else (k, many)
+    return few, many
 
 
 STATISTICS.add(

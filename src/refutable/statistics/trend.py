@@ -114,8 +114,6 @@ def trend(data: Data) -> TrendFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[TrendFit, ...]:
-    if n < 2:
-        return ()
     ends = [end for end in (region.low, region.high) if math.isfinite(end)]
     far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
     middle = () if region.one_sided else (region.threshold,)
