@@ -28,10 +28,10 @@ def test_the_value_is_numpys_median(n):
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 2, 3, 4])
-def test_a_value_on_the_threshold_speaks_against_either_side(threshold):
+def test_a_value_on_the_threshold_speaks_for_either_side(threshold):
     x = np.array([1, 1, 2, 2, 2, 3, 3, 5])
     above, below = (
-        stats.binomtest(int(c), 8, 0.5, "greater").pvalue for c in ((x > threshold).sum(), (x < threshold).sum())
+        stats.binomtest(int(c), 8, 0.5, "greater").pvalue for c in ((x >= threshold).sum(), (x <= threshold).sum())
     )
     assert fit(x).p_value(threshold, "above") == pytest.approx(above)
     assert fit(x).p_value(threshold, "below") == pytest.approx(below)

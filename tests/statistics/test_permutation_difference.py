@@ -24,7 +24,7 @@ def fit(x, y):
 
 def share_of_deals(x, y, shift, sign):
     """Return the share of deals with at least the difference seen (sign 1) or at most it (-1), the shift taken off."""
-    values = [Fraction(v) - Fraction(shift) for v in x] + [Fraction(v) for v in y]
+    values = [v - Fraction(shift) for v in x] + [Fraction(v) for v in y]
 
     def difference(first):
         second = set(range(len(values))) - set(first)
@@ -37,9 +37,13 @@ def share_of_deals(x, y, shift, sign):
 
 @pytest.mark.parametrize(("x", "y"), GROUPS)
 @pytest.mark.parametrize("shift", [-3, -1, -0.5, 0, 0.5, 1, 1.5, 2, 4])
-def test_equal_differences_count_as_at_least_as_large(x, y, shift):
-    assert fit(x, y).p_value(shift, "above") == float(share_of_deals(x, y, shift, 1))
-    assert fit(x, y).p_value(shift, "below") == float(share_of_deals(x, y, shift, -1))
+def test_its_p_value_is_the_share_of_deals_at_any_shift_beyond_the_threshold(x, y, shift):
+    found, beyond = fit(x, y), Fraction(1, 10**9)
+    assert found.p_value(shift, "above") == float(share_of_deals(x, y, Fraction(shift) - beyond, 1))
+    assert found.p_value(shift, "below") == float(share_of_deals(x, y, Fraction(shift) + beyond, -1))
+    # "> shift" allows for the shift itself: equal differences count as at least as large
+    assert found.p_value(math.nextafter(shift, math.inf), "above") == float(share_of_deals(x, y, shift, 1))
+    assert found.p_value(math.nextafter(shift, -math.inf), "below") == float(share_of_deals(x, y, shift, -1))
 
 
 @pytest.mark.parametrize(("n1", "n2"), [(1, 4), (2, 2), (2, 5), (3, 3)])

@@ -40,8 +40,8 @@ def test_its_law_is_that_of_all_orders_and_its_bounds_turn_the_test_round(x):
     found, mirrored = fit(y, x), fit(-y, x)
     for c in range(len(found.slopes) + 1):
         tail = at_least(x, c)
-        below = np.nextafter(found.slopes[-c], -math.inf) if c else found.slopes[-1]  # c pairs are steeper than this
-        assert found.p_value(below, "above") == pytest.approx(tail, abs=1e-15)
+        at = found.slopes[-c] if c else found.slopes[-1] + 1  # c pairs are at least as steep as this
+        assert found.p_value(at, "above") == mirrored.p_value(-at, "below") == pytest.approx(tail, abs=1e-15)
         if c:  # exactly attained: the bound is the slope of the c-th steepest pair; a trifle less: the next one
             assert (found.lower(tail), mirrored.upper(tail)) == (found.slopes[-c], -found.slopes[-c])
             less = found.slopes[-c - 1] if c < len(found.slopes) else -math.inf
@@ -49,11 +49,11 @@ def test_its_law_is_that_of_all_orders_and_its_bounds_turn_the_test_round(x):
 
 
 @pytest.mark.parametrize("slope", [-1.0, 0.5, 1.0, 1.5, 2.0, 3.0])
-def test_a_pair_exactly_on_the_slope_speaks_against_either_side(slope):
+def test_a_pair_exactly_on_the_slope_speaks_for_either_side(slope):
     x, y = [0, 1, 2, 3], np.array([0, 1, 2, 4])  # three pairs of slope 1, and 4 / 3, 3 / 2 and 2
     left = y - slope * np.array(x)
     pairs = list(itertools.combinations(range(4), 2))
-    rise, fall = (sum(sign * (left[j] - left[i]) > 0 for i, j in pairs) for sign in (1, -1))
+    rise, fall = (sum(sign * (left[j] - left[i]) >= 0 for i, j in pairs) for sign in (1, -1))
     assert fit(y, x).p_value(slope, "above") == pytest.approx(at_least(x, rise))
     assert fit(y, x).p_value(slope, "below") == pytest.approx(at_least(x, fall))
 

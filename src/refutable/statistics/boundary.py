@@ -17,8 +17,8 @@ def boundary(data: Data) -> BoundedFit:
 
     Each unit is foretold by the threshold that errs least on all others (of equals: in the widest gap, the lowest of
     them, to hold above it), and by the outcome of most units, itself among them (of equals: that it holds). A unit on
-    the threshold lies below it. The value is the difference of the two accuracies, in [-1, 1], bounded by
-    betting on the units' differences. `predicts: "> 0"` asks whether there is a boundary at all.
+    the threshold lies below it. The value is the difference of the two accuracies, in [-1, 1], bounded by betting on
+    the units' differences. `predicts: "> 0"` asks whether there is a boundary at all.
     """
     outcome_of, at = data.samples
     assert data.holds is not None

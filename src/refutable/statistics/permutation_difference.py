@@ -63,8 +63,8 @@ class PermutationFit:
         return math.floor(tail * self.deals * (1 + 1e-12)) - self.same
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the share of deals with at least the difference that was seen, the threshold taken off."""
-        alike = (self.shifts <= threshold if side == "above" else self.shifts >= threshold).sum()
+        """Return the share of deals with at least the difference seen, any shift off that is not on this side."""
+        alike = (self.shifts < threshold if side == "above" else self.shifts > threshold).sum()
         return float((alike + self.same) / self.deals)
 
     def effect_size(self, threshold: float) -> float | None:

@@ -35,9 +35,11 @@ class ShareFit:
         return 1.0 if self.k == self.n else float(special.betainccinv(self.k + 1, self.n - self.k, tail))
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the exact one-sided binomial p-value against `threshold`."""
-        if not 0 <= threshold <= 1:  # no share is there
-            return float((threshold > 1) == (side == "above"))
+        """Return the exact one-sided binomial p-value against `threshold`; no share is below 0 or above 1."""
+        if threshold <= 0 if side == "above" else threshold >= 1:
+            return 0.0
+        if not 0 <= threshold <= 1:
+            return 1.0
         return float(stats.binomtest(self.k, self.n, threshold, "greater" if side == "above" else "less").pvalue)
 
     def effect_size(self, threshold: float) -> None:
