@@ -140,7 +140,7 @@ def test_a_bound_reaches_the_ends_of_all_shares_where_its_p_value_says_so(k, n, 
 @pytest.mark.parametrize("alpha", [0.01, 0.2])
 def test_no_verdict_is_called_out_of_reach_that_some_count_brings(region, alpha):
     region = parse_region(region)
-    for n in (*range(1, 40), 85, 120):
+    for n in (*range(1, 13), 25, 33, 34, 85):
         brought = {decide(ShareFit(k, n, "prompt"), region, alpha) for k in range(n + 1)}
         labels = " ".join(feasibility(SHARE, region, alpha, n))
         assert ("unsupportable" in labels) == (Verdict.SUPPORTED not in brought)

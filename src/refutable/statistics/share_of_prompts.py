@@ -38,9 +38,8 @@ class ShareFit:
         """Return the exact one-sided binomial p-value against `threshold`; no share is below 0 or above 1."""
         if threshold <= 0 if side == "above" else threshold >= 1:
             return 0.0
-        if not 0 <= threshold <= 1:
-            return 1.0
-        return float(stats.binomtest(self.k, self.n, threshold, "greater" if side == "above" else "less").pvalue)
+        p = min(max(threshold, 0.0), 1.0)
+        return float(stats.binomtest(self.k, self.n, p, "greater" if side == "above" else "less").pvalue)
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
