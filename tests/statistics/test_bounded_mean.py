@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,8 @@ def test_the_ends_of_what_can_be_are_beyond_no_mean_and_what_lies_outside_is_bey
         assert (found.p_value(-0.1, "above"), found.p_value(1.1, "below")) == (0.0, 0.0)
         assert (found.p_value(1.1, "above"), found.p_value(-0.1, "below")) == (1.0, 1.0)
         assert (found.p_value(1.0, "above"), found.p_value(0.0, "below")) == (1.0, 1.0)
-    assert nothing.p_value(0.0, "above") == 1.0  # a mean of 0 is not above 0
-    assert everything.p_value(1.0, "below") == 1.0
+    assert nothing.p_value(math.nextafter(0, 1), "above") == 1.0  # a mean of 0 is not above 0
+    assert everything.p_value(math.nextafter(1, 0), "below") == 1.0
+    assert (nothing.p_value(0.0, "above"), everything.p_value(1.0, "below")) == (0.0, 0.0)  # the ends belong to it
     assert fit(VALUES).p_value(0.0, "above") == 0.0  # one value above 0 is proof enough
     assert (nothing.lower(0.05), everything.upper(0.05)) == (0.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -24,6 +25,8 @@ settings.load_profile("ci")  # no deadline on a busy machine, the same inputs ev
 NAMES = list(STATISTICS)
 CATEGORIES = ("a", "b", "c", "d", "e")
 REGIONS = ["< 0.45", ">= 0.45", "> 0.9", "<= 0.1", "within [0.3, 0.6]"]
+TIED = [f"{sign} {x}" for sign in ("<", "<=", ">", ">=") for x in (0, 0.5, 1)]
+TIED += ["within [0, 0.5]", "within [0.5, 1]", "within [0.5, 0.5]", "within [0, 1]"]
 bounds = {"< 0.45": 0.45, "> 0.9": 0.9}
 
 
@@ -57,6 +60,12 @@ def data_of(name, n, draw):
 def uniform(seed=0):
     rng = np.random.default_rng(seed)
     return lambda shape: rng.uniform(0.05, 0.95, shape)
+
+
+def tied(seed, mostly, share):
+    """Return what draws this share of its values, about, from one number, and the others from 0, 1 / 2 and 1."""
+    rng = np.random.default_rng(seed)
+    return lambda shape: np.where(rng.random(shape) < share, mostly, rng.integers(0, 3, shape) / 2)
 
 
 def verdicts(name, data, alpha=0.05):
@@ -149,6 +158,21 @@ def test_the_p_value_and_the_bound_agree(name, seed, n):
         for alpha in (0.01, 0.05, 0.2):
             assert (fit.p_value(threshold, "above") <= alpha) == (fit.lower(alpha) > threshold)
             assert (fit.p_value(threshold, "below") <= alpha) == (fit.upper(alpha) < threshold)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mostly", [0.0, 0.5, 1.0])
+def test_the_p_values_agree_with_the_verdict_also_where_values_lie_on_the_threshold(name, mostly):
+    for seed, n in itertools.product(range(2), (5, 12)):
+        try:
+            fit = STATISTICS[name].fit(data_of(name, n, tied(seed, mostly, 0.8 + 0.2 * seed)))
+        except Undecidable:
+            continue
+        for region in map(parse_region, TIED):
+            judged = judge(fit, region, 0.05, STATISTICS[name], ("drawn",))
+            assert (judged.verdict is Verdict.SUPPORTED) == (judged.estimate.p <= 0.05), (region, fit)
+            if judged.verdict is not Verdict.SUPPORTED:
+                assert (judged.verdict is Verdict.REFUTED) == (judged.estimate.p_refuted <= 0.05), (region, fit)
 
 
 @pytest.mark.parametrize("name", NAMES)

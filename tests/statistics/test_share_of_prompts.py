@@ -12,6 +12,7 @@ from refutable.errors import Undecidable
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.share_of_prompts import ShareFit
 from refutable.verdict import Verdict, decide, feasibility, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
@@ -91,3 +92,56 @@ def test_equal_values_have_a_share(holds):
 
 def test_the_share_is_its_own_effect():
     assert of(1, 2).effect_size(0.5) is None
+
+
+# Power and reach
+
+
+def proves(k, n, threshold, side, tail):
+    """Whether scipy's one-sided exact bound of k of n lies beyond the threshold."""
+    found = stats.binomtest(k, n, alternative="greater" if side == "above" else "less")
+    interval = found.proportion_ci(1 - tail, method="exact")
+    return interval.low > threshold if side == "above" else interval.high < threshold
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.03, 0.2, 0.5, 0.8, 0.97, 1.0, 1.1])
+@pytest.mark.parametrize("n", [1, 2, 5, 13])
+def test_power_is_the_chance_of_counts_whose_bound_lies_beyond(side, threshold, n):
+    for tail in (0.01, 0.05, 0.3):
+        proving = [k for k in range(n + 1) if proves(k, n, threshold, side, tail)]
+        for value in (0.0, 0.1, 0.6, 0.9, 1.0):
+            expected = sum(stats.binom.pmf(k, n, value) for k in proving)
+            assert of(1, 2).power(threshold, side, tail, value, n) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_bound_on_the_threshold_does_not_lie_beyond_it():
+    # one of one has the lower bound `tail` itself; at 1 / 4 exactly
+    assert of(1, 1).lower(0.25) == 0.25
+    assert of(1, 2).power(0.25, "above", 0.25, 1.0, 1) == 0.0
+    assert of(1, 2).power(0.2499, "above", 0.25, 1.0, 1) == 1.0
+
+
+@pytest.mark.parametrize("threshold", [-0.5, 0.0, 1.0, 1.5])
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 7), (3, 7), (7, 7)])
+def test_a_bound_reaches_the_ends_of_all_shares_where_its_p_value_says_so(k, n, threshold):
+    found = of(k, n)
+    assert found.p_value(threshold, "above") == float(found.lower(0.05) < threshold)
+    assert found.p_value(threshold, "below") == float(found.upper(0.05) > threshold)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        *("> 0.4", "<= 0.9", "within [0.2, 0.8]", "within [0.01, 0.3]", "within [0.001, 0.1]", "within [0, 0.2]"),
+        *("within [0.7, 1]", "within [0.9, 0.995]", "within [0.3, 0.5]", "within [-0.5, 0.4]", "within [0.55, 1.5]"),
+    ],
+)
+@pytest.mark.parametrize("alpha", [0.01, 0.2])
+def test_no_verdict_is_called_out_of_reach_that_some_count_brings(region, alpha):
+    region = parse_region(region)
+    for n in (*range(1, 13), 25, 33, 34, 85):
+        brought = {decide(ShareFit(k, n, "prompt"), region, alpha) for k in range(n + 1)}
+        labels = " ".join(feasibility(SHARE, region, alpha, n))
+        assert ("unsupportable" in labels) == (Verdict.SUPPORTED not in brought)
+        assert ("unrefutable" in labels) == (Verdict.REFUTED not in brought)

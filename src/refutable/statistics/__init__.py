@@ -63,7 +63,11 @@ class Fit(Protocol):
         ...
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the p-value of "the true value is not on this side of the threshold"."""
+        """Return the p-value of "the true value is not on this side of the threshold".
+
+        The smallest `tail` at which the bound reaches the threshold: of a value that may lie on it. A claim that allows
+        no value on it asks about the next number beyond.
+        """
         ...
 
     def effect_size(self, threshold: float) -> float | None:

@@ -15,9 +15,10 @@ from refutable.statistics.bounded_mean import BoundedFit
 def boundary(data: Data) -> BoundedFit:
     """How much oftener one threshold in the second variable foretells where the first `holds` than the majority does.
 
-    Each unit is foretold by the threshold that errs least on all others (of equals: in the widest gap), and by the
-    outcome of most units, itself among them. The value is the difference of the two accuracies, in [-1, 1], bounded by
-    betting on the units' differences. `predicts: "> 0"` asks whether there is a boundary at all.
+    Each unit is foretold by the threshold that errs least on all others (of equals: in the widest gap, the lowest of
+    them, to hold above it), and by the outcome of most units, itself among them (of equals: that it holds). A unit on
+    the threshold lies below it. The value is the difference of the two accuracies, in [-1, 1], bounded by betting on
+    the units' differences. `predicts: "> 0"` asks whether there is a boundary at all.
     """
     outcome_of, at = data.samples
     assert data.holds is not None
@@ -68,7 +69,7 @@ def _best(x: NDArray[np.float64], holds: NDArray[np.bool_]) -> tuple[float, bool
 def _extremes(n: int, region: Region) -> tuple[BoundedFit, ...]:
     gained = np.repeat([0.0, 1.0], [(n + 1) // 2, n // 2])  # separated perfectly, against a majority of one half
     lost = np.repeat([0.0, -1.0], [0, n])
-    return tuple(BoundedFit((values + 1) / 2, "model", -1.0, 1.0) for values in (gained, lost) if n >= 3)
+    return tuple(BoundedFit((values + 1) / 2, "model", -1.0, 1.0) for values in (gained, lost))
 
 
 STATISTICS.add(

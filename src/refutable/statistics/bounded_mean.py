@@ -63,7 +63,7 @@ class BoundedFit:
         """Return the p-value: one over the capital won against "the mean is not on this side"."""
         share = (threshold - self.least) / (self.most - self.least)
         values, share = (self.values, share) if side == "above" else (1 - self.values, 1 - share)
-        if share < 0:
+        if share <= 0:
             return 0.0
         return min(1.0, math.exp(-_log_capital(*np.unique(values, return_counts=True), share)))
 
@@ -76,7 +76,7 @@ class BoundedFit:
 
 def _log_capital(values: NDArray[np.float64], counts: NDArray[np.int64], mean: float) -> float:
     """Return the logarithm of what the bets against "the mean is `mean` or less" leave of a capital of 1."""
-    if mean <= 0:
+    if mean < np.finfo(np.float64).tiny:  # a value divided by less may be too large a number
         return math.inf if values.any() else math.log(float(np.exp(counts.sum() * np.log1p(-STAKES)).mean()))
     growth = np.log1p(STAKES[:, None] * (values / mean - 1)) @ counts  # (NODES,); no stake is all or nothing
     most = float(growth.max())

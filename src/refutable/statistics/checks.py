@@ -65,17 +65,17 @@ def _skewness(values: NDArray[np.float64]) -> float:
 def clustering(sample: Sample) -> Clustering | None:
     """Return how alike units of one category are, by one-way analysis of variance (Fisher, 1925).
 
-    None without categories, with one prompt in each, or without any spread.
+    None without categories, with one prompt in each, or without any spread; units without a category are left out.
     """
     values, codes = _labelled(sample)
     sizes = np.bincount(codes)  # (categories,)
     n, k = len(values), len(sizes)
-    if k < 2 or n <= k or np.ptp(sample.values) == 0:
+    if k < 2 or n <= k or np.ptp(values) == 0:
         return None
     means = np.bincount(codes, values) / sizes
     left = values - means[codes]
     within = float(left @ left) / (n - k)
-    between = float(sizes @ (means - sample.values.mean()) ** 2) / (k - 1)
+    between = float(sizes @ (means - values.mean()) ** 2) / (k - 1)
     if within == 0:
         return Clustering(1.0, 0.0)
     size = (n - float(sizes @ sizes) / n) / (k - 1)

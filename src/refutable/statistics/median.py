@@ -50,9 +50,9 @@ class MedianFit:
         return float(self.ordered[-1 - skipped]) if skipped >= 0 else math.inf
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the p-value of the sign test; a value on the threshold speaks against the side."""
-        beyond = self.ordered > threshold if side == "above" else self.ordered < threshold
-        return float(special.bdtr(self.n - int(beyond.sum()), self.n, 0.5))
+        """Return the p-value of the sign test; only values on the other side of the threshold speak against it."""
+        against = self.ordered < threshold if side == "above" else self.ordered > threshold
+        return float(special.bdtr(int(against.sum()), self.n, 0.5))
 
     def effect_size(self, threshold: float) -> float:
         """Return the share of units above the threshold less one half, in [-0.5, 0.5]."""

@@ -52,21 +52,19 @@ class PermutationFit:
     def lower(self, tail: float) -> float:
         """Return the lower bound; minus infinity where there are too few deals."""
         skipped = self._skipped(tail)
-        return -math.inf if skipped < 0 else math.inf if skipped >= len(self.shifts) else float(self.shifts[skipped])
+        return -math.inf if skipped < 0 else float(self.shifts[skipped])
 
     def upper(self, tail: float) -> float:
         """Return the upper bound; infinity where there are too few deals."""
         skipped = self._skipped(tail)
-        return (
-            math.inf if skipped < 0 else -math.inf if skipped >= len(self.shifts) else float(self.shifts[-1 - skipped])
-        )
+        return math.inf if skipped < 0 else float(self.shifts[-1 - skipped])
 
     def _skipped(self, tail: float) -> int:
         return math.floor(tail * self.deals * (1 + 1e-12)) - self.same
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the share of deals with at least the difference that was seen, the threshold taken off."""
-        alike = (self.shifts <= threshold if side == "above" else self.shifts >= threshold).sum()
+        """Return the share of deals with at least the difference seen, any shift off that is not on this side."""
+        alike = (self.shifts < threshold if side == "above" else self.shifts > threshold).sum()
         return float((alike + self.same) / self.deals)
 
     def effect_size(self, threshold: float) -> float | None:
@@ -113,12 +111,10 @@ def _deals(n1: int, n2: int) -> NDArray[np.float64]:
 
 
 def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
-    if n < 2:
-        return ()
     ends = [end for end in (region.low, region.high) if math.isfinite(end)]
     far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
     middle = () if region.one_sided else (region.threshold,)
-    others = min(math.comb(min(n, 30), min(n, 30) // 2), DRAWN + 1) - 1
+    others = min(math.comb(min(n, 30), min(n, 30) // 2), EXACT) - 1  # no groups of n models have more deals
     return tuple(PermutationFit(d, np.full(others, d), 1, 0.0, n, "model", "") for d in (*far, *middle))
 
 

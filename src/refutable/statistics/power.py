@@ -85,7 +85,10 @@ def _inside_unit(short: Callable[[float], float]) -> float | None:
 
 
 def deciding_n(fit: Fit, region: Region, alpha: float) -> int | None:
-    """Return the fewest units that would decide with 80 % power, were the value seen true; None if none would."""
+    """Return how many units would decide with 80 % power, were the value seen true, and one fewer not; None if none.
+
+    The fewest where power grows with n; a share's and a median's rises in steps, and somewhat fewer may do as well.
+    """
 
     def enough(n: int) -> bool:
         return _power(fit, region, alpha, n) >= POWER

@@ -36,7 +36,9 @@ class ShareFit:
         return 1.0 if self.k == self.n else float(special.betainccinv(self.k + 1, self.n - self.k, tail))
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the exact one-sided binomial p-value against `threshold`."""
+        """Return the exact one-sided binomial p-value against `threshold`; no share is below 0 or above 1."""
+        if threshold <= 0 if side == "above" else threshold >= 1:
+            return 0.0
         p = min(max(threshold, 0.0), 1.0)
         if side == "below":
             return float(special.bdtr(self.k, self.n, p))
@@ -47,9 +49,9 @@ class ShareFit:
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
         """Return how often the bound would lie beyond `threshold`, were `value` the true share."""
-        least = _counts_needed(min(max(threshold, 0.0), 1.0) if side == "above" else 1 - threshold, tail, n)
+        least = _counts_needed(threshold if side == "above" else 1 - threshold, tail, n)
         true = min(max(value if side == "above" else 1 - value, 0.0), 1.0)
-        return float(special.bdtrc(least - 1, n, true)) if 0 < least <= n else float(least == 0)
+        return float(special.bdtrc(least - 1, n, true))  # 1 where none are needed, 0 where all are too few
 
 
 @functools.lru_cache(maxsize=4096)
@@ -72,8 +74,22 @@ def share_of_prompts(data: Data) -> ShareFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
-    middle = [] if region.one_sided else [int(n * region.threshold) + step for step in (-1, 0, 1, 2)]
-    return tuple(ShareFit(k, n, "prompt") for k in (n, 0, *middle) if 0 <= k <= n)
+    middle = () if region.one_sided else _counts_between(region, n)
+    return tuple(ShareFit(k, n, "prompt") for k in (n, 0, *middle))
+
+
+def _counts_between(region: Region, n: int) -> tuple[int, int]:
+    """Return the two counts between which "above its low end" becomes surer than "below its high end".
+
+    One of them proves both at the smallest alpha at which any count does: the p-value of the former falls with the
+    count, that of the latter rises.
+    """
+    low, high = (min(max(end, 0.0), 1.0) for end in (region.low, region.high))
+    few, many = 0, n
+    while few + 1 < many:
+        k = (few + many) // 2
+        few, many = (few, k) if special.bdtrc(k - 1, n, low) <= special.bdtr(k, n, high) else (k, many)
+    return few, many
 
 
 STATISTICS.add(

@@ -24,8 +24,8 @@ class TrendFit:
     """Theil's slope with Sen's bounds (Sen, 1968, JASA 63): Kendall's test, inverted.
 
     Were the slope b, the order of y - b x would be independent of that of x; the number of pairs that rise has then an
-    exact distribution (Kendall's; Jonckheere's where several units share an x). A pair exactly on b speaks against
-    either side.
+    exact distribution (Kendall's; Jonckheere's where several units share an x). A pair exactly on b speaks for either
+    side: that the slope is at least b, and that it is at most b.
 
     Attributes:
         slopes: of all pairs of units that differ in x, in ascending order.
@@ -59,8 +59,8 @@ class TrendFit:
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the p-value of Kendall's test of "the slope is not on this side"."""
-        beyond = self.slopes > threshold if side == "above" else self.slopes < threshold
-        return float(_at_least(self.ties)[int(beyond.sum())])
+        speaking = self.slopes >= threshold if side == "above" else self.slopes <= threshold
+        return float(_at_least(self.ties)[int(speaking.sum())])
 
     def effect_size(self, threshold: float) -> float:
         """Return Kendall's tau of what a line of slope `threshold` leaves: rising less falling pairs, as a share."""
@@ -114,8 +114,6 @@ def trend(data: Data) -> TrendFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[TrendFit, ...]:
-    if n < 2:
-        return ()
     ends = [end for end in (region.low, region.high) if math.isfinite(end)]
     far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
     middle = () if region.one_sided else (region.threshold,)
