@@ -11,7 +11,7 @@ from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
 from refutable.passes import Bos, Pass
 from refutable.selection import Selection
-from refutable.subject import Subject
+from refutable.subject import INIT, Subject
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
@@ -67,7 +67,30 @@ def plain(one: Pass) -> Pass:
     return replace(one, intervention="none", blocks="all")
 
 
+def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:
+    """Return the subject whose value of the same prompt a test subtracts, weights drawn alike; None without one.
+
+    Raises:
+        NotMeasured: this run may not measure it, or it is the subject itself.
+    """
+    if test.other is None:
+        return None
+    if test.other.dtype is not None:
+        if test.other.dtype == subject.dtype:
+            raise NotMeasured(f"this run is in {subject.dtype}, which would be held against itself", "pytest --dtype D")
+        return replace(subject, dtype=test.other.dtype)
+    assert test.other.model is not None
+    seed = subject.seed if subject.weights == INIT else None
+    return selection.subject(test.other.model, seed=seed, dtype=subject.dtype)
+
+
 def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
+    wanted = _measured_of(claim, model, selection)
+    others = ((other_subject(claim.test, subject, selection), one) for subject, one in wanted if claim.test.other)
+    return [*wanted, *((subject, one) for subject, one in others if subject is not None)]
+
+
+def _measured_of(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
     own = passes_of(claim.test, claim.prompts)
     if isinstance(claim, InitializationClaim):
         return [(selection.subject(model, seed=seed), one) for seed in claim.seeds for one in own]

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -14,7 +16,17 @@ from pydantic import (
     model_validator,
 )
 
-from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, normless, statistic_named
+from refutable.claims.parts import (
+    Against,
+    Layer,
+    Models,
+    Norm,
+    Position,
+    known_name,
+    metric_named,
+    normless,
+    statistic_named,
+)
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Names, RegionText
@@ -25,10 +37,26 @@ from refutable.row_facts import ROW_FACTS, ROW_WORDS
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}
 
+HELD = "held against"  # the form of `against:` that names a model or a dtype
 NOT_OF_DIFFERENCES = {
     "geometric_mean": "differences have no geometric mean: they may be negative",
     "ratio_of_means": "a difference of two ratios is no ratio of two lengths",
 }
+
+
+def _against(value: Any) -> str | None:
+    """Return which form `against:` has, or None for none of them."""
+    return HELD if isinstance(value, dict | Against) else "plain form" if value == "plain" else None
+
+
+HeldAgainst = Annotated[
+    Annotated[Literal["plain"], Tag("plain form")] | Annotated[Against, Tag(HELD)],
+    Discriminator(
+        _against,
+        custom_error_type="against",
+        custom_error_message="must be plain, {model: NAME} or {dtype: bfloat16}",
+    ),
+]
 
 
 class MeasuredTest(Frozen):
@@ -44,8 +72,10 @@ class MeasuredTest(Frozen):
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
     blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
-    against: Literal["plain"] | None = Field(
-        default=None, description="plain: the paired difference a prompt, under the intervention minus the plain pass"
+    against: HeldAgainst | None = Field(
+        default=None,
+        description="the paired difference a prompt: plain, under the intervention minus the plain pass; {model: NAME},"
+        " this model minus that one; {dtype: D}, the run's dtype minus that one",
     )
     categories: dict[str, Names] | None = Field(
         default=None, description="two groups of the prompts' categories, first minus second"
@@ -58,6 +88,11 @@ class MeasuredTest(Frozen):
     def region(self) -> Region:
         """The predicted region."""
         return parse_region(self.predicts)
+
+    @property
+    def other(self) -> Against | None:
+        """The other model or dtype whose value of the same prompt is subtracted, or None."""
+        return self.against if isinstance(self.against, Against) else None
 
     @property
     def over_models(self) -> bool:
@@ -137,7 +172,7 @@ class MeasuredTest(Frozen):
     def _changes_fit(self) -> MeasuredTest:
         if self.under is None:
             for key in ("blocks", "against"):
-                if getattr(self, key) is not None:
+                if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
                     raise ValueError(
                         f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}) or remove it"
@@ -153,6 +188,26 @@ class MeasuredTest(Frozen):
             raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
         if "prompt_length" in self.of:
             raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _pairs(self) -> MeasuredTest:
+        if self.other is None:
+            return self
+        if self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
+        if self.over_models:
+            raise ValueError(
+                "`against:` pairs prompts, and here the model is the unit; remove it, or compare by prompts"
+            )
+        statistic = statistic_named(self.statistic)
+        if self.other.model is not None and (statistic.takes_layers or (statistic.may_hold and self.holds)):
+            raise ValueError(
+                f"statistic {self.statistic!r} looks at each layer, and two models need not have as many; name one"
+                " `layer:` with another statistic, or remove `against:`"
+            )
+        if self.other.dtype is not None and "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same in any dtype; name another")
         return self
 
     @model_validator(mode="after")

@@ -206,10 +206,12 @@ def _measured(
     if chosen.per == "layer":
         values = _pick_layers(values, layer, view.only)
     values.setflags(write=False)  # the same sample is handed out again
-    if "categories" not in trace.derived:
-        trace.derived["categories"] = tuple(trace.prompts["category"].to_pylist())
-    categories = tuple(itertools.compress(trace.derived["categories"], read))
-    return Sample(chosen.name, values, "prompt", categories)
+    columns = []
+    for name in ("category", "text"):
+        if name not in trace.derived:
+            trace.derived[name] = tuple(trace.prompts[name].to_pylist())
+        columns.append(tuple(itertools.compress(trace.derived[name], read)))
+    return Sample(chosen.name, values, "prompt", *columns)
 
 
 def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:
