@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.folded import InputNorm, input_norm
 from refutable.pairs import minus
-from refutable.passes import Bos, Pass
+from refutable.passes import PROBES, Bos, Pass
 from refutable.plan import NO_BOS, Plan, other_subject, pass_for, plain
 from refutable.prompts import PromptSet, load_prompts
 from refutable.provenance import version_of
@@ -160,7 +160,7 @@ class Bench:
 
         Args:
             subject: whose.
-            one: for which pass; the wiring probe reads a reduced instance.
+            one: for which pass; a probe reads a reduced instance.
             download: whether the hub may be asked for a model that the user named.
         """
         asked = (subject, one.name, download)
@@ -176,7 +176,7 @@ class Bench:
 
     def _find(self, subject: Subject, one: Pass, download: bool) -> WeightsSource:
         row = self.selection.registry[subject.model]
-        if one.name == "wiring":
+        if one.name in PROBES:
             from refutable.reduced import reduced
 
             small = {"config": reduced(row.config), "parameters": 1, "stand_in": True, "init": "transformers"}

@@ -6,7 +6,8 @@
 | ``heads`` | what each attention head adds | last |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
-| ``wiring`` | the probe, on a reduced instance | none |
+| ``wiring`` | a probe, on a reduced instance: does the MLP read what attention adds? | none |
+| ``rotation`` | a probe, on a reduced instance: does the rotation reach the stream past attention's pattern? | none |
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-PassName = Literal["forward", "wiring", "heads", "perturbation", "jacobian"]
+PassName = Literal["forward", "wiring", "rotation", "heads", "perturbation", "jacobian"]
+ProbeName = Literal["wiring", "rotation"]
 DynamicPass = Literal["perturbation", "jacobian"]
 Change = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
 Intervention = Literal["none", Change]
 Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
 DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
+PROBES: tuple[PassName, ...] = get_args(ProbeName)
 
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "heads": {"version": 1},
@@ -36,7 +39,7 @@ class Pass:
 
     Attributes:
         name: which.
-        prompts: name of the prompt set; none for the wiring probe.
+        prompts: name of the prompt set; none for a probe.
         intervention: what is changed in the forward pass.
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.

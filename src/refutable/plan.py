@@ -35,7 +35,7 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
     wanted: list[tuple[Subject, Pass]] = []
     for model in case.models:
         if isinstance(claim, WiringClaim):
-            wanted.append((wiring_subject(model, selection), Pass("wiring")))
+            wanted.append((wiring_subject(model, selection), Pass(claim.test.reads)))
             continue
         if not isinstance(claim, MeasuredClaim):
             continue

@@ -39,7 +39,8 @@ def trace_of(columns: Mapping[str, np.ndarray], **meta: Any) -> Trace:
         "position": np.full(PROMPTS * LAYERS, 4),
         "layer": np.tile(np.arange(1, LAYERS + 1), PROMPTS),
     }
-    prompts = pa.table({"category": ["a"] * PROMPTS, "tokens": [5] * PROMPTS})
+    texts = [f"prompt {i}" for i in range(PROMPTS)]
+    prompts = pa.table({"text": texts, "category": ["a"] * PROMPTS, "tokens": [5] * PROMPTS})
     about = {"model": "made", "dtype": "float32", "layers": LAYERS, "positions": "last", "pass": "made", **meta}
     return Trace("key", about, pa.table({**at, **flat}), prompts)
 

@@ -30,7 +30,7 @@ from refutable.claims.parts import (
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Names, RegionText
-from refutable.passes import Blocks, Change
+from refutable.passes import Blocks, Change, ProbeName
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
 
@@ -268,11 +268,32 @@ class FactTest(Frozen):
         return self
 
 
-class WiringTest(Frozen):
-    """What is seen when attention's output is changed and the same block's MLP input is watched."""
+PROBE_WORDS = {"mlp_reads_attention": ("parallel", "sequential"), "stream_reads_rotation": ("pattern", "stream")}
 
-    probe: Literal["mlp_reads_attention"]
-    equals: Literal["parallel", "sequential"]
+
+class WiringTest(Frozen):
+    """What a probe sees.
+
+    ``mlp_reads_attention``: attention's output is changed and the same block's MLP input is watched, which in a
+    *parallel* block does not move. ``stream_reads_rotation``: the rotation is switched off with attention's
+    probabilities held, and what attention adds is watched: where it does not move, rotation reaches the *pattern*
+    alone, else the *stream*.
+    """
+
+    probe: Literal["mlp_reads_attention", "stream_reads_rotation"]
+    equals: Literal["parallel", "sequential", "pattern", "stream"]
+
+    @property
+    def reads(self) -> ProbeName:
+        """The pass that decides it."""
+        return "rotation" if self.probe == "stream_reads_rotation" else "wiring"
+
+    @model_validator(mode="after")
+    def _seen_by_it(self) -> WiringTest:
+        words = PROBE_WORDS[self.probe]
+        if self.equals not in words:
+            raise ValueError(f"probe {self.probe!r} never sees {self.equals!r}; known: {', '.join(words)}")
+        return self
 
 
 class TheoremTest(Frozen):
