@@ -3,6 +3,7 @@
 | pass | what it does | positions |
 |---|---|---|
 | ``forward`` | prompts through the weights, as trained or under an intervention | all |
+| ``loss`` | how well each token of a prompt is foretold, as trained or under an intervention | all |
 | ``heads`` | what each attention head adds | last |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
@@ -16,17 +17,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-PassName = Literal["forward", "wiring", "rotation", "heads", "perturbation", "jacobian"]
+PassName = Literal["forward", "loss", "wiring", "rotation", "heads", "perturbation", "jacobian"]
 ProbeName = Literal["wiring", "rotation"]
 DynamicPass = Literal["perturbation", "jacobian"]
-Change = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
+BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
+Change = Literal[BlockChange, "soften-attention", "keep-norm", "shuffle-tokens"]
 Intervention = Literal["none", Change]
 Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
 DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
+CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under an intervention
 PROBES: tuple[PassName, ...] = get_args(ProbeName)
 
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
+    "loss": {"version": 1},
     "heads": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
     "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
@@ -60,6 +64,8 @@ class Pass:
     def title(self) -> str:
         """What the report calls it."""
         if self.intervention != "none":
+            if self.intervention == "shuffle-tokens":
+                return f"{self.name} under {self.intervention}"
             which = "every block" if self.blocks == "all" else "the last block"
             return f"{self.name} under {self.intervention} of {which}"
         return self.name
@@ -87,6 +93,7 @@ def paired(stem: str) -> tuple[str, str]:
     return stem, f"centred_{stem}"
 
 
+LOSS = "loss"
 HEAD_COUNT = "heads.count"
 HEAD_RESIDUAL = "heads.residual"
 HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine")

@@ -9,7 +9,7 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
 from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
-from refutable.passes import Bos, Pass
+from refutable.passes import CHANGEABLE, Bos, Pass
 from refutable.selection import Selection
 from refutable.subject import INIT, Subject
 
@@ -49,8 +49,8 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
 def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default") -> Pass:
     """Return the pass that a test's metric is read from."""
     name = METRICS[metric].reads
-    if name == "forward":
-        return Pass("forward", prompts, test.under or "none", test.blocks or "all", bos)
+    if name in CHANGEABLE:
+        return Pass(name, prompts, test.under or "none", test.blocks or "all", bos)
     return Pass(name, prompts, blocks="last" if name == "jacobian" and test.layer == "last" else "all", bos=bos)
 
 

@@ -30,7 +30,7 @@ from refutable.claims.parts import (
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Names, RegionText
-from refutable.passes import Blocks, Change, ProbeName
+from refutable.passes import CHANGEABLE, Blocks, Change, ProbeName
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
 
@@ -179,11 +179,18 @@ class MeasuredTest(Frozen):
                     )
             return self
         for name in self.of:
-            if metric_named(name).reads != "forward":
+            if metric_named(name).reads not in CHANGEABLE:
                 raise ValueError(
                     f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
                     " it is; remove `under:` or name a metric of the forward pass"
                 )
+            if self.under == "keep-norm" and metric_named(name).reads != "loss":
+                raise ValueError(
+                    f"`under: keep-norm` rescales what a block gives, so that no block closes and {name!r} cannot be"
+                    " believed; name a metric of the pass 'loss' (next_token_loss)"
+                )
+        if self.under == "shuffle-tokens" and self.blocks is not None:
+            raise ValueError("`under: shuffle-tokens` changes what is read, not a block; remove `blocks:`")
         if self.against is not None and self.statistic in NOT_OF_DIFFERENCES:
             raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
         if "prompt_length" in self.of:

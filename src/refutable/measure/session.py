@@ -16,6 +16,7 @@ from refutable.measure.heads_pass import run_heads
 from refutable.measure.jacobian_pass import run_jacobian
 from refutable.measure.load import draw, load_model
 from refutable.measure.loaded import LoadedModel
+from refutable.measure.loss_pass import run_loss
 from refutable.measure.perturbation_pass import run_perturbation
 from refutable.measure.rotation import probe_rotation
 from refutable.measure.run_pass import run_pass
@@ -87,6 +88,8 @@ def _passes(
 def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
     """Make one pass over a loaded model; errors as the pass itself."""
     match one.name:
+        case "loss":
+            return run_loss(model, prompts, key, about, one)
         case "heads":
             return run_heads(model, prompts, key, about, one.bos)
         case "perturbation":
