@@ -264,7 +264,7 @@ STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
         ),
         (
             {"models": "{wiring: paralel}"},
-            "models.wiring: unknown value 'paralel'; known: parallel, sequential, pattern, stream. Did you mean 'parallel'?",
+            "models.wiring: unknown value 'paralel'; known: parallel, sequential. Did you mean 'parallel'?",
         ),
         ({"models": "{d_haed: '> 128'}"}, "models.d_haed: unknown key 'd_haed'"),
         ({"models": "{d_haed: '> 128'}"}, "Did you mean 'd_head'?"),
