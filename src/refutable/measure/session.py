@@ -18,6 +18,7 @@ from refutable.measure.load import draw, load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.loss_pass import run_loss
 from refutable.measure.perturbation_pass import run_perturbation
+from refutable.measure.rank_pass import run_rank
 from refutable.measure.rotation import probe_rotation
 from refutable.measure.run_pass import run_pass
 from refutable.measure.wiring import probe_wiring
@@ -90,6 +91,8 @@ def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about
     match one.name:
         case "loss":
             return run_loss(model, prompts, key, about, one)
+        case "rank":
+            return run_rank(model, prompts, key, about, one.bos)
         case "heads":
             return run_heads(model, prompts, key, about, one.bos)
         case "perturbation":

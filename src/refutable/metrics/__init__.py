@@ -83,6 +83,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "blocks": (0.0, math.inf),
     "code": (-math.inf, math.inf),
     "cosine": (-1.0, 1.0),
+    "directions": (1.0, math.inf),
     "nats": (0.0, math.inf),
     "nats a block": (-math.inf, math.inf),
     "norm": (0.0, math.inf),
