@@ -6,6 +6,7 @@
 | ``loss`` | how well each token of a prompt is foretold, as trained or under an intervention | all |
 | ``heads`` | what each attention head adds | last |
 | ``rank`` | in how many directions a prompt's tokens differ, before and after each block | all |
+| ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
 | ``wiring`` | a probe, on a reduced instance: does the MLP read what attention adds? | none |
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-PassName = Literal["forward", "loss", "wiring", "rotation", "heads", "rank", "perturbation", "jacobian"]
+PassName = Literal["forward", "loss", "wiring", "rotation", "heads", "rank", "reach", "perturbation", "jacobian"]
 ProbeName = Literal["wiring", "rotation"]
 DynamicPass = Literal["perturbation", "jacobian"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
@@ -34,6 +35,7 @@ PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "loss": {"version": 1},
     "heads": {"version": 1},
     "rank": {"version": 1},
+    "reach": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
     "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
 }
@@ -96,6 +98,7 @@ def paired(stem: str) -> tuple[str, str]:
 
 
 LOSS = "loss"
+REACH_TOKENS, REACH_WRITE = "reach.tokens", "reach.write"
 RANK_IN, RANK_OUT = "rank.in", "rank.out"
 HEAD_COUNT = "heads.count"
 HEAD_RESIDUAL = "heads.residual"

@@ -19,6 +19,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.loss_pass import run_loss
 from refutable.measure.perturbation_pass import run_perturbation
 from refutable.measure.rank_pass import run_rank
+from refutable.measure.reach_pass import run_reach
 from refutable.measure.rotation import probe_rotation
 from refutable.measure.run_pass import run_pass
 from refutable.measure.wiring import probe_wiring
@@ -93,6 +94,8 @@ def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about
             return run_loss(model, prompts, key, about, one)
         case "rank":
             return run_rank(model, prompts, key, about, one.bos)
+        case "reach":
+            return run_reach(model, prompts, key, about, one.bos)
         case "heads":
             return run_heads(model, prompts, key, about, one.bos)
         case "perturbation":
