@@ -306,7 +306,7 @@ STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
         ),
         (
             {"evidence": "wiring", "test": "{probe: mlp, equals: paralel}"},
-            "unknown value 'paralel'; known: parallel, sequential. Did you mean 'parallel'?",
+            "unknown value 'paralel'; known: parallel, sequential, pattern, stream. Did you mean 'parallel'?",
         ),
         (
             {"evidence": "theorem", "test": "{property: triangle-inequalty}"},
@@ -764,6 +764,18 @@ def test_a_claim_with_a_test_is_measured_and_one_without_says_what_it_needs(keys
         (
             {"evidence": "intervention", "test": ABLATED.replace("under: ablate-mlp, ", "")},
             "`blocks:` belongs to an intervention; add `under:`",
+        ),
+        (
+            {"evidence": "intervention", "test": ABLATED.replace("ablate-mlp", "keep-norm")},
+            "no block closes and 'last_gain' cannot be believed; name a metric of the pass 'loss'",
+        ),
+        (
+            {"evidence": "intervention", "test": ABLATED.replace("ablate-mlp", "shuffle-tokens")},
+            "changes what is read, not a block; remove `blocks:`",
+        ),
+        (
+            {"evidence": "wiring", "models": "gptj", "test": "{probe: stream_reads_rotation, equals: parallel}"},
+            "probe 'stream_reads_rotation' never sees 'parallel'; known: pattern, stream",
         ),
         (
             {"evidence": "intervention", "test": NOISE.replace("}", ", under: ablate-mlp}")},

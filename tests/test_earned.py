@@ -18,6 +18,7 @@ from refutable.claims_file import load_claims
 from refutable.errors import NotMeasured
 from refutable.evidence import KINDS, theorem
 from refutable.evidence.looks import judge_samples
+from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
 from refutable.models import load_registry
 from refutable.predicate import Region, parse_region
@@ -160,16 +161,17 @@ def test_another_fact_brings_the_other_verdict(claim):
 
 
 def judge_seen(claim: Any, changes: list[float]) -> Verdict:
-    trace = Trace("key", {}, pa.table({"mlp_input_change": changes}), pa.table({"text": pa.array([], pa.string())}))
+    column = PROBES[claim.test.probe].column
+    trace = Trace("key", {}, pa.table({column: changes}), pa.table({"text": pa.array([], pa.string())}))
     bench: Any = SimpleNamespace(trace=lambda subject, one: trace, selection=None)
     return KINDS["wiring"](Case(claim.id, claim, ("made-up",), False), bench).verdict
 
 
 @of_kind("wiring")
 def test_another_wiring_brings_the_other_verdict(claim):
-    parallel, sequential = judge_seen(claim, [0.0, 0.0]), judge_seen(claim, [0.3, 0.4])
-    assert {parallel, sequential} == {Verdict.SUPPORTED, Verdict.REFUTED}
-    assert (parallel is Verdict.SUPPORTED) == (claim.test.equals == "parallel")
+    unmoved, moved = judge_seen(claim, [0.0, 0.0]), judge_seen(claim, [0.3, 0.4])
+    assert {unmoved, moved} == {Verdict.SUPPORTED, Verdict.REFUTED}
+    assert (unmoved is Verdict.SUPPORTED) == (claim.test.equals in ("parallel", "pattern"))
 
 
 # Theorems: a counter-example, or none and a proof

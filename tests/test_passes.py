@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from refutable.bench import Bench
 from refutable.claims import MeasuredTest
 from refutable.errors import NotMeasured
 from refutable.metrics import measure
-from refutable.passes import PARAMETERS, Pass
+from refutable.passes import PARAMETERS, Change, Pass
 from refutable.plan import pass_for, passes_of
 from refutable.subject import Subject
 from refutable.vacuity import is_vacuous
@@ -32,6 +32,8 @@ def test_each_metric_names_its_pass() -> None:
     both = a_test(statistic="pearson", of=["last_gain", "spectral_radius"], layer="last", predicts="> 0.5")
     assert passes_of(both, "p") == (Pass("forward", "p"), Pass("jacobian", "p", blocks="last"))
     assert pass_for("spectral_radius", a_test(of="spectral_radius", layer="mean"), "p").blocks == "all"
+    loss = a_test(of="next_token_loss", under="keep-norm", blocks="last", against="plain")
+    assert passes_of(loss, "p") == (Pass("loss", "p", "keep-norm", "last"), Pass("loss", "p"))
     assert pass_for("noise_gain", a_test(of="noise_gain", layer="last"), "p") == Pass("perturbation", "p")
 
 
@@ -40,7 +42,8 @@ def test_a_key_holds_what_determines_a_pass_and_a_plain_ones_is_what_it_always_w
     assert Pass("wiring").facts == {"pass": "wiring"}
     passes = [
         *(Pass("forward", "p", "ablate-mlp", blocks) for blocks in ("all", "last")),
-        *(Pass("forward", "p", change) for change in ("ablate-attention", "rewire-parallel", "rewire-sequential")),
+        *(Pass("forward", "p", change) for change in get_args(Change) if change != "ablate-mlp"),
+        *(Pass("loss", "p", change) for change in ("none", "keep-norm")),
         *(Pass("jacobian", "p", blocks=blocks) for blocks in ("all", "last")),
         *(Pass(name, "p") for name in ("forward", "heads", "perturbation")),
     ]
@@ -112,3 +115,4 @@ def test_a_pass_has_a_title_for_the_report() -> None:
     assert Pass("forward", "p", "ablate-mlp").title == "forward under ablate-mlp of every block"
     assert replace(Pass("forward", "p", "ablate-mlp"), blocks="last").title.endswith("of the last block")
     assert Pass("heads", "p").title == "heads"
+    assert Pass("forward", "p", "shuffle-tokens").title == "forward under shuffle-tokens"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.folded import InputNorm, input_norm
-from refutable.passes import Bos, Pass
-from refutable.plan import NO_BOS, Plan, pass_for, plain
+from refutable.pairs import minus
+from refutable.passes import PROBES, Bos, Pass
+from refutable.plan import NO_BOS, Plan, other_subject, pass_for, plain
 from refutable.prompts import PromptSet, load_prompts
 from refutable.provenance import version_of
 from refutable.sample import Sample
@@ -68,7 +69,7 @@ class Bench:
         """Return a sample for each metric that a test is of; two of a ratio that its statistic takes apart.
 
         Args:
-            test: metrics, and how they are read; against the plain pass, each value is a paired difference.
+            test: metrics, and how they are read; against something, each value is a paired difference.
             prompts: name of the prompt set.
             subject: the model.
             bos: whether prompts begin with the beginning-of-sequence token.
@@ -81,7 +82,7 @@ class Bench:
         if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             if test.under is not None:
                 raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
-            return tuple(self.table.sample(name, subject.model, test, prompts) for name in test.of)
+            return tuple(self._published(self.table, name, subject.model, test, prompts) for name in test.of)
         passes = [(name, pass_for(name, test, prompts, bos)) for name in test.of]
         return tuple(s for name, one in passes for s in self._samples_of(test, name, one, subject, folded))
 
@@ -91,9 +92,25 @@ class Bench:
         found = self._read(test, name, one, subject, folded)
         if test.against is None:
             return found
+        other = other_subject(test, subject, self.selection)
+        if other is not None:
+            return tuple(map(minus, found, self._read(test, name, one, other, folded)))
         as_it_is = self._read(test, name, plain(one), subject, folded)
         pairs = zip(found, as_it_is, strict=True)
         return tuple(replace(sample, values=sample.values - other.values) for sample, other in pairs)
+
+    def _published(self, table: Table, name: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
+        found = table.sample(name, model, test, prompts)
+        if test.other is None:
+            return found
+        if test.other.model is None:
+            raise NotMeasured(
+                f"{table.name} holds one dtype of a model: what {test.other.dtype} would give is not in it"
+            )
+        try:
+            return minus(found, table.sample(name, test.other.model, test, prompts))
+        except NotMeasured as error:
+            raise NotMeasured(f"{test.other.model}, which {model} is held against: {error.reason}") from None
 
     def _read(self, test: MeasuredTest, name: str, one: Pass, subject: Subject, folded: bool) -> tuple[Sample, ...]:
         trace = self.trace(subject, one)
@@ -143,7 +160,7 @@ class Bench:
 
         Args:
             subject: whose.
-            one: for which pass; the wiring probe reads a reduced instance.
+            one: for which pass; a probe reads a reduced instance.
             download: whether the hub may be asked for a model that the user named.
         """
         asked = (subject, one.name, download)
@@ -159,7 +176,7 @@ class Bench:
 
     def _find(self, subject: Subject, one: Pass, download: bool) -> WeightsSource:
         row = self.selection.registry[subject.model]
-        if one.name == "wiring":
+        if one.name in PROBES:
             from refutable.reduced import reduced
 
             small = {"config": reduced(row.config), "parameters": 1, "stand_in": True, "init": "transformers"}

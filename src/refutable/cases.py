@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +72,9 @@ def cases_of(
         problems += layer_problem(claim, rows, places)
         compared = getattr(getattr(claim, "test", None), "over_models", False)
         if getattr(claim, "quantifier", None) == "each" and not compared:
-            cases += [_case(claim, (row,), f"{claim.id}-{row.name}") for row in rows]
+            cases += [_case(claim, (row,), f"{claim.id}-{row.name}", registry) for row in rows]
         else:
-            cases.append(_case(claim, rows, claim.id))
+            cases.append(_case(claim, rows, claim.id, registry))
     problems += _clashes(cases, places)
     if problems:
         raise BadInput("\n".join(problems))
@@ -96,12 +96,32 @@ def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
         if both:
             raise BadInput(f"{', '.join(both)} is in both groups; a model is a unit of one")
         rows |= {row.name: row for row in found}
+    _check_other(claim, rows, registry)
     return tuple(rows.values())
 
 
-def _case(claim: Any, rows: tuple[ModelRow, ...], name: str) -> Case:
+def other_model(claim: Any) -> str | None:
+    """Return the model that each of a claim's own is held against, prompt by prompt, or None."""
+    other = getattr(getattr(claim, "test", None), "other", None)
+    return other.model if other is not None else None
+
+
+def _check_other(claim: Any, rows: Mapping[str, ModelRow], registry: Registry) -> None:
+    name = other_model(claim)
+    if name is None:
+        return
+    own = registry[name].name
+    if own != name:
+        raise BadInput(f"`against:` names a model by its alias {name!r}; write its name, {own!r}")
+    if name in rows:
+        raise BadInput(f"{name} is held against itself; leave it out of `models:`")
+
+
+def _case(claim: Any, rows: tuple[ModelRow, ...], name: str, registry: Registry) -> Case:
     reads_weights = isinstance(claim, MeasuredClaim | InitializationClaim)
-    return Case(name, claim, tuple(row.name for row in rows), reads_weights and any(row.needs_gpu for row in rows))
+    other = other_model(claim)
+    read = rows if other is None else (*rows, registry[other])
+    return Case(name, claim, tuple(row.name for row in rows), reads_weights and any(row.needs_gpu for row in read))
 
 
 def _clashes(cases: Sequence[Case], places: Places) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
 from refutable.claims.kinds import KINDS, TAGS
+from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.include import include_problems, read_with_includes
 from refutable.models import Frozen, Selector
@@ -173,7 +174,7 @@ def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
 
 def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
     known: dict[str, Sequence[str]] = {
-        **{"source": _keys(Source), "also": _keys(Restatement), "record": _keys(Record)},
+        **{"source": _keys(Source), "also": _keys(Restatement), "record": _keys(Record), "against": _keys(Against)},
         **dict.fromkeys(("models", "groups"), _keys(Selector)),
     }
     for name in ("test", "multiverse"):

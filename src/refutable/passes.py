@@ -3,10 +3,14 @@
 | pass | what it does | positions |
 |---|---|---|
 | ``forward`` | prompts through the weights, as trained or under an intervention | all |
+| ``loss`` | how well each token of a prompt is foretold, as trained or under an intervention | all |
 | ``heads`` | what each attention head adds | last |
+| ``rank`` | in how many directions a prompt's tokens differ, before and after each block | all |
+| ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
-| ``wiring`` | the probe, on a reduced instance | none |
+| ``wiring`` | a probe, on a reduced instance: does the MLP read what attention adds? | none |
+| ``rotation`` | a probe, on a reduced instance: does the rotation reach the stream past attention's pattern? | none |
 """
 
 from __future__ import annotations
@@ -15,16 +19,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-PassName = Literal["forward", "wiring", "heads", "perturbation", "jacobian"]
+PassName = Literal["forward", "loss", "wiring", "rotation", "heads", "rank", "reach", "perturbation", "jacobian"]
+ProbeName = Literal["wiring", "rotation"]
 DynamicPass = Literal["perturbation", "jacobian"]
-Change = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
+BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
+Change = Literal[BlockChange, "soften-attention", "keep-norm", "shuffle-tokens"]
 Intervention = Literal["none", Change]
 Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
 DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
+CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under an intervention
+PROBES: tuple[PassName, ...] = get_args(ProbeName)
 
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
+    "loss": {"version": 1},
     "heads": {"version": 1},
+    "rank": {"version": 1},
+    "reach": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
     "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
 }
@@ -36,7 +47,7 @@ class Pass:
 
     Attributes:
         name: which.
-        prompts: name of the prompt set; none for the wiring probe.
+        prompts: name of the prompt set; none for a probe.
         intervention: what is changed in the forward pass.
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
@@ -57,6 +68,8 @@ class Pass:
     def title(self) -> str:
         """What the report calls it."""
         if self.intervention != "none":
+            if self.intervention == "shuffle-tokens":
+                return f"{self.name} under {self.intervention}"
             which = "every block" if self.blocks == "all" else "the last block"
             return f"{self.name} under {self.intervention} of {which}"
         return self.name
@@ -84,6 +97,9 @@ def paired(stem: str) -> tuple[str, str]:
     return stem, f"centred_{stem}"
 
 
+LOSS = "loss"
+REACH_TOKENS, REACH_WRITE = "reach.tokens", "reach.write"
+RANK_IN, RANK_OUT = "rank.in", "rank.out"
 HEAD_COUNT = "heads.count"
 HEAD_RESIDUAL = "heads.residual"
 HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine")

@@ -9,9 +9,9 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
 from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
-from refutable.passes import Bos, Pass
+from refutable.passes import CHANGEABLE, Bos, Pass
 from refutable.selection import Selection
-from refutable.subject import Subject
+from refutable.subject import INIT, Subject
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
@@ -35,7 +35,7 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
     wanted: list[tuple[Subject, Pass]] = []
     for model in case.models:
         if isinstance(claim, WiringClaim):
-            wanted.append((wiring_subject(model, selection), Pass("wiring")))
+            wanted.append((wiring_subject(model, selection), Pass(claim.test.reads)))
             continue
         if not isinstance(claim, MeasuredClaim):
             continue
@@ -49,8 +49,8 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
 def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default") -> Pass:
     """Return the pass that a test's metric is read from."""
     name = METRICS[metric].reads
-    if name == "forward":
-        return Pass("forward", prompts, test.under or "none", test.blocks or "all", bos)
+    if name in CHANGEABLE:
+        return Pass(name, prompts, test.under or "none", test.blocks or "all", bos)
     return Pass(name, prompts, blocks="last" if name == "jacobian" and test.layer == "last" else "all", bos=bos)
 
 
@@ -67,7 +67,30 @@ def plain(one: Pass) -> Pass:
     return replace(one, intervention="none", blocks="all")
 
 
+def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:
+    """Return the subject whose value of the same prompt a test subtracts, weights drawn alike; None without one.
+
+    Raises:
+        NotMeasured: this run may not measure it, or it is the subject itself.
+    """
+    if test.other is None:
+        return None
+    if test.other.dtype is not None:
+        if test.other.dtype == subject.dtype:
+            raise NotMeasured(f"this run is in {subject.dtype}, which would be held against itself", "pytest --dtype D")
+        return replace(subject, dtype=test.other.dtype)
+    assert test.other.model is not None
+    seed = subject.seed if subject.weights == INIT else None
+    return selection.subject(test.other.model, seed=seed, dtype=subject.dtype)
+
+
 def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
+    wanted = _measured_of(claim, model, selection)
+    others = ((other_subject(claim.test, subject, selection), one) for subject, one in wanted if claim.test.other)
+    return [*wanted, *((subject, one) for subject, one in others if subject is not None)]
+
+
+def _measured_of(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
     own = passes_of(claim.test, claim.prompts)
     if isinstance(claim, InitializationClaim):
         return [(selection.subject(model, seed=seed), one) for seed in claim.seeds for one in own]

@@ -22,7 +22,7 @@ from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
 from refutable.models import Registry
-from refutable.passes import PARAMETERS
+from refutable.passes import PARAMETERS, PROBES
 from refutable.prompts import PromptSet, load_prompts
 from refutable.statistics import STATISTICS
 from refutable.subject import WeightsKind
@@ -139,7 +139,7 @@ def own_metas(claim: Any, metas: Sequence[Meta]) -> list[Meta]:
 
 def seen_as(meta: Meta) -> str:
     """Return under which name a trace's numbers are seen: its model's, and drawn weights or a wiring probe as such."""
-    if meta.get("pass") == "wiring":
+    if meta.get("pass") in PROBES:
         return f"{meta['model']}@wiring"
     return f"{meta['model']}@drawn" if meta.get("weights_kind") == _DRAWN else str(meta["model"])
 

@@ -23,6 +23,7 @@ class Sample:
         values: shape (n,) for one value a unit, or (n, layers) where the metric has one value a layer.
         unit: what one row is: a prompt, a model.
         clusters: a label for each row (the prompt's category, the model's name), for checks of independence.
+        prompts: the text of each row's prompt, by which two models' values pair; empty where rows are no prompts.
         derived: what was computed from it before, by what it is: several claims are judged on one sample.
     """
 
@@ -30,6 +31,7 @@ class Sample:
     values: NDArray[np.float64]
     unit: Unit
     clusters: tuple[str, ...] = field(default=())
+    prompts: tuple[str, ...] = field(default=())
     derived: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def once(self, name: Any, make: Callable[[], T]) -> T:

@@ -33,7 +33,7 @@ def explain(
     for item in error.errors(include_url=False):
         if item["type"] == "too_short" and len(item["input"]) >= item.get("ctx", {})["min_length"]:
             continue  # it is long enough: pydantic counts what is right in it, and says what is wrong beside
-        parts: list[str | int] = list(item["loc"])
+        parts = [part for part in item["loc"] if part not in tags or " " not in str(part)]  # no key has a blank
         while parts and parts[0] in tags:
             del parts[0]
         if item["type"] == "union_tag_invalid":

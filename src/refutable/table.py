@@ -69,7 +69,7 @@ class Table:
         if layers is not None:
             values = self._picked(values, layers, metric, model, test)
         if len(values) > 1:
-            return Sample(metric, values, "prompt", categories)
+            return Sample(metric, values, "prompt", categories, self._texts(model, len(values)))
         statistic, single = STATISTICS[test.statistic], SINGLE.get(self.map.summary, (self.map.summary,))
         if not statistic.takes_layers and not statistic.needs_groups and statistic.name not in single:
             raise NotMeasured(
@@ -127,6 +127,11 @@ class Table:
             raise BadInput(f"{self.name}: {model} has other layers on the prompt {uneven!r} than on the first")
         values = np.array([[of[layer] for layer in layers] for of in by_prompt.values()])
         return values, layers, tuple(categories.values())
+
+    def _texts(self, model: str, n: int) -> tuple[str, ...]:
+        """Return the prompts of a model's values, in their order; none where the table does not name each."""
+        texts = tuple(dict.fromkeys(str(row.cells.get(self.map.prompt) or "") for row in self.rows[model]))
+        return texts if len(texts) == n and all(texts) else ()
 
     def _layer(self, row: Record) -> int:
         number = number_in(row, self.map.layer) + 1 - self.map.layers_from

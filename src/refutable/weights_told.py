@@ -47,6 +47,8 @@ def _own(claim: Any, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
     own = {key: trace for key, trace in traces.items() if not (of_control and _is_drawn(trace))} or traces
     if len(own) == 1:
         return own
+    if isinstance(claim, MeasuredClaim) and claim.test.other is not None:  # in another dtype it is what is subtracted
+        own = {key: one for key, one in own.items() if one.meta.get("dtype") != claim.test.other.dtype} or own
     first = next(iter(own.values())).meta
     return {key: trace for key, trace in own.items() if all(trace.meta.get(n) == first.get(n) for n in VARIED)}
 
@@ -73,8 +75,11 @@ def _joined(values: Any) -> str:
 def _of_claim(claim: Any) -> dict[str, str]:
     if not isinstance(claim, MeasuredClaim):
         return {}
+    titles = dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts))
+    other = claim.test.other
+    beside = "" if other is None else f", held against {other.model or other.dtype}"
     return {
         "tap": "; ".join(METRICS[name].tap for name in claim.test.of),
         "prompt_set": claim.prompts,
-        "passes": ", ".join(dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts))),
+        "passes": ", ".join(titles) + beside,
     }

@@ -15,7 +15,7 @@ from refutable.errors import NotMeasured
 from refutable.measure.interventions import intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
-from refutable.passes import Change, Pass
+from refutable.passes import BlockChange, Pass
 from refutable.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
@@ -136,7 +136,7 @@ def test_what_is_ablated_is_exactly_zero_and_the_rest_is_added_as_ever(model_of:
         np.testing.assert_allclose(column(trace, "block_output"), out, rtol=1e-4)
 
 
-@pytest.mark.parametrize("change", get_args(Change))
+@pytest.mark.parametrize("change", get_args(BlockChange))
 @pytest.mark.parametrize("name", ["gpt_neox-parallel", "llama"])
 def test_the_last_block_alone_is_changed_where_that_is_asked(model_of: ModelOf, name: str, change: Any) -> None:
     model = model_of(name)
@@ -149,13 +149,13 @@ def test_the_last_block_alone_is_changed_where_that_is_asked(model_of: ModelOf, 
 
 
 @pytest.mark.parametrize("name", ["opt-350m", "bloom-post"])
-@pytest.mark.parametrize("change", get_args(Change))
+@pytest.mark.parametrize("change", get_args(BlockChange))
 def test_post_norm_blocks_have_nothing_to_change(model_of: ModelOf, name: str, change: Any) -> None:
     with pytest.raises(NotMeasured, match="post-norm"):
         logits(model_of(name), change)
 
 
-@pytest.mark.parametrize("change", get_args(Change))
+@pytest.mark.parametrize("change", [*get_args(BlockChange), "soften-attention", "shuffle-tokens"])
 def test_padding_changes_nothing_under_an_intervention(model_of: ModelOf, change: Any) -> None:
     model = model_of("gptj")
     together = run_pass(model, prompt_set(), "key", ABOUT, Pass("forward", "tiny", change))

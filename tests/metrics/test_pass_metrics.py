@@ -19,8 +19,13 @@ from refutable.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
     JACOBIAN_RESIDUAL,
+    LOSS,
     PERTURBATION_STEMS,
     RADIUS_RESIDUAL,
+    RANK_IN,
+    RANK_OUT,
+    REACH_TOKENS,
+    REACH_WRITE,
     paired,
 )
 from refutable.trace import Trace, centred_norm_column, norm_column
@@ -28,8 +33,10 @@ from refutable.trace import Trace, centred_norm_column, norm_column
 settings.load_profile("ci")
 PROMPTS, LAYERS = 4, 6
 STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (norm_column, centred_norm_column)]
-STEMS = (*PERTURBATION_STEMS, *HEAD_STEMS, DEPTH_COSINE, JACOBIAN_NORM, JACOBIAN_RESIDUAL)
-NAMES = [*STREAM, *(name for stem in STEMS for name in paired(stem)), JACOBIAN_RADIUS, RADIUS_RESIDUAL]
+OTHERS = (RANK_IN, RANK_OUT, REACH_TOKENS)
+STEMS = (*PERTURBATION_STEMS, *HEAD_STEMS, DEPTH_COSINE, JACOBIAN_NORM, JACOBIAN_RESIDUAL, *OTHERS)
+ALONE = (JACOBIAN_RADIUS, RADIUS_RESIDUAL, LOSS, REACH_WRITE)
+NAMES = [*STREAM, *(name for stem in STEMS for name in paired(stem)), *ALONE]
 
 
 def trace_of(columns: Mapping[str, np.ndarray], **meta: Any) -> Trace:
@@ -39,7 +46,8 @@ def trace_of(columns: Mapping[str, np.ndarray], **meta: Any) -> Trace:
         "position": np.full(PROMPTS * LAYERS, 4),
         "layer": np.tile(np.arange(1, LAYERS + 1), PROMPTS),
     }
-    prompts = pa.table({"category": ["a"] * PROMPTS, "tokens": [5] * PROMPTS})
+    texts = [f"prompt {i}" for i in range(PROMPTS)]
+    prompts = pa.table({"text": texts, "category": ["a"] * PROMPTS, "tokens": [5] * PROMPTS})
     about = {"model": "made", "dtype": "float32", "layers": LAYERS, "positions": "last", "pass": "made", **meta}
     return Trace("key", about, pa.table({**at, **flat}), prompts)
 

@@ -41,6 +41,11 @@ claims:
     evidence: measured
     models: [tiny-gpt2]
     test: {statistic: mean, of: head_coherence, layer: mean, predicts: "< 0.9"}
+  - id: rotation-reaches-the-pattern-alone
+    statement: With attention's probabilities held, rotation changes nothing that is added.
+    evidence: wiring
+    models: [pythia-70m, gpt2-medium]
+    test: {probe: stream_reads_rotation, equals: pattern}
   - id: loss-rises
     statement: Its loss rises.
     evidence: intervention
@@ -58,9 +63,12 @@ def test_each_pass_decides_its_claims_and_is_stored(suite: Suite) -> None:
         "noise-is-not-taken-down-tiny-llama": "REFUTED",
         "no-block-tears-tiny-gpt2": "SUPPORTED",
         "heads-differ-tiny-gpt2": "SUPPORTED",
+        "rotation-reaches-the-pattern-alone-pythia-70m": "SUPPORTED",
+        "rotation-reaches-the-pattern-alone-gpt2-medium": "NOT_MEASURED",
         "loss-rises": "NOT_MEASURED",
     }, first.text
     assert "is wired sequential as it is" in first.text
+    assert "gpt2 has learned positions: there is no rotation to switch off" in first.text
     rows = {row["id"]: row for row in first.json["verdicts"]}
     told = rows["parallel-wiring-changes-the-gain-tiny-gpt2"]
     assert told["weights"]["passes"] == "forward under rewire-parallel of every block, forward"

@@ -23,7 +23,7 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
-from refutable.claims.tests import NOT_OF_DIFFERENCES, FactTest, MeasuredTest, TheoremTest, WiringTest
+from refutable.claims.tests import HELD, NOT_OF_DIFFERENCES, FactTest, MeasuredTest, TheoremTest, WiringTest
 from refutable.models import Frozen, Names, Selector
 from refutable.passes import DYNAMIC, Change
 
@@ -121,6 +121,8 @@ class MeasuredClaim(BaseClaim):
             shape = SHAPE if self.test.holds is None else (*SHAPE, "may_hold")
             if any(getattr(other, what) != getattr(chosen, what) for what in shape):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
+        if self.multiverse.dtype and self.test.other is not None and self.test.other.dtype is not None:
+            raise ValueError("`against:` compares dtypes already; remove it or `multiverse.dtype:`")
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
@@ -307,7 +309,7 @@ KINDS: tuple[type[BaseClaim], ...] = (
 )
 TAGS = frozenset(
     [value for kind in KINDS for value in get_args(kind.model_fields["evidence"].annotation)]
-    + ["dynamical test", "intervention test", "no test"]
+    + ["dynamical test", "intervention test", "no test", HELD, "plain form"]
 )
 
 

@@ -13,6 +13,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 
 from refutable.errors import UnknownName, did_you_mean
@@ -77,6 +78,25 @@ class Source(Frozen):
     document: str
     section: str | None = None
     quote: str | None = Field(default=None, description="the author's own words")
+
+
+class Against(Frozen):
+    """What each prompt's value is held against: the same prompt in another model, or in another dtype."""
+
+    model: str | None = Field(default=None, description="name of a model that reads the same prompts")
+    dtype: Dtype | None = Field(default=None, description="of the same weights and activations")
+
+    @model_validator(mode="after")
+    def _one(self) -> Against:
+        if (self.model is None) == (self.dtype is None):
+            raise ValueError("`against:` is held against one thing; write `{model: NAME}` or `{dtype: bfloat16}`")
+        return self
+
+    def told(self, model: str) -> str:
+        """Return in words with which value each prompt's value of a model is paired."""
+        if self.model is not None:
+            return f"{model} minus {self.model} on each prompt: both read the same prompts"
+        return f"{model} minus itself in {self.dtype} on each prompt: the same weights read the same prompts"
 
 
 class Restatement(Source):

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -14,21 +16,47 @@ from pydantic import (
     model_validator,
 )
 
-from refutable.claims.parts import Layer, Models, Norm, Position, known_name, metric_named, normless, statistic_named
+from refutable.claims.parts import (
+    Against,
+    Layer,
+    Models,
+    Norm,
+    Position,
+    known_name,
+    metric_named,
+    normless,
+    statistic_named,
+)
 from refutable.errors import did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Names, RegionText
-from refutable.passes import Blocks, Change
+from refutable.passes import CHANGEABLE, Blocks, Change, ProbeName
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}
 
+HELD = "held against"  # the form of `against:` that names a model or a dtype
 NOT_OF_DIFFERENCES = {
     "geometric_mean": "differences have no geometric mean: they may be negative",
     "ratio_of_means": "a difference of two ratios is no ratio of two lengths",
 }
+
+
+def _against(value: Any) -> str | None:
+    """Return which form `against:` has, or None for none of them."""
+    return HELD if isinstance(value, dict | Against) else "plain form" if value == "plain" else None
+
+
+HeldAgainst = Annotated[
+    Annotated[Literal["plain"], Tag("plain form")] | Annotated[Against, Tag(HELD)],
+    Discriminator(
+        _against,
+        custom_error_type="against",
+        custom_error_message="must be plain, {model: NAME} or {dtype: bfloat16}",
+    ),
+]
 
 
 class MeasuredTest(Frozen):
@@ -44,8 +72,10 @@ class MeasuredTest(Frozen):
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
     blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
-    against: Literal["plain"] | None = Field(
-        default=None, description="plain: the paired difference a prompt, under the intervention minus the plain pass"
+    against: HeldAgainst | None = Field(
+        default=None,
+        description="the paired difference a prompt: plain, under the intervention minus the plain pass; {model: NAME},"
+        " this model minus that one; {dtype: D}, the run's dtype minus that one",
     )
     categories: dict[str, Names] | None = Field(
         default=None, description="two groups of the prompts' categories, first minus second"
@@ -58,6 +88,11 @@ class MeasuredTest(Frozen):
     def region(self) -> Region:
         """The predicted region."""
         return parse_region(self.predicts)
+
+    @property
+    def other(self) -> Against | None:
+        """The other model or dtype whose value of the same prompt is subtracted, or None."""
+        return self.against if isinstance(self.against, Against) else None
 
     @property
     def over_models(self) -> bool:
@@ -137,22 +172,49 @@ class MeasuredTest(Frozen):
     def _changes_fit(self) -> MeasuredTest:
         if self.under is None:
             for key in ("blocks", "against"):
-                if getattr(self, key) is not None:
+                if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
                     raise ValueError(
                         f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}) or remove it"
                     )
             return self
         for name in self.of:
-            if metric_named(name).reads != "forward":
+            if metric_named(name).reads not in CHANGEABLE:
                 raise ValueError(
                     f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
                     " it is; remove `under:` or name a metric of the forward pass"
                 )
+            if self.under == "keep-norm" and metric_named(name).reads != "loss":
+                raise ValueError(
+                    f"`under: keep-norm` rescales what a block gives, so that no block closes and {name!r} cannot be"
+                    " believed; name a metric of the pass 'loss' (next_token_loss)"
+                )
+        if self.under == "shuffle-tokens" and self.blocks is not None:
+            raise ValueError("`under: shuffle-tokens` changes what is read, not a block; remove `blocks:`")
         if self.against is not None and self.statistic in NOT_OF_DIFFERENCES:
             raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
         if "prompt_length" in self.of:
             raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _pairs(self) -> MeasuredTest:
+        if self.other is None:
+            return self
+        if self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
+        if self.over_models:
+            raise ValueError(
+                "`against:` pairs prompts, and here the model is the unit; remove it, or compare by prompts"
+            )
+        statistic = statistic_named(self.statistic)
+        if self.other.model is not None and (statistic.takes_layers or (statistic.may_hold and self.holds)):
+            raise ValueError(
+                f"statistic {self.statistic!r} looks at each layer, and two models need not have as many; name one"
+                " `layer:` with another statistic, or remove `against:`"
+            )
+        if self.other.dtype is not None and "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same in any dtype; name another")
         return self
 
     @model_validator(mode="after")
@@ -213,11 +275,32 @@ class FactTest(Frozen):
         return self
 
 
-class WiringTest(Frozen):
-    """What is seen when attention's output is changed and the same block's MLP input is watched."""
+PROBE_WORDS = {"mlp_reads_attention": ("parallel", "sequential"), "stream_reads_rotation": ("pattern", "stream")}
 
-    probe: Literal["mlp_reads_attention"]
-    equals: Literal["parallel", "sequential"]
+
+class WiringTest(Frozen):
+    """What a probe sees.
+
+    ``mlp_reads_attention``: attention's output is changed and the same block's MLP input is watched, which in a
+    *parallel* block does not move. ``stream_reads_rotation``: the rotation is switched off with attention's
+    probabilities held, and what attention adds is watched: where it does not move, rotation reaches the *pattern*
+    alone, else the *stream*.
+    """
+
+    probe: Literal["mlp_reads_attention", "stream_reads_rotation"]
+    equals: Literal["parallel", "sequential", "pattern", "stream"]
+
+    @property
+    def reads(self) -> ProbeName:
+        """The pass that decides it."""
+        return "rotation" if self.probe == "stream_reads_rotation" else "wiring"
+
+    @model_validator(mode="after")
+    def _seen_by_it(self) -> WiringTest:
+        words = PROBE_WORDS[self.probe]
+        if self.equals not in words:
+            raise ValueError(f"probe {self.probe!r} never sees {self.equals!r}; known: {', '.join(words)}")
+        return self
 
 
 class TheoremTest(Frozen):

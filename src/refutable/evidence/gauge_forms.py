@@ -30,7 +30,9 @@ def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha:
 def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
     """Yield the claim's samples in each canonical form in which a metric of it may differ."""
     centred, scaled = _differing(claim.test)
-    if centred is not None and bench.selection.registry[subject.model].fact("norm") == "LayerNorm":
+    other = claim.test.other.model if claim.test.other is not None else None
+    norms = {bench.selection.registry[model].fact("norm") for model in (subject.model, other) if model is not None}
+    if centred is not None and "LayerNorm" in norms:
         yield bench.samples(centred, claim.prompts, subject)
     if scaled:
         yield bench.samples(claim.test, claim.prompts, subject, folded=True)

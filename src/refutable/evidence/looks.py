@@ -120,6 +120,11 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
     return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
 
 
+def said_of_pairs(judged: Judgement, test: MeasuredTest, model: str) -> Judgement:
+    """Return a judgement that says with which value each prompt's is paired, where it is a difference of two."""
+    return judged if test.other is None else replace(judged, why=f"{judged.why}; {test.other.told(model)}")
+
+
 def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
     """Return the verdict alone of a test on its samples; errors as `judge_samples`."""
     return decide(_fitted(test, samples).fit, test.region, alpha)
@@ -170,7 +175,9 @@ def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tupl
         if name not in sample.clusters:
             raise NotMeasured(f"no prompt is of category {name!r}; these are of {few(sorted(set(sample.clusters)))}")
     parts = (np.isin(labels, names) for names in groups.values())
-    return tuple(replace(sample, values=sample.values[part], clusters=tuple(labels[part].tolist())) for part in parts)
+    return tuple(
+        replace(sample, values=sample.values[part], clusters=tuple(labels[part].tolist()), prompts=()) for part in parts
+    )
 
 
 def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:

@@ -21,6 +21,7 @@ from refutable.evidence.looks import (
     lacking_text,
     model_samples,
     own_look,
+    said_of_pairs,
     subject_of,
 )
 from refutable.evidence.members import over_models
@@ -68,7 +69,11 @@ def judge_initialization(case: Case, bench: Bench) -> Judgement:
     if claim.quantifier == "pooled":
         return judge_pooled(claim, case.models, by_seed, judged)
     return over_models(
-        case.models, claim.quantifier, claim.test.predicts, claim.alpha, lambda model: judged(by_seed(model))
+        case.models,
+        claim.quantifier,
+        claim.test.predicts,
+        claim.alpha,
+        lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model),
     )
 
 
@@ -78,7 +83,7 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench) -> Judgement:
     samples = model_samples(look, model, bench)
     if is_census(samples):
         return _said_if_vacuous(claim, judge_census(claim.test, samples))
-    base = judge_samples(claim.test, samples, claim.alpha)
+    base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
     judged = _beside(
         base, variations_of(claim, look, model, bench), controls_of(claim, look, model, bench, samples)
     ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))

@@ -1,6 +1,8 @@
-"""Claims decided by the wiring probe, on a reduced, freshly drawn instance of the model's class."""
+"""Claims decided by a probe, on a reduced, freshly drawn instance of the model's class."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from refutable.bench import Bench
 from refutable.cases import Case
@@ -14,8 +16,45 @@ from refutable.verdict import Judgement, Verdict
 SEEN = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a probe watches.
+
+    Attributes:
+        column: of its trace: the relative change of what is watched, a block.
+        unmoved: the word for a model none of whose blocks moves, to the bit.
+        moved: the word for one all of whose blocks move.
+        told: what was done and watched, the changes left out.
+        watched: what was watched, in few words.
+    """
+
+    column: str
+    unmoved: str
+    moved: str
+    told: str
+    watched: str
+
+
+PROBES = {
+    "mlp_reads_attention": Probe(
+        "mlp_input_change",
+        "parallel",
+        "sequential",
+        "with attention's update changed by the size of the block's input, the MLP's input",
+        "its blocks are not wired alike: the MLP's input",
+    ),
+    "stream_reads_rotation": Probe(
+        "held_update_change",
+        "pattern",
+        "stream",
+        "with the rotation switched off and attention's probabilities held, what attention adds",
+        "the rotation does not do the same in all of its blocks: what attention adds",
+    ),
+}
+
+
 def judge_wiring(case: Case, bench: Bench) -> Judgement:
-    """Say what the probe saw: a parallel block's MLP input does not move when attention's update does."""
+    """Say what the probe saw: what it watches does not move by one bit, or moves in every block."""
     claim: WiringClaim = case.claim
     predicts = f"equals {claim.test.equals}"
     return over_models(
@@ -24,17 +63,19 @@ def judge_wiring(case: Case, bench: Bench) -> Judgement:
 
 
 def _probe(claim: WiringClaim, model: str, bench: Bench, predicts: str) -> Judgement:
-    trace = bench.trace(wiring_subject(model, bench.selection), Pass("wiring"))
-    changes = trace.blocks["mlp_input_change"].to_pylist()
+    probe = PROBES[claim.test.probe]
+    trace = bench.trace(wiring_subject(model, bench.selection), Pass(claim.test.reads))
+    changes = trace.blocks[probe.column].to_pylist()
     if all(change == 0 for change in changes):
-        seen = "parallel"
+        seen = probe.unmoved
     elif all(change > SEEN for change in changes):
-        seen = "sequential"
+        seen = probe.moved
     else:
-        raise InstrumentError(f"{model}: its blocks are not wired alike: the MLP's input changes by {changes}")
+        raise InstrumentError(f"{model}: {probe.watched} changes by {changes}")
     verdict = Verdict.SUPPORTED if seen == claim.test.equals else Verdict.REFUTED
+    is_seen = f"is {seen}" if claim.test.probe == "mlp_reads_attention" else f"turns its {seen}"
     why = (
-        f"{model} is {seen}: with attention's update changed by the size of the block's input, the MLP's input"
-        f" changed by {min(changes):.2g} to {max(changes):.2g} of itself in {len(changes)} blocks"
+        f"{model} {is_seen}: {probe.told} changed by {min(changes):.2g} to {max(changes):.2g} of itself in"
+        f" {len(changes)} blocks"
     )
     return Judgement(verdict, predicts, why, details={"seen": seen})

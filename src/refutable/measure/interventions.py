@@ -4,6 +4,9 @@
   probabilities can be read); nothing of it is added.
 * ``rewire-sequential``: the MLP reads its norm of x + a, the stream after attention.
 * ``rewire-parallel``: the MLP reads its norm of x, the block's input.
+* ``soften-attention``: attention's scores are halved before the softmax (a temperature of 2).
+* ``keep-norm``: what a block gives is rescaled to the norm of what it was given, at every position.
+* ``shuffle-tokens``: the tokens of a prompt between its first and its last stand in another order.
 
 With one norm before both modules, that norm is the MLP's own. A block re-wired to what it already is computes the same
 numbers, bit for bit (tests/measure/test_interventions.py).
@@ -13,15 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import torch
 
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.parts import mlp_norm
 from refutable.measure.taps import first_tensor
-from refutable.passes import Blocks, Intervention
+from refutable.passes import BlockChange, Blocks, Intervention
+
+TEMPERATURE = 2.0
+SCALES = {"scaling": -1, "scale_attn": 1}  # attributes of attention, and the power of the temperature in each
 
 
 @contextmanager
@@ -34,12 +41,13 @@ def intervening(model: LoadedModel, intervention: Intervention, blocks: Blocks =
         blocks: in which blocks.
 
     Raises:
-        NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or to re-wire.
+        NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or to re-wire; or attention
+            has no scale to soften it by.
     """
-    if intervention == "none":
+    if intervention in ("none", "shuffle-tokens"):  # the latter is of what is read: `changed_ids`
         yield
         return
-    if not model.family.is_additive(model.config.to_dict()):
+    if intervention in get_args(BlockChange) and not model.family.is_additive(model.config.to_dict()):
         raise NotMeasured(f"{model.row.name}: its blocks are post-norm and add no updates; nothing to {intervention}")
     changed = list(model.blocks())[-1:] if blocks == "last" else list(model.blocks())
     handles = [handle for block in changed for handle in _change(block, model, intervention)]
@@ -57,6 +65,10 @@ def _change(block: torch.nn.Module, model: LoadedModel, intervention: Interventi
             return [block.get_submodule(family.attention_update).register_forward_hook(_nothing)]
         case "ablate-mlp":
             return [block.get_submodule(family.mlp_update).register_forward_hook(_nothing)]
+        case "keep-norm":
+            return [block.register_forward_hook(_keep_norm, with_kwargs=True)]
+        case "soften-attention":
+            return [_Softened(block.get_submodule(family.attention), model.row.name)]
     rewired = _Rewired(block, model, after_attention=intervention == "rewire-sequential")
     return [
         block.register_forward_pre_hook(rewired.see_input, with_kwargs=True),
@@ -68,6 +80,45 @@ def _change(block: torch.nn.Module, model: LoadedModel, intervention: Interventi
 def _nothing(module: torch.nn.Module, args: Any, output: Any) -> Any:
     zero = torch.zeros_like(first_tensor(output))
     return zero if torch.is_tensor(output) else type(output)([zero, *output[1:]])
+
+
+def _keep_norm(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    given, made = args[0] if args else kwargs["hidden_states"], first_tensor(output)
+    factor = given.float().norm(dim=-1, keepdim=True) / made.float().norm(dim=-1, keepdim=True)
+    kept = (made.float() * factor.to(made.device)).to(made)
+    return kept if torch.is_tensor(output) else type(output)([kept, *output[1:]])
+
+
+class _Softened:
+    """Attention whose scores are divided by `TEMPERATURE`, until it is removed."""
+
+    def __init__(self, attention: Any, title: str) -> None:
+        found = next((name for name in SCALES if getattr(attention, name, None) is not None), None)
+        if found is None:
+            raise NotMeasured(f"{title}: its attention keeps no scale of its scores ({' or '.join(SCALES)}) to soften")
+        self._attention, self._name, self._was = attention, found, getattr(attention, found)
+        setattr(attention, found, self._was * TEMPERATURE ** SCALES[found])
+
+    def remove(self) -> None:
+        """Put the scale back as it was."""
+        setattr(self._attention, self._name, self._was)
+
+
+def changed_ids(ids: list[list[int]], intervention: Intervention) -> list[list[int]]:
+    """Return the token ids that are read: as they are, or under ``shuffle-tokens`` in another order.
+
+    The first and the last token stay, so that what the model reads last is the same; those between them are put in a
+    seeded order that is not their own. Three tokens or fewer, or all of one id between, have no other order.
+    """
+    return [_shuffled(one) for one in ids] if intervention == "shuffle-tokens" else ids
+
+
+def _shuffled(ids: list[int]) -> list[int]:
+    middle, rng = ids[1:-1], np.random.default_rng(0)
+    other = middle
+    while other == middle and len(set(middle)) > 1:
+        other = [middle[at] for at in rng.permutation(len(middle))]
+    return [ids[0], *other, ids[-1]] if len(ids) > 1 else ids
 
 
 class _Rewired:

@@ -11,10 +11,11 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from refutable.measure.interventions import changed_ids
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import first_token, run_in_batches, token_ids
 from refutable.measure.tables import prompt_columns
-from refutable.passes import LAST_TOKEN, Bos
+from refutable.passes import LAST_TOKEN, Bos, Intervention
 from refutable.prompts import PromptSet
 from refutable.trace import Trace
 
@@ -30,6 +31,7 @@ def last_token_trace(
     run: Run,
     absent: Mapping[str, str] | None = None,
     bos: Bos = "default",
+    intervention: Intervention = "none",
 ) -> Trace:
     """Run a batch at a time and lay out what it leaves as a trace.
 
@@ -43,11 +45,12 @@ def last_token_trace(
             device.
         absent: columns that hold nothing, or not at every layer, and why.
         bos: whether prompts begin with the beginning-of-sequence token.
+        intervention: what is done to the tokens that are read; `run` does what is done to the model.
 
     Raises:
         InstrumentError, NotMeasured: as `token_ids`.
     """
-    ids = token_ids(model, prompts, bos)
+    ids = changed_ids(token_ids(model, prompts, bos), intervention)
     started = time.perf_counter()
     left, halvings = run_in_batches(model, ids, lambda cut: (cut, run(ids, cut)))
     layers = len(model.blocks())

@@ -16,7 +16,7 @@ from refutable.errors import InstrumentError
 from refutable.measure.attention_probe import LastQuery
 from refutable.measure.batching import Padded, cut_batches, pad
 from refutable.measure.closure import check_closure
-from refutable.measure.interventions import intervening
+from refutable.measure.interventions import changed_ids, intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
@@ -47,7 +47,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         NotMeasured: the intervention means nothing on this architecture.
         InstrumentError, NotMeasured: as `token_ids`.
     """
-    ids = token_ids(model, prompts, one.bos)
+    ids = changed_ids(token_ids(model, prompts, one.bos), one.intervention)
     additive = model.family.is_additive(model.config.to_dict())
     readers = [
         BlockReader(block, model.family, additive=additive, scale=model.scale, title=f"{model.row.name}: layer {layer}")

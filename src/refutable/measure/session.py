@@ -11,16 +11,20 @@ from typing import Any
 
 import torch
 
-from refutable.errors import ClosureError, RefutableError, WeightsUnavailable
+from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.measure.heads_pass import run_heads
 from refutable.measure.jacobian_pass import run_jacobian
 from refutable.measure.load import draw, load_model
 from refutable.measure.loaded import LoadedModel
+from refutable.measure.loss_pass import run_loss
 from refutable.measure.perturbation_pass import run_perturbation
+from refutable.measure.rank_pass import run_rank
+from refutable.measure.reach_pass import run_reach
+from refutable.measure.rotation import probe_rotation
 from refutable.measure.run_pass import run_pass
 from refutable.measure.wiring import probe_wiring
 from refutable.models import ModelRow
-from refutable.passes import Pass
+from refutable.passes import PROBES, Pass
 from refutable.prompts import PromptSet
 from refutable.subject import Subject, WeightsSource
 from refutable.trace import Trace
@@ -39,8 +43,8 @@ def measure_subject(
     """
     try:
         for one, (source, key, about) in wanted.items():
-            if one.name == "wiring":
-                yield one, probe_wiring(draw(source.config, subject).eval(), row.architecture, key, about)
+            if one.name in PROBES:
+                yield one, _probed(one, draw(source.config, subject).eval(), row, key, about)
         yield from _passes(row, subject, wanted, prompts, cache)
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(error, row, subject) from None
@@ -50,11 +54,20 @@ def measure_subject(
             torch.cuda.empty_cache()
 
 
+def _probed(one: Pass, network: Any, row: ModelRow, key: str, about: Mapping[str, Any]) -> Trace | RefutableError:
+    """Make a probe of a reduced instance, drawn for it; what it cannot be made of stops no other."""
+    probe = probe_rotation if one.name == "rotation" else probe_wiring
+    try:
+        return probe(network, row.architecture, key, about)
+    except NotMeasured as error:
+        return error.with_traceback(None)
+
+
 def _passes(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
 ) -> Iterator[tuple[Pass, Trace | RefutableError]]:
     """Load the weights once and make every pass of them, plain ones first."""
-    passes = {one: wanted[one] for one in sorted(wanted, key=lambda one: not one.is_plain) if one.name != "wiring"}
+    passes = {one: wanted[one] for one in sorted(wanted, key=lambda one: not one.is_plain) if one.name not in PROBES}
     if not passes:
         return
     started = time.perf_counter()
@@ -77,6 +90,12 @@ def _passes(
 def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
     """Make one pass over a loaded model; errors as the pass itself."""
     match one.name:
+        case "loss":
+            return run_loss(model, prompts, key, about, one)
+        case "rank":
+            return run_rank(model, prompts, key, about, one.bos)
+        case "reach":
+            return run_reach(model, prompts, key, about, one.bos)
         case "heads":
             return run_heads(model, prompts, key, about, one.bos)
         case "perturbation":

@@ -83,6 +83,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "blocks": (0.0, math.inf),
     "code": (-math.inf, math.inf),
     "cosine": (-1.0, 1.0),
+    "directions": (1.0, math.inf),
     "nats": (0.0, math.inf),
     "nats a block": (-math.inf, math.inf),
     "norm": (0.0, math.inf),
@@ -206,10 +207,12 @@ def _measured(
     if chosen.per == "layer":
         values = _pick_layers(values, layer, view.only)
     values.setflags(write=False)  # the same sample is handed out again
-    if "categories" not in trace.derived:
-        trace.derived["categories"] = tuple(trace.prompts["category"].to_pylist())
-    categories = tuple(itertools.compress(trace.derived["categories"], read))
-    return Sample(chosen.name, values, "prompt", categories)
+    columns = []
+    for name in ("category", "text"):
+        if name not in trace.derived:
+            trace.derived[name] = tuple(trace.prompts[name].to_pylist())
+        columns.append(tuple(itertools.compress(trace.derived[name], read)))
+    return Sample(chosen.name, values, "prompt", *columns)
 
 
 def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:

@@ -1,0 +1,85 @@
+"""The rank pass: in how many directions the states of a prompt's tokens differ, before and after each block.
+
+The states of one prompt at one depth are a matrix (tokens, width); their mean over the tokens is taken off, and what is
+left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007), between 1 and tokens - 1.
+Neither a factor nor a rotation of all states, nor a vector added to each, changes it. Raw, and with each state's
+mean over the width taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from refutable.errors import NotMeasured
+from refutable.measure.batching import pad
+from refutable.measure.last_token import last_token_trace
+from refutable.measure.loaded import LoadedModel
+from refutable.measure.taps import first_tensor
+from refutable.passes import RANK_IN, RANK_OUT, Bos, paired
+from refutable.prompts import PromptSet
+from refutable.trace import Trace
+
+COLUMNS = [name for stem in (RANK_IN, RANK_OUT) for name in paired(stem)]
+LEAST = 3  # two tokens differ in one direction, whatever the model does
+
+
+def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default") -> Trace:
+    """Take the effective rank of each prompt's token states before and after every block.
+
+    Raises:
+        NotMeasured: a prompt has fewer than three tokens.
+    """
+    return last_token_trace(model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=bos)
+
+
+@torch.inference_mode()
+def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
+    """Return (B, layers, COLUMNS)."""
+    lengths = [len(ids[i]) for i in cut]
+    if min(lengths) < LEAST:
+        raise NotMeasured(
+            f"{model.row.name}: a prompt has {min(lengths)} tokens, and a rank needs {LEAST}; leave it out"
+        )
+    tokens, mask = pad([ids[i] for i in cut], model.device)[:2]
+    ranks: list[torch.Tensor] = []
+
+    def see(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        given = args[0] if args else kwargs["hidden_states"]
+        forms = [form for states in (given, first_tensor(output)) for form in (states, _centred(states))]
+        ranks.append(torch.stack([effective_ranks(form, lengths).to(model.device) for form in forms], dim=-1))
+
+    handles = [block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]
+    try:
+        model.backbone(tokens, mask)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.stack(ranks, dim=1)
+
+
+def _centred(states: torch.Tensor) -> torch.Tensor:
+    states = states.float()
+    return states - states.mean(dim=-1, keepdim=True)
+
+
+def effective_ranks(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Return the effective rank of each prompt's states, (B,), of states (B, T, D) right-padded to T.
+
+    By the eigenvalues of the tokens' Gram matrix, in float64: its square roots are the singular values. NaN where all
+    tokens are in one state.
+    """
+    ranks = []
+    for row, length in zip(states, lengths, strict=True):
+        own = row[:length].double()
+        own = own - own.mean(dim=0)
+        gram = own @ own.T  # (tokens, tokens)
+        if not bool(torch.isfinite(gram).all()):
+            ranks.append(torch.full((), torch.nan, device=row.device))
+            continue
+        singular = torch.linalg.eigvalsh(gram)[1:].clamp(min=0).sqrt()  # the smallest is 0: the mean was taken off
+        share = singular / singular.sum()
+        ranks.append(torch.exp(-torch.xlogy(share, share).sum()).float())
+    return torch.stack(ranks)

@@ -1,0 +1,14 @@
+"""How well a prompt's own tokens are foretold (pass ``loss``)."""
+
+from refutable.metrics import GAUGES, Values, metric
+from refutable.passes import LOSS
+from refutable.trace import View
+
+
+@metric(unit="nats", tap="logits", invariant=GAUGES, reads="loss")
+def next_token_loss(view: View) -> Values:
+    """Mean over a prompt's tokens after the first of -log the probability that the model gave it. At least 0.
+
+    Not measured of prompts of which one has one token.
+    """
+    return view.column(LOSS)[:, -1]

@@ -1,0 +1,33 @@
+"""Values of the same prompts, paired by the prompt's text: never by position, for either side may lack a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from refutable.errors import NotMeasured
+from refutable.sample import Sample
+
+
+def minus(first: Sample, second: Sample) -> Sample:
+    """Return the first sample less the second, one value for each prompt that both have, in the first's order.
+
+    Args:
+        first: values of shape (n,) or (n, layers), with the text of each row's prompt.
+        second: the same of another model or dtype.
+
+    Raises:
+        NotMeasured: rows of either have no text, or none is in both.
+    """
+    if not first.prompts or not second.prompts:
+        raise NotMeasured(f"the values of {first.of} do not say of which prompt each is, so they cannot be paired")
+    at = {text: row for row, text in enumerate(second.prompts)}
+    kept = [row for row, text in enumerate(first.prompts) if text in at]
+    if not kept:
+        raise NotMeasured(f"the values of {first.of} are of other prompts: none is in both, so nothing pairs")
+    texts = tuple(first.prompts[row] for row in kept)
+    return replace(
+        first,
+        values=first.values[kept] - second.values[[at[text] for text in texts]],
+        clusters=tuple(first.clusters[row] for row in kept) if first.clusters else (),
+        prompts=texts,
+    )

@@ -1,0 +1,61 @@
+"""Two models on the same prompts, and one model in two dtypes, tried as a user tries them."""
+
+from __future__ import annotations
+
+from .conftest import Suite
+
+CLAIMS = """\
+schema: 1
+claims:
+  - id: gpt2-grows-more
+    statement: The last block of the one lengthens the stream more than that of the other, on the same prompt.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: last_gain, against: {model: tiny-llama}, predicts: "> 0"}
+    controls: [initialization]
+  - id: llama-grows-more
+    statement: The other way round.
+    evidence: measured
+    models: tiny-llama
+    test: {statistic: mean, of: last_gain, against: {model: tiny-gpt2}, predicts: "> 0"}
+    contradicts: [gpt2-grows-more]
+  - id: like-gptj
+    statement: It does as GPT-J does.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: last_gain, against: {model: gptj}, predicts: "within [-1, 1]"}
+  - id: bfloat16-will-do
+    statement: No prompt minds.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: share_of_prompts, of: last_gain, against: {dtype: bfloat16}, holds: "within [-0.1, 0.1]",
+      predicts: ">= 0.8"}
+  - id: bfloat16-is-exact
+    statement: Every prompt is as it was.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: share_of_prompts, of: last_gain, against: {dtype: bfloat16}, holds: "within [0, 0]",
+      predicts: ">= 0.8"}
+"""
+
+
+def test_pairs_of_models_and_of_dtypes_are_decided_and_say_what_is_paired(suite: Suite) -> None:
+    suite.write("claims.yaml", CLAIMS)
+    run = suite.pytest()
+    verdicts = run.verdicts
+    assert {verdicts["gpt2-grows-more-tiny-gpt2"], verdicts["llama-grows-more-tiny-llama"]} == {"SUPPORTED", "REFUTED"}
+    assert verdicts["like-gptj-tiny-gpt2"] == "NOT_MEASURED"
+    assert verdicts["bfloat16-will-do-tiny-gpt2"] == "SUPPORTED"
+    assert verdicts["bfloat16-is-exact-tiny-gpt2"] == "REFUTED"
+    rows = {row["id"]: row for row in run.json["verdicts"]}
+    one, other = rows["gpt2-grows-more-tiny-gpt2"], rows["llama-grows-more-tiny-llama"]
+    assert one["estimate"]["value"] == -other["estimate"]["value"]
+    assert one["estimate"]["unit"] == "prompt"
+    assert "both read the same prompts" in one["why"]
+    assert len(one["traces"]) == 2
+    assert "gptj was not selected" in rows["like-gptj-tiny-gpt2"]["why"]
+    assert "--model gptj" in rows["like-gptj-tiny-gpt2"]["why"]
+    dtypes = rows["bfloat16-will-do-tiny-gpt2"]
+    assert dtypes["weights"]["dtype"] == "float32"
+    assert dtypes["weights"]["passes"] == "forward, held against bfloat16"
+    assert "minus itself in bfloat16" in dtypes["why"]
