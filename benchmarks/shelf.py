@@ -93,7 +93,9 @@ def _tests() -> Iterator[dict[str, Any]]:
             continue
         statistic = str(rng.choice(TWO if kind == 1 else ONE))
         of = [str(name) for name in rng.choice((*LAYERED, *WHOLE), 2 if kind == 1 else 1, replace=False)]
-        test = {"statistic": statistic, "of": of, "norm": norm, "predicts": predicts}
+        test = {"statistic": statistic, "of": of, "predicts": predicts}
+        if any(METRICS[name].has_norm for name in of):
+            test["norm"] = norm
         if kind == 2:
             test |= {"statistic": "share_of_prompts", "holds": predicts, "predicts": f">= {rng.uniform(0.5, 0.8):.2f}"}
         if any(METRICS[name].per == "layer" for name in of):

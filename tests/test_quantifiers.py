@@ -78,6 +78,11 @@ def test_several_models_are_combined_by_their_quantifier(quantifier, members, ve
     assert combine(parts(*members), quantifier, "< 1", ALPHA).verdict is verdict
 
 
+def test_a_combination_of_models_that_were_all_looked_at_names_none_as_missing():
+    judged = combine(parts(SUPPORTED, REFUTED), "any", "< 1", ALPHA)
+    assert judged.why == "any of 2 models: SUPPORTED model-0; REFUTED model-1"
+
+
 def test_a_combination_names_every_member_and_keeps_its_reason():
     judged = combine(parts(SUPPORTED, NOT_MEASURED, SUPPORTED), "all", "< 1", ALPHA)
     assert judged.why == "all of 3 models, 2 looked at: SUPPORTED model-0, model-2; NOT_MEASURED model-1"

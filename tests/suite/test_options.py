@@ -137,7 +137,7 @@ def test_a_prompt_that_is_too_long_for_a_model_is_said(suite: Suite) -> None:
 def test_what_can_never_be_decided_is_said_at_collection_and_skipped_on_request(suite: Suite) -> None:
     suite.write("one.txt", "A single prompt\n")
     listed = suite.pytest("--prompts", "one.txt", "--collect-only", "-k", "shrinks or gptj-dampens")
-    assert "tiny-attention-shrinks-the-stream: with these 1 prompts: hopeless, unsupportable: needs 2" in listed.text
+    assert "tiny-attention-shrinks-the-stream: with this one prompt: hopeless, unsupportable: needs 2" in listed.text
     tried = suite.pytest("--prompts", "one.txt", "-k", "shrinks")
     assert tried.json["verdicts"][0]["verdict"] == "INCONCLUSIVE"
     skipped = suite.pytest("--prompts", "one.txt", "-k", "shrinks", "--skip-hopeless")
