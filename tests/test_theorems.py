@@ -36,6 +36,7 @@ TRUE = {
     "the-tables-share-their-prompts",  # all 125 compared
     "narrower-heads-are-noisier",  # digamma is concave
     "norms-in-bfloat16-are-adequate",  # 2 * 2u / (1 - u) with u = 2^-8
+    "deviation-mirrors-a-gain-below-one",  # |G - 1| = 1 - G
 }
 VECTORS = {"triangle-inequality", "contraction-needs-obtuse-update", "orthogonal-update-never-contracts"}
 VECTORS |= {"expansion-is-an-angle-against-a-length"}
@@ -154,6 +155,13 @@ def test_a_false_theorem_has_no_proof():
 @pytest.mark.parametrize("name", [*THEOREMS])
 def test_every_theorem_says_what_it_says(name):
     assert THEOREMS[name].doc.endswith(".")
+
+
+def test_a_deviation_mirrors_no_gains_that_lie_on_both_sides_of_one():
+    mirrors = THEOREMS["deviation-mirrors-a-gain-below-one"].holds
+    assert mirrors({"gains": [100, 900, 999], "entropies": [1, 2, 4]})
+    assert not mirrors({"gains": [100, 1900, 999], "entropies": [1, 2, 4]})
+    assert not mirrors({"gains": [900, 1100], "entropies": [1, 2]})  # |G - 1| does not vary at all
 
 
 def test_an_unknown_theorem_is_refused_with_the_nearest():

@@ -55,6 +55,31 @@ def the_tables_share_their_prompts(example: Example) -> bool:
     return len(texts) == len(digests) and digest(texts[example["row"]]) == digests[example["row"]]
 
 
+def _together(x: list[int], y: list[int]) -> int:
+    """Return the covariance of two lists, times the square of their length: exact."""
+    return len(x) * sum(a * b for a, b in zip(x, y, strict=True)) - sum(x) * sum(y)
+
+
+@theorem(
+    "deviation-mirrors-a-gain-below-one",
+    st.integers(2, 6).flatmap(
+        lambda n: st.fixed_dictionaries(
+            {
+                "gains": st.lists(st.integers(0, 999), min_size=n, max_size=n),
+                "entropies": st.lists(st.integers(0, 9), min_size=n, max_size=n),
+            }
+        )
+    ),
+    premise=lambda e: all(len(set(values)) > 1 for values in e.values()),
+)
+def deviation_mirrors_a_gain_below_one(example: Example) -> bool:
+    """Where all gains are below 1 (in thousandths), |G - 1| correlates with anything as G does, the other way."""
+    gains, entropies = example["gains"], example["entropies"]
+    deviations = [abs(gain - 1000) for gain in gains]
+    mirrored = _together(deviations, entropies) == -_together(gains, entropies)
+    return mirrored and _together(deviations, deviations) == _together(gains, gains)
+
+
 def digest(text: str) -> str:
     """Return the first 8 hexadecimal digits of a text's SHA-256, as `TABLES` has them."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
