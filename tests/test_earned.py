@@ -99,7 +99,9 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
             met, missed = (
                 number(test.holds_region, holds, bounds) for holds in (True, False)
             )  # the one left out wrong
-            holds = x > 0 if inside == (0.5 in test.region) else np.arange(n) % 2 > 0
+            apart = x > 0 if test.holds_above is not False else x < 1
+            neither = np.arange(n) % 2 > 0 if test.holds_above is None else ~apart
+            holds = apart if inside == (0.5 in test.region) else neither
             return Sample(test.of[0], np.where(holds, met, missed), "model"), Sample("fact", x, "model")
         case "models_passing":
             holds = inside == (10.0 in test.region)
