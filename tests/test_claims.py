@@ -199,8 +199,8 @@ CLAIM_KEYS = (
     " reading_of, record, slow, source, statement, test."
 )
 TEST_KEYS = (
-    "known: against, blocks, categories, fact, groups, holds, holds_above, layer, norm, of, position, predicts, statistic,"
-    " under."
+    "known: against, blocks, categories, fact, groups, holds, holds_above, layer, norm, of, position, predicts, "
+    "statistic, under."
 )
 SELECTOR_KEYS = (
     "known: additive, attention, d_head, d_model, except, family, heads, layers, names, norm, norms, organisation,"

@@ -207,6 +207,12 @@ def _rising(rng: Rng, shape: Shape, n: int) -> Data:
     return Data((sample(2 * x + noise(rng, shape, n), "model"), sample(x, "model")))
 
 
+def _rising_by_category(rng: Rng, shape: Shape, n: int) -> Data:
+    """A number of each category, and what rises with it by 2, prompts of one category being alike or not."""
+    number = rng.permutation(5).astype(float)[categories(n)]
+    return Data((sample(2 * number + noise(rng, shape, n)), sample(number)))
+
+
 def _separated(related: bool, holds_above: bool | None = None) -> Draw:
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
         x = rng.permutation(n).astype(float)
@@ -259,6 +265,7 @@ SCENARIOS = (
     Scenario("slope", _on_a_line, _two, points.slope),
     Scenario("power_law_exponent", lambda r, s, n: _on_a_line(r, s, n, True), _two, points.exponent),
     Scenario("trend", _rising, _two),
+    Scenario("trend_over_categories", _rising_by_category, _two),
     Scenario("boundary", _separated(False), _zero, note="none, > 0", below=True),
     Scenario("boundary", _separated(False), None, shapes=(Shape.UNRELATED,), note="none, > its mean"),
     Scenario("boundary", _separated(True), None, note="a noisy one"),
