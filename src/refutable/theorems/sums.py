@@ -64,6 +64,21 @@ def orthogonal_vectors_cohere_as_one_over_root_n(example: Example) -> bool:
 
 
 @theorem(
+    "independent-vectors-sum-to-root-n",
+    st.integers(1, 3).flatmap(
+        lambda d: st.fixed_dictionaries(
+            {"outcomes": st.lists(vector_of(d), min_size=1, max_size=3), "n": st.integers(2, 3)}
+        )
+    ),
+)
+def independent_vectors_sum_to_root_n(example: Example) -> bool:
+    """n independent draws from the outcomes, each as likely, sum to a mean squared length of n times one's."""
+    of, n = example["outcomes"], example["n"]
+    sums = [plus(*draw) for draw in itertools.product(of, repeat=n)]
+    return bool(sum(dot(s, s) for s in sums) * len(of) == n * len(sums) * sum(dot(v, v) for v in of))
+
+
+@theorem(
     "random-signs-sum-to-root-n",
     st.integers(1, 3).flatmap(
         lambda d: st.fixed_dictionaries({"vectors": st.lists(vector_of(d), min_size=1, max_size=5)})
