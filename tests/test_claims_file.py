@@ -150,6 +150,7 @@ def test_the_default_model_is_asked_at_least_twelve_measured_questions():
         ("blocks-come-after-the-one-that-is-measured", "gptj", 0),
         ("gptj-is-shallower-than-pythia-6.9b", "pythia-6.9b", 0),
         ("gptj-is-wider-than-pythia-6.9b", "pythia-6.9b", 0),
+        ("gptj-has-a-wider-stream-than-pythia-6.9b", "pythia-6.9b", 0),
         ("both-have-one-vocabulary", "gptj", 0),
     ],
 )
