@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from refutable.errors import UnknownName
-from refutable.theorems import THEOREMS, Theorem, search
+from refutable.theorems import THEOREMS, Theorem, published, search
 
 # With x the stream, d its update: |x + d|^2 = |x|^2 + 2 x.d + |d|^2.
 TRUE = {
@@ -37,6 +37,7 @@ TRUE = {
     "narrower-heads-are-noisier",  # digamma is concave
     "norms-in-bfloat16-are-adequate",  # 2 * 2u / (1 - u) with u = 2^-8
     "deviation-mirrors-a-gain-below-one",  # |G - 1| = 1 - G
+    "total-amplification-starts-after-the-first-block",  # both read it there
 }
 VECTORS = {"triangle-inequality", "contraction-needs-obtuse-update", "orthogonal-update-never-contracts"}
 VECTORS |= {"expansion-is-an-angle-against-a-length"}
@@ -163,6 +164,14 @@ def test_a_deviation_mirrors_no_gains_that_lie_on_both_sides_of_one():
     assert mirrors({"gains": [100, 900, 999], "entropies": [1, 2, 4]})
     assert not mirrors({"gains": [100, 1900, 999], "entropies": [1, 2, 4]})
     assert not mirrors({"gains": [900, 1100], "entropies": [1, 2]})  # |G - 1| does not vary at all
+
+
+def test_an_amplification_that_counts_the_embedding_is_not_the_notebooks(monkeypatch):
+    example = {"embedding": 1, "updates": [3, 4], "moved": 2}  # 1, 4, 8
+    starts_after = THEOREMS["total-amplification-starts-after-the-first-block"].holds
+    assert starts_after(example)
+    monkeypatch.setattr(published, "_amplification", lambda embedding, updates: (embedding + sum(updates)) / embedding)
+    assert not starts_after(example)
 
 
 def test_an_unknown_theorem_is_refused_with_the_nearest():
