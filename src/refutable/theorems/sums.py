@@ -94,6 +94,23 @@ def random_signs_sum_to_root_n(example: Example) -> bool:
     return sum(squares) == len(squares) * sum(dot(one, one) for one in of)
 
 
+def _after(start: Vector, signs: tuple[int, ...]) -> Vector:
+    """Return what a stream of two dimensions becomes: each block adds it, turned by a right angle, or takes that off."""
+    for sign in signs:
+        start = [start[0] - sign * start[1], start[1] + sign * start[0]]
+    return start
+
+
+@theorem("unnormalised-variance-grows-linearly", st.fixed_dictionaries({"start": vector_of(2).filter(any)}))
+def unnormalised_variance_grows_linearly(example: Example) -> bool:
+    """Where each block adds an update as long as what it reads, the mean squared length rises as much in each."""
+    squares = []
+    for blocks in range(3):
+        ends = [_after(example["start"], signs) for signs in itertools.product((-1, 1), repeat=blocks)]
+        squares.append(Fraction(sum(dot(end, end) for end in ends), len(ends)))
+    return bool(squares[2] - squares[1] == squares[1] - squares[0])
+
+
 def rank(matrix: Matrix) -> int:
     """Return the rank, by exact elimination."""
     rows = [[Fraction(entry) for entry in row] for row in matrix]
