@@ -95,7 +95,7 @@ def random_signs_sum_to_root_n(example: Example) -> bool:
 
 
 def _after(start: Vector, signs: tuple[int, ...]) -> Vector:
-    """Return what a stream of two dimensions becomes: each block adds it, turned by a right angle, or takes that off."""
+    """Return what becomes of a stream in the plane: each block adds it, turned by a right angle, or takes that off."""
     for sign in signs:
         start = [start[0] - sign * start[1], start[1] + sign * start[0]]
     return start
