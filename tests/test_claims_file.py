@@ -150,6 +150,7 @@ def test_the_default_model_is_asked_at_least_twelve_measured_questions():
         ("blocks-come-after-the-one-that-is-measured", "gptj", 0),
         ("gptj-is-shallower-than-pythia-6.9b", "pythia-6.9b", 0),
         ("gptj-is-wider-than-pythia-6.9b", "pythia-6.9b", 0),
+        ("gptj-has-a-wider-stream-than-pythia-6.9b", "pythia-6.9b", 0),
         ("both-have-one-vocabulary", "gptj", 0),
     ],
 )
@@ -167,7 +168,8 @@ def test_a_number_that_stands_for_another_model_is_that_models_fact(claim, model
 )
 def test_a_restatement_stands_in_its_document_word_for_word_and_under_its_catalogue_id(other):
     assert squeezed(other.quote) in document(other.document)
-    assert catalogue()[other.catalogue]["document"] == f"{other.document}.txt"
+    if other.catalogue is not None:  # the catalogue need not have every sentence that says the same
+        assert catalogue()[other.catalogue]["document"] == f"{other.document}.txt"
 
 
 @the_documents
@@ -187,7 +189,7 @@ def test_a_quote_is_near_the_line_that_the_catalogue_gives(claim):
     A further reading may quote another sentence, that suggests it.
     """
     first = [] if claim.reading_of else [(claim.catalogue, claim.source)]
-    for name, source in (*first, *((other.catalogue, other) for other in claim.also)):
+    for name, source in (*first, *((other.catalogue, other) for other in claim.also if other.catalogue is not None)):
         lines = (SHARED / "documents" / f"{source.document}.txt").read_text(encoding="utf-8").splitlines()
         line = catalogue()[name]["line"]
         near = squeezed(" ".join(lines[max(0, line - 16) : line + 15]))

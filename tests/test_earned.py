@@ -90,6 +90,11 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
             names = [*test.of, test.fact][:3] if test.fact else test.of
             kinds = tuple(f"category {i % 5}" for i in range(n))
             return tuple(Sample(name, of, unit, kinds) for name, of in zip(names, (x, y, given), strict=False))
+        case "trend_over_categories":
+            x = np.arange(n) % 5.0
+            y = 0.5 + (0.05 if inside == (1.0 in test.region) else -0.05) * x + 0.01 * RNG.normal(size=n)
+            kinds = tuple(f"category {i % 5}" for i in range(n))
+            return tuple(Sample(name, of, unit, kinds) for name, of in zip(test.of, (y, x), strict=True))
         case "power_law_exponent":
             x = np.geomspace(4, 64, n)
             power = test.region.threshold if inside else test.region.high + 0.2
@@ -99,7 +104,9 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
             met, missed = (
                 number(test.holds_region, holds, bounds) for holds in (True, False)
             )  # the one left out wrong
-            holds = x > 0 if inside == (0.5 in test.region) else np.arange(n) % 2 > 0
+            apart = x > 0 if test.holds_above is not False else x < 1
+            neither = np.arange(n) % 2 > 0 if test.holds_above is None else ~apart
+            holds = apart if inside == (0.5 in test.region) else neither
             return Sample(test.of[0], np.where(holds, met, missed), "model"), Sample("fact", x, "model")
         case "models_passing":
             holds = inside == (10.0 in test.region)

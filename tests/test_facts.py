@@ -34,6 +34,11 @@ ROWS = [*REGISTRY]
         ("gemma-7b", "projection_weights", 4 * 3072 * 16 * 256),
         ("pythia-6.9b", "vocabulary", 50432),
         ("gptj", "vocabulary", 50400),
+        ("pythia-70m", "standard_heads", True),  # 64
+        ("pythia-6.9b", "standard_heads", True),  # 128
+        ("gptj", "standard_heads", False),  # 256
+        ("pythia-2.8b", "standard_heads", False),  # 80, between the two
+        ("gpt-neox-20b", "standard_heads", False),  # 96
         ("gptj", "family", "gptj"),
         ("gptj", "corpus", "The Pile"),
         ("gpt2", "corpus", "WebText"),

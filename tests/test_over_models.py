@@ -78,6 +78,16 @@ def test_a_fact_that_separates_outcomes_is_cross_validated(table):
     assert "against the majority's" in row["estimate"]["method"]
 
 
+def test_a_boundary_is_asked_for_on_one_side_or_on_either(table):
+    test = '{{statistic: boundary, of: last_gain, fact: parameters, holds: "< 1", {}predicts: "> 0"}}'
+    either = tried(table, test.format(""))
+    told = {side: tried(table, test.format(f"holds_above: {side}, ")) for side in ("true", "false")}
+    assert "holding below it" in told["false"]["estimate"]["method"]
+    assert "holding above it" in told["true"]["estimate"]["method"]
+    assert told["false"]["estimate"]["value"] < 0 < told["true"]["estimate"]["value"]  # larger models gain less here
+    assert either["estimate"]["value"] == told["true"]["estimate"]["value"]
+
+
 def test_at_least_k_of_m_models_pass(table):
     models = f"models: [{', '.join(MODELS)}, opt-6.7b]"
     row = tried(table, '{statistic: models_passing, of: last_gain, holds: "< 1", predicts: ">= 3"}', models)

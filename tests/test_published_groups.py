@@ -91,7 +91,8 @@ def test_a_claim_on_models_comes_to_this_on_the_published_tables(published, name
 def test_the_boundary_does_worse_than_the_majority_on_five_models(published):
     estimate = judged(published, "depth-separates-dampening-models").estimate
     assert estimate is not None
-    assert (estimate.n, round(estimate.value, 3)) == (5, -0.6)
+    # Pythia, and GPT2-XL as the deepest, are foretold wrongly
+    assert (estimate.n, round(estimate.value, 3)) == (5, -0.2)
 
 
 def test_the_hashes_of_the_prompts_are_those_of_the_tables_own_texts():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from refutable.errors import UnknownName
-from refutable.theorems import THEOREMS, Theorem, search
+from refutable.theorems import THEOREMS, Theorem, published, search
 
 # With x the stream, d its update: |x + d|^2 = |x|^2 + 2 x.d + |d|^2.
 TRUE = {
@@ -36,6 +36,8 @@ TRUE = {
     "the-tables-share-their-prompts",  # all 125 compared
     "narrower-heads-are-noisier",  # digamma is concave
     "norms-in-bfloat16-are-adequate",  # 2 * 2u / (1 - u) with u = 2^-8
+    "deviation-mirrors-a-gain-below-one",  # |G - 1| = 1 - G
+    "total-amplification-starts-after-the-first-block",  # both read it there
 }
 VECTORS = {"triangle-inequality", "contraction-needs-obtuse-update", "orthogonal-update-never-contracts"}
 VECTORS |= {"expansion-is-an-angle-against-a-length"}
@@ -52,6 +54,8 @@ FALSE = {
     "expansion-means-a-parallel-part-or-a-new-direction": {"x": [1], "d": [-3]},  # |1 - 3| = 2
     "halving-an-update-loses-norm": {"x": [2], "half": [-1]},  # 1, where the whole leaves 0
     "more-heads-make-a-longer-sum": {"weights": [[1, 1, 1, 1]], "heads": [1, 1, 1, 1], "borders": []},  # 4 and 4
+    "independent-vectors-sum-to-root-n": {"outcomes": [[1]], "n": 2},  # 2, not sqrt(2): its mean is not zero
+    "unnormalised-variance-grows-linearly": {"start": [1, 0]},  # 1, 2, 4
     "shorter-states-fall-together": {"x": [2, 0], "y": [0, 2], "u": [1, 0], "v": [0, 1]},
     "squared-norm-is-variance": {"h": [1]},  # 1, and a variance of 0
     "two-dampening-parallel-models-confirm": {"world": [_DAMPENS, _DAMPENS, _EXPANDS]},
@@ -154,6 +158,21 @@ def test_a_false_theorem_has_no_proof():
 @pytest.mark.parametrize("name", [*THEOREMS])
 def test_every_theorem_says_what_it_says(name):
     assert THEOREMS[name].doc.endswith(".")
+
+
+def test_a_deviation_mirrors_no_gains_that_lie_on_both_sides_of_one():
+    mirrors = THEOREMS["deviation-mirrors-a-gain-below-one"].holds
+    assert mirrors({"gains": [100, 900, 999], "entropies": [1, 2, 4]})
+    assert not mirrors({"gains": [100, 1900, 999], "entropies": [1, 2, 4]})
+    assert not mirrors({"gains": [900, 1100], "entropies": [1, 2]})  # |G - 1| does not vary at all
+
+
+def test_an_amplification_that_counts_the_embedding_is_not_the_notebooks(monkeypatch):
+    example = {"embedding": 1, "updates": [3, 4], "moved": 2}  # 1, 4, 8
+    starts_after = THEOREMS["total-amplification-starts-after-the-first-block"].holds
+    assert starts_after(example)
+    monkeypatch.setattr(published, "_amplification", lambda embedding, updates: (embedding + sum(updates)) / embedding)
+    assert not starts_after(example)
 
 
 def test_an_unknown_theorem_is_refused_with_the_nearest():

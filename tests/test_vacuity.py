@@ -209,3 +209,4 @@ def test_a_boundary_may_foretell_worse_than_the_majority_so_above_zero_says_some
     )
     assert not is_vacuous(test)
     assert is_vacuous(test.model_copy(update={"predicts": ">= -1"}))
+    assert not is_vacuous(test.model_copy(update={"holds_above": True}))

@@ -207,13 +207,19 @@ def _rising(rng: Rng, shape: Shape, n: int) -> Data:
     return Data((sample(2 * x + noise(rng, shape, n), "model"), sample(x, "model")))
 
 
-def _separated(related: bool) -> Draw:
+def _rising_by_category(rng: Rng, shape: Shape, n: int) -> Data:
+    """A number of each category, and what rises with it by 2, prompts of one category being alike or not."""
+    number = rng.permutation(5).astype(float)[categories(n)]
+    return Data((sample(2 * number + noise(rng, shape, n)), sample(number)))
+
+
+def _separated(related: bool, holds_above: bool | None = None) -> Draw:
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
         x = rng.permutation(n).astype(float)
         labels = np.argsort(np.argsort(x)) * 5 // n  # families have facts of their own
         outcome = noise(rng, shape, n, labels) - median_of(shape)
         outcome = outcome + (2 if related else 0) * (x / n - 0.5) * (shape is not Shape.UNANIMOUS)
-        return Data((sample(outcome, "model"), sample(x, "model")), parse_region(">= 0"))
+        return Data((sample(outcome, "model"), sample(x, "model")), parse_region(">= 0"), holds_above)
 
     return draw
 
@@ -259,7 +265,9 @@ SCENARIOS = (
     Scenario("slope", _on_a_line, _two, points.slope),
     Scenario("power_law_exponent", lambda r, s, n: _on_a_line(r, s, n, True), _two, points.exponent),
     Scenario("trend", _rising, _two),
+    Scenario("trend_over_categories", _rising_by_category, _two),
     Scenario("boundary", _separated(False), _zero, note="none, > 0", below=True),
     Scenario("boundary", _separated(False), None, shapes=(Shape.UNRELATED,), note="none, > its mean"),
     Scenario("boundary", _separated(True), None, note="a noisy one"),
+    Scenario("boundary", _separated(False, True), _zero, note="none above it, > 0", below=True),
 )

@@ -177,7 +177,7 @@ def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
         for name in (of if len(n) == 1 else of[:1])
     ]
     try:
-        statistic.fit(Data(tuple(samples), test.holds_region if test.holds else None))
+        statistic.fit(Data(tuple(samples), test.holds_region if test.holds else None, test.holds_above))
     except Undecidable:
         return False
     return True

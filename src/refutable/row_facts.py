@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from refutable.errors import NotMeasured
-from refutable.facts import Fact, d_model, layers
+from refutable.facts import Fact, d_head, d_model, layers
 from refutable.families import FAMILIES, Family
 from refutable.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
 
@@ -69,6 +69,7 @@ CORPORA: Mapping[str, Corpus] = {
     "WebText": Corpus(40.0, "Radford et al. (2019), 2.1: 'a total of 40 GB of text'"),
     "The Pile": Corpus(825.18 * 1.024**3, "Gao et al. (2020), arXiv:2101.00027, table 1: 825.18 GiB"),
 }
+STANDARD_HEADS = (64, 128)
 UNKNOWN = "the registry does not say"
 Config = Mapping[str, Any]
 
@@ -101,6 +102,11 @@ def corpus_gigabytes(row: Row, config: Config) -> float:
     if name not in CORPORA:
         raise NotMeasured(f"no published size of {name!r}, which {row.name} was trained on, is on record")
     return CORPORA[name].gigabytes
+
+
+def standard_heads(row: Row, config: Config) -> bool:
+    """Whether an attention head has 64 or 128 dimensions: the widths that the documents call standard."""
+    return d_head(row.architecture, config) in STANDARD_HEADS
 
 
 def training_code(row: Row, config: Config) -> str:
@@ -173,6 +179,7 @@ ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
         organisation,
         corpus,
         corpus_gigabytes,
+        standard_heads,
         training_code,
         init_rule,
         init_output_deviation,
@@ -181,7 +188,7 @@ ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
         init_input_by_width,
     )
 }
-ROW_WORDS: Mapping[str, tuple[str, ...]] = {
+ROW_WORDS: Mapping[str, tuple[str | bool, ...]] = {
     "family": tuple(FAMILIES),
     "organisation": (
         "BigScience",
@@ -196,6 +203,7 @@ ROW_WORDS: Mapping[str, tuple[str, ...]] = {
         "TII",
     ),
     "corpus": tuple(CORPORA),
+    "standard_heads": (True, False),
     "training_code": CODES,
     "init_rule": tuple(RULES),
     "init_output_by_depth": ("constant", "1/sqrt(L)", "1/L"),

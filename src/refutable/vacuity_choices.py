@@ -69,7 +69,7 @@ def fits_of(test: MeasuredTest) -> Fits:
 
 def fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit | None:
     """Return the fit of a test's statistic to samples; None where they leave it undecidable."""
-    data = Data(samples, _widened(test.holds_region) if test.holds else None)
+    data = Data(samples, _widened(test.holds_region) if test.holds else None, test.holds_above)
     try:
         return STATISTICS[test.statistic].fit(data)
     except Undecidable:

@@ -45,6 +45,7 @@ BY_HAND = {
     "last_gain": lambda x, y, a, m, ai, mi: norm(y[:, -1]) / norm(x[:, -1]),
     "layer_gain": lambda x, y, a, m, ai, mi: norm(y) / norm(x),
     "total_amplification": lambda x, y, a, m, ai, mi: norm(y[:, -1]) / norm(y[:, 0]),
+    "amplification_from_embedding": lambda x, y, a, m, ai, mi: norm(y[:, -1]) / norm(x[:, 0]),
     "residual_norm": lambda x, y, a, m, ai, mi: norm(y),
     "attention_gain": lambda x, y, a, m, ai, mi: norm(a) / norm(ai),
     "mlp_gain": lambda x, y, a, m, ai, mi: norm(m) / norm(mi),

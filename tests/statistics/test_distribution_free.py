@@ -178,6 +178,34 @@ def test_a_fact_that_separates_outcomes_beats_the_majority():
     assert decide(found, parse_region("> 0"), 0.05) is Verdict.SUPPORTED
 
 
+@pytest.mark.parametrize("holds_above", [True, False])
+def test_a_boundary_that_holds_on_the_other_side_is_none(holds_above):
+    d_head = np.repeat([64, 128], [10, 10]) + np.arange(20) / 100
+    gain = Sample("last_gain", np.where((d_head > 100) == holds_above, 0.9, 1.1), "model")
+    at = Sample("d_head", d_head, "model")
+    as_asked, other, either = (
+        STATISTICS["boundary"].fit(Data((gain, at), parse_region("< 1"), side))
+        for side in (holds_above, not holds_above, None)
+    )
+    assert as_asked.value == either.value == pytest.approx(0.5)
+    assert f"d_head 96.09, holding {'above' if holds_above else 'below'} it, leave one out" in as_asked.method
+    assert other.value < 0
+    assert decide(as_asked, parse_region("> 0"), 0.05) is Verdict.SUPPORTED
+    assert decide(other, parse_region("> 0"), 0.05) is not Verdict.SUPPORTED
+
+
+def test_below_a_boundary_is_above_the_same_one_with_its_fact_negated():
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        gain, fact = Sample("last_gain", rng.normal(size=12), "model"), rng.normal(size=12)
+        above, below, negated = (
+            STATISTICS["boundary"].fit(Data((gain, Sample("d_head", at, "model")), parse_region("< 0"), side))
+            for at, side in ((fact, True), (fact, False), (-fact, True))
+        )
+        assert negated.value == below.value
+        assert max(above.lower(0.05), below.lower(0.05)) <= 0  # drawn without any boundary
+
+
 def test_a_fact_that_separates_nothing_loses_to_the_majority():
     rng = np.random.default_rng(0)
     found = fit("boundary", rng.normal(size=30), rng.permutation(30), holds="< 0.5", unit="model")

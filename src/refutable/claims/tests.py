@@ -66,6 +66,9 @@ class MeasuredTest(Frozen):
     of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
     predicts: RegionText
     holds: RegionText | None = Field(default=None, description="what must be true of one layer or prompt to count it")
+    holds_above: bool | None = Field(
+        default=None, description="of a boundary: whether it holds above it (false: below it); left out, either will do"
+    )
     layer: Layer | None = Field(default=None, description="which layer of a metric that has one value a layer")
     position: Position = Field(default="last", description="which token; `all` leaves out the first")
     norm: Norm = "raw"
@@ -126,6 +129,8 @@ class MeasuredTest(Frozen):
             raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
         if not (statistic.needs_holds or statistic.may_hold) and self.holds is not None:
             raise ValueError(f"statistic {self.statistic!r} does not count; remove `holds:`")
+        if self.holds_above is not None and not statistic.may_have_a_side:
+            raise ValueError(f"statistic {self.statistic!r} looks for no boundary; remove `holds_above:`")
         if statistic.needs_groups != (self.groups is not None):
             word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
             raise ValueError(f"statistic {self.statistic!r} {word}")

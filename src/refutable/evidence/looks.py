@@ -156,12 +156,12 @@ def _fitted(test: MeasuredTest, samples: tuple[Sample, ...]) -> _Fitted:
 
     def fit() -> tuple[_Fitted, tuple[Sample, ...]]:
         of = by_categories(samples[0], test.categories) if test.categories is not None else samples
-        data = Data(of, test.holds_region if test.holds else None)
+        data = Data(of, test.holds_region if test.holds else None, test.holds_above)
         return _Fitted(data, statistic.fit(data)), samples  # which are kept, so that their ids stay theirs
 
     if test.categories is not None:
         return fit()[0]
-    return samples[0].once((test.statistic, test.holds, *map(id, samples[1:])), fit)[0]
+    return samples[0].once((test.statistic, test.holds, test.holds_above, *map(id, samples[1:])), fit)[0]
 
 
 def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tuple[Sample, ...]:

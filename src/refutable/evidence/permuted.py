@@ -117,7 +117,7 @@ def _first(holds: Callable[[int], bool], n: int) -> int:
 
 
 def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
-    return STATISTICS[test.statistic].fit(Data(samples, test.holds_region if test.holds else None))
+    return STATISTICS[test.statistic].fit(Data(samples, test.holds_region if test.holds else None, test.holds_above))
 
 
 def _reordered(samples: tuple[Sample, ...], order: Order, statistic: Statistic) -> tuple[Sample, ...]:

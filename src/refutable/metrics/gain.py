@@ -37,6 +37,15 @@ def total_amplification(view: View) -> tuple[Values, Values]:
     return view.norm("block_output")[:, -1], view.norm("block_output")[:, 0]
 
 
+@ratio_metric(tap="block_output, block_input", invariant=("norm-scale", "value-output"))
+def amplification_from_embedding(view: View) -> tuple[Values, Values]:
+    """Norm of the last block's output over the norm of what the first block reads: the embedding, positions included.
+
+    Positive; raw, it counts the stream's mean. `total_amplification` leaves the first block's step out.
+    """
+    return view.norm("block_output")[:, -1], view.norm("block_input")[:, 0]
+
+
 @metric(unit="norm", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))
 def residual_norm(view: View) -> Values:
     """Euclidean norm of each block's output, in the model's own scale; raw, it counts the stream's mean."""

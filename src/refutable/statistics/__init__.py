@@ -82,6 +82,7 @@ class Data:
     Attributes:
         samples: one for each variable of the claim, or for each group in a comparison, or for each model.
         holds: the region that one layer or prompt must lie in to count, for statistics that count.
+        holds_above: of a boundary, whether it holds above it (False: below it); None where it may be either.
 
     Raises:
         Undecidable: a value is NaN or infinite; no statistic may count or average what is not a number.
@@ -89,6 +90,7 @@ class Data:
 
     samples: tuple[Sample, ...]
     holds: Region | None = None
+    holds_above: bool | None = None
 
     def __post_init__(self) -> None:
         for sample in self.samples:
@@ -109,6 +111,7 @@ class Statistic:
         metrics: number of variables it takes: metrics, the last of which may be a fact of the models instead.
         needs_holds: whether it counts where something holds.
         may_hold: whether it may count: given `holds`, the share of a prompt's layers on which it is true.
+        may_have_a_side: whether it may be asked on which side of a boundary it holds.
         needs_groups: whether it compares groups of models.
         needs_categories: whether it compares two groups of prompts, by their categories.
         takes_layers: whether it looks at every layer.
@@ -136,6 +139,7 @@ class Statistic:
     metrics: int = 1
     needs_holds: bool = False
     may_hold: bool = False
+    may_have_a_side: bool = False
     needs_groups: bool = False
     needs_categories: bool = False
     takes_layers: bool = False

@@ -15,6 +15,7 @@ class Assumption(StrEnum):
     LITTLE_SKEW = "values are not skewed"
     LIGHT_TAILS = "values have no heavy tails"
     INDEPENDENT_INSIDE = "units are independent inside their category"
+    INDEPENDENT_CATEGORIES = "categories are independent"
     EQUAL_SPREAD = "groups differ by a shift alone"
     STABLE = "the same boundary is found whichever unit is left out"
     BALANCED = "no group of fewer than 5 against a larger one"

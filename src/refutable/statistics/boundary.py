@@ -18,7 +18,8 @@ def boundary(data: Data) -> BoundedFit:
     Each unit is foretold by the threshold that errs least on all others (of equals: in the widest gap, the lowest of
     them, to hold above it), and by the outcome of most units, itself among them (of equals: that it holds). A unit on
     the threshold lies below it. The value is the difference of the two accuracies, in [-1, 1], bounded by betting on
-    the units' differences. `predicts: "> 0"` asks whether there is a boundary at all.
+    the units' differences. `predicts: "> 0"` asks whether there is a boundary at all; with `holds_above`, only
+    thresholds above which it holds are tried (below which, where false): one the other way round is none.
     """
     outcome_of, at = data.samples
     assert data.holds is not None
@@ -35,34 +36,36 @@ def boundary(data: Data) -> BoundedFit:
     order = np.argsort(x, kind="stable")
     x, holds = x[order], holds[order]
     others = ~np.eye(at.n, dtype=bool)
-    right = np.array([_foretold(x[o], holds[o], x[i]) == holds[i] for i, o in enumerate(others)])
+    right = np.array([_foretold(x[o], holds[o], x[i], data.holds_above) == holds[i] for i, o in enumerate(others)])
     majority = holds == (2 * holds.sum() >= at.n)
     gained = right.astype(float) - majority  # (n,), of -1, 0 and 1
-    threshold, _ = _best(x, holds)
+    threshold, _ = _best(x, holds, data.holds_above)
+    side = {None: "", True: ", holding above it", False: ", holding below it"}[data.holds_above]
     method = (
-        f"{at.of} {threshold:.4g}, leave one out: accuracy {right.mean():.3g} against the majority's"
+        f"{at.of} {threshold:.4g}{side}, leave one out: accuracy {right.mean():.3g} against the majority's"
         f" {majority.mean():.3g}; betting"
     )
     return BoundedFit((gained + 1) / 2, at.unit, -1.0, 1.0, method)
 
 
-def _foretold(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float) -> bool:
+def _foretold(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float, side: bool | None) -> bool:
     if x[0] == x[-1]:
         return bool(2 * holds.sum() >= len(holds))
-    threshold, above = _best(x, holds)
+    threshold, above = _best(x, holds, side)
     return above if new > threshold else not above
 
 
-def _best(x: NDArray[np.float64], holds: NDArray[np.bool_]) -> tuple[float, bool]:
-    """Return the threshold on ascending values that errs least, and whether it holds above it."""
+def _best(x: NDArray[np.float64], holds: NDArray[np.bool_], side: bool | None) -> tuple[float, bool]:
+    """Return the threshold on ascending values that errs least, and whether it holds above it (`side`, where given)."""
     cuts = np.flatnonzero(np.diff(x) > 0)  # a threshold between x[i] and x[i + 1]
     held_below = np.cumsum(holds)[cuts]
     above_wrong = held_below + (len(x) - 1 - cuts) - (holds.sum() - held_below)  # said to hold above only
-    wrong = np.minimum(above_wrong, len(x) - above_wrong)
+    below_wrong = len(x) - above_wrong
+    wrong = np.minimum(above_wrong, below_wrong) if side is None else above_wrong if side else below_wrong
     gaps = x[cuts + 1] - x[cuts]
     best = int(np.argmax(np.where(wrong == wrong.min(), gaps, -1.0)))
     cut = int(cuts[best])
-    above = bool(above_wrong[best] <= len(x) - above_wrong[best])
+    above = bool(above_wrong[best] <= below_wrong[best]) if side is None else side
     return float((x[cut] + x[cut + 1]) / 2), above
 
 
@@ -82,6 +85,7 @@ STATISTICS.add(
         metrics=2,
         range=(-1.0, 1.0),
         needs_holds=True,
+        may_have_a_side=True,
         least=3,
         extremes=_extremes,
         powerless="it depends on how the units lie about the boundary",

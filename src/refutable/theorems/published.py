@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
+from refutable.generated import POSITIONS, Recipe, trace_of
+from refutable.metrics import measure
 from refutable.prompts import load_prompts
 from refutable.theorems import theorem
 
@@ -53,6 +56,70 @@ def the_tables_share_their_prompts(example: Example) -> bool:
     texts = [prompt.text for prompt in load_prompts("grand-unified-25").prompts]
     digests = TABLES[example["model"]].split()
     return len(texts) == len(digests) and digest(texts[example["row"]]) == digests[example["row"]]
+
+
+def _together(x: list[int], y: list[int]) -> int:
+    """Return the covariance of two lists, times the square of their length: exact."""
+    return len(x) * sum(a * b for a, b in zip(x, y, strict=True)) - sum(x) * sum(y)
+
+
+@theorem(
+    "deviation-mirrors-a-gain-below-one",
+    st.integers(2, 6).flatmap(
+        lambda n: st.fixed_dictionaries(
+            {
+                "gains": st.lists(st.integers(0, 999), min_size=n, max_size=n),
+                "entropies": st.lists(st.integers(0, 9), min_size=n, max_size=n),
+            }
+        )
+    ),
+    premise=lambda e: all(len(set(values)) > 1 for values in e.values()),
+)
+def deviation_mirrors_a_gain_below_one(example: Example) -> bool:
+    """Where all gains are below 1 (in thousandths), |G - 1| correlates with anything as G does, the other way."""
+    gains, entropies = example["gains"], example["entropies"]
+    deviations = [abs(gain - 1000) for gain in gains]
+    mirrored = _together(deviations, entropies) == -_together(gains, entropies)
+    return mirrored and _together(deviations, deviations) == _together(gains, gains)
+
+
+def _outputs(example: Example) -> list[int]:
+    """Return what each block leaves of a stream of one dimension."""
+    return list(itertools.accumulate(example["updates"], initial=example["embedding"]))[1:]
+
+
+@theorem(
+    "total-amplification-starts-after-the-first-block",
+    st.fixed_dictionaries(
+        {
+            "embedding": st.integers(-9, 9),
+            "updates": st.lists(st.integers(-9, 9), min_size=2, max_size=4),
+            "moved": st.integers(1, 9),
+        }
+    ),
+    premise=lambda e: all(_outputs(e)),
+)
+def total_amplification_starts_after_the_first_block(example: Example) -> bool:
+    """The metric total_amplification is the notebook's norms[-1] / norms[0], also where another embedding led there."""
+    first, *others = example["updates"]
+    norms = [abs(output) for output in _outputs(example)]  # the notebook's hooks, one a block, after it
+    starts = ((example["embedding"], first), (example["embedding"] + example["moved"], first - example["moved"]))
+    return all(_amplification(at, [update, *others]) == norms[-1] / norms[0] for at, update in starts)
+
+
+def _amplification(embedding: int, updates: list[int]) -> float:
+    """Return the metric of a trace of three tokens, all of a stream of one dimension that goes this way."""
+    attention = np.broadcast_to(np.array(updates, dtype=np.float64)[:, None], (1, POSITIONS, len(updates), 1))
+    one = np.ones(1)
+    recipe = Recipe(
+        np.full((1, POSITIONS, 1), float(embedding)),
+        *(attention, np.zeros_like(attention), np.ones_like(attention), np.ones_like(attention)),
+        entropy=np.ones((1, len(updates))),
+        tokens=np.array([POSITIONS]),
+        top=one,
+        others=one.astype(np.int64),
+    )
+    return float(measure("total_amplification", trace_of(recipe)).values[0])
 
 
 def digest(text: str) -> str:

@@ -64,6 +64,21 @@ def orthogonal_vectors_cohere_as_one_over_root_n(example: Example) -> bool:
 
 
 @theorem(
+    "independent-vectors-sum-to-root-n",
+    st.integers(1, 3).flatmap(
+        lambda d: st.fixed_dictionaries(
+            {"outcomes": st.lists(vector_of(d), min_size=1, max_size=3), "n": st.integers(2, 3)}
+        )
+    ),
+)
+def independent_vectors_sum_to_root_n(example: Example) -> bool:
+    """n independent draws from the outcomes, each as likely, sum to a mean squared length of n times one's."""
+    of, n = example["outcomes"], example["n"]
+    sums = [plus(*draw) for draw in itertools.product(of, repeat=n)]
+    return bool(sum(dot(s, s) for s in sums) * len(of) == n * len(sums) * sum(dot(v, v) for v in of))
+
+
+@theorem(
     "random-signs-sum-to-root-n",
     st.integers(1, 3).flatmap(
         lambda d: st.fixed_dictionaries({"vectors": st.lists(vector_of(d), min_size=1, max_size=5)})
@@ -77,6 +92,23 @@ def random_signs_sum_to_root_n(example: Example) -> bool:
         total = plus(*([sign * entry for entry in one] for sign, one in zip(signs, of, strict=True)))
         squares.append(dot(total, total))
     return sum(squares) == len(squares) * sum(dot(one, one) for one in of)
+
+
+def _after(start: Vector, signs: tuple[int, ...]) -> Vector:
+    """Return what becomes of a stream in the plane: each block adds it, turned by a right angle, or takes that off."""
+    for sign in signs:
+        start = [start[0] - sign * start[1], start[1] + sign * start[0]]
+    return start
+
+
+@theorem("unnormalised-variance-grows-linearly", st.fixed_dictionaries({"start": vector_of(2).filter(any)}))
+def unnormalised_variance_grows_linearly(example: Example) -> bool:
+    """Where each block adds an update as long as what it reads, the mean squared length rises as much in each."""
+    squares = []
+    for blocks in range(3):
+        ends = [_after(example["start"], signs) for signs in itertools.product((-1, 1), repeat=blocks)]
+        squares.append(Fraction(sum(dot(end, end) for end in ends), len(ends)))
+    return bool(squares[2] - squares[1] == squares[1] - squares[0])
 
 
 def rank(matrix: Matrix) -> int:
