@@ -28,7 +28,13 @@ def _one_thread() -> None:
 @pytest.fixture(scope="session")
 def model_of() -> Callable[[str], LoadedModel]:
     """Return the tiny model of a variant, drawn once; a test that changes a network draws its own."""
-    return cache(lambda name: tiny_model(VARIANTS[name], row=row_of(VARIANTS[name], name)))
+
+    @cache
+    def draw(name: str) -> LoadedModel:
+        with torch.inference_mode(False):  # whoever asks first: another test may take gradients through it
+            return tiny_model(VARIANTS[name], row=row_of(VARIANTS[name], name))
+
+    return draw
 
 
 @pytest.fixture
