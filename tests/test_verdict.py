@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Judgement, Verdict, decide, feasibility, few, judge
+from refutable.verdict import Judgement, Verdict, counted, decide, feasibility, few, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
@@ -388,3 +388,7 @@ def test_entropy_and_gain_are_not_shown_to_fall_together_on_pythia():
 def test_a_long_list_of_names_is_cut_and_the_rest_counted():
     assert few(list("abcd")) == "a, b, c, d"
     assert few(list("abcdef")) == "a, b, c, d and 2 more"
+
+
+def test_one_of_a_thing_is_not_several():
+    assert [counted(n, "claim") for n in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]
