@@ -52,6 +52,7 @@ FALSE = {
     "layernorm-sees-the-scale": {"x": [0, 1], "factor": 2},  # both give (-1, 1)
     "expansion-means-a-parallel-part": {"x": [1, 0], "d": [0, 1]},  # sqrt(2), at a right angle
     "expansion-means-a-parallel-part-or-a-new-direction": {"x": [1], "d": [-3]},  # |1 - 3| = 2
+    "a-suppressed-update-loses-norm": {"x": [1], "d": [-1]},  # 1 without it, 0 with it
     "halving-an-update-loses-norm": {"x": [2], "half": [-1]},  # 1, where the whole leaves 0
     "more-heads-make-a-longer-sum": {"weights": [[1, 1, 1, 1]], "heads": [1, 1, 1, 1], "borders": []},  # 4 and 4
     "independent-vectors-sum-to-root-n": {"outcomes": [[1]], "n": 2},  # 2, not sqrt(2): its mean is not zero

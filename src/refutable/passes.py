@@ -9,7 +9,7 @@
 | ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
-| ``wiring`` | a probe, on a reduced instance: does the MLP read what attention adds? | none |
+| ``wiring`` | a probe, on a reduced instance: does either module read what the other adds? | none |
 | ``rotation`` | a probe, on a reduced instance: does the rotation reach the stream past attention's pattern? | none |
 """
 
@@ -32,6 +32,7 @@ CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under
 PROBES: tuple[PassName, ...] = get_args(ProbeName)
 
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
+    "wiring": {"version": 2},
     "loss": {"version": 1},
     "heads": {"version": 1},
     "rank": {"version": 1},

@@ -42,10 +42,10 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         """Look a name up; raises UnknownName with the nearest known one."""
-        if name not in self._things:
+        if not self._loaded:
             self._load()
-            if name not in self._things:
-                raise UnknownName(self.kind, name, self._things)
+        if name not in self._things:
+            raise UnknownName(self.kind, name, self._things)
         return self._things[name]
 
     def __contains__(self, name: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -189,9 +190,25 @@ def test_the_wiring_probe_sees_what_the_family_row_says(model_of: ModelOf, name:
     change = trace.blocks["mlp_input_change"].to_numpy()
     assert len(change) == variant.layers
     assert (change == 0).all() if variant.wiring == "parallel" else (change > 1e-3).all()
+    assert (trace.blocks["attention_input_change"].to_numpy() == 0).all()  # in no family does the MLP come first
     assert (trace.blocks["block_output_change"].to_numpy() > 0).all()
     assert model.family.wiring_of(variant.config) == variant.wiring
     assert model.family.wiring_of(model.config.to_dict()) == variant.wiring
+
+
+def test_the_wiring_probe_sees_a_block_whose_mlp_comes_first() -> None:
+    network = draw(reduced(REGISTERED["pythia-70m"].config), Subject("pythia-70m", "init")).eval()
+    for block in network.gpt_neox.layers:
+        block.forward = partial(_mlp_first, block)
+    changes = probe_wiring(network, REGISTERED["pythia-70m"].architecture, "key", {}).blocks
+    assert (changes["mlp_input_change"].to_numpy() == 0).all()
+    assert (changes["attention_input_change"].to_numpy() > 1e-3).all()
+
+
+def _mlp_first(block: Any, hidden_states: torch.Tensor, attention_mask: Any = None, **keys: Any) -> torch.Tensor:
+    x = hidden_states + block.mlp(block.post_attention_layernorm(hidden_states))
+    keys = {name: keys[name] for name in ("position_ids", "position_embeddings") if name in keys}
+    return x + block.attention(block.input_layernorm(x), attention_mask=attention_mask, **keys)[0]
 
 
 @pytest.mark.parametrize("name", REGISTERED)

@@ -21,14 +21,14 @@ class Probe:
     """What a probe watches.
 
     Attributes:
-        column: of its trace: the relative change of what is watched, a block.
+        columns: of its trace: the relative changes of what is watched, a block; the largest counts.
         unmoved: the word for a model none of whose blocks moves, to the bit.
         moved: the word for one all of whose blocks move.
         told: what was done and watched, the changes left out.
         watched: what was watched, in few words.
     """
 
-    column: str
+    columns: tuple[str, ...]
     unmoved: str
     moved: str
     told: str
@@ -37,14 +37,14 @@ class Probe:
 
 PROBES = {
     "mlp_reads_attention": Probe(
-        "mlp_input_change",
+        ("mlp_input_change", "attention_input_change"),
         "parallel",
         "sequential",
-        "with attention's update changed by the size of the block's input, the MLP's input",
-        "its blocks are not wired alike: the MLP's input",
+        "with either module's update changed by the size of the block's input, what the other reads",
+        "its blocks are not wired alike: what one module reads when the other's update",
     ),
     "stream_reads_rotation": Probe(
-        "held_update_change",
+        ("held_update_change",),
         "pattern",
         "stream",
         "with the rotation switched off and attention's probabilities held, what attention adds",
@@ -65,7 +65,7 @@ def judge_wiring(case: Case, bench: Bench) -> Judgement:
 def _probe(claim: WiringClaim, model: str, bench: Bench, predicts: str) -> Judgement:
     probe = PROBES[claim.test.probe]
     trace = bench.trace(wiring_subject(model, bench.selection), Pass(claim.test.reads))
-    changes = trace.blocks[probe.column].to_pylist()
+    changes = [max(row) for row in zip(*(trace.blocks[name].to_pylist() for name in probe.columns), strict=True)]
     if all(change == 0 for change in changes):
         seen = probe.unmoved
     elif all(change > SEEN for change in changes):

@@ -1,7 +1,7 @@
-"""The wiring probe: change what attention adds, and watch whether the same block's MLP sees it.
+"""The wiring probe: change what attention adds and watch the same block's MLP, then the other way about.
 
-A parallel block's MLP input does not move by one bit; a sequential block's does. The block's output must move in both,
-or the probe touched nothing.
+In a parallel block neither's input moves by one bit; in a sequential one that of whichever comes second does. The
+block's output must move each time, or the probe touched nothing.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ def probe_wiring(network: Any, family: Family, key: str, about: Mapping[str, Any
         about: what is already known of it.
 
     Returns:
-        A trace whose ``blocks`` has, for each layer, ``mlp_input_change`` and ``block_output_change``: the norm of the
-        change over the norm of the unchanged, for an added vector as large as the block's input.
+        A trace whose ``blocks`` has, for each layer, ``mlp_input_change`` (with a vector as large as the block's input
+        added to attention's update), ``attention_input_change`` (added to the MLP's) and ``block_output_change`` (the
+        smaller of both): the norm of the change over the norm of the unchanged.
 
     Raises:
-        InstrumentError: the added vector did not reach a block's output.
+        InstrumentError: an added vector did not reach a block's output.
     """
     blocks = network.get_submodule(family.blocks)
     vocabulary = int(network.get_input_embeddings().num_embeddings)
@@ -44,32 +45,38 @@ def probe_wiring(network: Any, family: Family, key: str, about: Mapping[str, Any
         network.get_input_embeddings().weight.device
     )
     changes = [_probe_block(network, block, family, tokens, generator) for block in blocks]
-    if any(stream == 0 for _, stream in changes):
+    if any(change["block_output_change"] == 0 for change in changes):
         raise InstrumentError(f"the wiring probe does not reach the stream in family {family.model_type!r}")
-    table = pa.table(
-        {
-            "layer": list(range(1, len(changes) + 1)),
-            "mlp_input_change": [mlp for mlp, _ in changes],
-            "block_output_change": [stream for _, stream in changes],
-        }
-    )
+    columns = {name: [change[name] for change in changes] for name in changes[0]}
+    table = pa.table({"layer": list(range(1, len(changes) + 1)), **columns})
     return Trace(key, {**about, "layers": len(changes)}, table, pa.table({"text": pa.array([], pa.string())}))
 
 
 def _probe_block(
     network: Any, block: torch.nn.Module, family: Family, tokens: torch.Tensor, generator: torch.Generator
-) -> tuple[float, float]:
-    """Return the relative change of the MLP's input and of the block's output."""
-    before = _watch(network, block, family, tokens, None)
+) -> dict[str, float]:
+    """Return the relative changes of what either module reads, and of the block's output."""
+    before = _watch(network, block, family, tokens)
     x = before["block_input"]
     added = torch.randn(x.shape, generator=generator).to(x)
     added *= x.norm() / added.norm()
-    after = _watch(network, block, family, tokens, added)
-    return _change(before["mlp_input"], after["mlp_input"]), _change(before["block_output"], after["block_output"])
+    by_attention = _watch(network, block, family, tokens, (family.attention_update, added))
+    by_mlp = _watch(network, block, family, tokens, (family.mlp_update, added))
+    return {
+        "mlp_input_change": _change(before["mlp_input"], by_attention["mlp_input"]),
+        "attention_input_change": _change(before["attention_input"], by_mlp["attention_input"]),
+        "block_output_change": min(
+            _change(before["block_output"], of["block_output"]) for of in (by_attention, by_mlp)
+        ),
+    }
 
 
 def _watch(
-    network: Any, block: torch.nn.Module, family: Family, tokens: torch.Tensor, added: torch.Tensor | None
+    network: Any,
+    block: torch.nn.Module,
+    family: Family,
+    tokens: torch.Tensor,
+    change: tuple[str, torch.Tensor] | None = None,
 ) -> dict[str, torch.Tensor]:
     seen: dict[str, torch.Tensor] = {}
 
@@ -80,9 +87,8 @@ def _watch(
         return hook
 
     def add(module: torch.nn.Module, args: Any, output: Any) -> Any:
-        if added is None:
-            return None
-        changed = first_tensor(output) + added
+        assert change is not None
+        changed = first_tensor(output) + change[1]
         return changed if torch.is_tensor(output) else type(output)([changed, *output[1:]])
 
     def keep_output(module: torch.nn.Module, args: Any, output: Any) -> None:
@@ -91,9 +97,13 @@ def _watch(
     handles = [
         block.register_forward_pre_hook(keep_input("block_input"), with_kwargs=True),
         block.get_submodule(family.mlp).register_forward_pre_hook(keep_input("mlp_input"), with_kwargs=True),
-        block.get_submodule(family.attention_update).register_forward_hook(add),
+        block.get_submodule(family.attention).register_forward_pre_hook(
+            keep_input("attention_input"), with_kwargs=True
+        ),
         block.register_forward_hook(keep_output),
     ]
+    if change is not None:
+        handles.append(block.get_submodule(change[0]).register_forward_hook(add))
     try:
         network(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False)
     finally:

@@ -115,6 +115,12 @@ def expansion_is_an_angle_against_a_length(example: Example) -> bool:
     return (_square(_sum(x, d)) > _square(x)) == (2 * _dot(x, d) > -_square(d))
 
 
+@theorem("a-suppressed-update-loses-norm", _vectors("x", "d"), premise=_contracts)
+def a_suppressed_update_loses_norm(example: Example) -> bool:
+    """If a block contracts, the stream would be shorter still with its update suppressed altogether: |x| < |x + d|."""
+    return _square(example["x"]) < _square(_sum(example["x"], example["d"]))
+
+
 @theorem("halving-an-update-loses-norm", _vectors("x", "half"), premise=lambda e: any(e["half"]))
 def halving_an_update_loses_norm(example: Example) -> bool:
     """If an update is halved, the stream is left shorter than the whole update would have left it."""
