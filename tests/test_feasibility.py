@@ -49,6 +49,7 @@ GROUPS = (
         (SHARE.replace(">= 0.97", "<= 0.03"), 25, ("unsupportable: needs 99",)),
         (SHARE.replace(">= 0.97", "within [0.49, 0.51]"), 3, ("hopeless",)),
         ('statistic: mean, of: last_gain, predicts: "< 1"', 25, ()),
+        ('statistic: ratio_of_means, of: last_gain, predicts: "> 1"', 25, ()),
         ('statistic: mean, of: last_gain, predicts: "< 1"', 1, ("hopeless", "unsupportable: needs 2")),
         (
             'statistic: pearson, of: [last_gain, output_entropy], predicts: "> 0"',
@@ -63,6 +64,17 @@ GROUPS = (
 )
 def test_what_n_prompts_can_never_bring(test: str, prompts: int, expected: tuple[str, ...]) -> None:
     assert labels(claim_of(test), prompts)[: len(expected)] == expected
+
+
+def test_a_number_of_models_is_no_share() -> None:
+    test = 'statistic: models_passing, of: last_gain, holds: "< 1", predicts: ">= 5"'
+    assert labels(claim_of(test, models='"pythia-*[mb]"')) == ()
+
+
+def test_a_boundary_that_three_models_cannot_show_is_hopeless() -> None:
+    test = 'statistic: boundary, of: last_gain, fact: d_head, holds: "> 1", predicts: "> 0"'
+    assert labels(claim_of(test, models="[gpt2, smollm2, gptj]"))[0] == "hopeless"
+    assert "unsupportable" in labels(claim_of(test, models='"pythia-*[mb]"'))[0]
 
 
 def test_the_n_that_is_said_is_the_least_that_would_do() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from refutable.cases import cases_of
 from refutable.claims_file import claims_from
-from refutable.errors import BadInput, NotMeasured
+from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
 from refutable.models import load_registry
 from refutable.table_read import read_table
@@ -270,6 +270,29 @@ def test_one_row_a_model_is_a_census_of_what_was_recorded(tmp_path: Path) -> Non
     assert judged(path, "gptj", MEAN.replace(">", "<")).verdict is Verdict.REFUTED
     with pytest.raises(NotMeasured, match="no share_of_prompts can be had from that"):
         judged(path, "gptj", a_test("share_of_prompts", "last_gain", "> 0.5", holds="> 1"))
+
+
+def test_one_row_that_names_its_prompt_is_a_prompt_and_no_census(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"Model": "gptj", "Prompt": "The cat sat", "Last_Gain": 0.9}], "csv")
+    with pytest.raises(Undecidable, match="one value has no spread"):
+        judged(path, "gptj", MEAN)
+
+
+def test_values_whose_mean_is_beyond_all_numbers_decide_nothing(tmp_path: Path) -> None:
+    rows = [{"Model": "gptj", "Prompt": str(i), "Last_Gain": value} for i, value in enumerate((1e308, 1.7e308, 0.5))]
+    path = written(tmp_path, rows, "csv")
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(Undecidable, match="is inf: "):
+        judged(path, "gptj", MEAN)
+
+
+def test_what_a_csv_says_twice_or_in_no_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("Model,Prompt,Last_Gain,Last_Gain\ngptj,a,0.9,1.1\n")
+    with pytest.raises(BadInput, match=r"t\.csv:1: two columns are called 'Last_Gain'"):
+        read_table(path, REGISTRY)
+    path.write_text("Model,Prompt,Last_Gain\ngptj,a,1_0\ngptj,b,1\n")
+    with pytest.raises(BadInput, match="'1_0', not a number"):
+        judged(path, "gptj", MEAN)
 
 
 def test_a_recorded_mean_is_no_geometric_mean_unless_the_mapping_says_so(tmp_path: Path) -> None:

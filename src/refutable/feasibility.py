@@ -156,11 +156,11 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 
 def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside all values that the statistic can take."""
-    if test.holds is not None:
-        return test.region.misses(0.0, 1.0)
     statistic = STATISTICS[test.statistic]
     if test.groups is not None or test.categories is not None or test.against is not None or statistic.takes_models:
         return False  # a difference, or a number of models
+    if test.holds is not None and statistic.range is None:
+        return test.region.misses(0.0, 1.0)
     return test.region.misses(*(statistic.range or METRICS[test.of[0]].range))
 
 
@@ -170,9 +170,11 @@ def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
         return min(n) >= statistic.least
     rng = np.random.default_rng(0)
     shape = (8,) if statistic.takes_layers or (statistic.may_hold and test.holds) else ()
-    of = (*test.of, test.fact) if test.fact is not None else test.of
+    of = (*test.of, test.fact) if test.fact is not None else test.of * 2 if statistic.needs_parts else test.of
+    middle = test.holds_region.threshold if test.holds is not None else 0.5  # it holds of some and not of others
+    low, high = (0.2 * middle, 1.8 * middle) if middle > 0 else (middle - 0.4, middle + 0.4)
     samples = [
-        Sample(name, rng.uniform(0.1, 0.9, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))
+        Sample(name, rng.uniform(low, high, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))
         for units in n
         for name in (of if len(n) == 1 else of[:1])
     ]

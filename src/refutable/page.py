@@ -9,6 +9,7 @@ from typing import Any
 from refutable.catalogue import states
 from refutable.claims import Record
 from refutable.journal import Run
+from refutable.sample import plural
 from refutable.verdict import Estimate, Verdict
 from refutable.verdict_row import VerdictRow
 
@@ -126,7 +127,7 @@ def _verdict(row: VerdictRow, now: str) -> str:
         f"**{row.verdict.value}**",
         f"{estimate.value:.4g}" if estimate is not None else row.judgement.details.get("seen", ""),
         _interval(estimate),
-        f"{estimate.n} {estimate.unit}s" if estimate is not None and estimate.low is not None else "",
+        f"{estimate.n} {plural(estimate.unit)}" if estimate is not None and estimate.low is not None else "",
         ", ".join(labels),
         row.judgement.why,
     ]

@@ -10,7 +10,7 @@ from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, W
 from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
 from refutable.passes import CHANGEABLE, Bos, Pass
-from refutable.selection import Selection
+from refutable.selection import DTYPES, Selection
 from refutable.subject import INIT, Subject
 
 CHEAP = 500_000_000
@@ -77,7 +77,8 @@ def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) ->
         return None
     if test.other.dtype is not None:
         if test.other.dtype == subject.dtype:
-            raise NotMeasured(f"this run is in {subject.dtype}, which would be held against itself", "pytest --dtype D")
+            another = next(name for name in DTYPES if name != subject.dtype)
+            raise NotMeasured(f"this run is in {subject.dtype}, held against itself", f"pytest --dtype {another}")
         return replace(subject, dtype=test.other.dtype)
     assert test.other.model is not None
     seed = subject.seed if subject.weights == INIT else None

@@ -118,10 +118,10 @@ def _fused(args: list[str]) -> list[str]:
         follower = next(rest, None) if arg in _PATH_OPTIONS else None
         if follower is None:
             fused.append(arg)
-        elif Path(follower).exists():
-            fused.append(f"{arg}={follower}")
-        else:
+        elif follower.startswith("-"):
             fused += [arg, follower]
+        else:  # whether it is there or not: for xdist's workers, which get these words, it may be by then
+            fused.append(f"{arg}={follower}")
     return fused
 
 

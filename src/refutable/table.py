@@ -68,8 +68,9 @@ class Table:
         values, layers, categories = self._values(metric, model, column)
         if layers is not None:
             values = self._picked(values, layers, metric, model, test)
-        if len(values) > 1:
-            return Sample(metric, values, "prompt", categories, self._texts(model, len(values)))
+        texts = self._texts(model, len(values))
+        if len(values) > 1 or texts:
+            return Sample(metric, values, "prompt", categories, texts)
         statistic, single = STATISTICS[test.statistic], SINGLE.get(self.map.summary, (self.map.summary,))
         if not statistic.takes_layers and not statistic.needs_groups and statistic.name not in single:
             raise NotMeasured(

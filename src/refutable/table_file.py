@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def number_in(row: Record, column: str, cell: Any = None) -> float:
     if isinstance(cell, list):
         raise BadInput(f"{row.where}: {column} is a list; say `list: prompts` or `list: layers` of it in the mapping")
     try:
-        value = float("no" if isinstance(cell, bool) else cell)
+        value = float("no" if isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell) else cell)
     except (TypeError, ValueError):
         raise BadInput(f"{row.where}: {column} is {cell!r}, not a number") from None
     if not math.isfinite(value):
@@ -111,6 +112,9 @@ def _csv(path: Path) -> Records:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
+            twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
+            if twice:
+                raise BadInput(f"{path.name}:1: two columns are called {twice[0]!r}; rename one or take it out")
             rows = [Record(cells, f"{path.name}:{reader.line_num}") for cells in reader]
             return Records(tuple(reader.fieldnames or ()), tuple(rows))
     except (UnicodeDecodeError, csv.Error) as error:

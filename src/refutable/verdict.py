@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from refutable.predicate import Region
+from refutable.sample import plural
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
 
@@ -166,7 +167,7 @@ def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
         Verdict.SUPPORTED: "lies inside",
         Verdict.REFUTED: "lies outside",
     }.get(verdict, "does not settle")
-    return f"{name} = {estimate.value:.4g}{interval}, n = {estimate.n} {estimate.unit}s: {relation} {region}"
+    return f"{name} = {estimate.value:.4g}{interval}, n = {estimate.n} {plural(estimate.unit)}: {relation} {region}"
 
 
 def _p_value(fit: Fit, region: Region) -> float:

@@ -13,7 +13,7 @@ from refutable.errors import Undecidable
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import feasibility
+from refutable.verdict import Verdict, decide, feasibility
 
 TREND = STATISTICS["trend"]
 XS = [[0, 1, 2, 3], [0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1], [0, 1, 1, 2, 2], [0, 1, 1, 1, 3, 3]]
@@ -107,3 +107,20 @@ def test_what_can_be_decided_does_not_hang_on_where_the_threshold_lies(x):
     for region in (f"< {x}", f">= {x}", f"within [{x}, {x + 1}]"):
         assert feasibility(TREND, parse_region(region), 0.05, 5) == ()
         assert feasibility(TREND, parse_region(region), 0.05, 3)[0] == "hopeless"
+
+
+def test_rounded_values_that_agree_speak_for_neither_side():
+    y = np.array([1.0] * 17 + [1.1] * 3)  # rises, as scipy.stats.kendalltau says with p = 0.0035
+    found = fit(y, np.arange(20.0))
+    assert found.value == 0
+    assert (found.lower(0.05), found.upper(0.05)) == (-math.inf, math.inf)
+    assert [decide(found, parse_region(text), 0.05) for text in ("> 0", "<= 0")] == [Verdict.INCONCLUSIVE] * 2
+    assert found.effect_size(0) == pytest.approx(3 * 17 / (20 * 19 / 2))
+
+
+def test_rounding_makes_no_true_rise_a_refuted_one():
+    rng = np.random.default_rng(0)
+    x = np.arange(25.0)
+    samples = (np.round(1 + 0.0003 * x + rng.normal(0, 0.005, 25), 2) for _ in range(300))
+    wrong = sum(decide(fit(y, x), parse_region("> 0"), 0.05) is Verdict.REFUTED for y in samples)
+    assert wrong <= 0.05 * 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -157,7 +158,12 @@ def _fitted(test: MeasuredTest, samples: tuple[Sample, ...]) -> _Fitted:
     def fit() -> tuple[_Fitted, tuple[Sample, ...]]:
         of = by_categories(samples[0], test.categories) if test.categories is not None else samples
         data = Data(of, test.holds_region if test.holds else None, test.holds_above)
-        return _Fitted(data, statistic.fit(data)), samples  # which are kept, so that their ids stay theirs
+        fitted = statistic.fit(data)
+        if not math.isfinite(fitted.value):
+            raise Undecidable(
+                f"{test.statistic} of {' and '.join(test.of)} is {fitted.value}: the values are too large"
+            )
+        return _Fitted(data, fitted), samples  # which are kept, so that their ids stay theirs
 
     if test.categories is not None:
         return fit()[0]
@@ -173,7 +179,8 @@ def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tupl
     labels = np.array(sample.clusters)
     for name in (name for names in groups.values() for name in names):
         if name not in sample.clusters:
-            raise NotMeasured(f"no prompt is of category {name!r}; these are of {few(sorted(set(sample.clusters)))}")
+            there = few(sorted(filter(None, set(sample.clusters)))) or "none"
+            raise NotMeasured(f"no prompt is of category {name!r}; these are of {there}")
     parts = (np.isin(labels, names) for names in groups.values())
     return tuple(
         replace(sample, values=sample.values[part], clusters=tuple(labels[part].tolist()), prompts=()) for part in parts

@@ -9,6 +9,7 @@ from typing import Protocol, TypeGuard, runtime_checkable
 from scipy import optimize
 
 from refutable.predicate import Region
+from refutable.sample import plural
 from refutable.statistics import Fit, Side
 
 POWER = 0.8
@@ -48,7 +49,7 @@ def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Ma
         word = "above" if side == "above" else "below"
         seen = f"{effect:.3g} {word} {end:g}, at {100 * POWER:.0f} % power with n = {fit.n}"
     n = deciding_n(fit, region, alpha)
-    decides = f"more than {MOST}" if n is None else f"{n} {fit.unit}s"
+    decides = f"more than {MOST}" if n is None else f"{n} {plural(fit.unit)}"
     return {
         "smallest effect": seen,
         "n that would decide": f"{decides}, were {fit.value:.4g} the true value ({100 * POWER:.0f} % power)",

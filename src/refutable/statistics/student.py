@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from refutable.errors import Undecidable
+from refutable.sample import plural
 from refutable.statistics import Side
 
 EPS = float(np.finfo(np.float64).eps)
@@ -94,7 +95,7 @@ def fit_values(values: NDArray[np.float64], unit: str) -> TFit:
     """
     n = int(values.shape[0])
     if n < 2:
-        raise Undecidable(f"one value has no spread: a t bound needs at least 2 {unit}s, here {n}")
+        raise Undecidable(f"one value has no spread: a t bound needs at least 2 {plural(unit)}, here {n}")
     if is_flat(values):
         raise Undecidable(f"all {n} values are {values[0]:.6g}: without spread a t bound says nothing")
     sd = float(np.std(values, ddof=1))

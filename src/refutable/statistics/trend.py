@@ -13,6 +13,7 @@ from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
+from refutable.sample import plural
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 
@@ -25,17 +26,20 @@ class TrendFit:
 
     Were the slope b, the order of y - b x would be independent of that of x; the number of pairs that rise has then an
     exact distribution (Kendall's; Jonckheere's where several units share an x). A pair exactly on b speaks for either
-    side: that the slope is at least b, and that it is at most b.
+    side: that the slope is at least b, and that it is at most b. A pair that agrees in y, as rounded values do, speaks
+    for neither side of any b: it counts against whatever is to be proved.
 
     Attributes:
-        slopes: of all pairs of units that differ in x, in ascending order.
+        slopes: of all pairs of units that differ in x and in y, in ascending order.
         ties: how many units share each value of x.
+        level: number of pairs that differ in x and agree in y.
     """
 
     slopes: NDArray[np.float64]
     ties: tuple[int, ...]
     unit: str
     method: str = "Theil-Sen, exact Kendall"
+    level: int = 0
 
     @property
     def n(self) -> int:
@@ -45,7 +49,7 @@ class TrendFit:
     @property
     def value(self) -> float:
         """The median slope over pairs."""
-        return float(np.median(self.slopes))
+        return float(np.median(np.append(self.slopes, np.zeros(self.level))))
 
     def lower(self, tail: float) -> float:
         """Return the lower bound; minus infinity for too few units."""
@@ -64,7 +68,7 @@ class TrendFit:
 
     def effect_size(self, threshold: float) -> float:
         """Return Kendall's tau of what a line of slope `threshold` leaves: rising less falling pairs, as a share."""
-        return float(np.sign(self.slopes - threshold).mean())
+        return float(np.sign(np.append(self.slopes, np.zeros(self.level)) - threshold).mean())
 
 
 @lru_cache(maxsize=256)
@@ -103,14 +107,15 @@ def trend(data: Data) -> TrendFit:
     if y.n != x.n:
         raise Undecidable(f"{y.of} has {y.n} values and {x.of} {x.n}: they do not pair")
     if y.n < 2:
-        raise Undecidable(f"a trend needs at least 2 {y.unit}s, here {y.n}")
+        raise Undecidable(f"a trend needs at least 2 {plural(y.unit)}, here {y.n}")
     _, ties = np.unique(x.values, return_counts=True)
     if len(ties) < 2:
         raise Undecidable(f"every {x.of} is {x.values[0]:.6g}: nothing can rise with a constant")
     i, j = np.triu_indices(y.n, 1)
     apart = x.values[i] != x.values[j]
     slopes = (y.values[i] - y.values[j])[apart] / (x.values[i] - x.values[j])[apart]
-    return TrendFit(np.sort(slopes), tuple(int(t) for t in ties), y.unit)
+    differ = slopes[slopes != 0]
+    return TrendFit(np.sort(differ), tuple(map(int, ties)), y.unit, level=len(slopes) - len(differ))
 
 
 def _extremes(n: int, region: Region) -> tuple[TrendFit, ...]:
@@ -127,11 +132,15 @@ STATISTICS.add(
         "trend",
         (Assumption.INDEPENDENT,),
         trend,
-        caveats=("what is left of a line is alike for every unit",),
+        caveats=(
+            "what is left of a line is alike for every unit",
+            "units that agree in the first variable, as rounded values do, prove nothing about each other",
+        ),
         metrics=2,
         range=EVERY,
         least=2,
         extremes=_extremes,
+        version=2,
         powerless="it depends on how the units lie on both axes",
     ),
 )
