@@ -46,6 +46,11 @@ def test_five_categories_in_order_have_p_of_one_in_120():
     assert of_means(-LEVELS).p_value(0, "below") == pytest.approx(1 / 120)
 
 
+def test_a_categorys_mean_is_of_its_own_prompts_however_many_it_has():
+    found = fit([1, 3, 5, 5, 5, 5, 9], [1, 1, 2, 2, 2, 2, 3], list("aabbbbc"))
+    assert found.value == pytest.approx(3.5)  # means 2, 5 and 9: slopes 3, 4 and 3.5
+
+
 def test_one_pair_out_of_order_leaves_it_open_at_2_5_percent_and_not_at_5():
     found = of_means([1.0, 1.9, 1.2, 1.5, 1.6])  # 3 and 4 exchanged: 5 of 120 orders have one pair against it or none
     assert found.p_value(0, "above") == pytest.approx(5 / 120)
