@@ -167,17 +167,19 @@ def test_another_fact_brings_the_other_verdict(claim):
 # Wiring: what the probe sees
 
 
-def judge_seen(claim: Any, changes: list[float]) -> Verdict:
-    column = PROBES[claim.test.probe].column
-    trace = Trace("key", {}, pa.table({column: changes}), pa.table({"text": pa.array([], pa.string())}))
+def judge_seen(claim: Any, moved: str | None) -> Verdict:
+    """Judge a claim by a probe that sees one of what it watches move, or nothing."""
+    seen = {name: [0.3, 0.4] if name == moved else [0.0, 0.0] for name in PROBES[claim.test.probe].columns}
+    trace = Trace("key", {}, pa.table(seen), pa.table({"text": pa.array([], pa.string())}))
     bench: Any = SimpleNamespace(trace=lambda subject, one: trace, selection=None)
     return KINDS["wiring"](Case(claim.id, claim, ("made-up",), False), bench).verdict
 
 
 @of_kind("wiring")
 def test_another_wiring_brings_the_other_verdict(claim):
-    unmoved, moved = judge_seen(claim, [0.0, 0.0]), judge_seen(claim, [0.3, 0.4])
-    assert {unmoved, moved} == {Verdict.SUPPORTED, Verdict.REFUTED}
+    unmoved = judge_seen(claim, None)
+    for name in PROBES[claim.test.probe].columns:
+        assert {unmoved, judge_seen(claim, name)} == {Verdict.SUPPORTED, Verdict.REFUTED}
     assert (unmoved is Verdict.SUPPORTED) == (claim.test.equals in ("parallel", "pattern"))
 
 

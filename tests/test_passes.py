@@ -39,7 +39,8 @@ def test_each_metric_names_its_pass() -> None:
 
 def test_a_key_holds_what_determines_a_pass_and_a_plain_ones_is_what_it_always_was() -> None:
     assert Pass("forward", "p").facts == {"pass": "forward"}
-    assert Pass("wiring").facts == {"pass": "wiring"}
+    assert Pass("rotation").facts == {"pass": "rotation"}
+    assert Pass("wiring").facts == {"pass": "wiring", "parameters": {"version": 2}}  # 1 watched the MLP alone
     passes = [
         *(Pass("forward", "p", "ablate-mlp", blocks) for blocks in ("all", "last")),
         *(Pass("forward", "p", change) for change in get_args(Change) if change != "ablate-mlp"),

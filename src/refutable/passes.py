@@ -77,7 +77,7 @@ class Pass:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What its trace's key holds of it; nothing but its name where it is plain or a probe, as it always was."""
+        """What its trace's key holds of it; nothing but its name where it is plain, as it always was."""
         facts: dict[str, object] = {"pass": self.name}
         if self.name in PARAMETERS:
             facts["parameters"] = dict(PARAMETERS[self.name])
