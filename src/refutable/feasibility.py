@@ -21,7 +21,7 @@ from refutable.prompt_files import given_prompts
 from refutable.prompts import load_prompts
 from refutable.quantifiers import Several, needed
 from refutable.references import lacking_categories
-from refutable.sample import Sample
+from refutable.sample import Sample, plural
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
 from refutable.verdict import counted, feasibility
@@ -138,7 +138,7 @@ def told(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
 
 
 def _these(number: int, unit: str) -> str:
-    return f"these {number} {unit}s" if number != 1 else f"this one {unit}"
+    return f"these {number} {plural(unit)}" if number != 1 else f"this one {unit}"
 
 
 def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[int]) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ def few(names: Sequence[str], most: int = 4) -> str:
 
 def counted(number: int, word: str) -> str:
     """Return a number of things in words: ``1 claim``, ``2 claims``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{number} {word if number == 1 else plural(word)}"
 
 
 @functools.lru_cache(maxsize=4096)
