@@ -85,8 +85,9 @@ def _weights(rows: list[VerdictRow]) -> list[str]:
                 f"({row.weights['weights_detail']})",
                 *(row.weights.get(k, "") for k in ("dtype", "device_title", "tokens")),
             )
-            told[", ".join(part for part in parts if part).replace(", (", " (")][_subject(row)] = None
-    return [f"weights: {few(list(subjects))}: {story}" for story, subjects in told.items()]
+            story = ", ".join(part for part in parts if part).replace(", (", " (")
+            told[story].update(dict.fromkeys(row.weights.get("models", row.subject).split(", ")))
+    return [f"weights: {few(list(models))}: {story}" for story, models in told.items()]
 
 
 def _subject(row: VerdictRow) -> str:

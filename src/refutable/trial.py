@@ -174,6 +174,7 @@ class Trial:
             return {
                 "weights_kind": str(WeightsKind.PUBLISHED),
                 "weights_detail": self.bench.table.told,
+                "models": ", ".join(model for model in case.models if model in self.bench.table.rows),
                 "dtype": "as published",
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):

@@ -62,9 +62,9 @@ def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
     seeds = sorted({meta["seed"] for meta in metas if meta.get("seed") is not None})
     if seeds:
         told["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    told["models"] = _joined(meta.get("model") for meta in metas)  # of a group, those that were measured
     told["prompt_set_hash"] = _joined(meta.get("prompts") for meta in metas)
-    worst = [meta["closure_worst"] for meta in metas if meta.get("closure_worst") is not None]
-    told["closure_worst"] = ", ".join(f"{one:.3g}" for one in worst)
+    told["closure_worst"] = _joined(f"{one:.3g}" for meta in metas if (one := meta.get("closure_worst")) is not None)
     return {name: text for name, text in told.items() if text}
 
 

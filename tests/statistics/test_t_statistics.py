@@ -63,6 +63,14 @@ def test_a_clustered_mean_needs_categories(clusters, reason):
         fit("clustered_mean", np.arange(25), clusters=clusters)
 
 
+def test_a_prompt_without_a_category_is_no_category_of_its_own():
+    x, wild = np.arange(25.0), [1000.0, -1000.0]
+    with_others = fit("clustered_mean", np.append(x, wild), clusters=(*FIVE, "", ""))
+    assert with_others == fit("clustered_mean", x, clusters=FIVE)
+    with pytest.raises(Undecidable, match="of none"):
+        fit("clustered_mean", x, clusters=("",) * 25)
+
+
 @given(seeds, st.integers(3, 30))
 @settings(max_examples=20)
 def test_a_paired_difference_is_scipys_paired_test(seed, n):

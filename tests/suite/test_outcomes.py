@@ -24,9 +24,21 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def run(suite: Suite) -> Result:
-    return suite.pytest()
+ANY = """\
+schema: 1
+claims:
+  - id: one-of-them-expands
+    statement: One of these models lengthens the stream.
+    evidence: measured
+    models: [tiny-gpt2, gptj]
+    for: any
+    test: {statistic: mean, of: last_gain, predicts: "> 1"}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, suite_cache: Path) -> Result:
+    return Suite(tmp_path_factory.mktemp("outcomes"), suite_cache).pytest()
 
 
 def test_every_verdict_is_reported_with_pytests_own_exit_status(run: Result) -> None:
@@ -112,6 +124,15 @@ def test_weights_that_were_drawn_are_never_shown_as_pretrained(run: Result) -> N
         if row["weights"]:
             assert row["weights"]["weights_kind"] == "initialisation"
             assert "freshly drawn" in row["weights"]["weights_detail"]
+
+
+def test_the_weights_of_a_group_are_told_of_the_models_that_were_measured(suite: Suite) -> None:
+    suite.write("claims.yaml", ANY)
+    run = suite.pytest()
+    assert run.verdicts == {"one-of-them-expands": "SUPPORTED"}, run.text
+    (row,) = run.json["verdicts"]
+    assert row["weights"]["models"] == "tiny-gpt2"
+    assert "weights: tiny-gpt2: initialisation" in run.text
 
 
 def test_reports_name_no_host_and_no_path(run: Result) -> None:

@@ -14,10 +14,11 @@ def clustered_mean(data: Data) -> TFit:
     """The mean of the categories' means, with a t bound over categories: the category is the unit of replication.
 
     For categories of equal size this is the mean over prompts with its cluster-robust error and one degree of freedom
-    less than there are categories (Cameron and Miller, 2015, Journal of Human Resources 50).
+    less than there are categories (Cameron and Miller, 2015, Journal of Human Resources 50). A prompt without a
+    category, whose label is empty, is of none.
     """
     (sample,) = data.samples
-    names = list(dict.fromkeys(sample.clusters))
+    names = list(dict.fromkeys(filter(None, sample.clusters)))
     if len(names) < 2:
         seen = f"all of {names[0]!r}" if names else "of none"
         raise Undecidable(f"a mean over categories needs 2 of them; these {sample.unit}s are {seen}")
@@ -34,5 +35,6 @@ STATISTICS.add(
         clustered_mean,
         caveats=("categories are independent draws of their kind",),
         least=2,
+        version=2,
     ),
 )
