@@ -15,7 +15,7 @@ import pyarrow as pa
 from refutable.metrics import METRICS
 from refutable.models import ModelRow
 from refutable.plan import needs
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.store import key_of
 from refutable.subject import INIT, Subject, WeightsKind, WeightsSource

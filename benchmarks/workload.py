@@ -17,7 +17,8 @@ from refutable.measure.load import load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import LIMIT, OVERHEAD
 from refutable.models import load_registry
-from refutable.prompts import Prompt, PromptSet, load_prompts
+from refutable.prompt_set import Prompt, PromptSet
+from refutable.prompts import load_prompts
 from refutable.store import cache_folder
 from refutable.subject import INIT, PRETRAINED, Subject
 from refutable.weights import Finder

@@ -13,7 +13,8 @@ from refutable.catalogue import PENDING, UNMEASURED, UNTESTABLE, Entry, catalogu
 from refutable.claims_file import claims_from, load_claims
 from refutable.cli import app
 from refutable.errors import BadInput
-from refutable.verdict import Judgement, Verdict
+from refutable.outcome import Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 from refutable.yaml_source import parse_yaml
 

@@ -17,8 +17,9 @@ from refutable.claim_families import NOT_AFTER_HOLM, adjust, declared, describe,
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput
 from refutable.models import load_registry
+from refutable.outcome import Estimate, Verdict
 from refutable.report.schema import verdicts_schema
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 from refutable.yaml_source import parse_yaml
 

@@ -13,7 +13,8 @@ from refutable.baseline import compare
 from refutable.beside import Control, Variation
 from refutable.diff import as_json, as_text, differences, moved, same
 from refutable.journal import Run
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.outcome import Estimate, Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 
 WEIGHTS = {"weights_kind": "pretrained", "dtype": "float32", "tokens": "own tokenizer", "prompt_set_hash": "a"}

@@ -21,6 +21,7 @@ from refutable.evidence.looks import judge_samples
 from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
 from refutable.models import load_registry
+from refutable.outcome import Verdict
 from refutable.predicate import Region, parse_region
 from refutable.references import groups_of
 from refutable.row_facts import ROW_WORDS
@@ -28,7 +29,6 @@ from refutable.sample import Sample
 from refutable.theorems import Theorem
 from refutable.trace import Trace
 from refutable.vacuity import is_vacuous
-from refutable.verdict import Verdict
 
 REGISTRY = load_registry()
 CLAIMS = load_claims(Path(__file__).parents[1] / "claims.yaml")

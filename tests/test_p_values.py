@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.student import TFit
-from refutable.verdict import Verdict, feasibility, judge
+from refutable.verdict import feasibility, judge
 
 LAYERS = STATISTICS["layers_passing"]
 LOW, HIGH = 0.25, 0.75

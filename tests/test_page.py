@@ -12,10 +12,11 @@ from refutable.claims_file import claims_from, load_claims
 from refutable.cli import app
 from refutable.journal import Run
 from refutable.models import load_registry
+from refutable.outcome import Estimate, Verdict
 from refutable.page import verdicts_page
 from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 from refutable.yaml_source import parse_yaml
 

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.quantifiers import combine, needed, partial_conjunction
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.student import TFit
 from refutable.summary import interval_text
-from refutable.verdict import Judgement, Verdict, judge
+from refutable.verdict import Judgement, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -17,9 +17,10 @@ from refutable.errors import BadInput
 from refutable.lockfile import Entry, Locked, lock_file, read_lock, updated, write_lock
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
+from refutable.outcome import Verdict
 from refutable.registration import Registrations, hash_of, hashes_of, registration_lines, seen_by_now
 from refutable.statistics import STATISTICS
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 from refutable.yaml_source import parse_yaml
 

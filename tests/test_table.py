@@ -22,8 +22,9 @@ from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
 from refutable.models import load_registry
+from refutable.outcome import Verdict
 from refutable.table_read import read_table
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement
 from refutable.yaml_source import parse_yaml
 
 RECORDED = Path(os.environ.get("REFUTABLE_RECORDED", Path(__file__).parents[2] / "shared" / "recorded"))

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Judgement, Verdict, counted, decide, feasibility, few, judge
+from refutable.verdict import Judgement, decide, feasibility, judge
+from refutable.words import counted, few
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -11,10 +11,11 @@ from scipy import stats
 
 from benchmarks.calibration.scenarios import SCENARIOS, Scenario
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Fit
 from refutable.statistics.assumptions import Shape
-from refutable.verdict import Verdict, decide
+from refutable.verdict import decide
 
 ALPHA = 0.05
 SIZES = (5, 25, 100)

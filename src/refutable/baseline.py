@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refutable.journal import Run
-from refutable.verdict import Verdict
+from refutable.outcome import Verdict
 from refutable.verdict_row import VerdictRow
 
 

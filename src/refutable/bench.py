@@ -16,7 +16,8 @@ from refutable.folded import InputNorm, input_norm
 from refutable.pairs import minus
 from refutable.passes import PROBES, Bos, Pass
 from refutable.plan import NO_BOS, Plan, other_subject, pass_for, plain
-from refutable.prompts import PromptSet, load_prompts
+from refutable.prompt_set import PromptSet
+from refutable.prompts import load_prompts
 from refutable.provenance import version_of
 from refutable.sample import Sample
 from refutable.sampling import samples_of

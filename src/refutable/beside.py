@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.outcome import Estimate, Verdict, estimate_as_dict, estimate_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,6 @@ class Variation:
     estimate: Estimate | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, judged: Judgement, changes: Mapping[str, str]) -> Variation:
-        """Return a judgement as a variation."""
-        return cls(judged.verdict, judged.why, judged.estimate, changes)
-
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         return {**_found(self), "changes": dict(self.changes)}
@@ -91,21 +84,3 @@ class Variation:
 
 def _found(of: Control | Variation) -> dict[str, Any]:
     return {"verdict": str(of.verdict.value), "why": of.why, "estimate": estimate_as_dict(of.estimate)}
-
-
-def estimate_as_dict(estimate: Estimate | None) -> dict[str, Any] | None:
-    """Return an estimate as JSON values: an infinite one (an interval without an end) has no JSON form and is null."""
-    if estimate is None:
-        return None
-    numbers = dataclasses.asdict(estimate)
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in finite.items()}
-
-
-def estimate_from(data: Mapping[str, Any] | None) -> Estimate | None:
-    """Read an estimate back.
-
-    Raises:
-        KeyError, TypeError: the data are no estimate.
-    """
-    return Estimate(**{**data, "of": tuple(data["of"])}) if data is not None else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable.errors import BadInput, did_you_mean
-from refutable.verdict import Verdict
+from refutable.outcome import Verdict
 from refutable.verdict_row import VerdictRow
 
 PENDING = "needs an experiment"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from refutable.claims import MeasuredTest
+from refutable.outcome import Estimate, Verdict
 from refutable.sample import CENSUS, Sample
 from refutable.statistics import STATISTICS
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.verdict import Judgement
 
 ONLY = "true of these recorded values only; no replicate was at hand"
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from refutable.cases import Case
-from refutable.verdict import Verdict
+from refutable.outcome import Verdict
 from refutable.verdict_row import VerdictRow
 
 NOT_AFTER_HOLM = "not after Holm"

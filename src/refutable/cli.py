@@ -86,8 +86,7 @@ def prompts(
     """List the packaged prompt sets, or print the texts of one, one a line."""
     from rich.table import Table
 
-    from refutable.prompt_files import given_prompts
-    from refutable.prompts import packaged_sets
+    from refutable.prompts import given_prompts, packaged_sets
 
     with _clean_errors():
         if name is not None:
@@ -139,7 +138,7 @@ def report(
     from refutable.report import write_reports
     from refutable.report.verdicts_json import read_run
     from refutable.store import Store, cache_folder
-    from refutable.verdict import counted
+    from refutable.words import counted
 
     with _clean_errors():
         run, file = read_run(journal)
@@ -242,7 +241,7 @@ def catalogue(
     from refutable.catalogue import catalogue_lines, read_catalogue
     from refutable.claims_file import load_claims
     from refutable.report.verdicts_json import read_verdicts
-    from refutable.verdict import counted
+    from refutable.words import counted
 
     with _clean_errors():
         loaded = load_claims(claims)

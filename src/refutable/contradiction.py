@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refutable.verdict import Verdict
+from refutable.outcome import Verdict
 from refutable.verdict_row import VerdictRow
 
 

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from refutable.beside import Control, Variation
 from refutable.journal import Run
+from refutable.outcome import Estimate, Verdict
 from refutable.summary import COLOURS, interval_text
-from refutable.verdict import Estimate, Verdict, counted
 from refutable.verdict_row import VerdictRow
+from refutable.words import counted
 
 BESIDE = ("labels", "controls", "variations")
 

@@ -17,14 +17,14 @@ from refutable.claims_file import read_claims
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
-from refutable.prompt_files import given_prompts
-from refutable.prompts import load_prompts
+from refutable.prompts import given_prompts, load_prompts
 from refutable.quantifiers import Several, needed
 from refutable.references import lacking_categories
-from refutable.sample import Sample, plural
+from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
-from refutable.verdict import counted, feasibility
+from refutable.verdict import feasibility
+from refutable.words import counted, plural
 
 HOPELESS = "hopeless"
 MOST = 64  # no statistic here needs more units than this to be fitted at all

@@ -12,10 +12,10 @@ from refutable.claim_families import KEY, adjust
 from refutable.contradiction import contradictions
 from refutable.errors import BadInput
 from refutable.journal import JOURNAL, Check, Journal, Run
+from refutable.outcome import Verdict
 from refutable.report import write_reports
 from refutable.report.verdicts_json import read_verdicts
 from refutable.store import Store
-from refutable.verdict import Verdict
 from refutable.verdict_row import VerdictRow
 
 SHORTFALL = 6

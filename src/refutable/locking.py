@@ -14,7 +14,7 @@ from refutable.errors import RefutableError
 
 if TYPE_CHECKING:
     from refutable.lockfile import Lock, Update
-    from refutable.prompts import PromptSet
+    from refutable.prompt_set import PromptSet
     from refutable.verdict_row import VerdictRow
 
 REPORTS = (Path("reports/verdicts.json"), Path("reports/published/verdicts.json"))  # beside the claims

@@ -9,9 +9,9 @@ from typing import Any
 from refutable.catalogue import states
 from refutable.claims import Record
 from refutable.journal import Run
-from refutable.sample import plural
-from refutable.verdict import Estimate, Verdict
+from refutable.outcome import Estimate, Verdict
 from refutable.verdict_row import VerdictRow
+from refutable.words import plural
 
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 

@@ -1,47 +1,21 @@
-"""A user's own prompts as JSON lines or plain text, and the set that stands in for the claims' own (`--prompts`)."""
+"""A user's own prompts as JSON lines or plain text."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from refutable.errors import BadInput, did_you_mean
-from refutable.prompts import MAX_CHARACTERS, Prompt, PromptSet, load_prompts, set_of
+from refutable.prompt_set import MAX_CHARACTERS, Prompt, PromptSet, set_of
 
 MAX_BYTES = 4 * 1024 * 1024
 UNCATEGORISED = "none"
 COUNTED = "words (one for every 12 characters begun) and punctuation marks"
 _PIECE = re.compile(r"\w{1,12}|[^\w\s]")
 _KEYS = ("text", "category", "tokens")
-
-
-def given_prompts(given: str) -> PromptSet:
-    """Return the set that stands in for the claims' own.
-
-    Args:
-        given: the path of a file, or the name of a packaged set.
-
-    Raises:
-        BadInput: it is neither, or the file is unusable.
-    """
-    path = Path(given)
-    if path.exists() and not path.is_file():
-        raise BadInput(f"--prompts {given}: not a file; give YAML, JSONL, or text with one prompt a line")
-    if path.suffix in (".yaml", ".yml"):
-        found = load_prompts(given)
-    elif path.is_file():
-        found = read_prompt_file(path)
-    elif path.suffix or path.parent != Path():
-        raise BadInput(
-            f"--prompts {given}: no such file; give YAML, JSONL, text with one prompt a line, or a set's name"
-        )
-    else:
-        found = load_prompts(given)
-    return replace(found, given=True)
 
 
 def read_prompt_file(path: Path) -> PromptSet:

@@ -12,11 +12,11 @@ from refutable.errors import BadInput
 from refutable.files import write_whole
 from refutable.journal import Run
 from refutable.models import load_registry
+from refutable.outcome import Verdict
 from refutable.page import verdicts_page
 from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
 from refutable.subject import WeightsKind
-from refutable.verdict import Verdict
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:

@@ -15,11 +15,13 @@ from refutable.errors import RefutableError
 from refutable.feasibility import told
 from refutable.journal import Check
 from refutable.ledger import Ledger
+from refutable.outcome import Verdict
 from refutable.provenance import provenance
 from refutable.summary import render
 from refutable.trial import Trial
-from refutable.verdict import Judgement, Verdict, counted
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
+from refutable.words import counted
 
 TRIAL = pytest.StashKey[Trial]()
 LEDGER = pytest.StashKey[Ledger]()

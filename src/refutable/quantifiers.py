@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from refutable.verdict import Estimate, Judgement, Verdict, few
+from refutable.outcome import Estimate, Verdict
+from refutable.verdict import Judgement
+from refutable.words import few
 
 Several = Literal["all", "any", "majority"]
 

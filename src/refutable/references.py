@@ -9,7 +9,7 @@ from refutable.claims import MeasuredClaim
 from refutable.claims_file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models import ModelRow, Registry
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]
 

@@ -23,7 +23,8 @@ from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
 from refutable.models import Registry
 from refutable.passes import PARAMETERS, PROBES
-from refutable.prompts import PromptSet, load_prompts
+from refutable.prompt_set import PromptSet
+from refutable.prompts import load_prompts
 from refutable.statistics import STATISTICS
 from refutable.subject import WeightsKind
 from refutable.verdict_row import VerdictRow

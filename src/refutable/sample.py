@@ -14,11 +14,6 @@ Unit = str  # "prompt", "layer", "model" or "census"
 CENSUS: Unit = "census"  # recorded values without replicates
 
 
-def plural(unit: Unit) -> str:
-    """Return the word for several of a unit."""
-    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Values of one metric.

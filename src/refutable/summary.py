@@ -12,9 +12,10 @@ from rich.text import Text
 from refutable.baseline import Comparison
 from refutable.claim_families import KEY, family_lines
 from refutable.journal import Run
+from refutable.outcome import Estimate, Verdict
 from refutable.registration import registration_lines
-from refutable.verdict import Estimate, Verdict, few
 from refutable.verdict_row import USUAL_ALPHA, VerdictRow
+from refutable.words import few
 
 COLOURS = {
     Verdict.SUPPORTED: "green",

@@ -21,10 +21,11 @@ from refutable.feasibility import Infeasible, infeasible
 from refutable.hashes import FileHashes
 from refutable.lockfile import lock_file, read_lock
 from refutable.models import Registry, load_registry
+from refutable.outcome import Verdict
 from refutable.passes import Pass
 from refutable.plan import build_plan
-from refutable.prompt_files import given_prompts
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
+from refutable.prompts import given_prompts
 from refutable.provenance import claims_hash
 from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
@@ -34,7 +35,7 @@ from refutable.subject import INIT, PRETRAINED, WeightsKind
 from refutable.table import Table
 from refutable.table_read import read_table
 from refutable.trial_options import Options
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 from refutable.weights import Finder
 from refutable.weights_told import WeightsTold

@@ -16,11 +16,11 @@ from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
 from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
+from refutable.outcome import Estimate, Verdict
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Fit
 from refutable.trace import Trace
 from refutable.vacuity_choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
-from refutable.verdict import Estimate, Verdict
 
 EXAMPLES = 100
 SECONDS = 5.0  # a search that takes longer says nothing

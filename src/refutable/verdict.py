@@ -11,69 +11,13 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from refutable.beside import Control, Variation
+from refutable.outcome import Estimate, Verdict
 from refutable.predicate import Region
-from refutable.sample import plural
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
-
-if TYPE_CHECKING:
-    from refutable.beside import Control, Variation
-
-
-class Verdict(StrEnum):
-    """What became of a claim."""
-
-    SUPPORTED = "SUPPORTED"
-    REFUTED = "REFUTED"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    NOT_MEASURED = "NOT_MEASURED"
-    ERROR = "ERROR"
-
-    @property
-    def decided(self) -> bool:
-        """Whether it is SUPPORTED or REFUTED."""
-        return self in (Verdict.SUPPORTED, Verdict.REFUTED)
-
-    @property
-    def looked(self) -> bool:
-        """Whether somebody looked: SUPPORTED, REFUTED or INCONCLUSIVE."""
-        return self.decided or self is Verdict.INCONCLUSIVE
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What was found, with its inputs.
-
-    Attributes:
-        value: point estimate.
-        low: lower end of the interval; None for facts, which have none.
-        high: upper end of the interval.
-        level: confidence of the interval, 1 minus the error probabilities of both ends.
-        n: number of units.
-        unit: unit of replication.
-        p: p-value of the alternative that the claim predicts; None where there is no test.
-        effect_size: standardised distance from the threshold.
-        method: how the interval is made.
-        statistic: name of the statistic.
-        of: metrics it is of.
-        p_refuted: p-value of the alternative that contradicts the claim; None where there is no test.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    level: float | None
-    n: int
-    unit: str
-    p: float | None
-    effect_size: float | None
-    method: str
-    statistic: str
-    of: tuple[str, ...]
-    p_refuted: float | None = None
+from refutable.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +49,10 @@ class Judgement:
         if not labels:
             return self
         return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))
+
+    def under(self, changes: Mapping[str, str]) -> Variation:
+        """Return it as a variation of the claim, under these changes."""
+        return Variation(self.verdict, self.why, self.estimate, changes)
 
 
 def decide(fit: Fit, region: Region, alpha: float) -> Verdict:
@@ -191,17 +139,6 @@ def _p_refuted(fit: Fit, region: Region) -> float:
     if math.isinf(region.high):
         return fit.p_value(low, "below")
     return min(1.0, 2 * min(fit.p_value(low, "below"), fit.p_value(high, "above")))
-
-
-def few(names: Sequence[str], most: int = 4) -> str:
-    """Return names as text, the rest of a long list counted."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def counted(number: int, word: str) -> str:
-    """Return a number of things in words: ``1 claim``, ``2 claims``."""
-    return f"{number} {word if number == 1 else plural(word)}"
 
 
 @functools.lru_cache(maxsize=4096)

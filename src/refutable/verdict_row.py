@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from refutable.beside import Control, Variation, estimate_as_dict, estimate_from
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.beside import Control, Variation
+from refutable.outcome import Estimate, Verdict, estimate_as_dict, estimate_from
+from refutable.verdict import Judgement
 
 USUAL_ALPHA = 0.05
 

@@ -8,9 +8,10 @@ import pytest
 from refutable.claims_file import claims_from
 from refutable.errors import NotMeasured
 from refutable.evidence.pooled import judge_pooled
+from refutable.outcome import Verdict
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, judge
+from refutable.verdict import judge
 from refutable.yaml_source import parse_yaml
 
 CLAIM = """\

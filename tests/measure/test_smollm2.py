@@ -16,7 +16,8 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import measure
 from refutable.models import load_registry
-from refutable.prompts import PromptSet, load_prompts
+from refutable.prompt_set import PromptSet
+from refutable.prompts import load_prompts
 from refutable.store import cache_folder
 from refutable.subject import Subject, WeightsKind
 from refutable.trace import Trace

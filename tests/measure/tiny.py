@@ -14,7 +14,7 @@ from refutable.measure.load import draw, fuse_activations
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tokens import StandInTokens
 from refutable.models import ModelRow
-from refutable.prompts import Prompt, PromptSet
+from refutable.prompt_set import Prompt, PromptSet
 from refutable.subject import Subject, WeightsKind, WeightsSource
 
 VOCABULARY = 64

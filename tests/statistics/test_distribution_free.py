@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, decide, feasibility
+from refutable.verdict import decide, feasibility
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

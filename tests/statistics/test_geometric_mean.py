@@ -12,10 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, decide
+from refutable.verdict import decide
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -9,11 +9,12 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.power import deciding_n
-from refutable.verdict import Verdict, decide
+from refutable.verdict import decide
 
 
 def fit(*models):

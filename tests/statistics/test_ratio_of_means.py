@@ -9,13 +9,14 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.power import deciding_n
 from refutable.statistics.ratio_of_means import RatioFit
 from refutable.statistics.student import t_quantile
-from refutable.verdict import Verdict, decide
+from refutable.verdict import decide
 
 
 def fit(above, below):

@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, decide, feasibility
+from refutable.verdict import decide, feasibility
 
 TREND = STATISTICS["trend"]
 XS = [[0, 1, 2, 3], [0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1], [0, 1, 1, 2, 2], [0, 1, 1, 1, 3, 3]]

@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
+from refutable.outcome import Verdict
 from refutable.predicate import parse_region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Verdict, decide
+from refutable.verdict import decide
 
 OVER = STATISTICS["trend_over_categories"]
 NAMES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")

@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from refutable.beside import Control, Variation
+from refutable.outcome import Verdict
 from refutable.report.schema import verdicts_schema
 from refutable.report.verdicts_json import read_verdicts
-from refutable.verdict import Verdict
 
 from .conftest import Result, Suite
 
@@ -137,7 +137,8 @@ def test_a_baseline_of_the_first_version_is_still_read(suite: Suite, run: Result
 
 def test_a_control_of_several_seeds_shows_each(suite: Suite) -> None:
     from refutable.evidence.controls import _most, _over_seeds, _share
-    from refutable.verdict import Estimate, Judgement
+    from refutable.outcome import Estimate
+    from refutable.verdict import Judgement
 
     def one(verdict: Verdict, value: float) -> Judgement:
         return Judgement(

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from refutable.contradiction import contradictions
-from refutable.verdict import Judgement, Verdict
+from refutable.outcome import Verdict
+from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
 
 from .conftest import Suite

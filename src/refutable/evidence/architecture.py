@@ -7,10 +7,11 @@ from refutable.cases import Case
 from refutable.claims import ArchitectureClaim
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
+from refutable.outcome import Estimate, Verdict
 from refutable.passes import Pass
 from refutable.predicate import parse_region
 from refutable.row_facts import row_origin
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.verdict import Judgement
 
 
 def judge_architecture(case: Case, bench: Bench) -> Judgement:

@@ -13,9 +13,11 @@ from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.looks import judge_samples, model_samples, own_look
 from refutable.models import ModelRow
+from refutable.outcome import Verdict
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS
-from refutable.verdict import Judgement, Verdict, feasibility, few
+from refutable.verdict import Judgement, feasibility
+from refutable.words import few
 
 
 class Measured:

@@ -10,11 +10,12 @@ from refutable.beside import Control
 from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look
 from refutable.evidence.permuted import permuted_control
+from refutable.outcome import Estimate, Verdict
 from refutable.passes import Pass
 from refutable.plan import control_seeds
 from refutable.sample import Sample
 from refutable.vacuity import search
-from refutable.verdict import Estimate, Judgement, Verdict
+from refutable.verdict import Judgement
 
 LABELS = {
     "initialization": "holds-at-initialisation",

@@ -10,9 +10,9 @@ from refutable.errors import Undecidable
 from refutable.evidence.looks import verdict_of
 from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
+from refutable.outcome import Verdict
 from refutable.sample import Sample
 from refutable.subject import Subject
-from refutable.verdict import Verdict
 
 
 def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:

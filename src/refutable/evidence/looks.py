@@ -11,12 +11,14 @@ import numpy as np
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.outcome import Verdict
 from refutable.passes import Bos
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check
 from refutable.subject import Subject
-from refutable.verdict import Judgement, Verdict, decide, few, judge
+from refutable.verdict import Judgement, decide, judge
+from refutable.words import few
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.outcome import Verdict
 from refutable.quantifiers import combine
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement
 
 
 def over_models(

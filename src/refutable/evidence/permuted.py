@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from refutable.beside import Control
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
+from refutable.outcome import Estimate, Verdict
 from refutable.predicate import Region
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.share_of_prompts import ShareFit
-from refutable.verdict import Estimate, Verdict, decide
+from refutable.verdict import decide
 
 SHUFFLES = 1000
 CONFIDENCE_TAIL = 0.025

@@ -5,8 +5,9 @@ from __future__ import annotations
 from refutable.bench import Bench
 from refutable.cases import Case
 from refutable.claims import TheoremClaim
+from refutable.outcome import Verdict
 from refutable.theorems import THEOREMS, search
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement
 
 
 def judge_theorem(case: Case, bench: Bench) -> Judgement:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from refutable.bench import Bench
 from refutable.cases import Case
 from refutable.claims import PendingClaim, UntestableClaim
-from refutable.verdict import Judgement, Verdict
+from refutable.outcome import Verdict
+from refutable.verdict import Judgement
 
 
 def judge_pending(case: Case, bench: Bench) -> Judgement:

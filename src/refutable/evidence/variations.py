@@ -11,10 +11,12 @@ from refutable.bench import Bench
 from refutable.beside import Variation
 from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look, subject_of
+from refutable.outcome import Verdict
 from refutable.plan import CHEAP, is_cheap, passes_of
 from refutable.subject import OWN_TOKENIZER
 from refutable.trace import FIRST_IS_BOS
-from refutable.verdict import Judgement, Verdict, few
+from refutable.verdict import Judgement
+from refutable.words import few
 
 TEST_AXES = ("norm", "position", "statistic")
 PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own
@@ -50,7 +52,7 @@ def _points(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -
         if not changes:
             continue
         name = ", ".join(f"{axis} {value}" for axis, value in changes.items())
-        yield name, Variation.of(_judged(look, model, bench, changes), changes)
+        yield name, _judged(look, model, bench, changes).under(changes)
 
 
 def _own_values(claim: MeasuredClaim, bench: Bench) -> dict[str, str]:

@@ -9,9 +9,10 @@ from refutable.cases import Case
 from refutable.claims import WiringClaim
 from refutable.errors import InstrumentError
 from refutable.evidence.members import over_models
+from refutable.outcome import Verdict
 from refutable.passes import Pass
 from refutable.plan import wiring_subject
-from refutable.verdict import Judgement, Verdict
+from refutable.verdict import Judgement
 
 SEEN = 1e-6
 

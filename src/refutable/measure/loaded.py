@@ -11,7 +11,7 @@ import torch
 from refutable.families import Family
 from refutable.models import ModelRow
 from refutable.passes import Bos
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 from refutable.subject import Subject, WeightsSource
 
 

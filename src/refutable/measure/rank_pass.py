@@ -19,7 +19,7 @@ from refutable.measure.last_token import last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor
 from refutable.passes import RANK_IN, RANK_OUT, Bos, paired
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 from refutable.trace import Trace
 
 COLUMNS = [name for stem in (RANK_IN, RANK_OUT) for name in paired(stem)]

@@ -22,7 +22,7 @@ from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, primitives, reading
 from refutable.measure.tokens import check_lengths
 from refutable.passes import Bos, Pass
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 from refutable.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
 
 OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}

@@ -25,7 +25,7 @@ from refutable.measure.run_pass import run_pass
 from refutable.measure.wiring import probe_wiring
 from refutable.models import ModelRow
 from refutable.passes import PROBES, Pass
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 from refutable.subject import Subject, WeightsSource
 from refutable.trace import Trace
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.reduce import REDUCED
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 from refutable.trace import ENTROPY_COLUMN, KEYS_COLUMN, PRIMITIVE_COLUMNS
 
 

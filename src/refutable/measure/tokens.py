@@ -11,7 +11,7 @@ import numpy as np
 from refutable.errors import NotMeasured
 from refutable.passes import Bos
 from refutable.plan import NO_BOS
-from refutable.prompts import PromptSet
+from refutable.prompt_set import PromptSet
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import Any
 from refutable.beside import Control, Variation
 from refutable.files import write_whole
 from refutable.journal import Run
+from refutable.outcome import Estimate, Verdict
 from refutable.report import REPORTS
 from refutable.store import Store
-from refutable.verdict import Estimate, Verdict
 from refutable.verdict_row import VerdictRow
 
 NUMBERS = ("value", "low", "high", "level", "n", "unit", "p", "statistic", "method")

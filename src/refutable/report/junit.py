@@ -13,9 +13,9 @@ from typing import Any
 
 from refutable.files import write_whole
 from refutable.journal import Check, Run
+from refutable.outcome import Verdict
 from refutable.report import REPORTS
 from refutable.store import Store
-from refutable.verdict import Verdict
 from refutable.verdict_row import VerdictRow
 
 FILE = "junit.xml"

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from refutable.claim_families import Adjusted
+from refutable.outcome import Estimate, Verdict
 from refutable.registration import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.report.verdicts_json import VERSION
-from refutable.verdict import Estimate, Verdict
 
 
 def verdicts_schema() -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 from refutable.errors import BadInput
 from refutable.files import write_whole
 from refutable.journal import JOURNAL, Check, Run, read_journal
+from refutable.outcome import Verdict
 from refutable.report import REPORTS
 from refutable.store import Store
-from refutable.verdict import Verdict
 from refutable.verdict_row import VerdictRow
 
 VERSION = 2

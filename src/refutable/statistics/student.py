@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from refutable.errors import Undecidable
-from refutable.sample import plural
 from refutable.statistics import Side
+from refutable.words import plural
 
 EPS = float(np.finfo(np.float64).eps)
 

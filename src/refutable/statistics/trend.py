@@ -13,9 +13,9 @@ from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.predicate import Region
-from refutable.sample import plural
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.words import plural
 
 EXACT_PAIRS = 5000
 

@@ -1,0 +1,119 @@
+"""A prompt set: named, hashed, with a category and a recorded token length for each prompt; and its packaged form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+
+from refutable.errors import BadInput
+from refutable.models import Frozen
+from refutable.schema_errors import explain
+from refutable.yaml_source import YamlSource
+
+MAX_CHARACTERS = 20_000
+
+
+class Prompt(Frozen):
+    """One prompt."""
+
+    text: str = Field(min_length=1, max_length=MAX_CHARACTERS)
+    category: str
+    tokens: int = Field(ge=1, description="length under the set's reference tokenizer; for stand-in tokens")
+
+    @field_validator("text")
+    @classmethod
+    def _said(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("is blank; write the prompt, or remove the entry")
+        return text
+
+
+class _PromptFile(Frozen):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    source: str
+    tokens_by: str = Field(description="the tokenizer that the recorded lengths are of")
+    complexity: dict[str, int] = Field(default_factory=dict)
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+
+    @field_validator("prompts")
+    @classmethod
+    def _replicates(cls, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+        seen: set[str] = set()
+        for prompt in prompts:
+            if prompt.text in seen:
+                raise ValueError(f"the prompt {prompt.text!r} stands twice; a repeated prompt is no replicate")
+            seen.add(prompt.text)
+        return prompts
+
+
+_FIELDS: dict[str, Sequence[str]] = {"": [*_PromptFile.model_fields], "prompts": [*Prompt.model_fields]}
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Prompts in their order; `hash` identifies texts, categories and order.
+
+    Attributes:
+        name: as claims write it.
+        prompts: the prompts.
+        complexity: of each category, where the set has one.
+        source: where the texts come from.
+        tokens_by: what the recorded lengths count.
+        given: whether it stands in for the claims' own set (``--prompts``).
+    """
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    complexity: dict[str, int]
+    source: str = ""
+    tokens_by: str = ""
+    given: bool = field(default=False, compare=False)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the prompts' texts, categories and recorded lengths, in order."""
+        content = [[p.text, p.category, p.tokens] for p in self.prompts]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The category of each prompt."""
+        return tuple(p.category for p in self.prompts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of prompts of each category, in their order."""
+        return dict(Counter(self.categories))
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+def set_of(name: str, source: str, tokens_by: str, prompts: Sequence[Prompt]) -> PromptSet:
+    """Return a prompt set that was read from another form than the packaged one.
+
+    Raises:
+        ValidationError: the prompts are none, or repeat one.
+    """
+    file = _PromptFile(name=name, source=source, tokens_by=tokens_by, prompts=tuple(prompts))
+    return PromptSet(file.name, file.prompts, {}, file.source, file.tokens_by)
+
+
+def packaged_form(source: YamlSource) -> PromptSet:
+    """Return the prompt set that a YAML file of the packaged form holds.
+
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        file = _PromptFile.model_validate(source.data)
+    except ValidationError as error:
+        raise BadInput("\n".join(explain(error, source, fields=_FIELDS))) from None
+    return PromptSet(file.name, file.prompts, dict(file.complexity), file.source, file.tokens_by)
