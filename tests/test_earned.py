@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from refutable.cases import Case
-from refutable.claims.tests import WORDS
+from refutable.claims.parts import WORDS
 from refutable.claims_file import load_claims
 from refutable.errors import NotMeasured
 from refutable.evidence import KINDS, theorem

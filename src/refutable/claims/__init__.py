@@ -3,16 +3,11 @@
 Files are read in `claims_file`; the published JSON Schema (docs/claims.schema.json) is made from these classes.
 """
 
+from refutable.claims.base import SCHEMA_VERSION, BaseClaim
 from refutable.claims.kinds import (
-    SCHEMA_VERSION,
     ArchitectureClaim,
-    BaseClaim,
     Claim,
     ClaimsFile,
-    DynamicalClaim,
-    InitializationClaim,
-    InterventionClaim,
-    MeasuredClaim,
     PendingClaim,
     PendingPassClaim,
     SubjectClaim,
@@ -20,8 +15,10 @@ from refutable.claims.kinds import (
     UntestableClaim,
     WiringClaim,
 )
+from refutable.claims.measured import DynamicalClaim, InitializationClaim, InterventionClaim, MeasuredClaim
+from refutable.claims.measured_test import MeasuredTest
 from refutable.claims.parts import Record, Restatement, Source, Variations
-from refutable.claims.tests import FactTest, MeasuredTest, TheoremTest, WiringTest
+from refutable.claims.tests import FactTest, TheoremTest, WiringTest
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -1,0 +1,44 @@
+"""What every claim has, whatever its kind of evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from refutable.claims.parts import Record, Restatement, Source, Text
+from refutable.models import Frozen, Names
+
+SCHEMA_VERSION = 1
+ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+class BaseClaim(Frozen):
+    """What every claim has, whatever its kind of evidence."""
+
+    id: str = Field(pattern=ID_PATTERN, max_length=80)
+    catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
+    statement: Text
+    source: Source | None = None
+    also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
+    reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
+    contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject together with this")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    slow: bool = False
+    record: dict[str, Record] = Field(default_factory=dict)
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """What decides this claim, as plain values: a key that says what holds anyway is left out, so that a schema
+        that grows changes no claim that was written before.
+        """
+        told = {"record", "source", "slow", "catalogue", "also", "contradicts"}
+        written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
+        return {"schema": SCHEMA_VERSION, **written}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical form."""
+        return hashlib.sha256(json.dumps(self.canonical, sort_keys=True).encode()).hexdigest()

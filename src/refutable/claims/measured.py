@@ -1,0 +1,186 @@
+"""Claims that are decided by prompts through weights: measured, drawn, changed in the forward pass, followed in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
+
+from refutable.claims.base import ID_PATTERN, BaseClaim
+from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
+from refutable.claims.parts import (
+    SHAPE,
+    Control,
+    Models,
+    Variations,
+    may_permute,
+    metric_named,
+    normless,
+    statistic_named,
+)
+from refutable.models import Selector
+from refutable.passes import DYNAMIC, Change
+
+DEFAULT_SEEDS = (0, 1, 2, 3, 4)
+
+
+class MeasuredClaim(BaseClaim):
+    """Decided by prompts through a model's weights."""
+
+    evidence: Literal["measured"]
+    models: Models = Selector()
+    quantifier: Literal["each", "all", "any", "majority", "pooled"] = Field(default="each", alias="for")
+    family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
+        default=None, description="claims of one name are one family: their p-values are also adjusted together"
+    )
+    prompts: str = "grand-unified-25"
+    test: MeasuredTest
+    controls: tuple[Control, ...] = Field(default=(), description="on what the claim ought to fail")
+    multiverse: Variations = Variations()
+
+    @model_validator(mode="after")
+    def _groups_are_one(self) -> MeasuredClaim:
+        if self.test.groups is not None and "models" in self.model_fields_set:
+            raise ValueError("a comparison names its models in `test.groups`; remove `models:`")
+        return self
+
+    @model_validator(mode="after")
+    def _pooled_fits(self) -> MeasuredClaim:
+        statistic = statistic_named(self.test.statistic)
+        if statistic.pools and self.quantifier != "pooled":
+            raise ValueError(f"statistic {statistic.name!r} is of several models; write `for: pooled`")
+        if self.quantifier != "pooled":
+            return self
+        if statistic.needs_groups or statistic.takes_layers or statistic.needs_holds:
+            raise ValueError(
+                f"statistic {statistic.name!r} is not of one value a model; write `for: majority`, or another statistic"
+            )
+        for key in ("controls", "multiverse"):
+            if key in self.model_fields_set:
+                raise ValueError(f"`for: pooled` takes no `{key}:`; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _models_are_units(self) -> MeasuredClaim:
+        if self.test.over_models and self.test.groups is None:
+            for key in ("quantifier", "controls", "multiverse"):
+                if key in self.model_fields_set:
+                    shown = "for" if key == "quantifier" else key
+                    raise ValueError(f"the model is the unit of replication here, which takes no `{shown}:`; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _variations_fit(self) -> MeasuredClaim:
+        chosen = statistic_named(self.test.statistic)
+        for name in self.multiverse.statistic:
+            other = statistic_named(name)
+            if other.needs_parts and metric_named(self.test.of[0]).parts is None:
+                raise ValueError(
+                    f"`multiverse.statistic:` {name!r} divides lengths; metric {self.test.of[0]!r} is no ratio of two;"
+                    " remove it"
+                )
+            if self.test.against is not None and name in NOT_OF_DIFFERENCES:
+                raise ValueError(f"`multiverse.statistic:` {name!r} is not of differences; remove it or `against:`")
+            shape = SHAPE if self.test.holds is None else (*SHAPE, "may_hold")
+            if any(getattr(other, what) != getattr(chosen, what) for what in shape):
+                raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
+        if self.multiverse.dtype and self.test.other is not None and self.test.other.dtype is not None:
+            raise ValueError("`against:` compares dtypes already; remove it or `multiverse.dtype:`")
+        last_only = [name for name in self.test.of if metric_named(name).last_only]
+        if last_only and set(self.multiverse.position) - {"last"}:
+            raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
+        if "centred" in self.multiverse.norm and (why := normless(self.test.of)):
+            raise ValueError(f"{why}; remove `multiverse.norm:`")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_permute(self) -> MeasuredClaim:
+        chosen = statistic_named(self.test.statistic)
+        if "permuted" in self.controls and not may_permute(chosen):
+            what = "compares prompts by category" if chosen.needs_categories else "has neither"
+            raise ValueError(
+                f"control 'permuted' shuffles pairs of two metrics, or models between groups; statistic {chosen.name!r}"
+                f" {what}, so remove it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_its_kind(self) -> MeasuredClaim:
+        self._check_kind()
+        return self
+
+    def _check_kind(self) -> None:
+        """Refuse a test that belongs to another kind of evidence."""
+        if self.test.under is not None:
+            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        dynamic = _dynamic(self.test)
+        if dynamic and self.evidence == "measured":
+            raise ValueError(f"metric {dynamic[0]!r} follows changes, not prompts alone; write `evidence: dynamical`")
+
+
+class PassTestClaim(MeasuredClaim):
+    """What a pass decides; where none does, a claim says what it needs instead of a test."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _needs_nothing(cls, entry: Any, check: ModelWrapValidatorHandler[PassTestClaim]) -> PassTestClaim:
+        if isinstance(entry, dict) and "needs" in entry:
+            raise ValueError("`needs:` names an experiment nobody has made, and this claim has a `test:`; remove one")
+        return check(entry)
+
+
+class InterventionClaim(PassTestClaim):
+    """The same, of a model that is ablated or re-wired in its forward pass, at fixed weights."""
+
+    evidence: Literal["intervention"]  # type: ignore[assignment]
+
+    def _check_kind(self) -> None:
+        if self.test.under is None:
+            allowed = ", ".join(get_args(Change))
+            raise ValueError(f"an intervention says what is changed; add `under:` to `test:` (one of {allowed})")
+
+
+class DynamicalClaim(PassTestClaim):
+    """The same, of how small changes of the stream grow: a metric of the perturbation or Jacobian pass."""
+
+    evidence: Literal["dynamical"]  # type: ignore[assignment]
+
+    def _check_kind(self) -> None:
+        if self.test.under is not None:
+            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        if not _dynamic(self.test):
+            from refutable.metrics import METRICS
+
+            known = ", ".join(sorted(name for name in METRICS if METRICS[name].reads in DYNAMIC))
+            raise ValueError(
+                f"{self.test.of[0]!r} is read from one plain pass; write `evidence: measured`, or a dynamical metric"
+                f" ({known})"
+            )
+
+
+def _dynamic(test: MeasuredTest) -> list[str]:
+    """Return the metrics of a test that are read from a dynamic pass."""
+    return [name for name in test.of if metric_named(name).reads in DYNAMIC]
+
+
+class InitializationClaim(MeasuredClaim):
+    """The same, on weights freshly drawn."""
+
+    evidence: Literal["initialization"]  # type: ignore[assignment]
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**63)], ...],
+        Field(min_length=2, description="the seed is the unit of replication"),
+    ] = DEFAULT_SEEDS
+
+    @model_validator(mode="after")
+    def _seeds_replicate(self) -> InitializationClaim:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("`seeds:` repeats one; each seed is one replicate, so name different ones")
+        for key in ("controls", "multiverse"):
+            if key in self.model_fields_set:
+                raise ValueError(f"weights that are drawn take no `{key}:`; remove it")
+        if self.test.groups is not None:
+            raise ValueError("drawn weights are not compared by groups; remove `groups:`")
+        if self.test.over_models or self.test.categories is not None:
+            raise ValueError("the seed is the unit of replication here; take a statistic of seeds")
+        return self

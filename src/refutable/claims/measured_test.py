@@ -1,0 +1,230 @@
+"""What the `test:` of a claim on weights may say: a statistic of metrics, and what else must fit it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from refutable.claims.parts import (
+    FACT_NAMES,
+    WORDS,
+    Against,
+    Layer,
+    Models,
+    Norm,
+    Position,
+    metric_named,
+    normless,
+    statistic_named,
+)
+from refutable.models import Frozen, Names, RegionText
+from refutable.passes import CHANGEABLE, Blocks, Change
+from refutable.predicate import GRAMMAR, Region, parse_region
+
+HELD = "held against"  # the form of `against:` that names a model or a dtype
+NOT_OF_DIFFERENCES = {
+    "geometric_mean": "differences have no geometric mean: they may be negative",
+    "ratio_of_means": "a difference of two ratios is no ratio of two lengths",
+}
+
+
+def _against(value: Any) -> str | None:
+    """Return which form `against:` has, or None for none of them."""
+    return HELD if isinstance(value, dict | Against) else "plain form" if value == "plain" else None
+
+
+HeldAgainst = Annotated[
+    Annotated[Literal["plain"], Tag("plain form")] | Annotated[Against, Tag(HELD)],
+    Discriminator(
+        _against,
+        custom_error_type="against",
+        custom_error_message="must be plain, {model: NAME} or {dtype: bfloat16}",
+    ),
+]
+
+
+class MeasuredTest(Frozen):
+    """A statistic of one or two metrics over the model's prompts, held against a predicted region."""
+
+    statistic: str
+    of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+    predicts: RegionText
+    holds: RegionText | None = Field(default=None, description="what must be true of one layer or prompt to count it")
+    holds_above: bool | None = Field(
+        default=None, description="of a boundary: whether it holds above it (false: below it); left out, either will do"
+    )
+    layer: Layer | None = Field(default=None, description="which layer of a metric that has one value a layer")
+    position: Position = Field(default="last", description="which token; `all` leaves out the first")
+    norm: Norm = "raw"
+    groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+    under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
+    blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
+    against: HeldAgainst | None = Field(
+        default=None,
+        description="the paired difference a prompt: plain, under the intervention minus the plain pass; {model: NAME},"
+        " this model minus that one; {dtype: D}, the run's dtype minus that one",
+    )
+    categories: dict[str, Names] | None = Field(
+        default=None, description="two groups of the prompts' categories, first minus second"
+    )
+    fact: Literal[FACT_NAMES] | None = Field(  # type: ignore[valid-type]
+        default=None, description="a number of each model, the last variable; the model is then the unit of replication"
+    )
+
+    @property
+    def region(self) -> Region:
+        """The predicted region."""
+        return parse_region(self.predicts)
+
+    @property
+    def other(self) -> Against | None:
+        """The other model or dtype whose value of the same prompt is subtracted, or None."""
+        return self.against if isinstance(self.against, Against) else None
+
+    @property
+    def over_models(self) -> bool:
+        """Whether models are what is compared: one verdict on all of them, each one unit."""
+        return self.groups is not None or self.fact is not None or statistic_named(self.statistic).takes_models
+
+    @property
+    def holds_region(self) -> Region:
+        """The region that one layer or prompt must lie in to count; call only where `holds` is given."""
+        assert self.holds is not None
+        return parse_region(self.holds)
+
+    @field_validator("statistic")
+    @classmethod
+    def _known_statistic(cls, name: str) -> str:
+        statistic_named(name)
+        return name
+
+    @field_validator("of")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            metric_named(name)
+        return names
+
+    @model_validator(mode="after")
+    def _fits(self) -> MeasuredTest:
+        statistic = statistic_named(self.statistic)
+        self._check_variables(statistic.metrics)
+        if statistic.needs_holds and self.holds is None:
+            raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
+        if not (statistic.needs_holds or statistic.may_hold) and self.holds is not None:
+            raise ValueError(f"statistic {self.statistic!r} does not count; remove `holds:`")
+        if self.holds_above is not None and not statistic.may_have_a_side:
+            raise ValueError(f"statistic {self.statistic!r} looks for no boundary; remove `holds_above:`")
+        if statistic.needs_groups != (self.groups is not None):
+            word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
+            raise ValueError(f"statistic {self.statistic!r} {word}")
+        if statistic.needs_parts and metric_named(self.of[0]).parts is None:
+            raise ValueError(f"statistic {self.statistic!r} divides lengths; metric {self.of[0]!r} is no ratio of two")
+        if len(set(self.of)) < len(self.of):
+            raise ValueError(f"`of:` names {self.of[0]!r} twice; a metric always agrees with itself")
+        if self.groups is not None and len(self.groups) != 2:
+            raise ValueError(f"`groups:` names {len(self.groups)} group(s); write two")
+        layered = [name for name in self.of if metric_named(name).per == "layer"]
+        if statistic.takes_layers or (statistic.may_hold and self.holds is not None):
+            if len(layered) != len(self.of):
+                raise ValueError(f"statistic {self.statistic!r} looks at layers; {self.of[0]!r} has one value a prompt")
+            if self.layer not in (None, "each"):
+                raise ValueError(f"statistic {self.statistic!r} looks at each layer; remove `layer:`")
+        elif layered and self.layer in (None, "each"):
+            raise ValueError(
+                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number"
+                " from 1"
+            )
+        elif not layered and self.layer is not None:
+            raise ValueError(f"metric {self.of[0]!r} has one value a prompt; remove `layer:`")
+        for name in self.of:
+            if metric_named(name).last_only and self.position != "last":
+                raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
+        if self.norm == "centred" and (why := normless(self.of)):
+            raise ValueError(f"{why}; remove `norm:`")
+        return self
+
+    def _check_variables(self, number: int) -> None:
+        """Refuse another number of variables, metrics and a fact together, than the statistic has."""
+        named, fact = len(self.of), self.fact is not None
+        if named + fact == number:
+            return
+        of = f"statistic {self.statistic!r} is of {('one metric', 'two variables', 'three variables')[number - 1]}"
+        if number == 1 and fact:
+            raise ValueError(f"{of} and takes no `fact:`; remove it, or take a statistic of two, such as 'trend'")
+        if named + fact < number:
+            fix = "" if fact else ", or a number of each model as `fact:`"
+            raise ValueError(f"{of}; `of:` names {named}: name another metric{fix}")
+        raise ValueError(f"{of}; `of:` names {named}{' and `fact:` is one more' if fact else ''}: remove what is over")
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> MeasuredTest:
+        if self.under is None:
+            for key in ("blocks", "against"):
+                if getattr(self, key) not in (None, self.other):
+                    allowed = ", ".join(get_args(Change))
+                    raise ValueError(
+                        f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}) or remove it"
+                    )
+            return self
+        for name in self.of:
+            if metric_named(name).reads not in CHANGEABLE:
+                raise ValueError(
+                    f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
+                    " it is; remove `under:` or name a metric of the forward pass"
+                )
+            if self.under == "keep-norm" and metric_named(name).reads != "loss":
+                raise ValueError(
+                    f"`under: keep-norm` rescales what a block gives, so that no block closes and {name!r} cannot be"
+                    " believed; name a metric of the pass 'loss' (next_token_loss)"
+                )
+        if self.under == "shuffle-tokens" and self.blocks is not None:
+            raise ValueError("`under: shuffle-tokens` changes what is read, not a block; remove `blocks:`")
+        if self.against is not None and self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
+        if "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _pairs(self) -> MeasuredTest:
+        if self.other is None:
+            return self
+        if self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
+        if self.over_models:
+            raise ValueError(
+                "`against:` pairs prompts, and here the model is the unit; remove it, or compare by prompts"
+            )
+        statistic = statistic_named(self.statistic)
+        if self.other.model is not None and (statistic.takes_layers or (statistic.may_hold and self.holds)):
+            raise ValueError(
+                f"statistic {self.statistic!r} looks at each layer, and two models need not have as many; name one"
+                " `layer:` with another statistic, or remove `against:`"
+            )
+        if self.other.dtype is not None and "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same in any dtype; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _compares(self) -> MeasuredTest:
+        statistic = statistic_named(self.statistic)
+        if statistic.needs_categories != (self.categories is not None):
+            word = (
+                "compares prompts by category; add `categories:`"
+                if statistic.needs_categories
+                else "takes no `categories:`"
+            )
+            raise ValueError(f"statistic {self.statistic!r} {word}")
+        if self.categories is not None and len(self.categories) != 2:
+            raise ValueError(f"`categories:` names {len(self.categories)} group(s); write two")
+        if self.categories is not None:
+            first, second = self.categories.values()
+            both = sorted(set(first) & set(second))
+            if both or not first or not second:
+                fault = f"{', '.join(both)} is in both groups" if both else "a group is empty"
+                raise ValueError(f"`categories:` {fault}; each names categories of its own")
+        if self.fact in WORDS:
+            raise ValueError(f"fact {self.fact!r} is a word, not a number; compare models by `groups:`")
+        return self
