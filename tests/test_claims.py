@@ -236,7 +236,7 @@ STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
         ),
         (
             {"test": test_of(position="lst")},
-            "claims[0].test.position: unknown value 'lst'; known: last, all, first. Did you mean 'last'?",
+            "claims[0].test.position: unknown value 'lst'; known: last, all, first, whole. Did you mean 'last'?",
         ),
         (
             {"test": test_of(norm="centered")},

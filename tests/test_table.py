@@ -134,7 +134,7 @@ def test_attention_contracts_in_31_of_32_recorded_layers_which_is_below_97_perce
 def test_what_the_recorded_norms_are_of_is_kept_apart(tmp_path: Path) -> None:
     share = a_test("layers_passing", "attention_gain", ">= 0.97", holds="< 1")  # at the last token: not recorded
     table = recorded("scaling_law_multi_pythia.json")
-    with pytest.raises(NotMeasured, match=r"holds raw norms at all tokens but the first, not raw at the last token"):
+    with pytest.raises(NotMeasured, match=r"holds raw norms of all tokens but the first, not raw of the last token"):
         judged(table, "pythia-6.9b", share, mapped(tmp_path, SCALING))
 
 

@@ -69,10 +69,11 @@ class FoldedView(View):
         width = int(self.trace.meta["d_model"])
         squared = self._squared_stream(after_attention=tap == "mlp_input" and self.input_norm.wiring == "sequential")
         kept: NDArray[np.float64] = np.sqrt(squared / (squared / width + self.input_norm.eps))
-        return kept
+        return self.gathered("norm", kept) if self.position == "whole" else kept
 
     def _squared_stream(self, *, after_attention: bool) -> NDArray[np.float64]:
-        plain = View(**{**_fields(self), "centred": self.input_norm.centring})
+        """Return the squared norm of what the norm reads, shape (rows, layers); token by token of whole prompts."""
+        plain = View(**{**_fields(self), "centred": self.input_norm.centring}).of_tokens
         squared = plain.norm("block_input") ** 2
         if after_attention:
             squared = squared + plain.norm("attention_update") ** 2

@@ -86,8 +86,8 @@ class Table:
         if STATISTICS[test.statistic].needs_parts:
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
         if (column.position, column.norm) != (test.position, test.norm):
-            held = f"{column.norm} norms at {_token(column.position)}"
-            raise NotMeasured(f"{self.name} holds {held}, not {test.norm} at {_token(test.position)}")
+            held = f"{column.norm} norms of {_token(column.position)}"
+            raise NotMeasured(f"{self.name} holds {held}, not {test.norm} of {_token(test.position)}")
 
     def _values(
         self, metric: str, model: str, column: MetricColumn
@@ -163,4 +163,9 @@ class Table:
 
 
 def _token(position: str) -> str:
-    return {"last": "the last token", "all": "all tokens but the first", "first": "the first token"}[position]
+    return {
+        "last": "the last token",
+        "all": "all tokens but the first",
+        "first": "the first token",
+        "whole": "the whole prompt as one matrix",
+    }[position]

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from refutable.claims.parts import Norm, Position, metric_named, normless, statistic_named
+from refutable.claims.parts import Norm, metric_named, normless, statistic_named
 from refutable.errors import BadInput
 from refutable.models import Frozen
 from refutable.schema_errors import explain
+from refutable.trace import Position
 from refutable.yaml_source import read_yaml
 
 
@@ -25,7 +26,9 @@ class MetricColumn(Frozen):
     layer: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         default=None, description="the one layer that the column is of, for a metric that has one value a layer"
     )
-    position: Position = Field(default="last", description="the token it was read at; `all` leaves out the first")
+    position: Position = Field(
+        default="last", description="the token it was read at; `all` leaves out the first, `whole` is all as one matrix"
+    )
     norm: Norm = "raw"
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ measured is null, never zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +21,9 @@ from refutable.passes import LAST_TOKEN
 PRIMITIVES_VERSION = 3
 FIRST_IS_BOS = "the tokenizer's BOS"
 LAST_ONLY = "it is read at the last token only"
+NOT_OF_A_MATRIX = "it is of one token, and a whole prompt has norms and inner products only"
 
-Position = Literal["last", "all", "first"]
+Position = Literal["last", "all", "first", "whole"]
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
 INPUT_TAPS: tuple[Tap, ...] = ("attention_input", "mlp_input")
@@ -115,6 +116,9 @@ class Trace:
                 rows = where == 0
             case "all":
                 rows = where > 0
+            case "whole":
+                rows, prompt = np.ones(len(where), dtype=np.bool_), np.arange(len(self))
+                return View(self, position, rows, prompt, layers, centred)
         return View(self, position, rows, prompt[rows], layers, centred)
 
     def __len__(self) -> int:
@@ -124,6 +128,9 @@ class Trace:
 @dataclass(frozen=True, slots=True)
 class View:
     """Primitives at chosen positions; each is an array of shape (rows, layers), in float64.
+
+    Of ``whole`` a row is a prompt, as the matrix of all its tokens, the first among them: its norm is Frobenius's, and
+    the inner product of two is the sum of their tokens'.
 
     Attributes:
         trace: where they come from.
@@ -136,7 +143,7 @@ class View:
     """
 
     trace: Trace
-    position: Position
+    position: Position | Literal["token"]
     rows: NDArray[np.bool_]
     prompt: NDArray[np.int64]
     layers: int
@@ -172,10 +179,35 @@ class View:
             raise NoSuchTap(f"{self._who()} has no {name}: {self._why_absent(name)}")
         raw = column.to_numpy(zero_copy_only=False)
         values = raw.reshape(-1, self.layers)[self.rows].astype(np.float64)  # (rows, layers)
-        values.setflags(write=False)  # handed out again
         absent = column.is_null().to_numpy().reshape(-1, self.layers)[self.rows] if column.null_count else None
+        if self.position == "whole":
+            values, absent = self.gathered(name, values), None if absent is None else self._sums(absent) > 0
+        values.setflags(write=False)  # handed out again
         bad = ~np.isfinite(values)
         return values, absent, bad if bad.any() else None
+
+    def gathered(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what a column of all tokens, shape (tokens, layers), is of whole prompts, shape (prompts, layers).
+
+        Raises:
+            NoSuchTap: it is neither a norm nor an inner product.
+        """
+        kind = name.partition(".")[0].removeprefix("centred_")
+        if kind not in ("norm", "dot"):
+            raise NoSuchTap(f"{self._who()} has no {name} of a whole prompt: {self._why_absent(name, NOT_OF_A_MATRIX)}")
+        found: NDArray[np.float64] = np.sqrt(self._sums(values**2)) if kind == "norm" else self._sums(values)
+        return found
+
+    def _sums(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the sums over each prompt's tokens, shape (prompts, layers)."""
+        lengths = self.trace.prompts["tokens"].to_numpy()
+        sums: NDArray[Any] = np.add.reduceat(values, np.cumsum(lengths) - lengths, axis=0, dtype=np.float64)
+        return sums
+
+    @property
+    def of_tokens(self) -> View:
+        """The same, where it is of whole prompts, token by token: a row for each."""
+        return replace(self, position="token") if self.position == "whole" else self
 
     def _refuse(self, name: str, values: NDArray[np.float64], bad: NDArray[np.bool_]) -> None:
         """Raise NonFiniteError where a value that is read is not finite."""

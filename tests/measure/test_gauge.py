@@ -199,6 +199,10 @@ def test_the_folded_norm_is_that_of_the_input_before_scale_and_bias(model_of: Mo
     for tap, seen in zip(("attention_input", "mlp_input"), before_scale(model, name), strict=True):
         got = fold(plain, fold_of(model)).norm(tap)
         np.testing.assert_allclose(got, seen, rtol=2e-5, err_msg=f"{name} {tap}")
+        squared = fold(trace.view("first", centred=False), fold_of(model)).norm(tap) ** 2
+        np.add.at(squared, plain.prompt, got**2)  # (prompts, layers): over all of a prompt's tokens
+        whole = fold(trace.view("whole", centred=False), fold_of(model)).norm(tap)
+        np.testing.assert_allclose(whole, np.sqrt(squared), rtol=1e-6, err_msg=f"{name} {tap}")
 
 
 @pytest.mark.parametrize("norm", ["raw", "centred"])

@@ -62,16 +62,25 @@ BY_HAND = {
     "cancellation_ratio": lambda x, y, a, m, ai, mi: norm(a + m) / (norm(a) + norm(m)),
 }
 TAPS = ("block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input")
-POSITIONS = {"last": slice(-1, None), "first": slice(0, 1), "all": slice(1, None)}
+POSITIONS = {"last": slice(-1, None), "first": slice(0, 1), "all": slice(1, None), "whole": slice(None)}
+
+
+def as_matrix(x):
+    """Return (positions, layers, D) as one vector a layer, (1, layers, positions * D): its norm is the matrix's."""
+    return np.moveaxis(x, 0, 1).reshape(1, x.shape[1], -1)
 
 
 def by_hand(name, vectors, position="last", form="raw"):
-    """Return one row a prompt that has such a position: the mean of the metric over them."""
+    """Return one row a prompt that has such a position: the mean of the metric over them, or that of the matrix."""
     taps = with_output(vectors)
     rows = []
     for prompt in range(len(taps["block_input"])):
         chosen = [taps[tap][prompt][POSITIONS[position]] for tap in TAPS]  # (positions, layers, D)
-        values = BY_HAND[name](*(centre(x) if form == "centred" else x for x in chosen))
+        given = [centre(x) if form == "centred" else x for x in chosen]
+        if position == "whole" and name == "centred_share":  # centred token by token
+            values = norm(as_matrix(centre(given[1]))) / norm(as_matrix(given[1]))
+        else:
+            values = BY_HAND[name](*(map(as_matrix, given) if position == "whole" else given))
         if len(values):
             rows.append(values.mean(axis=0))
     return np.array(rows)
@@ -292,6 +301,30 @@ def test_a_column_that_the_architecture_lacks_says_so_and_why(form):
     with pytest.raises(NoSuchTap, match=r"made-up in float16 has no (centred_)?dot\..*: its blocks are post-norm"):
         measure("cos_attention_mlp", trace, norm=form)
     assert measure("last_gain", trace).n == 3
+
+
+def test_a_whole_prompt_is_decided_by_its_longest_token_and_the_last_token_is_not():
+    vectors = {tap: [one.copy() for one in of] for tap, of in VECTORS.items()}
+    for tap in ("block_input", "attention_update", "mlp_update"):
+        for one in vectors[tap]:
+            one[0] *= 4096.0  # a massive first token
+    heavy = make_trace(vectors)
+    first, whole = (measure("last_gain", heavy, position=position).values for position in ("first", "whole"))
+    np.testing.assert_allclose(whole, first, rtol=1e-4)
+    np.testing.assert_array_equal(measure("last_gain", heavy).values[0], measure("last_gain", TRACE).values[0])
+
+
+@pytest.mark.parametrize("name", ["attention_entropy", "attention_entropy_normalised"])
+def test_a_whole_prompt_has_no_attention_entropy(name):
+    with pytest.raises(NoSuchTap, match="of a whole prompt: it is of one token"):
+        measure(name, TRACE, position="whole")
+
+
+def test_a_value_that_is_no_number_anywhere_in_a_prompt_spoils_the_whole():
+    trace = make_trace(VECTORS, spoiled={"norm.block_output": (0, 0, 2, float("nan"))})
+    with pytest.raises(NonFiniteError, match=r"norm\.block_output is nan at layer 2 of prompt 0"):
+        measure("layer_gain", trace, position="whole")
+    assert np.isfinite(measure("layer_gain", trace).values).all()
 
 
 def test_attention_entropy_at_other_positions_is_missing_and_not_nan():

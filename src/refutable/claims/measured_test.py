@@ -13,7 +13,6 @@ from refutable.claims.parts import (
     Layer,
     Models,
     Norm,
-    Position,
     metric_named,
     normless,
     statistic_named,
@@ -21,6 +20,7 @@ from refutable.claims.parts import (
 from refutable.models import Frozen, Names, RegionText
 from refutable.passes import CHANGEABLE, Blocks, Change
 from refutable.predicate import GRAMMAR, Region, parse_region
+from refutable.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
 NOT_OF_DIFFERENCES = {
@@ -55,7 +55,10 @@ class MeasuredTest(Frozen):
         default=None, description="of a boundary: whether it holds above it (false: below it); left out, either will do"
     )
     layer: Layer | None = Field(default=None, description="which layer of a metric that has one value a layer")
-    position: Position = Field(default="last", description="which token; `all` leaves out the first")
+    position: Position = Field(
+        default="last",
+        description="which token; `all` leaves out the first; `whole` is the prompt as one matrix, the first included",
+    )
     norm: Norm = "raw"
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")

@@ -20,7 +20,7 @@ from refutable.errors import UnknownName, did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Selector
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
-from refutable.trace import Tap
+from refutable.trace import Position, Tap
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be
@@ -36,7 +36,6 @@ SHAPE = (
     "pools",
 )  # what a statistic takes
 
-Position = Literal["last", "all", "first"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantifier = Literal["each", "all", "any", "majority"]

@@ -21,7 +21,7 @@ from refutable.folded import InputNorm, fold
 from refutable.passes import PassName
 from refutable.registry import Registry
 from refutable.sample import Sample
-from refutable.trace import Trace, View
+from refutable.trace import Position, Trace, View
 
 Per = Literal["prompt", "layer"]
 Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites that leave a network's function alone
@@ -156,7 +156,7 @@ def measure(
     name: str,
     trace: Trace,
     *,
-    position: Literal["last", "all", "first"] = "last",
+    position: Position = "last",
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
     folded: InputNorm | None = None,
@@ -167,7 +167,8 @@ def measure(
     Args:
         name: the metric.
         trace: what one pass left.
-        position: which token; ``all`` is the mean over every position but the first.
+        position: which token; ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
+            matrix of all its tokens, the first among them (Frobenius norms).
         norm: raw vectors, or with their mean over the width taken off.
         layer: which layer of a metric that has one value a layer; None or ``each`` keeps them all.
         folded: how the model norms what its modules read; given, norms of that are taken before the learned scale.
@@ -190,7 +191,7 @@ def measure(
 def _measured(
     chosen: Metric,
     trace: Trace,
-    position: Literal["last", "all", "first"],
+    position: Position,
     norm: Literal["raw", "centred"],
     layer: LayerChoice,
     folded: InputNorm | None,
