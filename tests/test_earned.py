@@ -78,6 +78,15 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
         case "mean" | "geometric_mean":
             at = number(test.region, inside, bounds)
             return (Sample(test.of[0], spread(np.full(n, at), test.region), unit),)
+        case "ratio_of_means":
+            below = RNG.uniform(1, 2, n)
+            at = spread(np.full(n, number(test.region, inside, bounds)), test.region)
+            return Sample(test.of[0], at * below, unit), Sample(test.of[0], below, unit)
+        case "layers_passing" if not test.region.one_sided:  # of any share: so many of the layers hold
+            passing = round(LAYERS * (test.region.threshold if inside else 0))
+            held, broken = (number(test.holds_region, holds, bounds) for holds in (True, False))
+            at = np.where(np.arange(LAYERS) < passing, held, broken)
+            return (Sample(test.of[0], spread(np.tile(at, (n, 1)), test.holds_region), unit),)
         case "layers_passing" | "share_of_prompts":
             holds = inside == (1.0 in test.region)  # all of them or none
             at = number(test.holds_region, holds, bounds)

@@ -40,6 +40,8 @@ EXPECTED = {
     "all-narrow-headed-models-dampen": "REFUTED",  # by Mistral at alpha / 31
     "all-deep-models-dampen": "REFUTED",
     "both-gpt2-expand": "SUPPORTED",
+    "both-neox-models-dampen": "REFUTED",  # by GPT-J at alpha / 2
+    "a-gpt2-with-layernorm-expands": "SUPPORTED",  # by GPT2-Large at alpha / 3
     "most-parallel-models-dampen": "INCONCLUSIVE",  # 2 of 12 recorded
     "most-of-the-eight-expand": "INCONCLUSIVE",  # 4 of 5 above 1, at least 5 of 8 are asked for
     "most-narrow-headed-models-dampen": "INCONCLUSIVE",

@@ -305,6 +305,19 @@ def test_a_recorded_mean_is_no_geometric_mean_unless_the_mapping_says_so(tmp_pat
     assert judged(path, "gptj", geometric, mapped(tmp_path, text)).verdict is Verdict.SUPPORTED
 
 
+def test_a_recorded_ratio_of_means_is_one_where_the_mapping_says_so_and_a_row_a_prompt_never_is(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"Model": "gptj", "Last_Gain": 1.0652}], "csv")
+    ratio = MEAN.replace("statistic: mean", "statistic: ratio_of_means")
+    mapping = mapped(tmp_path, "summary: ratio_of_means\nmetrics: {last_gain: Last_Gain}\n")
+    assert judged(path, "gptj", ratio, mapping).verdict is Verdict.SUPPORTED
+    with pytest.raises(NotMeasured, match="no mean can be had from that"):
+        judged(path, "gptj", MEAN, mapping)
+    several = written(tmp_path, [{"Model": "gptj", "Prompt": p, "Last_Gain": 1.1} for p in "abc"], "csv")
+    for map_of in (None, mapping):
+        with pytest.raises(NotMeasured, match="holds ratios, not the lengths that ratio_of_means divides"):
+            judged(several, "gptj", ratio, map_of)
+
+
 # What cannot be used
 
 

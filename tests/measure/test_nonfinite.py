@@ -65,6 +65,7 @@ def test_a_model_that_is_nothing_but_nan_is_an_error_and_not_a_missing_tap(name:
     reads_updates = {
         *(m for m in METRICS if "growth" in m or "cos" in m),
         *("cancellation_ratio", "attention_gain", "mlp_gain", "attention_over_mlp"),
+        *("gain_by_attention", "gain_without_opposition"),
     }
     of_prompts = {"prompt_length", "prompt_complexity"}
     forward = {m for m in METRICS if METRICS[m].reads == "forward"}

@@ -60,6 +60,10 @@ BY_HAND = {
     "late_over_early": lambda x, y, a, m, ai, mi: norm(y[:, share(30, y) - 1]) / norm(y[:, share(5, y) - 1]),
     "centred_share": lambda x, y, a, m, ai, mi: norm(centre(y)) / norm(y),
     "cancellation_ratio": lambda x, y, a, m, ai, mi: norm(a + m) / (norm(a) + norm(m)),
+    "gain_by_attention": lambda x, y, a, m, ai, mi: norm(x + a) / norm(x),
+    "gain_without_opposition": lambda x, y, a, m, ai, mi: (
+        np.sqrt(np.maximum(norm(y) ** 2 - 2 * (a * m).sum(axis=-1), 0)) / norm(x)
+    ),
 }
 TAPS = ("block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input")
 POSITIONS = {"last": slice(-1, None), "first": slice(0, 1), "all": slice(1, None), "whole": slice(None)}
@@ -149,6 +153,19 @@ def test_known_angles_and_their_cancellation():
         trace = make_trace(vectors)
         found = [measure(one, trace).values[0, 0] for one in ("cos_attention_mlp", "cancellation_ratio")]
         assert found == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_updates_that_oppose_each_other_contract_alone_and_not_at_right_angles():
+    x, a, m = np.array([5.0, 0, 0]), np.array([-0.5, 3, 0]), np.array([-0.5, -3, 0])
+    vectors = {"block_input": x, "attention_update": a, "mlp_update": m, "attention_input": x, "mlp_input": x}
+    trace = make_trace({tap: [of.reshape(1, 1, 3)] for tap, of in vectors.items()})
+    turned = np.array([-0.5, -1 / 12, (9 - 1 / 144) ** 0.5])  # m, as long and as oblique to x, at right angles to a
+    assert (norm(turned), turned @ x, turned @ a) == pytest.approx((norm(m), m @ x, 0))
+    found = {name: measure(name, trace).values[0, 0] for name in ("layer_gain", "gain_by_attention")}
+    assert found == pytest.approx({"layer_gain": 0.8, "gain_by_attention": 29.25**0.5 / 5})
+    without = measure("gain_without_opposition", trace).values[0, 0]
+    assert without == pytest.approx(norm(x + a + turned) / 5)
+    assert without > 1
 
 
 # Entropies and outputs
