@@ -147,6 +147,7 @@ def test_the_default_model_is_asked_at_least_twelve_measured_questions():
         ("gptj-was-drawn-larger-than-pythia", "pythia-6.9b", 1e-9),
         ("gptj-reads-with-larger-first-weights", "pythia-6.9b", 1e-9),
         ("pythia-6.9b-is-deeper-than-gptj", "gptj", 0),
+        ("pythia-6.9b-rotates-more-of-a-head-than-gptj", "gptj", 0),
         ("blocks-come-after-the-one-that-is-measured", "gptj", 0),
         ("gptj-is-shallower-than-pythia-6.9b", "pythia-6.9b", 0),
         ("gptj-is-wider-than-pythia-6.9b", "pythia-6.9b", 0),

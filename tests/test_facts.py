@@ -43,6 +43,8 @@ ROWS = [*REGISTRY]
         ("gptj", "corpus", "The Pile"),
         ("gpt2", "corpus", "WebText"),
         ("gptj", "training_code", "mesh-transformer-jax"),
+        ("pythia-6.9b", "code_rotary_fraction", 1.0),
+        ("gptj", "code_rotary_fraction", 1.0),
         ("pythia-70m", "init_rule", "small-wang"),
         ("pythia-6.9b", "init_rule", "pythia-large"),
         ("pythia-6.9b", "init_output_by_depth", "1/sqrt(L)"),  # 0.02 / sqrt(2 L)
@@ -91,6 +93,7 @@ def test_the_stated_deviation_is_that_of_weights_that_are_drawn(row):
         ("smollm2", "corpus_gigabytes", "no published size of 'FineWeb-Edu"),
         ("mistral-7b", "init_rule", "how the code that trained mistral-7b drew its first weights"),
         ("mistral-7b", "training_code", "how the code that trained mistral-7b"),
+        ("gpt2", "code_rotary_fraction", "no default of gpt-2"),
     ],
 )
 def test_what_the_registry_does_not_hold_is_not_measured(model, fact, why):

@@ -30,11 +30,12 @@ TRUE = {
     "the-sum-over-heads-is-one-product",  # a sum taken part by part
     "orthogonal-vectors-cohere-as-one-over-root-n",  # |sum|^2 = n r^2
     "random-signs-sum-to-root-n",  # the mean of a product of two signs is 0
-    "a-heads-rank-is-at-most-its-width",  # the columns of A span the product's
+    "a-heads-rank-is-at-most-its-width",  # the columns of A span the product's; k unit vectors reach it
     "one-more-dimension-holds-one-more-direction",  # zeros appended, and the new unit vector
     "rotation-keeps-the-norm",  # cos^2 + sin^2 = 1
     "the-tables-share-their-prompts",  # all 125 compared
     "narrower-heads-are-noisier",  # digamma is concave
+    "gelu-shortens-what-passes",  # 0 < Phi < 1
     "norms-in-bfloat16-are-adequate",  # 2 * 2u / (1 - u) with u = 2^-8
     "deviation-mirrors-a-gain-below-one",  # |G - 1| = 1 - G
     "total-amplification-starts-after-the-first-block",  # both read it there
@@ -64,6 +65,7 @@ FALSE = {
     "one-expanding-parallel-model-rejects-architecture": {"world": [_EXPANDS, _DAMPENS]},  # heads may tell
     "one-sided-p-is-one-minus-half": {"gains": [1000, 1100, 1100]},  # two-sided p 0.18: 0.91 is no 0.09
     "gelu-saturates": {"z": 2},  # 1.95
+    "narrower-heads-score-more-widely": {"narrow": 1, "wide": 2},  # 1 and 1
 }
 
 

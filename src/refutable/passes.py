@@ -34,7 +34,7 @@ PROBES: tuple[PassName, ...] = get_args(ProbeName)
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "wiring": {"version": 2},
     "loss": {"version": 1},
-    "heads": {"version": 1},
+    "heads": {"version": 2},
     "rank": {"version": 1},
     "reach": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
@@ -103,7 +103,7 @@ REACH_TOKENS, REACH_WRITE = "reach.tokens", "reach.write"
 RANK_IN, RANK_OUT = "rank.in", "rank.out"
 HEAD_COUNT = "heads.count"
 HEAD_RESIDUAL = "heads.residual"
-HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine")
+HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine", "heads.norm_root")
 PERTURBATION_STEMS = ("perturbation.in", "perturbation.out", "perturbation.noise_gain", "perturbation.radial_gain")
 DEPTH_COSINE = "depth_cosine"
 JACOBIAN_NORM = "jacobian.norm"

@@ -70,6 +70,13 @@ CORPORA: Mapping[str, Corpus] = {
     "The Pile": Corpus(825.18 * 1.024**3, "Gao et al. (2020), arXiv:2101.00027, table 1: 825.18 GiB"),
 }
 STANDARD_HEADS = (64, 128)
+ROTARY_DEFAULTS: Mapping[str, tuple[float, str]] = {
+    "gpt-neox": (1.0, "EleutherAI/gpt-neox megatron/neox_arguments/neox_args.py: rotary_pct 1.0"),
+    "mesh-transformer-jax": (
+        1.0,
+        "kingoflolz/mesh-transformer-jax mesh_transformer/layers.py (TransformerLayerShard): pe_rotary_dims, else all",
+    ),
+}
 UNKNOWN = "the registry does not say"
 Config = Mapping[str, Any]
 
@@ -114,6 +121,14 @@ def training_code(row: Row, config: Config) -> str:
     return _rule(row).code
 
 
+def code_rotary_fraction(row: Row, config: Config) -> float:
+    """Share of a head that the code which trained it turns where a training file names none, rotary once chosen."""
+    code = _rule(row).code
+    if code not in ROTARY_DEFAULTS:
+        raise NotMeasured(f"no default of {code} for the share of a head that is turned is on record")
+    return ROTARY_DEFAULTS[code][0]
+
+
 def init_rule(row: Row, config: Config) -> str:
     """By which rule its first weights were drawn."""
     _rule(row)
@@ -148,6 +163,8 @@ def row_origin(fact: str, row: Row) -> str | None:
         return "registry: from memory, unverified"
     if fact == "corpus_gigabytes" and row.corpus in CORPORA:
         return f"{CORPORA[str(row.corpus)].source}; from memory, unverified"
+    if fact == "code_rotary_fraction" and row.init in RULES:
+        return ROTARY_DEFAULTS.get(RULES[row.init].code, (0.0, UNKNOWN))[1]
     if fact == "training_code" or fact.startswith("init_"):
         rule = RULES.get(row.init)
         return f"{rule.source}; unverified: {rule.unverified}" if rule is not None else None
@@ -181,6 +198,7 @@ ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
         corpus_gigabytes,
         standard_heads,
         training_code,
+        code_rotary_fraction,
         init_rule,
         init_output_deviation,
         init_input_deviation,

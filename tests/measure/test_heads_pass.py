@@ -69,6 +69,7 @@ def test_heads_that_all_add_the_same_are_coherent_and_orthogonal_ones_are_not() 
             weight.copy_(torch.eye(32))  # each head in its own eight channels
     orthogonal = run_heads(model, prompt_set(), "key", ABOUT)
     np.testing.assert_allclose(measure("head_coherence", orthogonal).values, 0, atol=1e-6)
+    np.testing.assert_allclose(measure("head_interference", orthogonal).values, 1, rtol=1e-6)
     with torch.no_grad():
         for block in model.blocks():  # one value head, the same query and key everywhere: all heads see one mix
             for part in ("q_proj", "k_proj", "v_proj"):
@@ -80,6 +81,7 @@ def test_heads_that_all_add_the_same_are_coherent_and_orthogonal_ones_are_not() 
     same = run_heads(model, prompt_set(), "key", ABOUT)
     np.testing.assert_allclose(measure("head_coherence", same).values, 1, atol=1e-5)
     np.testing.assert_allclose(measure("head_cancellation", same).values, 1, rtol=1e-5)
+    np.testing.assert_allclose(measure("head_interference", same).values, 2, rtol=1e-5)  # the root of four
     np.testing.assert_allclose(measure("largest_head_share", same).values, 0.25, rtol=1e-5)
 
 

@@ -79,6 +79,7 @@ def test_ratios_are_of_the_columns_of_their_form(form: str) -> None:
         "depth_cosine": stem(c, DEPTH_COSINE, form),
         "head_coherence": stem(c, "heads.cosine", form),
         "head_cancellation": stem(c, "heads.sum_norm", form) / stem(c, "heads.norm_sum", form),
+        "head_interference": stem(c, "heads.sum_norm", form) / stem(c, "heads.norm_root", form),
         "largest_head_share": stem(c, "heads.norm_max", form) / stem(c, "heads.norm_sum", form),
         "jacobian_norm": stem(c, JACOBIAN_NORM, form),
         "spectral_radius": c[JACOBIAN_RADIUS],

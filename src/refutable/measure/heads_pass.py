@@ -107,7 +107,7 @@ class _Heads:
 
 
 def _reduce(added: torch.Tensor) -> list[torch.Tensor]:
-    """Return each of `HEAD_STEMS`, raw and centred, of contributions (B, heads, D): eight vectors (B,)."""
+    """Return each of `HEAD_STEMS`, raw and centred, of contributions (B, heads, D): vectors (B,)."""
     raw, centred = _reduce_one(added), _reduce_one(added - added.mean(dim=-1, keepdim=True))
     return [one for pair in zip(raw, centred, strict=True) for one in pair]
 
@@ -117,7 +117,7 @@ def _reduce_one(added: torch.Tensor) -> list[torch.Tensor]:
     norms = added.norm(dim=-1)  # (B, heads)
     unit = (added / norms[..., None]).sum(dim=1)  # its square is heads + the sum of all cosines of two
     cosine = (unit.square().sum(dim=-1) - heads) / (heads * (heads - 1)) if heads > 1 else norms[:, 0] * torch.nan
-    return [added.sum(dim=1).norm(dim=-1), norms.sum(dim=-1), norms.amax(dim=-1), cosine]
+    return [added.sum(dim=1).norm(dim=-1), norms.sum(dim=-1), norms.amax(dim=-1), cosine, norms.norm(dim=-1)]
 
 
 def _check_sum(trace: Trace, model: LoadedModel) -> None:

@@ -31,6 +31,16 @@ def head_cancellation(view: View) -> Values:
     return _read(view, "heads.sum_norm") / _read(view, "heads.norm_sum")
 
 
+@metric(unit="ratio", tap="attention heads", per="layer", invariant=INVARIANT, reads="heads")
+def head_interference(view: View) -> Values:
+    """Norm of the sum of the heads over the root of the sum of their squared norms. In [0, sqrt(heads)].
+
+    1 for orthogonal heads, above where they add up, below where they cancel; root mean square 1 for independent ones of
+    mean zero. NaN where no head adds anything. Raw, it counts the heads' means.
+    """
+    return _read(view, "heads.sum_norm") / _read(view, "heads.norm_root")
+
+
 @metric(unit="share", tap="attention heads", per="layer", invariant=INVARIANT, reads="heads")
 def largest_head_share(view: View) -> Values:
     """Norm of what the largest head adds over the sum of all heads' norms. In [1 / heads, 1]; raw, it counts means."""

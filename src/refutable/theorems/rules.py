@@ -115,3 +115,10 @@ def gelu_saturates(example: Example) -> bool:
     """GELU is bounded as a sigmoid is: it never leaves [-1, 1]."""
     z = example["z"]
     return bool(abs(z * (1 + math.erf(z / math.sqrt(2))) / 2) <= 1)
+
+
+@theorem("gelu-shortens-what-passes", st.fixed_dictionaries({"z": st.integers(-30, 30).filter(bool)}))
+def gelu_shortens_what_passes(example: Example) -> bool:
+    """GELU of a number other than 0 is smaller in size: |z| - |GELU(z)| = |z| (1 - Phi(z)) is above 0."""
+    z = example["z"]
+    return bool(abs(z) * math.erfc(z / math.sqrt(2)) / 2 > 0)

@@ -127,17 +127,40 @@ def rank(matrix: Matrix) -> int:
     return found
 
 
-_products = st.tuples(st.integers(1, 4), st.integers(1, 3)).flatmap(
-    lambda of: st.fixed_dictionaries({"output": matrix_of(of[0], of[1]), "value": matrix_of(of[1], of[0])})
+_products = st.integers(1, 4).flatmap(
+    lambda wide: st.integers(1, wide).flatmap(
+        lambda k: st.fixed_dictionaries({"output": matrix_of(wide, k), "value": matrix_of(k, wide)})
+    )
 )
 
 
 @theorem("a-heads-rank-is-at-most-its-width", _products)
 def a_heads_rank_is_at_most_its_width(example: Example) -> bool:
-    """What a head of k dimensions copies from the stream to the stream, W_O W_V, has a rank of at most k."""
-    output, value = example["output"], example["value"]
-    columns = list(zip(*value, strict=True))
-    return rank([[dot(row, list(column)) for column in columns] for row in output]) <= len(value)
+    """What a head of k dimensions copies, W_O W_V, has a rank of at most k, and of k where it copies k channels."""
+    k, wide = len(example["value"]), len(example["output"])
+    channels = [[int(i == j) for j in range(wide)] for i in range(k)]
+    copied = _product([list(column) for column in zip(*channels, strict=True)], channels)
+    return rank(_product(example["output"], example["value"])) <= k == rank(copied)
+
+
+def _product(left: Matrix, right: Matrix) -> Matrix:
+    columns = [list(column) for column in zip(*right, strict=True)]
+    return [[dot(row, column) for column in columns] for row in left]
+
+
+@theorem(
+    "narrower-heads-score-more-widely",
+    st.integers(1, 3).flatmap(lambda n: st.fixed_dictionaries({"narrow": st.just(n), "wide": st.integers(n + 1, 4)})),
+)
+def narrower_heads_score_more_widely(example: Example) -> bool:
+    """Over queries and keys of random signs, q.k over the root of a head's width has a larger variance if narrower."""
+    return _score_variance(example["narrow"]) > _score_variance(example["wide"])
+
+
+def _score_variance(width: int) -> Fraction:
+    """Return the mean of (q.k)^2 / width over all queries and keys whose entries are 1 or -1; their mean is 0."""
+    draws = [list(signs) for signs in itertools.product((-1, 1), repeat=width)]
+    return Fraction(sum(dot(q, k) ** 2 for q in draws for k in draws), width * len(draws) ** 2)
 
 
 _packings = st.integers(1, 5).flatmap(
