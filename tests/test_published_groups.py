@@ -46,6 +46,8 @@ EXPECTED = {
     "most-of-the-eight-expand": "INCONCLUSIVE",  # 4 of 5 above 1, at least 5 of 8 are asked for
     "most-narrow-headed-models-dampen": "INCONCLUSIVE",
     "no-other-model-dampens": "INCONCLUSIVE",
+    "one-of-pythia-6.9b-and-gptj-dampens": "SUPPORTED",
+    "one-of-pythia-6.9b-and-gptj-dissipates-over-depth": "REFUTED",  # both amplify, 6.3 and 8.3 times
     "parallel-models-have-a-lower-gain": "INCONCLUSIVE",  # 2 against 3: 10 deals
     "deep-models-have-a-lower-gain": "INCONCLUSIVE",
     "head-width-separates-dampening-models": "INCONCLUSIVE",

@@ -5,7 +5,7 @@
 | ``forward`` | prompts through the weights, as trained or under an intervention | all |
 | ``loss`` | how well each token of a prompt is foretold, as trained or under an intervention | all |
 | ``heads`` | what each attention head adds | last |
-| ``rank`` | in how many directions a prompt's tokens differ, before and after each block | all |
+| ``rank`` | in how many directions and how far a prompt's tokens differ, before and after a block | all but the first |
 | ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
@@ -35,7 +35,7 @@ PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "wiring": {"version": 2},
     "loss": {"version": 1},
     "heads": {"version": 2},
-    "rank": {"version": 1},
+    "rank": {"version": 2},
     "reach": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
     "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
@@ -101,6 +101,7 @@ def paired(stem: str) -> tuple[str, str]:
 LOSS = "loss"
 REACH_TOKENS, REACH_WRITE = "reach.tokens", "reach.write"
 RANK_IN, RANK_OUT = "rank.in", "rank.out"
+VARIANCE_IN, VARIANCE_OUT = "variance.in", "variance.out"
 HEAD_COUNT = "heads.count"
 HEAD_RESIDUAL = "heads.residual"
 HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine", "heads.norm_root")

@@ -14,7 +14,7 @@ from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import NotMeasured
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.rank_pass import effective_ranks, run_rank
+from refutable.measure.rank_pass import effective_ranks, run_rank, variances
 from refutable.metrics import measure
 
 ModelOf = Callable[[str], LoadedModel]
@@ -23,7 +23,8 @@ PROMPTS = prompt_set((5, 3, 12, 4, 9))
 
 
 def by_hand(states: np.ndarray) -> float:
-    singular = np.linalg.svd(states - states.mean(axis=0), compute_uv=False)[: len(states) - 1]
+    later = states[1:]
+    singular = np.linalg.svd(later - later.mean(axis=0), compute_uv=False)[: len(later) - 1]
     share = singular / singular.sum()
     return float(np.exp(-sum(p * np.log(p) for p in share if p > 0)))
 
@@ -51,6 +52,8 @@ def test_each_blocks_rank_is_that_of_the_states_of_each_prompt_alone(model_of: M
         ranks = np.array([by_hand(states) for states in seen]).reshape(-1, 2)
         np.testing.assert_allclose(measure("effective_rank", trace).values[prompt], ranks[:, 1], rtol=1e-3)
         np.testing.assert_allclose(measure("rank_gain", trace).values[prompt], ranks[:, 1] / ranks[:, 0], rtol=1e-3)
+        before, after = np.array([states[1:].var(axis=0).sum() for states in seen]).reshape(-1, 2).T
+        np.testing.assert_allclose(measure("variance_gain", trace).values[prompt], after / before, rtol=1e-3)
         centred = [by_hand(states - states.mean(axis=1, keepdims=True)) for states in seen[1::2]]
         found = measure("effective_rank", trace, norm="centred").values[prompt]
         np.testing.assert_allclose(found, centred, rtol=1e-3)
@@ -64,8 +67,10 @@ def test_directions_of_one_length_count_each_and_neither_factor_nor_shift_matter
     along = np.linalg.qr(rng.normal(size=(12, 12)))[0]
     across = np.linalg.qr(np.concatenate([np.ones((12, 1)), rng.normal(size=(12, 11))], axis=1))[0][:, 1:]  # mean 0
     states = across[:, :rank] @ along[:rank]
-    padded = torch.tensor(np.concatenate([factor * states + rng.normal(size=12), rng.normal(size=(3, 12))]))[None]
-    np.testing.assert_allclose(effective_ranks(padded, [12]).numpy(), rank, rtol=1e-4)
+    first, pads = 1e4 * rng.normal(size=(1, 12)), rng.normal(size=(3, 12))  # neither is seen, however far off
+    padded = torch.tensor(np.concatenate([first, factor * states + rng.normal(size=12), pads]))[None]
+    np.testing.assert_allclose(effective_ranks(padded, [13]).numpy(), rank, rtol=1e-4)
+    np.testing.assert_allclose(variances(padded, [13]).numpy(), factor**2 * rank / 12, rtol=1e-4)
 
 
 def test_a_block_that_only_shortens_takes_no_direction_away_and_one_that_projects_does(model_of: ModelOf) -> None:
@@ -82,10 +87,14 @@ def test_a_block_that_only_shortens_takes_no_direction_away_and_one_that_project
         return torch.cat([x[..., :1], torch.zeros_like(x[..., 1:])], dim=-1)
 
     np.testing.assert_allclose(measured("rank_gain", lambda x: 0.8 * x + 1), 1, rtol=1e-5)
+    np.testing.assert_allclose(measured("variance_gain", lambda x: 0.8 * x + 1), 0.64, rtol=1e-5)
     np.testing.assert_allclose(measured("effective_rank", one_channel), 1, rtol=1e-5)
-    assert (measured("rank_gain", one_channel) < 1).all()
+    gains = measured("rank_gain", one_channel)
+    three = np.array([prompt.tokens == 3 for prompt in PROMPTS.prompts])
+    np.testing.assert_allclose(gains[three], 1, rtol=1e-5)  # two tokens differ in one direction, whatever happens
+    assert (gains[~three] < 1).all()
 
 
-def test_two_tokens_have_one_direction_whatever_happens(model_of: ModelOf) -> None:
+def test_one_token_after_the_first_differs_from_none(model_of: ModelOf) -> None:
     with pytest.raises(NotMeasured, match="a prompt has 2 tokens, and a rank needs 3"):
         run_rank(model_of("llama"), prompt_set((5, 2)), "key", ABOUT)

@@ -26,6 +26,8 @@ from refutable.passes import (
     RANK_OUT,
     REACH_TOKENS,
     REACH_WRITE,
+    VARIANCE_IN,
+    VARIANCE_OUT,
     paired,
 )
 from refutable.trace import Trace, centred_norm_column, norm_column
@@ -33,7 +35,7 @@ from refutable.trace import Trace, centred_norm_column, norm_column
 settings.load_profile("ci")
 PROMPTS, LAYERS = 4, 6
 STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (norm_column, centred_norm_column)]
-OTHERS = (RANK_IN, RANK_OUT, REACH_TOKENS)
+OTHERS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, REACH_TOKENS)
 STEMS = (*PERTURBATION_STEMS, *HEAD_STEMS, DEPTH_COSINE, JACOBIAN_NORM, JACOBIAN_RESIDUAL, *OTHERS)
 ALONE = (JACOBIAN_RADIUS, RADIUS_RESIDUAL, LOSS, REACH_WRITE)
 NAMES = [*STREAM, *(name for stem in STEMS for name in paired(stem)), *ALONE]
@@ -83,6 +85,8 @@ def test_ratios_are_of_the_columns_of_their_form(form: str) -> None:
         "largest_head_share": stem(c, "heads.norm_max", form) / stem(c, "heads.norm_sum", form),
         "jacobian_norm": stem(c, JACOBIAN_NORM, form),
         "spectral_radius": c[JACOBIAN_RADIUS],
+        "rank_gain": stem(c, RANK_OUT, form) / stem(c, RANK_IN, form),
+        "variance_gain": stem(c, VARIANCE_OUT, form) / stem(c, VARIANCE_IN, form),
     }
     for name, values in expected.items():
         np.testing.assert_allclose(measure(name, trace_of(c), norm=form).values, values, rtol=1e-6, err_msg=name)
