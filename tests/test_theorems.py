@@ -56,7 +56,7 @@ FALSE = {
     "a-suppressed-update-loses-norm": {"x": [1], "d": [-1]},  # 1 without it, 0 with it
     "halving-an-update-loses-norm": {"x": [2], "half": [-1]},  # 1, where the whole leaves 0
     "more-heads-make-a-longer-sum": {"weights": [[1, 1, 1, 1]], "heads": [1, 1, 1, 1], "borders": []},  # 4 and 4
-    "independent-vectors-sum-to-root-n": {"outcomes": [[1]], "n": 2},  # 2, not sqrt(2): its mean is not zero
+    "independent-vectors-sum-to-root-n": {"outcomes": [[0], [1]], "n": 2},  # 3/2, not 2 times 1/2: its mean is not zero
     "unnormalised-variance-grows-linearly": {"start": [1, 0]},  # 1, 2, 4
     "shorter-states-come-closer": {"x": [2, 0], "y": [2, 1], "u": [0, 1], "v": [0, -2]},  # 1 apart, then 3
     "shorter-states-fall-together": {"x": [2, 0], "y": [0, 2], "u": [1, 0], "v": [0, 1]},

@@ -67,9 +67,10 @@ def orthogonal_vectors_cohere_as_one_over_root_n(example: Example) -> bool:
     "independent-vectors-sum-to-root-n",
     st.integers(1, 3).flatmap(
         lambda d: st.fixed_dictionaries(
-            {"outcomes": st.lists(vector_of(d), min_size=1, max_size=3), "n": st.integers(2, 3)}
+            {"outcomes": st.lists(vector_of(d), min_size=2, max_size=3), "n": st.integers(2, 3)}
         )
     ),
+    premise=lambda e: any(one != e["outcomes"][0] for one in e["outcomes"]),  # one outcome alone is not random
 )
 def independent_vectors_sum_to_root_n(example: Example) -> bool:
     """n independent draws from the outcomes, each as likely, sum to a mean squared length of n times one's."""
