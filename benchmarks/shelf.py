@@ -20,8 +20,10 @@ from refutable.statistics import STATISTICS
 from refutable.store import key_of
 from refutable.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.trace import (
+    CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    HEAD_INPUT_COLUMN,
     INPUT_TAPS,
     KEYS_COLUMN,
     PRODUCTS,
@@ -174,5 +176,7 @@ def _tables(rng: np.random.Generator, prompts: PromptSet, layers: int) -> tuple[
         "tokens": lengths,
         "output_entropy": rng.uniform(0, 9, len(prompts)),
         "top_probability": rng.uniform(0.1, 0.9, len(prompts)),
+        HEAD_INPUT_COLUMN: rng.uniform(5, 9, len(prompts)),
+        CENTRED_HEAD_INPUT_COLUMN: rng.uniform(4, 5, len(prompts)),
     }
     return pa.table(table), pa.table(made)

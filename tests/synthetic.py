@@ -10,8 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from refutable.trace import (
+    CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    HEAD_INPUT_COLUMN,
     INPUT_TAPS,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
@@ -96,6 +98,8 @@ def make_trace(
         "tokens": lengths,
         "output_entropy": rng.uniform(0.0, 9.0, len(lengths)),
         "top_probability": rng.uniform(0.1, 0.9, len(lengths)),
+        HEAD_INPUT_COLUMN: rng.uniform(5.0, 9.0, len(lengths)),
+        CENTRED_HEAD_INPUT_COLUMN: rng.uniform(4.0, 5.0, len(lengths)),
     }
     meta = {
         "model": "made-up",

@@ -16,8 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from refutable.trace import (
+    CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    HEAD_INPUT_COLUMN,
     INPUT_TAPS,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
@@ -50,6 +52,7 @@ class Recipe:
         mlp_input: the same of the MLP.
         entropy: attention entropy over the log of the number of visible keys, in [0, 1], (P, L).
         tokens: number of tokens of each prompt, at least `POSITIONS`, (P,).
+        head_input: what the unembedding reads, behind a final norm of any scale and bias, (P, D).
         top: weight of the next token before all are made to sum to 1, at least 1, (P,).
         others: number of other next tokens, of weight 1 each, (P,).
     """
@@ -61,6 +64,7 @@ class Recipe:
     mlp_input: Floats
     entropy: Floats
     tokens: NDArray[np.int64]
+    head_input: Floats
     top: Floats
     others: NDArray[np.int64]
 
@@ -120,11 +124,14 @@ def _of_prompts(recipe: Recipe) -> dict[str, Any]:
     top = recipe.top / total
     entropy = -top * np.log(top) + recipe.others / total * np.log(total)  # in nats
     count = len(recipe.tokens)
+    centred = recipe.head_input - recipe.head_input.mean(axis=1, keepdims=True)
     return {
         "text": [f"generated {index}" for index in range(count)],
         "category": [f"category {index % 3}" for index in range(count)],
         "complexity": [1 + index % 3 for index in range(count)],
         "tokens": recipe.tokens,
+        HEAD_INPUT_COLUMN: np.linalg.norm(recipe.head_input, axis=1),
+        CENTRED_HEAD_INPUT_COLUMN: np.linalg.norm(centred, axis=1),
         "output_entropy": np.maximum(entropy, 0.0),
         "top_probability": top,
     }
@@ -161,6 +168,7 @@ def _pool_recipe(layers: int) -> Recipe:
         tokens=np.round(10 ** rng.uniform(np.log10(POSITIONS), 7, POOL)).astype(np.int64),
         top=10 ** rng.uniform(0, 8, POOL),
         others=np.round(10 ** rng.uniform(0, np.log10(VOCABULARY - 1), POOL)).astype(np.int64),
+        head_input=rng.normal(size=(POOL, WIDTH)) * _scales(rng, (POOL, 1), 8),
     )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
 from refutable.passes import LAST_TOKEN
 
-PRIMITIVES_VERSION = 3
+PRIMITIVES_VERSION = 4
 FIRST_IS_BOS = "the tokenizer's BOS"
 LAST_ONLY = "it is read at the last token only"
 NOT_OF_A_MATRIX = "it is of one token, and a whole prompt has norms and inner products only"
@@ -62,6 +62,7 @@ def centred_product_column(a: Tap, b: Tap) -> str:
 
 
 CLOSURE_COLUMN = "closure_residual"
+HEAD_INPUT_COLUMN, CENTRED_HEAD_INPUT_COLUMN = "norm.head_input", "centred_norm.head_input"  # of the table of prompts
 ENTROPY_COLUMN = "attention_entropy"
 KEYS_COLUMN = "visible_keys"
 PRIMITIVE_COLUMNS: tuple[str, ...] = (
@@ -107,7 +108,7 @@ class Trace:
     def _view(self, position: Position, centred: bool) -> View:
         layers = int(self.meta["layers"])
         where = self.blocks["position"].to_numpy()[::layers]
-        prompt = self.blocks["prompt"].to_numpy()[::layers]
+        prompt = self.prompt_of_tokens()
         length = self.prompts["tokens"].to_numpy()[prompt]
         match position:
             case "last":
@@ -120,6 +121,11 @@ class Trace:
                 rows, prompt = np.ones(len(where), dtype=np.bool_), np.arange(len(self))
                 return View(self, position, rows, prompt, layers, centred)
         return View(self, position, rows, prompt[rows], layers, centred)
+
+    def prompt_of_tokens(self) -> NDArray[np.int64]:
+        """Return the index of the prompt of each (prompt, position), shape (tokens,); a prompt's follow each other."""
+        found: NDArray[np.int64] = self.blocks["prompt"].to_numpy()[:: int(self.meta["layers"])]
+        return found
 
     def __len__(self) -> int:
         return int(self.prompts.num_rows)
@@ -200,14 +206,15 @@ class View:
 
     def _sums(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the sums over each prompt's tokens, shape (prompts, layers)."""
-        lengths = self.trace.prompts["tokens"].to_numpy()
-        sums: NDArray[Any] = np.add.reduceat(values, np.cumsum(lengths) - lengths, axis=0, dtype=np.float64)
+        starts = np.flatnonzero(np.diff(self.trace.prompt_of_tokens(), prepend=-1))
+        sums: NDArray[Any] = np.add.reduceat(values, starts, axis=0, dtype=np.float64)
         return sums
 
     @property
     def of_tokens(self) -> View:
         """The same, where it is of whole prompts, token by token: a row for each."""
-        return replace(self, position="token") if self.position == "whole" else self
+        whole = self.position == "whole"
+        return replace(self, position="token", prompt=self.trace.prompt_of_tokens()) if whole else self
 
     def _refuse(self, name: str, values: NDArray[np.float64], bad: NDArray[np.bool_]) -> None:
         """Raise NonFiniteError where a value that is read is not finite."""

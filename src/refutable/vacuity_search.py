@@ -17,7 +17,7 @@ from refutable.trace import Trace
 
 PROMPTS = 5
 WIDTH = 3
-VECTORS = 5  # the stream, the two updates, what the two modules read
+VECTORS = 6  # the stream, the two updates, what the two modules and the unembedding read
 
 _vector = st.lists(st.integers(-3, 3), min_size=WIDTH, max_size=WIDTH)
 _prompt = st.fixed_dictionaries(
@@ -69,7 +69,7 @@ def _recipe(prompts: list[dict[str, Any]], layers: int) -> Recipe:
     vectors = np.array([prompt["vectors"] for prompt in prompts], dtype=np.float64)  # (P, VECTORS, D)
     vectors *= 10.0 ** np.array([prompt["decades"] for prompt in prompts])[..., None]
     everywhere = np.broadcast_to(vectors[:, :, None, None], (len(prompts), VECTORS, POSITIONS, layers, WIDTH))
-    stream, attention, mlp, attention_input, mlp_input = np.moveaxis(everywhere, 1, 0)
+    stream, attention, mlp, attention_input, mlp_input, head_input = np.moveaxis(everywhere, 1, 0)
     return Recipe(
         stream[:, :, 0],
         attention,
@@ -78,6 +78,7 @@ def _recipe(prompts: list[dict[str, Any]], layers: int) -> Recipe:
         mlp_input,
         entropy=np.repeat([[prompt["entropy"] / 100] for prompt in prompts], layers, axis=1),
         tokens=np.array([prompt["tokens"] for prompt in prompts]),
+        head_input=head_input[:, 0, 0],
         top=10.0 ** np.array([prompt["top"] for prompt in prompts]),
         others=np.array([prompt["others"] for prompt in prompts]),
     )

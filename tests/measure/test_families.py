@@ -29,8 +29,10 @@ from refutable.models import load_registry
 from refutable.reduced import reduced
 from refutable.subject import Subject
 from refutable.trace import (
+    CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,
+    HEAD_INPUT_COLUMN,
     INPUT_TAPS,
     KEYS_COLUMN,
     PRIMITIVE_COLUMNS,
@@ -251,6 +253,21 @@ def test_outputs_are_those_of_the_bare_model(model_of: ModelOf, name: str) -> No
         assert prompt["tokens"] == LENGTHS[index]
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+@torch.inference_mode()
+def test_what_the_unembedding_reads_is_what_hidden_states_end_with(model_of: ModelOf, name: str) -> None:
+    model = model_of(name)
+    trace = run_pass(model, prompt_set(), "key", about(model))
+    gains = measure("gain_after_final_norm", trace).values
+    for index, ids in enumerate(model.tokenizer.encode(prompt_set())):
+        states = model.network(torch.tensor([ids]), output_hidden_states=True).hidden_states
+        behind, read = (states[at][0, -1].double() for at in (-1, -2))  # the last is behind the final norm
+        assert trace.prompts[HEAD_INPUT_COLUMN][index].as_py() == pytest.approx(float(behind.norm()), rel=1e-5)
+        centred = float((behind - behind.mean()).norm())
+        assert trace.prompts[CENTRED_HEAD_INPUT_COLUMN][index].as_py() == pytest.approx(centred, rel=1e-5)
+        assert gains[index] == pytest.approx(float(behind.norm() / read.norm()), rel=1e-5)
+
+
 # The engine's side of the comparisons.
 
 
@@ -292,10 +309,9 @@ def assert_same(trace: Trace, other: Trace, tolerance: float) -> None:
         if name != CLOSURE_COLUMN:  # which is rounding and nothing else
             error = np.nan_to_num(np.abs(a - b) / np.maximum(sizes[name], SMALLEST))
             assert error.max() <= tolerance, f"{name}: {error.max():.2g}"
-    assert trace.prompts.drop(["output_entropy", "top_probability"]).equals(
-        other.prompts.drop(["output_entropy", "top_probability"])
-    )
-    for name in ("output_entropy", "top_probability"):
+    numbers = ["output_entropy", "top_probability", HEAD_INPUT_COLUMN, CENTRED_HEAD_INPUT_COLUMN]
+    assert trace.prompts.drop(numbers).equals(other.prompts.drop(numbers))
+    for name in numbers:
         np.testing.assert_allclose(trace.prompts[name], other.prompts[name], rtol=tolerance)
 
 

@@ -92,7 +92,7 @@ def by_hand(name, vectors, position="last", form="raw"):
 
 def test_every_metric_is_held_against_numpy_here():
     entropies = {"attention_entropy", "attention_entropy_normalised"}
-    outputs = {"output_entropy", "top_probability", "prompt_length", "prompt_complexity"}
+    outputs = {"output_entropy", "top_probability", "prompt_length", "prompt_complexity", "gain_after_final_norm"}
     assert {name for name in METRICS if METRICS[name].reads == "forward"} == {*BY_HAND} | entropies | outputs
 
 
@@ -169,6 +169,13 @@ def test_updates_that_oppose_each_other_contract_alone_and_not_at_right_angles()
 
 
 # Entropies and outputs
+
+
+@pytest.mark.parametrize(("form", "column"), [("raw", "norm.head_input"), ("centred", "centred_norm.head_input")])
+def test_the_gain_after_the_final_norm_divides_what_the_unembedding_reads_by_what_the_last_block_reads(form, column):
+    read = [centre(one[-1, -1]) if form == "centred" else one[-1, -1] for one in VECTORS["block_input"]]
+    expected = np.array(TRACE.prompts[column].to_pylist()) / norm(np.stack(read))
+    np.testing.assert_allclose(measure("gain_after_final_norm", TRACE, norm=form).values, expected, rtol=1e-6)
 
 
 def test_attention_entropy_is_that_of_the_last_query_and_its_share_is_of_the_log_of_the_keys_it_sees():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -143,15 +144,16 @@ def _run_batch(
     for reader in readers:
         reader.keep = keep
     watcher = LastQuery(padded.last, keep, model.window)
-    with reading(readers, watcher):
-        logits = _last_logits(model, padded)  # (B, vocabulary)
+    with reading(readers, watcher), _head_input(model) as head_input:
+        logits, which = _last_logits(model, padded)  # (B, vocabulary)
     log_p = torch.log_softmax(logits.float(), dim=-1)
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
     entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
     blocks = primitives(readers, model.scale).flatten(1, 2)[:, padded.real]  # (layers, tokens, REDUCED)
     seen = [one for one in watcher.entropies(len(readers)) if one is not None]
-    parts = (blocks, *seen, entropy, top.values.exp(), top.indices.float())
+    norms = _norms(head_input[0][which].float())
+    parts = (blocks, *seen, entropy, top.values.exp(), top.indices.float(), *norms)
     packed = torch.cat([part.to(blocks.device).flatten() for part in parts])
     return Measured(cut, np.array([len(ids[i]) for i in cut]), len(readers), bool(seen), packed)
 
@@ -168,8 +170,29 @@ def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     return 20 * blocks * (vectors + matrices) <= model.row.parameters
 
 
-def _last_logits(model: LoadedModel, padded: Padded) -> torch.Tensor:
-    """Run the model; return the logits after each prompt's last token, the head applied only where it must be."""
+@contextmanager
+def _head_input(model: LoadedModel) -> Iterator[list[torch.Tensor]]:
+    """Keep what the unembedding reads in the passes inside, (B, T or kept, D): the stream behind the final norm."""
+    seen: list[torch.Tensor] = []
+    head: torch.nn.Module = model.network.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def _norms(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the norms of vectors (B, D), and with their mean over the width taken off, (B,) each."""
+    return vectors.norm(dim=-1), (vectors - vectors.mean(dim=-1, keepdim=True)).norm(dim=-1)
+
+
+def _last_logits(model: LoadedModel, padded: Padded) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    """Run the model, the head applied only where it must be.
+
+    Returns:
+        The logits after each prompt's last token, (B, vocabulary), and where these stand in what the head read.
+    """
     rows = torch.arange(len(padded.last), device=padded.last.device)
     arguments: dict[str, Any] = {"input_ids": padded.tokens, "attention_mask": padded.mask, "use_cache": False}
     which = padded.last
@@ -177,7 +200,8 @@ def _last_logits(model: LoadedModel, padded: Padded) -> torch.Tensor:
     if _keeps_logits(model.network.__class__) and not spread:
         arguments["logits_to_keep"], which = padded.ends, padded.end_of
     logits: torch.Tensor = model.network(**arguments).logits  # (B, T or kept, vocabulary)
-    return logits[rows.to(logits.device), which.to(logits.device)]
+    where = rows.to(logits.device), which.to(logits.device)
+    return logits[where], where
 
 
 @functools.cache

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.reduce import REDUCED
 from refutable.prompt_set import PromptSet
-from refutable.trace import ENTROPY_COLUMN, KEYS_COLUMN, PRIMITIVE_COLUMNS
+from refutable.trace import CENTRED_HEAD_INPUT_COLUMN, ENTROPY_COLUMN, HEAD_INPUT_COLUMN, KEYS_COLUMN, PRIMITIVE_COLUMNS
+
+OUTPUTS = 5  # numbers of a prompt that are read behind the last block
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Measured:
         layers: number of blocks.
         attention: whether attention was seen.
         packed: float32: blocks (layers, tokens, REDUCED), attention entropy and keys (layers, B) each where seen,
-            output entropy, top probability and top token's id (B) each.
+            output entropy, top probability, top token's id, and norm and mean-centred norm of what the head reads (B)
+            each.
     """
 
     prompts: Sequence[int]
@@ -45,11 +48,11 @@ class Measured:
         blocks, rest = np.split(values, [layers * int(self.lengths.sum()) * REDUCED])
         attention, rest = np.split(rest, [2 * layers * count * self.attention])
         entropy, keys = attention.reshape(2, layers, count) if self.attention else (None, None)
-        return _Fetched(blocks.reshape(layers, -1, REDUCED), entropy, keys, rest.reshape(3, count))
+        return _Fetched(blocks.reshape(layers, -1, REDUCED), entropy, keys, rest.reshape(OUTPUTS, count))
 
 
 class _Fetched(NamedTuple):
-    """A batch on the host: blocks (layers, tokens, REDUCED), entropy and keys (layers, B), outputs (3, B)."""
+    """A batch on the host: blocks (layers, tokens, REDUCED), entropy and keys (layers, B), outputs (OUTPUTS, B)."""
 
     blocks: NDArray[np.float32]
     entropy: NDArray[np.float32] | None
@@ -71,7 +74,7 @@ def to_tables(
     rows = int(start[-1])
     width = len(PRIMITIVE_COLUMNS)
     values = np.full((rows, layers, width), np.nan, dtype=np.float32)
-    outputs = np.full((3, len(ids)), np.nan, dtype=np.float32)
+    outputs = np.full((OUTPUTS, len(ids)), np.nan, dtype=np.float32)
     for batch in batches:
         here = batch.fetch()
         outputs[:, list(batch.prompts)] = here.outputs
@@ -115,6 +118,8 @@ def _prompt_table(
     columns = {
         "output_entropy": pa.array(outputs[0]),
         "top_probability": pa.array(outputs[1]),
+        HEAD_INPUT_COLUMN: pa.array(outputs[3]),
+        CENTRED_HEAD_INPUT_COLUMN: pa.array(outputs[4]),
         "top_token_id": pa.array(top),
         "top_token": [model.tokenizer.decode(int(token)) for token in top],
     }

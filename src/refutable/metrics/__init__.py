@@ -134,7 +134,7 @@ def metric(
 
 
 def ratio_metric(
-    *, unit: str = "ratio", tap: str, per: Per = "prompt", invariant: tuple[Gauge, ...]
+    *, unit: str = "ratio", tap: str, per: Per = "prompt", invariant: tuple[Gauge, ...], last_only: bool = False
 ) -> Callable[[Callable[[View], tuple[Values, Values]]], Callable[[View], Values]]:
     """Register a function of a View that returns a numerator and a denominator as the metric that divides them.
 
@@ -147,7 +147,7 @@ def ratio_metric(
             numerator, denominator = function(view)
             return numerator / denominator
 
-        return metric(unit, tap, per, invariant=invariant, parts=function)(divided)
+        return metric(unit, tap, per, invariant=invariant, last_only=last_only, parts=function)(divided)
 
     return add
 

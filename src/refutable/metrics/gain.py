@@ -5,7 +5,7 @@ a bias changes it and no logit. The mean-centred form does not count it.
 """
 
 from refutable.metrics import Values, metric, ratio_metric
-from refutable.trace import View
+from refutable.trace import CENTRED_HEAD_INPUT_COLUMN, HEAD_INPUT_COLUMN, View
 
 
 @ratio_metric(tap="block_output, block_input", invariant=("norm-scale", "value-output"))
@@ -44,6 +44,18 @@ def amplification_from_embedding(view: View) -> tuple[Values, Values]:
     Positive; raw, it counts the stream's mean. `total_amplification` leaves the first block's step out.
     """
     return view.norm("block_output")[:, -1], view.norm("block_input")[:, 0]
+
+
+@ratio_metric(tap="head_input, block_input", invariant=("norm-scale", "value-output"), last_only=True)
+def gain_after_final_norm(view: View) -> tuple[Values, Values]:
+    """Norm of what the unembedding reads, behind the final norm, over the norm of the last block's input.
+
+    What ``hidden_states[-1] / hidden_states[-2]`` of most libraries reads: a known mistake for a gain, here to judge
+    numbers that were read so. Positive. The final norm's own scale counts, though it could as well stand in the
+    unembedding (no rewrite here moves it) and, raw, the means.
+    """
+    behind = CENTRED_HEAD_INPUT_COLUMN if view.centred else HEAD_INPUT_COLUMN
+    return view.prompts_column(behind), view.norm("block_input")[:, -1]
 
 
 @metric(unit="norm", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))

@@ -116,6 +116,7 @@ def _amplification(embedding: int, updates: list[int]) -> float:
         *(attention, np.zeros_like(attention), np.ones_like(attention), np.ones_like(attention)),
         entropy=np.ones((1, len(updates))),
         tokens=np.array([POSITIONS]),
+        head_input=np.ones((1, 1)),
         top=one,
         others=one.astype(np.int64),
     )
