@@ -47,6 +47,7 @@ EXPECTED = {
     "most-narrow-headed-models-dampen": "INCONCLUSIVE",
     "no-other-model-dampens": "INCONCLUSIVE",
     "one-of-pythia-6.9b-and-gptj-dampens": "SUPPORTED",
+    "one-of-pythia-6.9b-and-the-gpt2s-dampens": "INCONCLUSIVE",  # GPT2-Medium is in no table
     "one-of-pythia-6.9b-and-gptj-dissipates-over-depth": "REFUTED",  # both amplify, 6.3 and 8.3 times
     "parallel-models-have-a-lower-gain": "INCONCLUSIVE",  # 2 against 3: 10 deals
     "deep-models-have-a-lower-gain": "INCONCLUSIVE",
