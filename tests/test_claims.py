@@ -88,7 +88,7 @@ def check_style(text):
     """Every line names file and line; none is written for the authors of a library."""
     for line in text.splitlines():
         assert re.match(r"(c|claims)\.yaml:\d+ \S", line), line
-        assert len(line) < 1700  # all that is allowed: every property there is
+        assert len(line) < 2000  # all that is allowed: every property there is
     for word in (
         "Traceback",
         "pydantic",

@@ -152,7 +152,6 @@ def test_the_default_model_is_asked_at_least_twelve_measured_questions():
         ("gptj-is-shallower-than-pythia-6.9b", "pythia-6.9b", 0),
         ("gptj-is-wider-than-pythia-6.9b", "pythia-6.9b", 0),
         ("gptj-has-a-wider-stream-than-pythia-6.9b", "pythia-6.9b", 0),
-        ("both-have-one-vocabulary", "gptj", 0),
     ],
 )
 def test_a_number_that_stands_for_another_model_is_that_models_fact(claim, model, tolerance):

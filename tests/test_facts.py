@@ -42,6 +42,9 @@ ROWS = [*REGISTRY]
         ("gptj", "family", "gptj"),
         ("gptj", "corpus", "The Pile"),
         ("gpt2", "corpus", "WebText"),
+        ("gptj", "tokenizer", "GPT-2"),  # 143 rows of its embedding are none of its tokens
+        ("pythia-70m", "tokenizer", "GPT-NeoX-20B"),
+        ("pythia-6.9b", "tokenizer", "GPT-NeoX-20B"),  # with 128 rows more than pythia-70m
         ("gptj", "training_code", "mesh-transformer-jax"),
         ("pythia-6.9b", "code_rotary_fraction", 1.0),
         ("gptj", "code_rotary_fraction", 1.0),
@@ -90,6 +93,7 @@ def test_the_stated_deviation_is_that_of_weights_that_are_drawn(row):
     ("model", "fact", "why"),
     [
         ("llama-3.1-8b", "corpus", "does not say what llama-3.1-8b was trained on"),
+        ("llama-3.1-8b", "tokenizer", "does not say which tokenizer llama-3.1-8b reads by"),
         ("smollm2", "corpus_gigabytes", "no published size of 'FineWeb-Edu"),
         ("mistral-7b", "init_rule", "how the code that trained mistral-7b drew its first weights"),
         ("mistral-7b", "training_code", "how the code that trained mistral-7b"),
@@ -128,3 +132,4 @@ def test_what_a_configuration_does_not_say_is_not_told_as_if_it_came_from_there(
     assert "unverified: no checkpoint of the start" in str(row_origin("training_code", REGISTRY["gptj"]))
     assert "Gao et al. (2020)" in str(row_origin("corpus_gigabytes", REGISTRY["gptj"]))
     assert "unverified" in str(row_origin("corpus", REGISTRY["gptj"]))
+    assert "Black et al. (2022)" in str(row_origin("tokenizer", REGISTRY["pythia-6.9b"]))

@@ -39,6 +39,7 @@ TRUE = {
     "norms-in-bfloat16-are-adequate",  # 2 * 2u / (1 - u) with u = 2^-8
     "deviation-mirrors-a-gain-below-one",  # |G - 1| = 1 - G
     "total-amplification-starts-after-the-first-block",  # both read it there
+    "shared-data-alone-make-no-difference",  # a function has one value
 }
 VECTORS = {"triangle-inequality", "contraction-needs-obtuse-update", "orthogonal-update-never-contracts"}
 VECTORS |= {"expansion-is-an-angle-against-a-length"}
@@ -66,6 +67,7 @@ FALSE = {
     "one-sided-p-is-one-minus-half": {"gains": [1000, 1100, 1100]},  # two-sided p 0.18: 0.91 is no 0.09
     "gelu-saturates": {"z": 2},  # 1.95
     "narrower-heads-score-more-widely": {"narrow": 1, "wide": 2},  # 1 and 1
+    "shared-data-have-no-part-in-a-difference": {"gains": [(0, 1), (0, 0)]},  # none on the other data
 }
 
 

@@ -131,6 +131,14 @@ def test_generated_data_stay_in_the_range_of_every_metric(name):
     assert values.max() <= high + vacuity.SLACK
 
 
+@pytest.mark.parametrize("predicts", ["> 1", "within [1.09, 1.13]"])
+def test_generated_prompts_are_read_as_matrices_too(predicts):
+    test = MeasuredTest(statistic="mean", of="last_gain", position="whole", predicts=predicts)
+    assert not vacuity.is_vacuous(test)
+    of_tokens, of_prompts = (pool(3).view(position, centred=False) for position in ("last", "whole"))
+    assert (of_prompts.norm("block_output") >= of_tokens.norm("block_output") * (1 - 1e-9)).all()
+
+
 @pytest.mark.parametrize("norm", ["raw", "centred"])
 def test_generated_blocks_add_up_and_their_products_obey_cauchy_and_schwarz(norm):
     view = pool(3).view("all", centred=norm == "centred")

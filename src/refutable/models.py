@@ -67,6 +67,7 @@ class ModelRow(Frozen):
     licence: str
     gated: bool = False
     corpus: str | None = Field(default=None, description="training data")
+    tokenizer: str | None = Field(default=None, description="which tokenizer cuts its text")
     config: dict[str, Any] = Field(description="the configuration's own keys, at the true shape")
     config_source: str = Field(default="registry", description="where the configuration's values come from")
     init: InitRule = Field(

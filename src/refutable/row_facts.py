@@ -47,6 +47,11 @@ class Row(Protocol):
         ...
 
     @property
+    def tokenizer(self) -> str | None:
+        """Return which tokenizer cuts its text."""
+        ...
+
+    @property
     def init(self) -> str:
         """Return the rule by which its first weights were drawn."""
         ...
@@ -68,6 +73,10 @@ class Corpus:
 CORPORA: Mapping[str, Corpus] = {
     "WebText": Corpus(40.0, "Radford et al. (2019), 2.1: 'a total of 40 GB of text'"),
     "The Pile": Corpus(825.18 * 1.024**3, "Gao et al. (2020), arXiv:2101.00027, table 1: 825.18 GiB"),
+}
+TOKENIZERS: Mapping[str, str] = {  # each by where it is published
+    "GPT-2": "Radford et al. (2019), 50,257 entries; the model card of GPT-J names it",
+    "GPT-NeoX-20B": "Black et al. (2022), arXiv:2204.06745, 50,277 entries; Biderman et al. (2023) name it for Pythia",
 }
 STANDARD_HEADS = (64, 128)
 ROTARY_DEFAULTS: Mapping[str, tuple[float, str]] = {
@@ -109,6 +118,13 @@ def corpus_gigabytes(row: Row, config: Config) -> float:
     if name not in CORPORA:
         raise NotMeasured(f"no published size of {name!r}, which {row.name} was trained on, is on record")
     return CORPORA[name].gigabytes
+
+
+def tokenizer(row: Row, config: Config) -> str:
+    """By which tokenizer its text is cut; sources in `TOKENIZERS`. An embedding may have more rows than entries."""
+    if row.tokenizer is None:
+        raise NotMeasured(f"{UNKNOWN} which tokenizer {row.name} reads by")
+    return row.tokenizer
 
 
 def standard_heads(row: Row, config: Config) -> bool:
@@ -165,6 +181,8 @@ def row_origin(fact: str, row: Row) -> str | None:
         return f"{CORPORA[str(row.corpus)].source}; from memory, unverified"
     if fact == "code_rotary_fraction" and row.init in RULES:
         return ROTARY_DEFAULTS.get(RULES[row.init].code, (0.0, UNKNOWN))[1]
+    if fact == "tokenizer" and row.tokenizer in TOKENIZERS:
+        return f"{TOKENIZERS[str(row.tokenizer)]}; from memory, unverified"
     if fact == "training_code" or fact.startswith("init_"):
         rule = RULES.get(row.init)
         return f"{rule.source}; unverified: {rule.unverified}" if rule is not None else None
@@ -196,6 +214,7 @@ ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
         organisation,
         corpus,
         corpus_gigabytes,
+        tokenizer,
         standard_heads,
         training_code,
         code_rotary_fraction,
@@ -221,6 +240,7 @@ ROW_WORDS: Mapping[str, tuple[str | bool, ...]] = {
         "TII",
     ),
     "corpus": tuple(CORPORA),
+    "tokenizer": tuple(TOKENIZERS),
     "standard_heads": (True, False),
     "training_code": CODES,
     "init_rule": tuple(RULES),

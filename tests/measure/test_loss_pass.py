@@ -58,11 +58,10 @@ def test_a_prompt_of_one_token_foretells_nothing(model_of: ModelOf) -> None:
         losses(model_of("llama"), prompts=prompt_set((3, 1)))
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_kept_norms_are_kept_at_every_position_and_in_every_block(model_of: ModelOf, name: str) -> None:
-    model = model_of(name)
+def norms(model: LoadedModel, change: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the norms of what every block was given and of what it made, at every position."""
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    with intervening(model, "keep-norm"):
+    with intervening(model, change):
         handles = [
             block.register_forward_hook(
                 lambda m, args, kwargs, out: seen.append(
@@ -76,10 +75,28 @@ def test_kept_norms_are_kept_at_every_position_and_in_every_block(model_of: Mode
             model.network(TOKENS, use_cache=False)
     for handle in handles:
         handle.remove()
-    assert len(seen) == VARIANTS[name].layers
-    for given_, made in seen:
-        torch.testing.assert_close(given_.norm(dim=-1), made.norm(dim=-1), rtol=1e-5, atol=1e-6)
+    given_, made = (torch.stack([pair[at].norm(dim=-1) for pair in seen]) for at in (0, 1))
+    return given_, made
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kept_norms_are_kept_at_every_position_and_in_every_block(model_of: ModelOf, name: str) -> None:
+    model = model_of(name)
+    torch.testing.assert_close(*norms(model, "keep-norm"), rtol=1e-5, atol=1e-6)
     assert torch.equal(logits(model), logits(model)), "hooks were left behind"
+
+
+@pytest.mark.parametrize("name", ["gpt_neox-parallel", "llama"])
+def test_a_norm_that_may_not_fall_may_rise_and_the_other_way_round(name: str) -> None:
+    model = tiny_model(VARIANTS[name])
+    for block in model.blocks():  # of drawn weights no block shortens the stream: here each does, at every other token
+        block.register_forward_hook(lambda m, args, out: out * (1 - 0.9 * (torch.arange(out.shape[1]) % 2)[:, None]))
+    given_, made = norms(model, "none")
+    assert {*(made > given_)[0, 0].tolist()} == {True, False}
+    for change, end in (("never-shorten", torch.maximum), ("never-lengthen", torch.minimum)):
+        was, now = norms(model, change)
+        torch.testing.assert_close(now[0], end(given_[0], made[0]), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(now, end(was, now), rtol=1e-5, atol=1e-6)
 
 
 def test_the_final_norm_takes_the_last_blocks_factor_out_and_not_that_of_all(model_of: ModelOf) -> None:

@@ -18,7 +18,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.models import Frozen, Names, RegionText
-from refutable.passes import CHANGEABLE, Blocks, Change
+from refutable.passes import CHANGEABLE, Blocks, Change, NormChange
 from refutable.predicate import GRAMMAR, Region, parse_region
 from refutable.trace import Position
 
@@ -177,9 +177,9 @@ class MeasuredTest(Frozen):
                     f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
                     " it is; remove `under:` or name a metric of the forward pass"
                 )
-            if self.under == "keep-norm" and metric_named(name).reads != "loss":
+            if self.under in get_args(NormChange) and metric_named(name).reads != "loss":
                 raise ValueError(
-                    f"`under: keep-norm` rescales what a block gives, so that no block closes and {name!r} cannot be"
+                    f"`under: {self.under}` rescales what a block gives, so that no block closes and {name!r} cannot be"
                     " believed; name a metric of the pass 'loss' (next_token_loss)"
                 )
         if self.under == "shuffle-tokens" and self.blocks is not None:

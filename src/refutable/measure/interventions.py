@@ -5,7 +5,8 @@
 * ``rewire-sequential``: the MLP reads its norm of x + a, the stream after attention.
 * ``rewire-parallel``: the MLP reads its norm of x, the block's input.
 * ``soften-attention``: attention's scores are halved before the softmax (a temperature of 2).
-* ``keep-norm``: what a block gives is rescaled to the norm of what it was given, at every position.
+* ``keep-norm``: what a block gives is rescaled to the norm of what it was given, at every position; ``never-shorten``:
+  only where it came out shorter; ``never-lengthen``: only where it came out longer.
 * ``shuffle-tokens``: the tokens of a prompt between its first and its last stand in another order.
 
 With one norm before both modules, that norm is the MLP's own. A block re-wired to what it already is computes the same
@@ -14,8 +15,10 @@ numbers, bit for bit (tests/measure/test_interventions.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -25,10 +28,15 @@ from refutable.errors import InstrumentError, NotMeasured
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.parts import mlp_norm
 from refutable.measure.taps import first_tensor
-from refutable.passes import BlockChange, Blocks, Intervention
+from refutable.passes import BlockChange, Blocks, Intervention, NormChange
 
 TEMPERATURE = 2.0
 SCALES = {"scaling": -1, "scale_attn": 1}  # attributes of attention, and the power of the temperature in each
+FACTORS: dict[NormChange, tuple[float, float]] = {  # the least and the greatest that a block's output is multiplied by
+    "keep-norm": (0.0, math.inf),
+    "never-shorten": (1.0, math.inf),
+    "never-lengthen": (0.0, 1.0),
+}
 
 
 @contextmanager
@@ -65,8 +73,9 @@ def _change(block: torch.nn.Module, model: LoadedModel, intervention: Interventi
             return [block.get_submodule(family.attention_update).register_forward_hook(_nothing)]
         case "ablate-mlp":
             return [block.get_submodule(family.mlp_update).register_forward_hook(_nothing)]
-        case "keep-norm":
-            return [block.register_forward_hook(_keep_norm, with_kwargs=True)]
+        case "keep-norm" | "never-shorten" | "never-lengthen":
+            kept = partial(_keep_norm, *FACTORS[intervention])
+            return [block.register_forward_hook(kept, with_kwargs=True)]
         case "soften-attention":
             return [_Softened(block.get_submodule(family.attention), model.row.name)]
     rewired = _Rewired(block, model, after_attention=intervention == "rewire-sequential")
@@ -82,10 +91,12 @@ def _nothing(module: torch.nn.Module, args: Any, output: Any) -> Any:
     return zero if torch.is_tensor(output) else type(output)([zero, *output[1:]])
 
 
-def _keep_norm(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+def _keep_norm(
+    least: float, most: float, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+) -> Any:
     given, made = args[0] if args else kwargs["hidden_states"], first_tensor(output)
     factor = given.float().norm(dim=-1, keepdim=True) / made.float().norm(dim=-1, keepdim=True)
-    kept = (made.float() * factor.to(made.device)).to(made)
+    kept = (made.float() * factor.clamp(least, most).to(made.device)).to(made)
     return kept if torch.is_tensor(output) else type(output)([kept, *output[1:]])
 
 

@@ -69,6 +69,27 @@ def one_expanding_parallel_model_rejects_architecture(example: Example) -> bool:
     )
 
 
+_GAINS = st.fixed_dictionaries(
+    {"gains": st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=3)}
+)
+
+
+def _differ_on_the_first(example: Example) -> bool:
+    return bool(len(set(example["gains"][0])) > 1)
+
+
+@theorem("shared-data-alone-make-no-difference", _GAINS, premise=_differ_on_the_first)
+def shared_data_alone_make_no_difference(example: Example) -> bool:
+    """If two models trained on the same data (a row of gains) differ, their gains do not follow from the data alone."""
+    return not all(one == other for one, other in example["gains"])
+
+
+@theorem("shared-data-have-no-part-in-a-difference", _GAINS, premise=_differ_on_the_first)
+def shared_data_have_no_part_in_a_difference(example: Example) -> bool:
+    """If two models trained on the same data differ, they would differ by as much on any other data (another row)."""
+    return len({one - other for one, other in example["gains"]}) == 1
+
+
 _SAMPLES = st.fixed_dictionaries({"gains": st.lists(st.integers(0, 3000), min_size=3, max_size=8)})
 
 
