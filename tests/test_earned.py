@@ -117,6 +117,11 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
             neither = np.arange(n) % 2 > 0 if test.holds_above is None else ~apart
             holds = apart if inside == (0.5 in test.region) else neither
             return Sample(test.of[0], np.where(holds, met, missed), "model"), Sample("fact", x, "model")
+        case "models_passing" if not test.region.one_sided:  # so many of them
+            passing = test.region.threshold if inside else 0
+            held, broken = (number(test.holds_region, holds, bounds) for holds in (True, False))
+            ats = [held if index < passing else broken for index in range(10)]
+            return tuple(Sample(test.of[0], spread(np.full(n, at), test.holds_region), unit) for at in ats)
         case "models_passing":
             holds = inside == (10.0 in test.region)
             at = number(test.holds_region, holds, bounds)
