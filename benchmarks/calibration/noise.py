@@ -57,6 +57,11 @@ def median_of(shape: Shape) -> float:
     return {Shape.SKEWED: 1 - math.exp(0.5), Shape.UNANIMOUS: 1.0}.get(shape, 0.0)
 
 
+def sd_of(shape: Shape) -> float:
+    """Return the population standard deviation of `noise`, but for `UNANIMOUS`."""
+    return {Shape.SKEWED: float(stats.lognorm(1).std()), Shape.HEAVY: math.sqrt(3)}.get(shape, 1.0)
+
+
 def trimmed_mean_of(shape: Shape, trim: float) -> float:
     """Return the population mean between the quantiles `trim` and 1 - `trim` of `noise`."""
     if shape is not Shape.SKEWED:

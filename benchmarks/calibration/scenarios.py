@@ -16,6 +16,7 @@ from benchmarks.calibration.noise import (
     mean_of,
     median_of,
     noise,
+    sd_of,
     share_below_mean,
     trimmed_mean_of,
 )
@@ -193,6 +194,18 @@ def _within(rng: Rng, shape: Shape, n: int) -> Data:
     return Data((sample(x), sample(y)))
 
 
+def _between(share: float) -> Draw:
+    """Categories whose means take this share of the variance, at equal steps; what is inside them has the shape."""
+
+    def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        labels = categories(n)
+        steps = labels - labels.mean()
+        apart = math.sqrt(n * share / (1 - share) / (steps @ steps)) * steps  # of noncentrality n share / (1 - share)
+        return Data((sample(apart + noise(rng, shape, n) / sd_of(shape)),))
+
+    return draw
+
+
 def _on_a_line(rng: Rng, shape: Shape, n: int, logarithms: bool = False) -> Data:
     x = noise(rng, shape, n) if shape is Shape.CLUSTERED else rng.normal(size=n)
     y = 2 * x + noise(rng, shape, n)
@@ -245,6 +258,8 @@ SCENARIOS = (
     Scenario("median", _one(lambda v, s: v), lambda s, n: median_of(s), points.median),
     Scenario("bounded_mean", _bounded, _bounded_mean, points.mean),
     Scenario("clustered_mean", _one(lambda v, s: v), mean_of, points.mean),
+    Scenario("share_between_categories", _between(0.0), _constant(0.0), shapes=PLAIN[:3], note="none"),
+    Scenario("share_between_categories", _between(0.2), _constant(0.2), shapes=PLAIN[:3], note="a fifth"),
     Scenario("share_of_prompts", _shared, _share, points.share),
     Scenario("layers_passing", _layered("< 0"), _constant(0.0), points.layers(False), note="none passes"),
     Scenario("layers_passing", _layered("<= 0"), _constant(1.0), points.layers(True), note="all pass"),

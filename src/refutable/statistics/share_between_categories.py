@@ -1,0 +1,156 @@
+"""Whether prompts differ by category at all: the share of a metric's variance that lies between categories."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from refutable.errors import Undecidable
+from refutable.predicate import Region
+from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.student import is_flat
+
+LEAST = math.ulp(0.0)  # no data show that categories have nothing to do with it
+CENTRAL = 1e6  # beyond it the noncentral F is as good as its own denominator
+
+
+@dataclass(frozen=True, slots=True)
+class BetweenFit:
+    """A share of variance, omega squared, by the noncentral F distribution (Steiger, 2004, Psychological Methods 9).
+
+    Attributes:
+        f: the F ratio of a one-way analysis of variance; infinite where categories do not vary inside.
+        k: number of categories.
+        n: number of units.
+        unit: what one unit is.
+        method: how the bounds are made.
+    """
+
+    f: float
+    k: int
+    n: int
+    unit: str
+    method: str = "one-way analysis of variance, noncentral F"
+
+    @property
+    def value(self) -> float:
+        """Omega squared (Hays, 1963); 0 where categories differ by less than chance would have it."""
+        if math.isinf(self.f):
+            return 1.0
+        between = (self.k - 1) * max(self.f - 1, 0.0)
+        return between / (between + self.n)
+
+    def lower(self, tail: float) -> float:
+        """Return the lower bound at error probability `tail`; 0 where chance alone would do."""
+        return _share(noncentrality(self.f, self.k, self.n, 1 - tail), self.n)
+
+    def upper(self, tail: float) -> float:
+        """Return the upper bound at error probability `tail`; never quite 0."""
+        return max(_share(noncentrality(self.f, self.k, self.n, tail), self.n), LEAST)
+
+    def p_value(self, threshold: float, side: Side) -> float:
+        """Return the one-sided p-value against `threshold`; no share is below 0 or above 1."""
+        if threshold <= 0:
+            return float(side == "below")
+        if threshold >= 1:
+            return float(side == "above")
+        below = _below(self.f, self.k, self.n, _noncentral(threshold, self.n))
+        return 1 - below if side == "above" else below
+
+    def effect_size(self, threshold: float) -> None:
+        """Return None: the share itself is the effect."""
+
+    def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
+        """Return how often the bound would lie beyond `threshold`, were `value` the true share, in these categories."""
+        if n <= self.k or not 0 <= threshold < 1:
+            return float(n > self.k and (threshold < 0) == (side == "above"))
+        true = _noncentral(min(max(value, 0.0), 1 - 1e-9), n)
+        level = 1 - tail if side == "above" else tail
+        critical = float(special.ncfdtri(self.k - 1, n - self.k, _noncentral(threshold, n), level))
+        missed = _below(critical, self.k, n, true)
+        return 1 - missed if side == "above" else missed
+
+
+def _share(noncentral: float, n: int) -> float:
+    return 1.0 if math.isinf(noncentral) else noncentral / (noncentral + n)
+
+
+def _noncentral(share: float, n: int) -> float:
+    return n * share / (1 - share)
+
+
+def _below(f: float, k: int, n: int, noncentral: float) -> float:
+    """Return how often F comes out no larger than this."""
+    if math.isinf(f):
+        return 1.0
+    if f > CENTRAL:
+        return float(special.chdtrc(n - k, noncentral * (n - k) / ((k - 1) * f)))
+    return float(special.ncfdtr(k - 1, n - k, noncentral, f))
+
+
+@functools.lru_cache(maxsize=4096)
+def noncentrality(f: float, k: int, n: int, level: float) -> float:
+    """Return the noncentrality with which F comes out no larger than this as often as `level`; 0 where none does."""
+    if math.isinf(f):
+        return math.inf
+    if _below(f, k, n, 0.0) <= level:
+        return 0.0
+    high = max(1.0, (k - 1) * f)
+    while _below(f, k, n, high) > level:
+        high *= 2
+    return float(optimize.brentq(lambda x: _below(f, k, n, x) - level, 0.0, high, xtol=1e-12 * high))
+
+
+def share_between_categories(data: Data) -> BetweenFit:
+    """The share of the variance over prompts that lies between their categories (omega squared).
+
+    Of the categories there are, with as many prompts in each; a prompt without a category is left out. 0: all have one
+    mean; 1: nothing varies inside any.
+    """
+    (sample,) = data.samples
+    labels = np.array(sample.clusters if sample.clusters else [""] * sample.n)
+    groups = [sample.values[labels == name] for name in dict.fromkeys(filter(None, labels.tolist()))]
+    n, k = sum(map(len, groups)), len(groups)
+    if k < 2:
+        raise Undecidable(f"a share between categories needs 2 of them, and these {sample.unit}s have {k}")
+    if n == k:
+        raise Undecidable(f"every category has one {sample.unit}: nothing varies inside it")
+    if all(is_flat(group) for group in groups):
+        raise Undecidable(f"{sample.of} does not vary inside any category: there is nothing to hold between against")
+    means, sizes = np.array([group.mean() for group in groups]), np.array([len(group) for group in groups])
+    between = float(sizes @ (means - sizes @ means / n) ** 2) / (k - 1)
+    within = float(sum(((group - group.mean()) ** 2).sum() for group in groups)) / (n - k)
+    return BetweenFit(between / within, k, n, sample.unit)
+
+
+def _extremes(n: int, region: Region) -> tuple[BetweenFit, ...]:
+    ends = BetweenFit(math.inf, 2, n, "prompt"), BetweenFit(0.0, 2, n, "prompt")
+    if region.one_sided:
+        return ends
+    shares = np.linspace(max(region.low, 0.0), min(region.high, 1.0), 33)[1:-1]
+    ratios = [(k, 1 + _noncentral(share, n) / (k - 1)) for share in shares for k in (2, 3, 5) if n > k]
+    return (*ends, *(BetweenFit(float(f), k, n, "prompt") for k, f in ratios))
+
+
+STATISTICS.add(
+    "share_between_categories",
+    Statistic(
+        "share_between_categories",
+        (
+            Assumption.INDEPENDENT_INSIDE,
+            Assumption.EQUAL_SPREAD,
+            Assumption.LITTLE_SKEW,
+            Assumption.LIGHT_TAILS,
+        ),
+        share_between_categories,
+        caveats=("it says nothing of other categories than these",),
+        range=(0.0, 1.0),
+        least=3,
+        extremes=_extremes,
+    ),
+)
