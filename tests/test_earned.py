@@ -102,7 +102,8 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
         case "share_between_categories":
             kinds = tuple(f"category {i % 5}" for i in range(n))
             between = (np.arange(n) % 5) * (0.1 if inside else 0.0)
-            return (Sample(test.of[0], 0.3 + between + 0.01 * RNG.normal(size=n), unit, kinds),)
+            alike = 0.3 + 0.01 * (np.arange(n) // 5)  # every category has these values
+            return (Sample(test.of[0], alike + between, unit, kinds),)
         case "trend_over_categories":
             x = np.arange(n) % 5.0
             y = 0.5 + (0.05 if inside == (1.0 in test.region) else -0.05) * x + 0.01 * RNG.normal(size=n)
