@@ -46,7 +46,7 @@ def test_a_key_holds_what_determines_a_pass_and_a_plain_ones_is_what_it_always_w
         *(Pass("forward", "p", change) for change in get_args(Change) if change != "ablate-mlp"),
         *(Pass("loss", "p", change) for change in ("none", "keep-norm")),
         *(Pass("jacobian", "p", blocks=blocks) for blocks in ("all", "last")),
-        *(Pass(name, "p") for name in ("forward", "heads", "perturbation")),
+        *(Pass(name, "p") for name in ("forward", "heads", "perturbation", "through")),
     ]
     assert len({str(sorted(one.facts.items(), key=str)) for one in passes}) == len(passes)
     assert Pass("perturbation", "p").facts["parameters"] == PARAMETERS["perturbation"]

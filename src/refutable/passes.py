@@ -9,6 +9,7 @@
 | ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
+| ``through`` | largest singular value of the Jacobian of all blocks in a row | last |
 | ``wiring`` | a probe, on a reduced instance: does either module read what the other adds? | none |
 | ``rotation`` | a probe, on a reduced instance: does the rotation reach the stream past attention's pattern? | none |
 """
@@ -19,9 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-PassName = Literal["forward", "loss", "wiring", "rotation", "heads", "rank", "reach", "perturbation", "jacobian"]
+PassName = Literal[
+    "forward", "loss", "wiring", "rotation", "heads", "rank", "reach", "perturbation", "jacobian", "through"
+]
 ProbeName = Literal["wiring", "rotation"]
-DynamicPass = Literal["perturbation", "jacobian"]
+DynamicPass = Literal["perturbation", "jacobian", "through"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
 NormChange = Literal["keep-norm", "never-shorten", "never-lengthen"]
 Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens"]
@@ -32,6 +35,7 @@ DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
 CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under an intervention
 PROBES: tuple[PassName, ...] = get_args(ProbeName)
 
+KRYLOV = {"seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96}  # how largest values are looked for
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "wiring": {"version": 2},
     "loss": {"version": 1},
@@ -39,7 +43,8 @@ PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "rank": {"version": 2},
     "reach": {"version": 1},
     "perturbation": {"version": 1, "seed": 0, "directions": 3},
-    "jacobian": {"version": 1, "seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96},
+    "jacobian": {"version": 2, **KRYLOV},
+    "through": {"version": 1, **KRYLOV},
 }
 
 
@@ -110,5 +115,6 @@ PERTURBATION_STEMS = ("perturbation.in", "perturbation.out", "perturbation.noise
 DEPTH_COSINE = "depth_cosine"
 JACOBIAN_NORM = "jacobian.norm"
 JACOBIAN_RESIDUAL = "jacobian.residual"
+THROUGH_NORM, THROUGH_RESIDUAL = "through.norm", "through.residual"
 JACOBIAN_RADIUS = "jacobian.radius"
 RADIUS_RESIDUAL = "jacobian.radius_residual"

@@ -316,9 +316,9 @@ def has_form(model: str, metric: str, norm: str) -> bool:
     """
     if METRICS[metric].reads == "heads" and model == "gemma2":
         return False
-    if METRICS[metric].reads == "jacobian" and model not in FEW:
+    if METRICS[metric].reads in ("jacobian", "through") and model not in FEW:
         return False
-    return not (metric == "jacobian_norm" and norm == "centred" and model in RMS)
+    return not (metric in ("jacobian_norm", "largest_relative_growth") and norm == "centred" and model in RMS)
 
 
 def moved(name: str, before: Trace, after: Trace, **how: Any) -> float:

@@ -20,7 +20,7 @@ from refutable.measure.jacobian_pass import Maps, largest_eigenvalue, largest_si
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import measure
-from refutable.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, PARAMETERS, paired
+from refutable.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, KRYLOV, paired
 from refutable.trace import Trace
 
 ModelOf = Callable[[str], LoadedModel]
@@ -125,8 +125,7 @@ def test_the_last_blocks_jacobian_alone_is_taken_where_that_is_asked(model_of: M
 
 
 def test_what_has_not_converged_is_not_measured(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {**PARAMETERS, "jacobian": {**PARAMETERS["jacobian"], "steps": 2}}
-    monkeypatch.setattr("refutable.measure.jacobian_pass.PARAMETERS", few)
+    monkeypatch.setattr("refutable.measure.jacobian_pass.KRYLOV", {**KRYLOV, "steps": 2})
     trace = run_jacobian(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT)
     with pytest.raises(NotMeasured, match="has not converged"):
         measure("spectral_radius", trace)
@@ -143,6 +142,29 @@ def test_krylov_finds_the_norm_and_the_radius_of_any_matrix(seed: int, width: in
     np.testing.assert_allclose(norm, torch.linalg.svdvals(matrices)[:, 0], rtol=1e-3)
     radius, _ = largest_eigenvalue(maps.forward, start)
     np.testing.assert_allclose(radius, torch.linalg.eigvals(matrices).abs().amax(dim=-1), rtol=2e-2)
+
+
+@pytest.mark.parametrize("width", [2, 8, 32, 33, 200])
+@pytest.mark.parametrize("factor", [1.0, -0.25, 3e4])
+def test_a_map_that_only_stretches_has_its_factor(width: int, factor: float) -> None:
+    start = torch.randn(2, width, generator=torch.Generator().manual_seed(1))
+    for found in (
+        largest_eigenvalue(lambda v: factor * v, start),
+        largest_singular_value(Maps(lambda v: factor * v, lambda u: factor * u), start),
+    ):
+        np.testing.assert_allclose(found.value, abs(factor), rtol=1e-5)
+        assert (found.residual < 1e-3).all()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5])
+def test_a_map_of_few_directions_is_the_identity_elsewhere(rank: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    few = torch.randn(64, rank, generator=generator) @ torch.randn(rank, 64, generator=generator)
+    matrix = torch.eye(64) + few
+    maps = Maps(lambda v: v @ matrix.T, lambda u: u @ matrix)
+    start = torch.randn(3, 64, generator=generator)
+    expected = float(torch.linalg.svdvals(matrix)[0])
+    np.testing.assert_allclose(largest_singular_value(maps, start).value, expected, rtol=1e-4)
 
 
 def test_weights_that_are_nothing_but_nan_are_nan_and_not_a_crash() -> None:

@@ -26,6 +26,8 @@ from refutable.passes import (
     RANK_OUT,
     REACH_TOKENS,
     REACH_WRITE,
+    THROUGH_NORM,
+    THROUGH_RESIDUAL,
     VARIANCE_IN,
     VARIANCE_OUT,
     paired,
@@ -36,7 +38,8 @@ settings.load_profile("ci")
 PROMPTS, LAYERS = 4, 6
 STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (norm_column, centred_norm_column)]
 OTHERS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, REACH_TOKENS)
-STEMS = (*PERTURBATION_STEMS, *HEAD_STEMS, DEPTH_COSINE, JACOBIAN_NORM, JACOBIAN_RESIDUAL, *OTHERS)
+THROUGH = (THROUGH_NORM, THROUGH_RESIDUAL)
+STEMS = (*PERTURBATION_STEMS, *HEAD_STEMS, DEPTH_COSINE, JACOBIAN_NORM, JACOBIAN_RESIDUAL, *THROUGH, *OTHERS)
 ALONE = (JACOBIAN_RADIUS, RADIUS_RESIDUAL, LOSS, REACH_WRITE)
 NAMES = [*STREAM, *(name for stem in STEMS for name in paired(stem)), *ALONE]
 
@@ -57,7 +60,7 @@ def trace_of(columns: Mapping[str, np.ndarray], **meta: Any) -> Trace:
 def drawn(seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     columns = {name: rng.uniform(0.5, 2.0, (PROMPTS, LAYERS)).astype(np.float32).astype(float) for name in NAMES}
-    for name in (*paired(JACOBIAN_RESIDUAL), RADIUS_RESIDUAL):
+    for name in (*paired(JACOBIAN_RESIDUAL), *paired(THROUGH_RESIDUAL), RADIUS_RESIDUAL):
         columns[name] = np.full((PROMPTS, LAYERS), 1e-5)
     return columns
 
@@ -85,6 +88,12 @@ def test_ratios_are_of_the_columns_of_their_form(form: str) -> None:
         "largest_head_share": stem(c, "heads.norm_max", form) / stem(c, "heads.norm_sum", form),
         "jacobian_norm": stem(c, JACOBIAN_NORM, form),
         "spectral_radius": c[JACOBIAN_RADIUS],
+        "largest_relative_growth": np.log(
+            stem(c, THROUGH_NORM, form)[:, -1]
+            * stem(c, "norm.block_input", form)[:, 0]
+            / stem(c, "norm.block_output", form)[:, -1]
+        )
+        / LAYERS,
         "rank_gain": stem(c, RANK_OUT, form) / stem(c, RANK_IN, form),
         "variance_gain": stem(c, VARIANCE_OUT, form) / stem(c, VARIANCE_IN, form),
     }

@@ -29,7 +29,7 @@ from refutable.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
     JACOBIAN_RESIDUAL,
-    PARAMETERS,
+    KRYLOV,
     RADIUS_RESIDUAL,
     Blocks,
     Bos,
@@ -89,7 +89,7 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blo
     tokens, mask, last = pad([ids[i] for i in cut], model.device)[:3]
     chosen = list(model.blocks())
     values = torch.full((len(cut), len(chosen), len(COLUMNS)), torch.nan, device=model.device)
-    start = _start(cut, model.width).to(model.device)
+    start = start_vectors(cut, model.width).to(model.device)
 
     def see(layer: int) -> Any:
         def hook(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -112,9 +112,9 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blo
     return values
 
 
-def _start(cut: Sequence[int], width: int) -> torch.Tensor:
+def start_vectors(cut: Sequence[int], width: int) -> torch.Tensor:
     """Return a seeded vector for each prompt, (B, D): the same in whatever batch it comes."""
-    seed = int(PARAMETERS["jacobian"]["seed"])
+    seed = int(KRYLOV["seed"])
     vectors = [torch.randn(width, generator=torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in cut]
     return torch.stack(vectors)
 
@@ -157,12 +157,14 @@ def _reduce(maps: Maps, start: torch.Tensor, model: LoadedModel) -> torch.Tensor
     nothing = torch.full_like(raw.value, torch.nan)
     centred = Ritz(nothing, nothing)
     if model.family.norm == "LayerNorm":
-        centred = largest_singular_value(_centred(maps), start)
+        centred = largest_singular_value(centred_maps(maps), start)
     radius = largest_eigenvalue(maps.forward, start)
     return torch.stack([raw.value, centred.value, raw.residual, centred.residual, *radius], dim=-1)
 
 
-def _centred(maps: Maps) -> Maps:
+def centred_maps(maps: Maps) -> Maps:
+    """Return P J P with P the projection that takes the mean off, from J."""
+
     def off(x: torch.Tensor) -> torch.Tensor:
         return x - x.mean(dim=-1, keepdim=True)
 
@@ -186,11 +188,12 @@ def largest_eigenvalue(linear: Linear, start: torch.Tensor) -> Ritz:
     All prompts of the batch go on until the last has converged; nothing but that question comes home from the device.
     """
     batch, width = start.shape
-    parameters = PARAMETERS["jacobian"]
+    parameters = KRYLOV
     size = min(width, int(parameters["steps"]))
     basis = torch.zeros(size + 1, batch, width, device=start.device, dtype=torch.float64)
     hessenberg = torch.zeros(batch, size + 1, size, device=start.device, dtype=torch.float64)
-    basis[0] = start / start.norm(dim=-1, keepdim=True)
+    first = start.double()  # of length 1 in float64, or what is left of a map that turns nothing is parallel to it
+    basis[0] = first / first.norm(dim=-1, keepdim=True)
     for step in range(size):
         w = linear(basis[step].float()).double()
         for _ in range(2):  # once leaves what rounding puts back; twice is enough

@@ -22,6 +22,7 @@ from refutable.measure.rank_pass import run_rank
 from refutable.measure.reach_pass import run_reach
 from refutable.measure.rotation import probe_rotation
 from refutable.measure.run_pass import run_pass
+from refutable.measure.through_pass import run_through
 from refutable.measure.wiring import probe_wiring
 from refutable.models import ModelRow
 from refutable.passes import PROBES, Pass
@@ -102,6 +103,8 @@ def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about
             return run_perturbation(model, prompts, key, about, one.bos)
         case "jacobian":
             return run_jacobian(model, prompts, key, about, one.blocks, one.bos)
+        case "through":
+            return run_through(model, prompts, key, about, one.bos)
     return run_pass(model, prompts, key, about, one)
 
 

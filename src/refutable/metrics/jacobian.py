@@ -1,10 +1,19 @@
-"""What a block's derivative can do to a change of the last token, every other token held (pass ``jacobian``)."""
+"""What derivatives can do to a change of the last token, every other token held (passes ``jacobian``, ``through``)."""
 
 import numpy as np
 
 from refutable.errors import NotMeasured
 from refutable.metrics import GAUGES, Values, metric
-from refutable.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, JACOBIAN_RESIDUAL, PARAMETERS, RADIUS_RESIDUAL, paired
+from refutable.passes import (
+    JACOBIAN_NORM,
+    JACOBIAN_RADIUS,
+    JACOBIAN_RESIDUAL,
+    KRYLOV,
+    RADIUS_RESIDUAL,
+    THROUGH_NORM,
+    THROUGH_RESIDUAL,
+    paired,
+)
 from refutable.trace import View
 
 
@@ -34,6 +43,25 @@ def spectral_radius(view: View) -> Values:
     return _converged(view, JACOBIAN_RADIUS, RADIUS_RESIDUAL)
 
 
+@metric(
+    unit="nats a block",
+    tap="d block_output of the last / d block_input of the first",
+    invariant=("norm-scale", "value-output"),
+    reads="through",
+)
+def largest_relative_growth(view: View) -> Values:
+    """Rate at which the fastest small change of the first block's input outgrows the stream, mean over blocks, in nats.
+
+    The log of the largest singular value of the Jacobian through all blocks, less the log of the stream's own
+    amplification, over the number of blocks: the largest Lyapunov exponent of the depth, relative to the stream. Of the
+    followed random directions (`relative_perturbation_slope`) none is faster from end to end. Raw, it counts the mean.
+    """
+    which = int(view.centred)
+    stretch = _converged(view, paired(THROUGH_NORM)[which], paired(THROUGH_RESIDUAL)[which])[:, -1]
+    amplified = view.norm("block_output")[:, -1] / view.norm("block_input")[:, 0]
+    return (np.log(stretch) - np.log(amplified)) / view.layers
+
+
 def _converged(view: View, name: str, residual: str) -> Values:
     """Return a column, where its residual is within the tolerance.
 
@@ -42,10 +70,10 @@ def _converged(view: View, name: str, residual: str) -> Values:
     """
     values, off = view.column(name), view.column(residual)
     read = off if view.only is None else off[:, view.only]
-    tolerance = PARAMETERS["jacobian"]["tolerance"]
+    tolerance = KRYLOV["tolerance"]
     if (read > tolerance).any():
         raise NotMeasured(
-            f"{view.trace.meta['model']}: {name} has not converged in {PARAMETERS['jacobian']['steps']:g} steps for"
+            f"{view.trace.meta['model']}: {name} has not converged in {KRYLOV['steps']:g} steps for"
             f" {int((read > tolerance).sum())} of {np.size(read)} blocks of prompts (residual {read.max():.2g},"
             f" allowed {tolerance:g})"
         )
