@@ -82,6 +82,10 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
             below = RNG.uniform(1, 2, n)
             at = spread(np.full(n, number(test.region, inside, bounds)), test.region)
             return Sample(test.of[0], at * below, unit), Sample(test.of[0], below, unit)
+        case "paired_difference":
+            second = RNG.uniform(1, 2, n)
+            at = spread(np.full(n, number(test.region, inside, (low - high, high - low))), test.region)
+            return Sample(test.of[0], second + at, unit), Sample(test.of[1], second, unit)
         case "layers_passing" if not test.region.one_sided:  # of any share: so many of the layers hold
             passing = round(LAYERS * (test.region.threshold if inside else 0))
             held, broken = (number(test.holds_region, holds, bounds) for holds in (True, False))

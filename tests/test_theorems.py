@@ -45,6 +45,7 @@ VECTORS = {"triangle-inequality", "contraction-needs-obtuse-update", "orthogonal
 VECTORS |= {"expansion-is-an-angle-against-a-length"}
 _EXPANDS = {"parallel": True, "narrow": False, "dampens": False}
 _DAMPENS = {"parallel": True, "narrow": True, "dampens": True}
+OF_LARGE_NUMBERS = {"one-sided-p-is-one-minus-half", "gains-within-0.15-are-both-below-one"}  # thousandths
 FALSE = {
     "triangle-gap-means-opposition": {"a": [1, 0], "m": [0, 1]},  # 1 + 1 > sqrt(2), at a right angle
     "obtuse-update-contracts": {"x": [1], "d": [-2]},  # |1 - 2| = 1
@@ -66,6 +67,7 @@ FALSE = {
     "one-expanding-parallel-model-rejects-architecture": {"world": [_EXPANDS, _DAMPENS]},  # heads may tell
     "one-sided-p-is-one-minus-half": {"gains": [1000, 1100, 1100]},  # two-sided p 0.18: 0.91 is no 0.09
     "gelu-saturates": {"z": 2},  # 1.95
+    "gains-within-0.15-are-both-below-one": {"gain": 1000, "reference": 1001},
     "narrower-heads-score-more-widely": {"narrow": 1, "wide": 2},  # 1 and 1
     "shared-data-have-no-part-in-a-difference": {"gains": [(0, 1), (0, 0)]},  # none on the other data
 }
@@ -90,7 +92,7 @@ def test_a_false_theorem_is_refuted_by_the_known_example_and_by_the_one_found(na
     assert found is not None
     assert subject.refuted_by(found)
     numbers = [int(number) for number in re.findall(r"-?\d+", str(found))]
-    assert all(abs(number) <= 3 for number in numbers if name != "one-sided-p-is-one-minus-half")  # shrunk
+    assert name in OF_LARGE_NUMBERS or all(abs(number) <= 3 for number in numbers)  # shrunk
 
 
 @pytest.mark.parametrize("name", sorted(VECTORS))

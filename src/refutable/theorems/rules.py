@@ -27,6 +27,16 @@ def consistent_rule_implies_dampening(example: Example) -> bool:
     return bool(example["gain"] < 1000 and example["reference"] < 1000)
 
 
+@theorem(
+    "gains-within-0.15-are-both-below-one",
+    st.fixed_dictionaries({"gain": st.integers(1, 3000), "reference": st.integers(1, 3000)}),
+    premise=lambda e: abs(e["gain"] - e["reference"]) < 150,
+)
+def gains_within_015_are_both_below_one(example: Example) -> bool:
+    """If two gains lie within 0.15 of each other, then both are below 1."""
+    return bool(example["gain"] < 1000 and example["reference"] < 1000)
+
+
 _MODEL = st.fixed_dictionaries({"parallel": st.booleans(), "narrow": st.booleans(), "dampens": st.booleans()})
 _WORLDS = st.fixed_dictionaries({"world": st.lists(_MODEL, min_size=2, max_size=5)})
 
