@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
@@ -52,11 +52,34 @@ def test_a_bound_is_where_scipys_noncentral_f_has_that_tail(f, k, n, level):
         assert stats.ncf.cdf(f, k - 1, n - k, nc) == pytest.approx(level, rel=1e-6)
 
 
+@given(st.floats(0.01, 200), st.integers(2, 8), st.integers(10, 5000), st.floats(1e-3, 1e5))
+@settings(max_examples=60)
+def test_the_law_is_scipys_wherever_that_is_a_number(f, k, n, nc):
+    expected = stats.ncf.cdf(f, k - 1, n - k, nc)
+    if not math.isnan(expected):
+        assert BetweenFit(f, k, n, "prompt").p_value(nc / (nc + n), "below") == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("f", "k", "n", "nc"), [(24.76, 2, 25, 2475.0), (12.385, 3, 25, 2475.0), (677.95, 3, 10000, 4285.714285714286)]
+)
+def test_the_law_is_a_number_where_scipys_is_none(f, k, n, nc):
+    rng = np.random.default_rng(0)
+    drawn = (rng.noncentral_chisquare(k - 1, nc, 200_000) / (k - 1)) / (rng.chisquare(n - k, 200_000) / (n - k))
+    noncentral = noncentrality(f, k, n, 0.5)
+    assert noncentral < nc
+    again = (rng.noncentral_chisquare(k - 1, noncentral, 200_000) / (k - 1)) / (rng.chisquare(n - k, 200_000) / (n - k))
+    assert np.mean(again <= f) == pytest.approx(0.5, abs=0.005)
+    assert np.mean(drawn <= f) < 0.5
+
+
 def test_the_approximation_for_very_large_ratios_joins_the_exact_law():
-    below, beyond = (BetweenFit(f, 3, 30, "prompt") for f in (0.999e6, 1.001e6))
-    for tail in (0.01, 0.05):
-        assert 1 - below.lower(tail) == pytest.approx(1 - beyond.lower(tail), rel=0.01)
-        assert 1 - below.upper(tail) == pytest.approx(1 - beyond.upper(tail), rel=0.01)
+    k, n = 3, 30
+    for tail in (0.01, 0.05, 0.5, 0.95):
+        f = 1e8 / (k - 1) * (n - k) / special.chdtri(n - k, tail)  # whose tail is this at a noncentrality of about 1e8
+        one, other = (BetweenFit(f, k, n, "prompt").p_value(nc / (nc + n), "below") for nc in (0.99999e8, 1.00001e8))
+        assert other < one
+        assert (one, other) == pytest.approx((tail, tail), rel=3e-3)
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 50), st.floats(-5, 5))
@@ -103,6 +126,65 @@ def test_what_cannot_be_taken_apart_is_refused_with_the_reason(values, clusters,
 def test_a_prompt_without_a_category_is_left_out():
     x = np.random.default_rng(0).normal(size=25)
     assert fit(np.append(x, [99.0, -99.0]), (*FIVE, "", "")) == fit(x)
+
+
+@given(st.integers(0, 1000), st.integers(2, 5), st.integers(2, 6))
+@settings(max_examples=20)
+def test_the_value_is_omega_squared_by_sums_of_squares(seed, k, size):
+    rng = np.random.default_rng(seed)
+    groups = [rng.normal(3 * rng.normal(), 1, size) for _ in range(k)]
+    x, n = np.concatenate(groups), k * size
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups)
+    between = sum(size * (g.mean() - x.mean()) ** 2 for g in groups)
+    error = within / (n - k)
+    # Hays: (between - (k - 1) error) / (between + within + error), never below 0
+    expected = max(0.0, (between - (k - 1) * error) / (between + within + error))
+    assert fit(x, tuple(np.repeat(list("abcdefgh"[:k]), size))).value == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_ratio_without_end_and_ratios_beyond_what_the_exact_law_can_do():
+    endless = BetweenFit(math.inf, 3, 30, "prompt")
+    assert (endless.value, endless.lower(0.05), endless.upper(0.05)) == (1.0, 1.0, 1.0)
+    assert (endless.p_value(0.9, "above"), endless.p_value(0.9, "below")) == (0.0, 1.0)
+    vast = BetweenFit(1e12, 3, 30, "prompt")
+    assert 0 < 1 - vast.upper(0.05) < 1 - vast.value < 1 - vast.lower(0.05) < 1e-10
+    assert vast.p_value(vast.lower(0.05), "above") == pytest.approx(0.05, rel=1e-3)
+    assert vast.p_value(vast.upper(0.05), "below") == pytest.approx(0.05, rel=1e-3)
+
+
+def test_a_share_is_between_0_and_1():
+    found = fit(np.random.default_rng(0).normal(size=25))
+    assert [found.p_value(t, s) for t in (-0.1, 0.0) for s in ("above", "below")] == [0.0, 1.0, 0.0, 1.0]
+    assert [found.p_value(t, s) for t in (1.0, 1.1) for s in ("above", "below")] == [1.0, 0.0, 1.0, 0.0]
+    assert [found.power(t, s, 0.05, 0.3, 25) for t in (-0.1, 1.0) for s in ("above", "below")] == [1.0, 0.0, 0.0, 1.0]
+    assert found.power(0.1, "above", 0.05, 0.9, 5) == 0.0  # five prompts in five categories
+    assert found.power(-0.1, "above", 0.05, 0.9, 5) == 0.0
+    assert found.power(0.0, "below", 0.05, 0.0, 25) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("side", "threshold", "true"), [("above", 0.1, 0.4), ("below", 0.5, 0.2), ("above", 0.0, 0.1)])
+def test_power_is_scipys_noncentral_f(side, threshold, true):
+    k, n, tail = 5, 40, 0.05
+    found = fit(np.random.default_rng(0).normal(size=25))
+    at, really = (n * share / (1 - share) for share in (threshold, true))
+    critical = stats.ncf(k - 1, n - k, at).ppf(1 - tail if side == "above" else tail)
+    law = stats.ncf(k - 1, n - k, really)
+    expected = law.sf(critical) if side == "above" else law.cdf(critical)
+    assert found.power(threshold, side, tail, true, n) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("predicts", "n", "labels"),
+    [
+        ("within [0.2, 0.4]", 25, ("unsupportable: needs 132",)),
+        ("within [0.2, 0.4]", 132, ()),
+        ("within [0.2, 0.4]", 131, ("unsupportable: needs 132",)),
+        ("> 0.9", 3, ()),
+        ("< 0.01", 3, ()),
+    ],
+)
+def test_how_many_prompts_could_show_it_is_said_before_any_is_read(predicts, n, labels):
+    assert feasibility(STATISTICS["share_between_categories"], parse_region(predicts), 0.05, n) == labels
 
 
 def test_power_is_how_often_the_bound_lies_beyond_the_threshold():

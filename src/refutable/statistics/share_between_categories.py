@@ -16,7 +16,7 @@ from refutable.statistics.assumptions import Assumption
 from refutable.statistics.student import is_flat
 
 LEAST = math.ulp(0.0)  # no data show that categories have nothing to do with it
-CENTRAL = 1e6  # beyond it the noncentral F is as good as its own denominator
+CENTRAL = 1e8  # a noncentrality beyond which F varies by its denominator alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,13 @@ class BetweenFit:
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
         """Return how often the bound would lie beyond `threshold`, were `value` the true share, in these categories."""
-        if n <= self.k or not 0 <= threshold < 1:
-            return float(n > self.k and (threshold < 0) == (side == "above"))
+        if n <= self.k:
+            return 0.0
+        if threshold < 0 or threshold >= 1:
+            return float((threshold < 0) == (side == "above"))
         true = _noncentral(min(max(value, 0.0), 1 - 1e-9), n)
         level = 1 - tail if side == "above" else tail
-        critical = float(special.ncfdtri(self.k - 1, n - self.k, _noncentral(threshold, n), level))
+        critical = _quantile(level, self.k, n, _noncentral(threshold, n))
         missed = _below(critical, self.k, n, true)
         return 1 - missed if side == "above" else missed
 
@@ -85,12 +87,30 @@ def _noncentral(share: float, n: int) -> float:
 
 
 def _below(f: float, k: int, n: int, noncentral: float) -> float:
-    """Return how often F comes out no larger than this."""
+    """Return how often F comes out no larger than this: a mixture of central ones, Poisson's the weights.
+
+    SciPy's own is NaN here and there (1.17: 24.76 with 1 and 23 degrees of freedom and noncentrality 2475).
+    """
     if math.isinf(f):
         return 1.0
-    if f > CENTRAL:
+    if noncentral > CENTRAL:
         return float(special.chdtrc(n - k, noncentral * (n - k) / ((k - 1) * f)))
-    return float(special.ncfdtr(k - 1, n - k, noncentral, f))
+    mean = noncentral / 2
+    reach = 9 * math.sqrt(mean) + 30  # beyond it lies less than rounding
+    step = max(1, math.floor(math.sqrt(mean) / 6))  # between nodes so near a smooth mixture is a straight line
+    j = np.arange(max(0, math.floor(mean - reach)), math.ceil(mean + reach) + 1, step)
+    weights = np.exp(special.xlogy(j, mean) - mean - special.gammaln(j + 1))
+    x = (k - 1) * f / ((k - 1) * f + n - k)
+    return float(weights @ special.betainc((k - 1) / 2 + j, (n - k) / 2, x) / weights.sum())
+
+
+@functools.lru_cache(maxsize=4096)
+def _quantile(level: float, k: int, n: int, noncentral: float) -> float:
+    """Return the F that comes out no larger as often as `level`."""
+    high = 1 + noncentral / (k - 1)
+    while _below(high, k, n, noncentral) < level:
+        high *= 2
+    return float(optimize.brentq(lambda f: _below(f, k, n, noncentral) - level, 0.0, high, xtol=1e-12 * high))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -130,11 +150,22 @@ def share_between_categories(data: Data) -> BetweenFit:
 
 def _extremes(n: int, region: Region) -> tuple[BetweenFit, ...]:
     ends = BetweenFit(math.inf, 2, n, "prompt"), BetweenFit(0.0, 2, n, "prompt")
-    if region.one_sided:
+    if region.one_sided or region.low < 0 or region.high >= 1:
         return ends
-    shares = np.linspace(max(region.low, 0.0), min(region.high, 1.0), 33)[1:-1]
-    ratios = [(k, 1 + _noncentral(share, n) / (k - 1)) for share in shares for k in (2, 3, 5) if n > k]
-    return (*ends, *(BetweenFit(float(f), k, n, "prompt") for k, f in ratios))
+    return (*ends, *(BetweenFit(_between(region, k, n), k, n, "prompt") for k in (2, 3, 5) if n > k))
+
+
+def _between(region: Region, k: int, n: int) -> float:
+    """Return the F at which "above the low end" is as sure as "below the high end": it proves both if any does."""
+    low, high = _noncentral(region.low, n), _noncentral(region.high, n)
+
+    def surer(f: float) -> float:
+        return _below(f, k, n, low) + _below(f, k, n, high) - 1
+
+    most = 1 + high / (k - 1)
+    while surer(most) < 0:
+        most *= 2
+    return float(optimize.brentq(surer, 0.0, most, xtol=1e-12 * most))
 
 
 STATISTICS.add(
