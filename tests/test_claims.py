@@ -799,3 +799,21 @@ def test_a_claim_with_a_test_is_measured_and_one_without_says_what_it_needs(keys
 )
 def test_a_test_that_belongs_to_another_kind_is_refused_with_the_fix(keys, expected):
     assert expected in "\n".join(problems_of(one(**keys)))
+
+
+BY_CATEGORY = 'statistic: share_between_categories, of: last_gain, predicts: "> 0.01"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "why"),
+    [
+        ("initialization", "    seeds: [0, 1, 2, 3, 4, 5]\n", "the seed is the unit of replication here"),
+        ("measured", "    for: pooled\n", "is not of one value a model"),
+        ("measured", "    multiverse: {position: [last, whole]}\n", "unknown value 'whole'; known: last, all, first"),
+    ],
+)
+def test_what_is_of_categories_of_prompts_is_of_no_seeds_and_no_models_and_a_matrix_is_no_variation(kind, more, why):
+    text = f"schema: 1\nclaims:\n  - id: c\n    statement: s\n    evidence: {kind}\n    models: [tiny-gpt2]\n{more}"
+    with pytest.raises(BadInput) as caught:
+        claims_from(parse_yaml(f"{text}    test: {{{BY_CATEGORY}}}\n", "claims.yaml"))
+    assert why in str(caught.value)

@@ -130,3 +130,14 @@ def test_a_difference_from_the_plain_model_may_lie_where_its_metric_never_does()
     against = 'statistic: mean, of: last_gain, under: ablate-mlp, against: plain, predicts: "< 0"'
     assert labels(claim_of(against, evidence="intervention")) == ()
     assert labels(claim_of('statistic: mean, of: last_gain, predicts: "< 0"')) == ("unsupportable: no n would do",)
+
+
+def test_a_statistic_that_breaks_keeps_no_other_claim_from_being_tried(monkeypatch):
+    def broken(*args):
+        raise ValueError("boom")
+
+    monkeypatch.setattr("refutable.feasibility._of_the_whole", broken)
+    found = infeasible(claim_of('statistic: mean, of: last_gain, predicts: "< 1"'), 25, REGISTRY)
+    assert found is not None
+    assert found.labels == ("not known before it is tried (ValueError: boom; this is a fault of refutable)",)
+    assert not found.hopeless

@@ -141,7 +141,7 @@ def given(tmp_path, name, content):
 def test_plain_text_and_json_lines_are_read_alike(tmp_path, name, content):
     prompts = given(tmp_path, name, content)
     assert (prompts.name, prompts.given) == ("mine", True)
-    assert [(p.text, p.category, p.tokens) for p in prompts.prompts] == [("One two", "none", 2), ("Three é", "none", 2)]
+    assert [(p.text, p.category, p.tokens) for p in prompts.prompts] == [("One two", "", 2), ("Three é", "", 2)]
 
 
 def test_json_lines_take_categories_and_lengths(tmp_path):

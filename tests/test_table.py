@@ -373,6 +373,12 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(tmp_path: Path, cell: s
         ("metrics: {layer_gain: Last_Gain}\n", "layer_gain has one value a layer: name the column"),
         ("records: a\nmetrics: {last_gain: Last_Gain}\n", "`records: a` is for JSON"),
         ("summary: maen\n", "Did you mean 'mean'?"),
+        ("prompt: text\n", "no column 'text', as mapped; found Model, Last_Gain"),
+        ("category: nosuch\n", "no column 'nosuch', as mapped"),
+        ("layer: nosuch\n", "no column 'nosuch', as mapped"),
+        ("models: {gptx: null}\n", "`models:` names 'gptx', of which table.csv has no row; it has gptj"),
+        ("models: {gptj: gtpj}\n", "takes 'gptj' for 'gtpj', which is not in the registry. Did you mean 'gptj'?"),
+        ("metrics: {top_probability: {column: P, position: whole}}\n", "is read at the last token only"),
         ("metrics: {output_entropy: {column: H, norm: centred}}\n", "'output_entropy' reads no norm"),
     ],
 )

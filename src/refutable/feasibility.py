@@ -79,8 +79,11 @@ def infeasible(
         units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
     else:
         units, n = _these(prompts, "prompt"), [prompts]
-    labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
-    labels += _of_the_whole(claim, statistic, registry, n)
+    try:
+        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
+        labels += _of_the_whole(claim, statistic, registry, n)
+    except Exception as error:  # a fault of one statistic must not keep the other claims from being tried
+        labels = (f"not known before it is tried ({type(error).__name__}: {error}; this is a fault of refutable)",)
     return Infeasible(units, labels) if labels else None
 
 
@@ -120,6 +123,9 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
             used = named(claim.prompts) if given is None else given
             if lacking := lacking_categories(claim, used):
                 yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: none is of category {lacking[0]!r}"
+                continue
+            if STATISTICS[claim.test.statistic].by_category and claim.test.fact is None and not any(used.categories):
+                yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: they have no categories"
                 continue
             found = infeasible(claim, len(used), registry)
             if found is not None:

@@ -90,7 +90,7 @@ class Ledger:
             store: for the measurements behind the verdicts.
             stopped: whether the run was stopped before its end: it is then never complete.
         """
-        self.stopped = stopped and bool(self.selected - set(self.rows))
+        self.stopped = stopped and (not self.rows or bool(self.selected - set(self.rows)))
         self.missing = () if stopped else tuple(sorted(self.selected - set(self.rows)))
         for pair in contradictions(self.rows.values()):
             self.contradictions.append(pair.message)

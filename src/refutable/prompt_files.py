@@ -12,7 +12,7 @@ from refutable.errors import BadInput, did_you_mean
 from refutable.prompt_set import MAX_CHARACTERS, Prompt, PromptSet, set_of
 
 MAX_BYTES = 4 * 1024 * 1024
-UNCATEGORISED = "none"
+UNCATEGORISED = ""  # of no category, which no statistic counts as one
 COUNTED = "words (one for every 12 characters begun) and punctuation marks"
 _PIECE = re.compile(r"\w{1,12}|[^\w\s]")
 _KEYS = ("text", "category", "tokens")

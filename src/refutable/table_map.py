@@ -67,6 +67,8 @@ class TableMap(Frozen):
             per = metric_named(name).per
             if column.norm == "centred" and (why := normless([name])):
                 raise ValueError(f"{why}; remove `norm:`")
+            if metric_named(name).last_only and column.position != "last":
+                raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
             if per == "prompt" and (column.layer is not None or column.list_of == "layers"):
                 raise ValueError(f"metric {name!r} has one value a prompt; remove `layer:` and `list: layers`")
             if per == "layer" and column.list_of == "prompts" and column.layer is None:

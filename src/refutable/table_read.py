@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from refutable.errors import BadInput
+from refutable.errors import BadInput, did_you_mean
 from refutable.metrics import METRICS
 from refutable.models import Registry
 from refutable.statistics import STATISTICS
@@ -57,7 +57,9 @@ def _metric_columns(path: Path, records: Records, given: TableMap) -> dict[str, 
     absent = [column.column for column in given.metrics.values() if column.column not in header]
     if given.only_model is None and given.model not in header:
         absent = [given.model, *absent]
-    if given.metrics and absent:
+    named = {"prompt", "category", "layer"} & given.model_fields_set
+    absent += [column for key in sorted(named) if (column := getattr(given, key)) not in header]
+    if (given.metrics or named) and absent:
         found = ", ".join(records.columns) or "nothing"
         raise BadInput(f"--measurements {path}: no column {', '.join(map(repr, absent))}, as mapped; found {found}")
     columns = dict(given.metrics) or {
@@ -89,6 +91,7 @@ def _metric_columns(path: Path, records: Records, given: TableMap) -> dict[str, 
 
 def _by_model(path: Path, records: Records, registry: Registry, given: TableMap) -> dict[str, list[Record]]:
     rows: dict[str, list[Record]] = {}
+    seen: set[str] = set()
     for record in records.rows:
         if None in record.cells:
             raise BadInput(f"{record.where} has more cells than the header; mend the row")
@@ -97,16 +100,29 @@ def _by_model(path: Path, records: Records, registry: Registry, given: TableMap)
         told = given.only_model or str(record.cells.get(given.model) or "")
         name = given.models.get(told, told)
         if name is None:
+            seen.add(told)
             continue
         row = registry.named(name)
+        if row is None and told in given.models:
+            raise BadInput(
+                f"--measurements-map: `models:` takes {told!r} for {name!r}, which is not in the registry."
+                f"{did_you_mean(name, [row.name for row in registry])}"
+            )
         if row is None:
             raise BadInput(
                 f"{record.where} Model {told!r} is not in the registry; add it as an alias of its row, or name it under"
                 " `models:` of a --measurements-map"
             )
         rows.setdefault(row.name, []).append(record)
+        seen.add(told)
     if not rows:
         raise BadInput(f"--measurements {path}: has a header and no rows")
+    unknown = [told for told in given.models if told not in seen]
+    if unknown:
+        raise BadInput(
+            f"--measurements-map: `models:` names {', '.join(map(repr, unknown))}, of which {path.name} has no row; it"
+            f" has {', '.join(sorted(seen))}"
+        )
     return {name: _own(of) for name, of in rows.items()}
 
 

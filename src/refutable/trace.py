@@ -23,7 +23,8 @@ FIRST_IS_BOS = "the tokenizer's BOS"
 LAST_ONLY = "it is read at the last token only"
 NOT_OF_A_MATRIX = "it is of one token, and a whole prompt has norms and inner products only"
 
-Position = Literal["last", "all", "first", "whole"]
+Token = Literal["last", "all", "first"]
+Position = Literal[Token, "whole"]
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
 INPUT_TAPS: tuple[Tap, ...] = ("attention_input", "mlp_input")

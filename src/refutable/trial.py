@@ -164,7 +164,7 @@ class Trial:
 
     def _on_table(self, case: Case) -> bool:
         """Whether a case is judged on the published table: weights that are drawn here are measured as ever."""
-        return self.bench.table is not None and case.claim.evidence == "measured"
+        return self.bench.table is not None and case.claim.evidence in ("measured", "dynamical")
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""

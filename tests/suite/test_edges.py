@@ -210,3 +210,42 @@ def test_given_prompts_that_lack_a_claims_categories_leave_it_not_measured(suite
     assert run.status == 0, run.text
     assert run.verdicts == {"strange-tiny-gpt2": "NOT_MEASURED"}
     assert "no prompt is of category 'Novel'; these are of none" in run.text
+
+
+CATEGORIES = """\
+schema: 1
+claims:
+  - id: by-category
+    statement: The last gain goes by category.
+    evidence: measured
+    models: [tiny-gpt2]
+    test: {statistic: share_between_categories, of: last_gain, predicts: "> 0.01"}
+  - id: everywhere
+    statement: The last block lengthens the stream at every token.
+    evidence: measured
+    models: [tiny-gpt2]
+    test: {statistic: mean, of: last_gain, position: all, predicts: "> 1"}
+"""
+
+
+def test_prompts_without_categories_are_none_and_what_is_of_categories_is_not_measured_on_them(suite: Suite) -> None:
+    suite.write("claims.yaml", CATEGORIES)
+    suite.write("mine.txt", "one two three\nfour five six seven\neight nine ten\nalone\n")
+    checked = suite.refutable("check", "--prompts", "mine.txt")
+    assert "by-category: not measured with these 4 prompts: they have no categories" in checked.text
+    run = suite.pytest("--prompts", "mine.txt")
+    rows = {row["id"]: row for row in run.json["verdicts"]}
+    assert rows["by-category-tiny-gpt2"]["verdict"] == "NOT_MEASURED"
+    assert "these prompts have no categories" in rows["by-category-tiny-gpt2"]["why"]
+    everywhere = rows["everywhere-tiny-gpt2"]
+    assert everywhere["details"]["left out"] == "1 of 4 prompts, which have one token"
+    assert everywhere["estimate"]["n"] == 3
+
+
+def test_a_session_that_breaks_down_before_a_verdict_is_not_complete(suite: Suite) -> None:
+    suite.write("boom.py", "def pytest_report_collectionfinish(config):\n    raise ValueError('boom')\n")
+    run = suite.pytest("-p", "boom", "-p", "no:cacheprovider")
+    assert run.status == 3
+    assert run.json["complete"] is False
+    assert suite.refutable("publish", "reports", "--yes", "--to", "other.json").status == 4
+    assert not (suite.folder / "other.json").exists()

@@ -51,7 +51,7 @@ class MeasuredClaim(BaseClaim):
             raise ValueError(f"statistic {statistic.name!r} is of several models; write `for: pooled`")
         if self.quantifier != "pooled":
             return self
-        if statistic.needs_groups or statistic.takes_layers or statistic.needs_holds:
+        if statistic.needs_groups or statistic.takes_layers or statistic.needs_holds or statistic.by_category:
             raise ValueError(
                 f"statistic {statistic.name!r} is not of one value a model; write `for: majority`, or another statistic"
             )
@@ -181,6 +181,7 @@ class InitializationClaim(MeasuredClaim):
                 raise ValueError(f"weights that are drawn take no `{key}:`; remove it")
         if self.test.groups is not None:
             raise ValueError("drawn weights are not compared by groups; remove `groups:`")
-        if self.test.over_models or self.test.categories is not None:
+        by_category = self.test.categories is not None or statistic_named(self.test.statistic).by_category
+        if self.test.over_models or by_category:
             raise ValueError("the seed is the unit of replication here; take a statistic of seeds")
         return self

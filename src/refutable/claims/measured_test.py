@@ -167,8 +167,9 @@ class MeasuredTest(Frozen):
             for key in ("blocks", "against"):
                 if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
+                    other = " hold it against {model: NAME} or {dtype: D}," if key == "against" else ""
                     raise ValueError(
-                        f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}) or remove it"
+                        f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}),{other} or remove it"
                     )
             return self
         for name in self.of:

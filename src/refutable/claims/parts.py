@@ -20,7 +20,7 @@ from refutable.errors import UnknownName, did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Frozen, Selector
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
-from refutable.trace import Position, Tap
+from refutable.trace import Tap, Token
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be
@@ -128,7 +128,9 @@ class Variations(Frozen):
     """The defensible variations under which a verdict should stand."""
 
     norm: tuple[Norm, ...] = Field(default=(), min_length=1)
-    position: tuple[Position, ...] = Field(default=(), min_length=1)
+    position: tuple[Token, ...] = Field(
+        default=(), min_length=1, description="`whole` is another reading, no variation: write it as a claim of its own"
+    )
     dtype: tuple[Dtype, ...] = Field(default=(), min_length=1)
     statistic: tuple[str, ...] = Field(
         default=(), min_length=1, description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"

@@ -113,9 +113,11 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
 
     Raises:
         Undecidable: the statistic cannot be fitted to them.
-        NotMeasured: the test names a category that no prompt has.
+        NotMeasured: the test names a category that no prompt has, or is of categories where there are none.
     """
     statistic = STATISTICS[test.statistic]
+    if statistic.by_category and samples[0].unit == "prompt" and not any(samples[0].clusters):
+        raise NotMeasured(f"these prompts have no categories, and {test.statistic} is of theirs")
     fitted = _fitted(test, samples)
     of = (*test.of, test.fact) if test.fact is not None else test.of
     judged = judge(fitted.fit, test.region, alpha, statistic, of)

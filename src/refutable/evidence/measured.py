@@ -85,6 +85,7 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench) -> Judgement:
     if is_census(samples):
         return _said_if_vacuous(claim, judge_census(claim.test, samples))
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
+    base = replace(base, details={**base.details, **_left_out(claim, samples[0], bench)})
     judged = _beside(
         base, variations_of(claim, look, model, bench), controls_of(claim, look, model, bench, samples)
     ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))
@@ -93,6 +94,14 @@ def _judge_model(claim: MeasuredClaim, model: str, bench: Bench) -> Judgement:
     if bench.table is None and not is_drawn(claim, model, bench):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # what was recorded is of trained weights, and may be the very table that is judged
+
+
+def _left_out(claim: MeasuredClaim, sample: Sample, bench: Bench) -> dict[str, str]:
+    """Return how many prompts have no token of the position that a claim reads: those of one token have but a first."""
+    if bench.table is not None or claim.test.position != "all":
+        return {}
+    whole = len(bench.prompts(claim.prompts))
+    return {"left out": f"{whole - sample.n} of {whole} prompts, which have one token"} if sample.n < whole else {}
 
 
 def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:

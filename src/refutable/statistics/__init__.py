@@ -114,6 +114,7 @@ class Statistic:
         may_have_a_side: whether it may be asked on which side of a boundary it holds.
         needs_groups: whether it compares groups of models.
         needs_categories: whether it compares two groups of prompts, by their categories.
+        by_category: whether it is of one sample's categories: of what lies between them, or inside them.
         takes_layers: whether it looks at every layer.
         pools: whether it takes one sample a model, of those that were measured (``for: pooled``).
         takes_models: whether it takes one sample a model, with its prompts, empty where it was not measured.
@@ -142,6 +143,7 @@ class Statistic:
     may_have_a_side: bool = False
     needs_groups: bool = False
     needs_categories: bool = False
+    by_category: bool = False
     takes_layers: bool = False
     pools: bool = False
     takes_models: bool = False

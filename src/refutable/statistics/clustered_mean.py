@@ -35,6 +35,7 @@ STATISTICS.add(
         clustered_mean,
         caveats=("categories are independent draws of their kind",),
         least=2,
+        by_category=True,
         version=2,
     ),
 )

@@ -182,6 +182,7 @@ STATISTICS.add(
         caveats=("it says nothing of other categories than these",),
         range=(0.0, 1.0),
         least=3,
+        by_category=True,
         extremes=_extremes,
     ),
 )

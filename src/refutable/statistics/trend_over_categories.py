@@ -49,6 +49,7 @@ STATISTICS.add(
         metrics=2,
         range=EVERY,
         least=2,
+        by_category=True,
         extremes=STATISTICS["trend"].extremes,
         powerless="it depends on how the categories lie on both axes",
     ),

@@ -61,6 +61,7 @@ STATISTICS.add(
         metrics=2,
         range=(-1.0, 1.0),
         least=4,
+        by_category=True,
     ),
 )
 STATISTICS.add(
@@ -73,5 +74,6 @@ STATISTICS.add(
         metrics=2,
         range=(-1.0, 1.0),
         least=4,
+        by_category=True,
     ),
 )
