@@ -97,7 +97,8 @@ def test_the_stated_deviation_is_that_of_weights_that_are_drawn(row):
         ("smollm2", "corpus_gigabytes", "no published size of 'FineWeb-Edu"),
         ("mistral-7b", "init_rule", "how the code that trained mistral-7b drew its first weights"),
         ("mistral-7b", "training_code", "how the code that trained mistral-7b"),
-        ("gpt2", "code_rotary_fraction", "no default of gpt-2"),
+        ("gpt2", "code_rotary_fraction", "gpt2 turns no part of a head: its positions are learned"),
+        ("smollm2", "code_rotary_fraction", "does not say by which code smollm2 was trained"),
     ],
 )
 def test_what_the_registry_does_not_hold_is_not_measured(model, fact, why):

@@ -139,7 +139,11 @@ def training_code(row: Row, config: Config) -> str:
 
 def code_rotary_fraction(row: Row, config: Config) -> float:
     """Share of a head that the code which trained it turns where a training file names none, rotary once chosen."""
-    code = _rule(row).code
+    if row.architecture.positions != "rotary":
+        raise NotMeasured(f"{row.name} turns no part of a head: its positions are {row.architecture.positions}")
+    if row.init not in RULES:
+        raise NotMeasured(f"{UNKNOWN} by which code {row.name} was trained")
+    code = RULES[row.init].code
     if code not in ROTARY_DEFAULTS:
         raise NotMeasured(f"no default of {code} for the share of a head that is turned is on record")
     return ROTARY_DEFAULTS[code][0]
