@@ -24,7 +24,7 @@ from refutable.measure.batching import pad
 from refutable.measure.differentiable import differentiable
 from refutable.measure.last_token import at_last, last_token_trace
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import first_tensor
+from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
@@ -104,11 +104,8 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blo
         for layer, block in enumerate(chosen)
         if layer >= first
     ]
-    try:
+    with hooked(handles):
         model.backbone(tokens, mask)
-    finally:
-        for handle in handles:
-            handle.remove()
     return values
 
 

@@ -24,7 +24,7 @@ from refutable.measure.batching import pad
 from refutable.measure.differentiable import differentiable
 from refutable.measure.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import first_tensor
+from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import DEPTH_COSINE, PARAMETERS, PERTURBATION_STEMS, Bos, paired
 from refutable.prompt_set import PromptSet
 from refutable.trace import Trace, centred_norm_column, norm_column
@@ -125,12 +125,8 @@ def _changes(
     blocks = list(model.blocks())
     handles = [block.register_forward_hook(see) for block in blocks]
     handles += [b.register_forward_pre_hook(put, with_kwargs=True) for b in (blocks if afresh else blocks[:1])]
-    try:
-        with _DUAL.dual_level():
-            model.backbone(tokens, mask)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked(handles), _DUAL.dual_level():
+        model.backbone(tokens, mask)
     return torch.stack(stream), torch.stack(changes)
 
 

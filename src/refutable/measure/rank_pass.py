@@ -20,7 +20,7 @@ from refutable.errors import NotMeasured
 from refutable.measure.batching import pad
 from refutable.measure.last_token import last_token_trace
 from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import first_tensor
+from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Bos, paired
 from refutable.prompt_set import PromptSet
 from refutable.trace import Trace
@@ -56,11 +56,8 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
         seen.append(torch.stack([value.to(model.device) for value in values], dim=-1))
 
     handles = [block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]
-    try:
+    with hooked(handles):
         model.backbone(tokens, mask)
-    finally:
-        for handle in handles:
-            handle.remove()
     return torch.stack(seen, dim=1)
 
 

@@ -20,7 +20,7 @@ from refutable.measure.closure import check_closure
 from refutable.measure.interventions import changed_ids, intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
-from refutable.measure.taps import BlockReader, primitives, reading
+from refutable.measure.taps import BlockReader, hooked, primitives, reading
 from refutable.measure.tokens import check_lengths
 from refutable.passes import Bos, Pass
 from refutable.prompt_set import PromptSet
@@ -175,11 +175,8 @@ def _head_input(model: LoadedModel) -> Iterator[list[torch.Tensor]]:
     """Keep what the unembedding reads in the passes inside, (B, T or kept, D): the stream behind the final norm."""
     seen: list[torch.Tensor] = []
     head: torch.nn.Module = model.network.get_output_embeddings()
-    handle = head.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    try:
+    with hooked([head.register_forward_pre_hook(lambda module, args: seen.append(args[0]))]):
         yield seen
-    finally:
-        handle.remove()
 
 
 def _norms(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

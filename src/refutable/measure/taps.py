@@ -151,13 +151,22 @@ def _all(hooks: Sequence[Hook]) -> Hook:
 
 
 @contextmanager
-def reading(readers: Sequence[BlockReader], watcher: LastQuery) -> Iterator[None]:
-    """Attach the readers for the passes inside, and take them off whatever happens."""
-    handles = [handle for reader in readers for handle in reader.attach()]
-    token = ACTIVE.set(watcher)
+def hooked(handles: Sequence[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
+    """Take hooks off after the passes inside, whatever happens."""
     try:
         yield
     finally:
-        ACTIVE.reset(token)
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def reading(readers: Sequence[BlockReader], watcher: LastQuery) -> Iterator[None]:
+    """Attach the readers for the passes inside, and take them off whatever happens."""
+    handles = [handle for reader in readers for handle in reader.attach()]
+    with hooked(handles):
+        token = ACTIVE.set(watcher)
+        try:
+            yield
+        finally:
+            ACTIVE.reset(token)

@@ -20,7 +20,7 @@ from refutable.measure.jacobian_pass import Maps, block_maps, centred_maps, larg
 from refutable.measure.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.perturbation_pass import STREAM
-from refutable.measure.taps import first_tensor
+from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import THROUGH_NORM, THROUGH_RESIDUAL, Bos, paired
 from refutable.prompt_set import PromptSet
 from refutable.trace import Trace
@@ -59,11 +59,8 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
         maps.append(block_maps(block, args, kwargs, last))
 
     handles = [block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]
-    try:
+    with hooked(handles):
         model.backbone(tokens, mask)
-    finally:
-        for handle in handles:
-            handle.remove()
     states = torch.stack(stream)  # (layers + 1, B, D)
     norms = torch.stack([*both_norms(states[:-1]), *both_norms(states[1:])], dim=-1)  # (layers, B, STREAM)
     of_all = _of_all(_in_a_row(maps), start_vectors(cut, model.width).to(model.device), model)

@@ -7,7 +7,7 @@ mean-centred form is the angle between what is read.
 import numpy as np
 
 from refutable.metrics import Values, metric, ratio_metric
-from refutable.trace import View
+from refutable.trace import Tap, View
 
 
 @metric(unit="cosine", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
@@ -58,9 +58,10 @@ def cancellation_ratio(view: View) -> tuple[Values, Values]:
 
 def norm_of_update(view: View) -> Values:
     """Return the norm of attention's and the MLP's updates together, shape (rows, layers)."""
-    squared = (
-        view.norm("attention_update") ** 2
-        + view.norm("mlp_update") ** 2
-        + 2 * view.product("attention_update", "mlp_update")
-    )
-    return np.sqrt(np.maximum(squared, 0.0))  # rounding may leave a hair below zero for opposite updates
+    return norm_of_sum(view, "attention_update", "mlp_update")
+
+
+def norm_of_sum(view: View, a: Tap, b: Tap) -> Values:
+    """Return the norm of what stands at two taps together, shape (rows, layers); their product must be a primitive."""
+    squared = view.norm(a) ** 2 + view.norm(b) ** 2 + 2 * view.product(a, b)
+    return np.sqrt(np.maximum(squared, 0.0))  # rounding may leave a hair below zero for opposite vectors

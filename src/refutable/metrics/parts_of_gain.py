@@ -7,6 +7,7 @@ not asked.
 import numpy as np
 
 from refutable.metrics import Values, metric, ratio_metric
+from refutable.metrics.direction import norm_of_sum
 from refutable.trace import View
 
 
@@ -17,9 +18,7 @@ def gain_by_attention(view: View) -> tuple[Values, Values]:
     Positive; 1 where attention adds nothing; raw, it counts the means. `attention_growth` below 1 says only that the
     update is shorter than the stream, which it may lengthen all the same.
     """
-    squared = view.norm("block_input") ** 2 + view.norm("attention_update") ** 2
-    squared = squared + 2 * view.product("block_input", "attention_update")
-    return np.sqrt(np.maximum(squared, 0.0)), view.norm("block_input")  # rounding may leave a hair below zero
+    return norm_of_sum(view, "block_input", "attention_update"), view.norm("block_input")
 
 
 @metric(
