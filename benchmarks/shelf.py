@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from refutable.hashing import key_of
 from refutable.metrics import METRICS
 from refutable.models import ModelRow
 from refutable.plan import needs
 from refutable.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
-from refutable.store import key_of
 from refutable.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.trace import (
     CENTRED_HEAD_INPUT_COLUMN,

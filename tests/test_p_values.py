@@ -11,10 +11,11 @@ from scipy import stats
 
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.student import TFit
-from refutable.verdict import feasibility, judge
+from refutable.verdict import judge
 
 LAYERS = STATISTICS["layers_passing"]
 LOW, HIGH = 0.25, 0.75

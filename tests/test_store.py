@@ -15,8 +15,9 @@ from filelock import Timeout
 from synthetic import make_trace, random_vectors
 
 from refutable.hashes import FileHashes
+from refutable.hashing import key_of
 from refutable.metrics import METRICS, measure
-from refutable.store import Store, cache_folder, key_of
+from refutable.store import Store, cache_folder
 from refutable.trace import ENTROPY_COLUMN
 
 TRACE = make_trace(random_vectors(), absent={ENTROPY_COLUMN: "no probabilities"})

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import Judgement, decide, feasibility, judge
+from refutable.verdict import Judgement, decide, judge
 from refutable.words import counted, few
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time

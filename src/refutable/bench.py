@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.folded import InputNorm, input_norm
+from refutable.hashing import key_of
 from refutable.pairs import minus
-from refutable.passes import PROBES, Bos, Pass
-from refutable.plan import NO_BOS, Plan, other_subject, pass_for, plain
+from refutable.passes import NO_BOS, PROBES, Bos, Pass
+from refutable.plan import Plan, other_subject, pass_for, plain
 from refutable.prompt_set import PromptSet
 from refutable.prompts import load_prompts
 from refutable.provenance import version_of
 from refutable.sample import Sample
 from refutable.sampling import samples_of
 from refutable.selection import Selection
-from refutable.store import Store, key_of
+from refutable.store import Store
 from refutable.subject import INIT, Subject, WeightsSource
 from refutable.table import Table
 from refutable.trace import PRIMITIVES_VERSION, Trace

@@ -17,9 +17,9 @@ from refutable.claims.kinds import KINDS, TAGS
 from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.include import include_problems, read_with_includes
-from refutable.models import Frozen, Selector
+from refutable.models import Selector
 from refutable.schema_errors import explain, path_text
-from refutable.yaml_source import Location, YamlSource
+from refutable.yaml_source import Frozen, Location, YamlSource
 
 
 class _One(RootModel[Claim]):

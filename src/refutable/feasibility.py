@@ -19,11 +19,11 @@ from refutable.metrics import METRICS
 from refutable.models import Registry, load_registry
 from refutable.prompts import given_prompts, load_prompts
 from refutable.quantifiers import Several, needed
+from refutable.reachable import feasibility
 from refutable.references import lacking_categories
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
-from refutable.verdict import feasibility
 from refutable.words import counted, plural
 
 HOPELESS = "hopeless"

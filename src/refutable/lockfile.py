@@ -17,9 +17,8 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from refutable.errors import BadInput
 from refutable.files import write_whole
-from refutable.models import Frozen
 from refutable.schema_errors import explain
-from refutable.yaml_source import read_yaml
+from refutable.yaml_source import Frozen, read_yaml
 
 VERSION = 1
 _HEAD = f"""\

@@ -6,40 +6,20 @@ import fnmatch
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from refutable import facts
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.families import Family, family_of
-from refutable.predicate import GRAMMAR, parse_region
+from refutable.predicate import RegionText, parse_region
 from refutable.row_facts import ROW_FACTS
 from refutable.schema_errors import explain
-from refutable.yaml_source import YamlSource, parse_yaml, read_yaml
+from refutable.yaml_source import Frozen, Names, YamlSource, parse_yaml, read_yaml
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
 InitRule = Literal["transformers", "gpt2", "small-wang", "pythia-large", "mesh-transformer-jax"]
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-
-
-def _region(text: str) -> str:
-    return parse_region(text).text
-
-
-RegionText = Annotated[str, AfterValidator(_region), Field(description=GRAMMAR)]
-
-
-class Frozen(BaseModel):
-    """The base of everything read from YAML: unknown keys refused, values immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Wheel(Frozen):

@@ -35,6 +35,8 @@ DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
 CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under an intervention
 PROBES: tuple[PassName, ...] = get_args(ProbeName)
 
+NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
+
 KRYLOV = {"seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96}  # how largest values are looked for
 PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
     "wiring": {"version": 2},

@@ -15,7 +15,6 @@ from refutable.subject import INIT, Subject
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
-NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
 Plan = Mapping[Subject, tuple[Pass, ...]]
 

@@ -6,9 +6,11 @@ import functools
 import math
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
 
 GRAMMAR = '"< x", "<= x", "> x", ">= x" or "within [a, b]"'
 
@@ -95,3 +97,7 @@ def _finite(number: str, text: str) -> float:
     if math.isinf(value := float(number)):
         raise ValueError(f"{text!r} has a number too large to be finite: {number}")
     return value
+
+
+RegionText = Annotated[str, AfterValidator(lambda text: parse_region(text).text), Field(description=GRAMMAR)]
+"""A prediction in YAML, kept as its normal form."""

@@ -13,9 +13,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from refutable.errors import BadInput
-from refutable.models import Frozen
 from refutable.schema_errors import explain
-from refutable.yaml_source import YamlSource
+from refutable.yaml_source import Frozen, YamlSource
 
 MAX_CHARACTERS = 20_000
 

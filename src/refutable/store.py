@@ -6,7 +6,6 @@ moved into place, so it is never half there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -30,11 +29,6 @@ def cache_folder() -> Path:
         return Path(explicit)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "refutable"
-
-
-def key_of(facts: Mapping[str, Any]) -> str:
-    """Return the address of what these facts determine: SHA-256 of their canonical JSON."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 class Store:

@@ -10,10 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from refutable.claims.parts import Norm, metric_named, normless, statistic_named
 from refutable.errors import BadInput
-from refutable.models import Frozen
 from refutable.schema_errors import explain
 from refutable.trace import Position
-from refutable.yaml_source import read_yaml
+from refutable.yaml_source import Frozen, read_yaml
 
 
 class MetricColumn(Frozen):

@@ -7,7 +7,6 @@ assumptions P(SUPPORTED when false) and P(REFUTED when true) are each at most al
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -139,41 +138,3 @@ def _p_refuted(fit: Fit, region: Region) -> float:
     if math.isinf(region.high):
         return fit.p_value(low, "below")
     return min(1.0, 2 * min(fit.p_value(low, "below"), fit.p_value(high, "above")))
-
-
-@functools.lru_cache(maxsize=4096)
-def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
-    """Say, before anything is measured, which verdicts n units can never bring, and how many units could.
-
-    Returns:
-        Labels among ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless``; empty when both can come.
-    """
-    reach = _reachable(statistic, region, alpha, n)
-    labels = []
-    for verdict, word in ((Verdict.SUPPORTED, "unsupportable"), (Verdict.REFUTED, "unrefutable")):
-        if verdict not in reach:
-            labels.append(f"{word}: {_needed(statistic, region, alpha, verdict)}")
-    return ("hopeless", *labels) if len(labels) == 2 else tuple(labels)
-
-
-def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
-    if n < statistic.least:
-        return set()
-    if statistic.extremes is None:  # it has bounds on either side of its value, which lie apart
-        return {Verdict.REFUTED} if region.low == region.high else {Verdict.SUPPORTED, Verdict.REFUTED}
-    return {decide(fit, region, alpha) for fit in statistic.extremes(n, region)}
-
-
-def _needed(statistic: Statistic, region: Region, alpha: float, verdict: Verdict) -> str:
-    low, high = 1, 1
-    while verdict not in _reachable(statistic, region, alpha, high):
-        low, high = high, high * 2
-        if high > 1_000_000:
-            return "no n would do"
-    while low < high:  # the reach only grows with n
-        middle = (low + high) // 2
-        if verdict in _reachable(statistic, region, alpha, middle):
-            high = middle
-        else:
-            low = middle + 1
-    return f"needs {high}"

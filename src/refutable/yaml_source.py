@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from refutable.errors import BadInput
 
@@ -19,6 +20,19 @@ MAX_DEPTH = 30
 
 FAST = getattr(yaml, "CSafeLoader", None)  # PyYAML may have been built without libyaml
 Location = tuple[str | int, ...]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+class Frozen(BaseModel):
+    """The base of everything read from YAML: unknown keys refused, values immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)

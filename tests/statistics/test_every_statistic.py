@@ -14,12 +14,13 @@ from benchmarks.calibration.scenarios import SCENARIOS
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.assumptions import Shape
 from refutable.statistics.checks import check
 from refutable.statistics.power import Powered
-from refutable.verdict import decide, feasibility, judge
+from refutable.verdict import decide, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import feasibility
 
 MEDIAN = STATISTICS["median"]
 

@@ -11,9 +11,10 @@ import pytest
 
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, permutation_difference
-from refutable.verdict import decide, feasibility
+from refutable.verdict import decide
 
 PERMUTATION = STATISTICS["permutation_difference"]
 GROUPS = [([3, 4], [1, 2]), ([1, 1, 5], [1, 2, 2]), ([7], [1, 2, 3, 9]), ([2, 2, 3, 8], [0, 2, 3]), ([4, 4], [4, 4])]

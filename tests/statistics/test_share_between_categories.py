@@ -13,10 +13,11 @@ from scipy import special, stats
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.share_between_categories import BetweenFit, noncentrality
-from refutable.verdict import decide, feasibility
+from refutable.verdict import decide
 
 settings.load_profile("ci")
 

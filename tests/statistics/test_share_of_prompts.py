@@ -11,10 +11,11 @@ from scipy import stats
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.share_of_prompts import ShareFit
-from refutable.verdict import decide, feasibility, judge
+from refutable.verdict import decide, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -12,9 +12,10 @@ from scipy import stats
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
 from refutable.predicate import parse_region
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
-from refutable.verdict import decide, feasibility
+from refutable.verdict import decide
 
 TREND = STATISTICS["trend"]
 XS = [[0, 1, 2, 3], [0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1], [0, 1, 1, 2, 2], [0, 1, 1, 1, 3, 3]]

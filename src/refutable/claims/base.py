@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from refutable.claims.parts import Record, Restatement, Source, Text
-from refutable.models import Frozen, Names
+from refutable.yaml_source import Frozen, Names
 
 SCHEMA_VERSION = 1
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"

@@ -11,7 +11,8 @@ from refutable.claims.measured import DynamicalClaim, InitializationClaim, Inter
 from refutable.claims.measured_test import HELD
 from refutable.claims.parts import Models, Quantifier, Text
 from refutable.claims.tests import FactTest, TheoremTest, WiringTest
-from refutable.models import Frozen, Selector
+from refutable.models import Selector
+from refutable.yaml_source import Frozen
 
 
 class ArchitectureClaim(BaseClaim):

@@ -17,10 +17,10 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
-from refutable.models import Frozen, Names, RegionText
 from refutable.passes import CHANGEABLE, Blocks, Change, NormChange
-from refutable.predicate import GRAMMAR, Region, parse_region
+from refutable.predicate import GRAMMAR, Region, RegionText, parse_region
 from refutable.trace import Position
+from refutable.yaml_source import Frozen, Names
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
 NOT_OF_DIFFERENCES = {

@@ -15,9 +15,9 @@ from pydantic import (
 
 from refutable.claims.parts import FACT_NAMES, WORDS, known_name
 from refutable.errors import did_you_mean
-from refutable.models import Frozen, RegionText
 from refutable.passes import ProbeName
-from refutable.predicate import GRAMMAR
+from refutable.predicate import GRAMMAR, RegionText
+from refutable.yaml_source import Frozen
 
 
 def _word(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

@@ -14,9 +14,10 @@ from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.looks import judge_samples, model_samples, own_look
 from refutable.models import ModelRow
 from refutable.outcome import Verdict
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS
-from refutable.verdict import Judgement, feasibility
+from refutable.verdict import Judgement
 from refutable.words import few
 
 

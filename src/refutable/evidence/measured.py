@@ -28,9 +28,10 @@ from refutable.evidence.members import over_models
 from refutable.evidence.pooled import judge_pooled
 from refutable.evidence.variations import fragile, variations_of
 from refutable.outcome import Verdict
+from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS
-from refutable.verdict import Judgement, feasibility
+from refutable.verdict import Judgement
 
 
 def judge_measured(case: Case, bench: Bench) -> Judgement:

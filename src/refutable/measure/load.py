@@ -18,13 +18,13 @@ import torch
 from refutable.device import EVERY_GPU
 from refutable.errors import BadInput, InstrumentError
 from refutable.families import family_of
+from refutable.hashing import key_of
 from refutable.measure.attention_probe import REGISTERED, register
 from refutable.measure.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.read_fast import layout_of, read_tensors
 from refutable.measure.tokens import load_tokenizer
 from refutable.models import ModelRow
-from refutable.store import key_of
 from refutable.subject import Subject, WeightsSource
 from refutable.weight_files import weight_files
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from refutable.errors import NotMeasured
-from refutable.passes import Bos
-from refutable.plan import NO_BOS
+from refutable.passes import NO_BOS, Bos
 from refutable.prompt_set import PromptSet
 
 
