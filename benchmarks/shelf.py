@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from refutable.hashing import key_of
+from refutable._util.hashing import key_of
 from refutable.metrics import METRICS
 from refutable.models import ModelRow
 from refutable.plan import needs

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.catalogue import PENDING, UNMEASURED, UNTESTABLE, Entry, catalogue_lines, read_catalogue, sentences_of
 from refutable.claims_file import claims_from, load_claims
 from refutable.cli import app
@@ -16,7 +17,6 @@ from refutable.errors import BadInput
 from refutable.outcome import Verdict
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
-from refutable.yaml_source import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "claims-catalogue.yaml"

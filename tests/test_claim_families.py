@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.cases import cases_of
 from refutable.claim_families import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
 from refutable.claims_file import claims_from
@@ -21,7 +22,6 @@ from refutable.outcome import Estimate, Verdict
 from refutable.report.schema import verdicts_schema
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
-from refutable.yaml_source import parse_yaml
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

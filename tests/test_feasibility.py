@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from
 from refutable.feasibility import check_feasible, infeasible
 from refutable.models import load_registry
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.verdict import decide
-from refutable.yaml_source import parse_yaml
 
 REGISTRY = load_registry()
 

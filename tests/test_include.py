@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable._util.provenance import claims_hash
+from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
-from refutable.provenance import claims_hash
-from refutable.yaml_source import parse_yaml
 
 settings.load_profile("ci")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from refutable._util.pytest_ini import ini_path
 from refutable.errors import BadInput
-from refutable.ini import ini_path
 
 KEYS = {
     "pytest.toml": '[pytest]\nrefutable_models = "m.yaml"\n',

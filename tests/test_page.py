@@ -8,6 +8,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from, load_claims
 from refutable.cli import app
 from refutable.journal import Run
@@ -18,7 +19,6 @@ from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
-from refutable.yaml_source import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 CLAIMS = """\

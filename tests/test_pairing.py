@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import MeasuredTest
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured
@@ -24,7 +25,6 @@ from refutable.selection import Selection
 from refutable.trial import Trial
 from refutable.trial_options import Options
 from refutable.vacuity import is_vacuous
-from refutable.yaml_source import parse_yaml
 
 CLAIM = """\
 schema: 1

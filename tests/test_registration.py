@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.cases import cases_of
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput
@@ -22,7 +23,6 @@ from refutable.registration import Registrations, hash_of, hashes_of, registrati
 from refutable.statistics import STATISTICS
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
-from refutable.yaml_source import parse_yaml
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from refutable._util.registry import Registry
 from refutable.errors import UnknownName
-from refutable.registry import Registry
 
 
 @pytest.fixture

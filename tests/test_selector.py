@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.cases import cases_of
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput
 from refutable.models import Registry, Selector, load_registry
 from refutable.predicate import parse_region
-from refutable.yaml_source import parse_yaml
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

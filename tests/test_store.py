@@ -14,8 +14,8 @@ import pytest
 from filelock import Timeout
 from synthetic import make_trace, random_vectors
 
+from refutable._util.hashing import key_of
 from refutable.hashes import FileHashes
-from refutable.hashing import key_of
 from refutable.metrics import METRICS, measure
 from refutable.store import Store, cache_folder
 from refutable.trace import ENTROPY_COLUMN

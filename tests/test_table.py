@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.cases import cases_of
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured, Undecidable
@@ -25,7 +26,6 @@ from refutable.models import load_registry
 from refutable.outcome import Verdict
 from refutable.table_read import read_table
 from refutable.verdict import Judgement
-from refutable.yaml_source import parse_yaml
 
 RECORDED = Path(os.environ.get("REFUTABLE_RECORDED", Path(__file__).parents[2] / "shared" / "recorded"))
 REGISTRY = load_registry()

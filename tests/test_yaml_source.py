@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refutable._util.strict_yaml import MAX_BYTES, MAX_DEPTH, parse_yaml, read_yaml
 from refutable.errors import BadInput
-from refutable.yaml_source import MAX_BYTES, MAX_DEPTH, parse_yaml, read_yaml
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -12,14 +12,14 @@ from typing import Any, get_args
 from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
+from refutable._util.schema_errors import explain, path_text
+from refutable._util.strict_yaml import Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
 from refutable.claims.kinds import KINDS, TAGS
 from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.include import include_problems, read_with_includes
 from refutable.models import Selector
-from refutable.schema_errors import explain, path_text
-from refutable.yaml_source import Frozen, Location, YamlSource
 
 
 class _One(RootModel[Claim]):

@@ -70,8 +70,8 @@ def check(
     ] = None,
 ) -> None:
     """Check a claims file, and say which verdicts its prompts can never bring; no model is loaded."""
+    from refutable._util.pytest_ini import ini_path
     from refutable.feasibility import check_feasible
-    from refutable.ini import ini_path
 
     with _clean_errors():
         file = claims or ini_path("refutable_claims") or Path("claims.yaml")
@@ -135,10 +135,10 @@ def report(
     out: Annotated[Path | None, typer.Option(help="folder to write to; the journal's own by default")] = None,
 ) -> None:
     """Rebuild every report from a run's journal, also after a kill -9."""
+    from refutable._util.text import counted
     from refutable.report import write_reports
     from refutable.report.verdicts_json import read_run
     from refutable.store import Store, cache_folder
-    from refutable.words import counted
 
     with _clean_errors():
         run, file = read_run(journal)
@@ -155,7 +155,7 @@ def models(models: Models = None) -> None:
     """List every model of the registry."""
     from rich.table import Table
 
-    from refutable.ini import ini_path
+    from refutable._util.pytest_ini import ini_path
     from refutable.models import load_registry
 
     with _clean_errors():
@@ -204,8 +204,8 @@ def draw(
     models: Models = None,
 ) -> None:
     """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
+    from refutable._util.pytest_ini import ini_path
     from refutable.device import choose_device
-    from refutable.ini import ini_path
     from refutable.models import load_registry
     from refutable.selection import DTYPES
     from refutable.subject import Subject
@@ -238,10 +238,10 @@ def catalogue(
     from rich.console import Console
     from rich.table import Table
 
+    from refutable._util.text import counted
     from refutable.catalogue import catalogue_lines, read_catalogue
     from refutable.claims_file import load_claims
     from refutable.report.verdicts_json import read_verdicts
-    from refutable.words import counted
 
     with _clean_errors():
         loaded = load_claims(claims)

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from refutable._util.text import counted
 from refutable.beside import Control, Variation
 from refutable.journal import Run
 from refutable.outcome import Estimate, Verdict
 from refutable.summary import COLOURS, interval_text
 from refutable.verdict_row import VerdictRow
-from refutable.words import counted
 
 BESIDE = ("labels", "controls", "variations")
 

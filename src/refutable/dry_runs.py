@@ -52,7 +52,7 @@ def dry_run(
 
 
 def _rows(names: list[str], every: bool, models: Path | None) -> list[ModelRow]:
-    from refutable.ini import ini_path
+    from refutable._util.pytest_ini import ini_path
     from refutable.models import load_registry
 
     registry = load_registry(models or ini_path("refutable_models"))

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from refutable._util.text import counted, plural
 from refutable.cases import cases_of
 from refutable.claim_families import describe
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
@@ -24,7 +25,6 @@ from refutable.references import lacking_categories
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.vacuity import is_vacuous
-from refutable.words import counted, plural
 
 HOPELESS = "hopeless"
 MOST = 64  # no statistic here needs more units than this to be fitted at all

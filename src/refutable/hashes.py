@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from refutable.hashing import key_of
+from refutable._util.hashing import key_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PIECE = 64 * 1024 * 1024

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from refutable._util.strict_yaml import YamlSource, read_yaml
 from refutable.errors import BadInput, did_you_mean
-from refutable.yaml_source import YamlSource, read_yaml
 
 
 def read_with_includes(path: Path) -> tuple[YamlSource, ...]:

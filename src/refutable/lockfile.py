@@ -15,10 +15,10 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AwareDatetime, Field, ValidationError
 
+from refutable._util.atomic import write_whole
+from refutable._util.schema_errors import explain
+from refutable._util.strict_yaml import Frozen, read_yaml
 from refutable.errors import BadInput
-from refutable.files import write_whole
-from refutable.schema_errors import explain
-from refutable.yaml_source import Frozen, read_yaml
 
 VERSION = 1
 _HEAD = f"""\

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from refutable._util.text import plural
 from refutable.catalogue import states
 from refutable.claims import Record
 from refutable.journal import Run
 from refutable.outcome import Estimate, Verdict
 from refutable.verdict_row import VerdictRow
-from refutable.words import plural
 
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 

@@ -12,9 +12,9 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
+from refutable._util.schema_errors import explain
+from refutable._util.strict_yaml import Frozen, YamlSource
 from refutable.errors import BadInput
-from refutable.schema_errors import explain
-from refutable.yaml_source import Frozen, YamlSource
 
 MAX_CHARACTERS = 20_000
 

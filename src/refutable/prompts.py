@@ -10,10 +10,10 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+from refutable._util.strict_yaml import parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName
 from refutable.prompt_files import read_prompt_file
 from refutable.prompt_set import Prompt, PromptSet, packaged_form
-from refutable.yaml_source import parse_yaml, read_yaml
 
 HALVED = "grand-unified-500"
 HALVES = ("exploration", "confirmation")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from refutable._util.atomic import write_whole
 from refutable.baseline import compare
 from refutable.claims_file import load_claims
 from refutable.diff import Change, differences
 from refutable.errors import BadInput
-from refutable.files import write_whole
 from refutable.journal import Run
 from refutable.models import load_registry
 from refutable.outcome import Verdict

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from refutable import __version__, claim_families, pytest_options
+from refutable._util.provenance import provenance
+from refutable._util.text import counted
 from refutable.cases import Case
 from refutable.errors import RefutableError
 from refutable.feasibility import told
 from refutable.journal import Check
 from refutable.ledger import Ledger
 from refutable.outcome import Verdict
-from refutable.provenance import provenance
 from refutable.summary import render
 from refutable.trial import Trial
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
-from refutable.words import counted
 
 TRIAL = pytest.StashKey[Trial]()
 LEDGER = pytest.StashKey[Ledger]()

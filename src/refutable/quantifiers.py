@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from refutable._util.text import few
 from refutable.outcome import Estimate, Verdict
 from refutable.verdict import Judgement
-from refutable.words import few
 
 Several = Literal["all", "any", "majority"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
-from refutable.files import write_whole
 
 CLAIMS = """\
 # Each claim is a statement and the test that decides it. Run: pytest

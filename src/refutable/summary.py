@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from refutable._util.text import few
 from refutable.baseline import Comparison
 from refutable.claim_families import KEY, family_lines
 from refutable.journal import Run
 from refutable.outcome import Estimate, Verdict
 from refutable.registration import registration_lines
 from refutable.verdict_row import USUAL_ALPHA, VerdictRow
-from refutable.words import few
 
 COLOURS = {
     Verdict.SUPPORTED: "green",

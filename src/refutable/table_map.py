@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from refutable._util.schema_errors import explain
+from refutable._util.strict_yaml import Frozen, read_yaml
 from refutable.claims.parts import Norm, metric_named, normless, statistic_named
 from refutable.errors import BadInput
-from refutable.schema_errors import explain
 from refutable.trace import Position
-from refutable.yaml_source import Frozen, read_yaml
 
 
 class MetricColumn(Frozen):

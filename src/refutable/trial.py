@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refutable._util.provenance import claims_hash
 from refutable.bench import Bench
 from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
@@ -26,7 +27,6 @@ from refutable.passes import Pass
 from refutable.plan import build_plan
 from refutable.prompt_set import PromptSet
 from refutable.prompts import given_prompts
-from refutable.provenance import claims_hash
 from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
 from refutable.selection import select

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refutable._util.identity_cache import ByIdentity
 from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
-from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
 from refutable.outcome import Estimate, Verdict
 from refutable.sample import Sample

@@ -11,12 +11,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from refutable._util.text import plural
 from refutable.beside import Control, Variation
 from refutable.outcome import Estimate, Verdict
 from refutable.predicate import Region
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
-from refutable.words import plural
 
 
 @dataclass(frozen=True, slots=True)

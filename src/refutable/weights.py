@@ -13,10 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from refutable._util.hashing import key_of
 from refutable.device import EVERY_GPU, Device, cuda_devices
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.hashes import FileHashes
-from refutable.hashing import key_of
 from refutable.models import ModelRow
 from refutable.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
 from refutable.weight_files import check_gguf, check_safetensors, weight_files

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from refutable._util.identity_cache import ByIdentity
 from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
-from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
 from refutable.plan import passes_of
 from refutable.subject import WeightsKind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from
 from refutable.errors import NotMeasured
 from refutable.evidence.pooled import judge_pooled
@@ -12,7 +13,6 @@ from refutable.outcome import Verdict
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.verdict import judge
-from refutable.yaml_source import parse_yaml
 
 CLAIM = """\
 schema: 1

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from refutable._util.strict_yaml import Frozen, Names
 from refutable.claims.parts import Record, Restatement, Source, Text
-from refutable.yaml_source import Frozen, Names
 
 SCHEMA_VERSION = 1
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"

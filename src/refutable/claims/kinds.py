@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from refutable._util.strict_yaml import Frozen
 from refutable.claims.base import BaseClaim
 from refutable.claims.measured import DynamicalClaim, InitializationClaim, InterventionClaim, MeasuredClaim
 from refutable.claims.measured_test import HELD
 from refutable.claims.parts import Models, Quantifier, Text
 from refutable.claims.tests import FactTest, TheoremTest, WiringTest
 from refutable.models import Selector
-from refutable.yaml_source import Frozen
 
 
 class ArchitectureClaim(BaseClaim):

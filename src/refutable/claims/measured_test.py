@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from refutable._util.strict_yaml import Frozen, Names
 from refutable.claims.parts import (
     FACT_NAMES,
     WORDS,
@@ -20,7 +21,6 @@ from refutable.claims.parts import (
 from refutable.passes import CHANGEABLE, Blocks, Change, NormChange
 from refutable.predicate import GRAMMAR, Region, RegionText, parse_region
 from refutable.trace import Position
-from refutable.yaml_source import Frozen, Names
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
 NOT_OF_DIFFERENCES = {

@@ -16,12 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from refutable._util.strict_yaml import Frozen
 from refutable.errors import UnknownName, did_you_mean
 from refutable.facts import FACT_WORDS, FACTS
 from refutable.models import Selector
 from refutable.row_facts import ROW_FACTS, ROW_WORDS
 from refutable.trace import Tap, Token
-from refutable.yaml_source import Frozen
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be

@@ -13,11 +13,11 @@ from pydantic import (
     model_validator,
 )
 
+from refutable._util.strict_yaml import Frozen
 from refutable.claims.parts import FACT_NAMES, WORDS, known_name
 from refutable.errors import did_you_mean
 from refutable.passes import ProbeName
 from refutable.predicate import GRAMMAR, RegionText
-from refutable.yaml_source import Frozen
 
 
 def _word(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

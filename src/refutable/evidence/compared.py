@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from refutable._util.text import few
 from refutable.bench import Bench
 from refutable.cases import Case
 from refutable.claims import MeasuredClaim, MeasuredTest
@@ -18,7 +19,6 @@ from refutable.reachable import feasibility
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS
 from refutable.verdict import Judgement
-from refutable.words import few
 
 
 class Measured:

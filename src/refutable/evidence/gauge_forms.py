@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from refutable._util.identity_cache import ByIdentity
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
 from refutable.evidence.looks import verdict_of
-from refutable.memo import ByIdentity
 from refutable.metrics import METRICS
 from refutable.outcome import Verdict
 from refutable.sample import Sample

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from refutable._util.text import few
 from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
@@ -18,7 +19,6 @@ from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check
 from refutable.subject import Subject
 from refutable.verdict import Judgement, decide, judge
-from refutable.words import few
 
 
 @dataclass(frozen=True, slots=True)

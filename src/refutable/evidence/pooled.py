@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from refutable._util.text import few
 from refutable.claims import MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
 from refutable.outcome import Verdict
 from refutable.sample import Sample
 from refutable.statistics import STATISTICS
 from refutable.verdict import Judgement
-from refutable.words import few
 
 Samples = tuple[Sample, ...]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from refutable._util.text import few
 from refutable.bench import Bench
 from refutable.beside import Variation
 from refutable.claims import MeasuredClaim
@@ -16,7 +17,6 @@ from refutable.plan import CHEAP, is_cheap, passes_of
 from refutable.subject import OWN_TOKENIZER
 from refutable.trace import FIRST_IS_BOS
 from refutable.verdict import Judgement
-from refutable.words import few
 
 TEST_AXES = ("norm", "position", "statistic")
 PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own

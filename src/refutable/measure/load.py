@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from refutable._util.hashing import key_of
 from refutable.device import EVERY_GPU
 from refutable.errors import BadInput, InstrumentError
 from refutable.families import family_of
-from refutable.hashing import key_of
 from refutable.measure.attention_probe import REGISTERED, register
 from refutable.measure.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measure.loaded import LoadedModel

@@ -16,10 +16,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from refutable._util.registry import Registry
 from refutable.errors import BadInput, NoSuchTap
 from refutable.folded import InputNorm, fold
 from refutable.passes import PassName
-from refutable.registry import Registry
 from refutable.sample import Sample
 from refutable.trace import Position, Trace, View
 

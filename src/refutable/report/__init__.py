@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
 from refutable.journal import Run
-from refutable.registry import Registry
 from refutable.store import Store
 
 Writer = Callable[[Run, Store, Path], None]

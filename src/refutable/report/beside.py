@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from refutable._util.atomic import write_whole
 from refutable.beside import Control, Variation
-from refutable.files import write_whole
 from refutable.journal import Run
 from refutable.outcome import Estimate, Verdict
 from refutable.report import REPORTS

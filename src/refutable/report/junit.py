@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from refutable.files import write_whole
+from refutable._util.atomic import write_whole
 from refutable.journal import Check, Run
 from refutable.outcome import Verdict
 from refutable.report import REPORTS

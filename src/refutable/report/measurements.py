@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from refutable._util.atomic import write_whole
 from refutable.errors import RefutableError
-from refutable.files import write_whole
 from refutable.journal import Run
 from refutable.metrics import METRICS, measure
 from refutable.models import ModelRow, load_registry

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
-from refutable.files import write_whole
 from refutable.journal import JOURNAL, Check, Run, read_journal
 from refutable.outcome import Verdict
 from refutable.report import REPORTS

@@ -14,9 +14,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from refutable._util.registry import Registry
 from refutable.errors import Undecidable
 from refutable.predicate import Region
-from refutable.registry import Registry
 from refutable.sample import Sample
 from refutable.statistics.assumptions import Assumption, Shape
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from refutable._util.text import plural
 from refutable.errors import Undecidable
 from refutable.statistics import Side
-from refutable.words import plural
 
 EPS = float(np.finfo(np.float64).eps)
 

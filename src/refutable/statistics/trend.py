@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from refutable._util.text import plural
 from refutable.errors import Undecidable
 from refutable.predicate import Region
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
-from refutable.words import plural
 
 EXACT_PAIRS = 5000
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, Unsatisfiable
 
-from refutable.registry import Registry
+from refutable._util.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from refutable._util.strict_yaml import Location, YamlSource
 from refutable.errors import did_you_mean
-from refutable.yaml_source import Location, YamlSource
 
 
 def explain(
