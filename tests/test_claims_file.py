@@ -13,8 +13,8 @@ import yaml
 
 from refutable.claims_file import load_claims
 from refutable.models import Registry, Selector, load_registry
-from refutable.predicate import parse_region
 from refutable.prompts import load_prompts
+from refutable.statistics.region import parse_region
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -22,10 +22,10 @@ from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
 from refutable.models import load_registry
 from refutable.outcome import Verdict
-from refutable.predicate import Region, parse_region
 from refutable.references import groups_of
 from refutable.row_facts import ROW_WORDS
-from refutable.sample import Sample
+from refutable.statistics.region import Region, parse_region
+from refutable.statistics.sample import Sample
 from refutable.theorems import Theorem
 from refutable.trace import Trace
 from refutable.vacuity import is_vacuous

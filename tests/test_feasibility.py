@@ -12,8 +12,8 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from
 from refutable.feasibility import check_feasible, infeasible
 from refutable.models import load_registry
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.sample import Sample
 from refutable.verdict import decide
 
 REGISTRY = load_registry()

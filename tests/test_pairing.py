@@ -17,11 +17,11 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import MeasuredTest
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured
-from refutable.pairs import minus
 from refutable.passes import Pass
 from refutable.plan import other_subject
-from refutable.sample import Sample
 from refutable.selection import Selection
+from refutable.statistics.pairing import minus
+from refutable.statistics.sample import Sample
 from refutable.trial import Trial
 from refutable.trial_options import Options
 from refutable.vacuity import is_vacuous

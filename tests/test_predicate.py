@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refutable.predicate import GRAMMAR, parse_region
+from refutable.statistics.region import GRAMMAR, parse_region
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

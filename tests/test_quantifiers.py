@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from refutable.outcome import Verdict
-from refutable.predicate import parse_region
 from refutable.quantifiers import combine, needed, partial_conjunction
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit
 from refutable.summary import interval_text
 from refutable.verdict import Judgement, judge

@@ -11,7 +11,7 @@ from refutable.cases import cases_of
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput
 from refutable.models import Registry, Selector, load_registry
-from refutable.predicate import parse_region
+from refutable.statistics.region import parse_region
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

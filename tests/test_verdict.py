@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from refutable._util.text import counted, few
 from refutable.outcome import Verdict
-from refutable.predicate import parse_region
 from refutable.reachable import feasibility
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.verdict import Judgement, decide, judge
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time

@@ -12,9 +12,9 @@ from scipy import stats
 from benchmarks.calibration.scenarios import SCENARIOS, Scenario
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
-from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Fit
 from refutable.statistics.assumptions import Shape
+from refutable.statistics.region import Region
 from refutable.verdict import decide
 
 ALPHA = 0.05

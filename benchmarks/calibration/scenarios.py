@@ -20,10 +20,10 @@ from benchmarks.calibration.noise import (
     share_below_mean,
     trimmed_mean_of,
 )
-from refutable.predicate import Region, parse_region
-from refutable.sample import Sample
 from refutable.statistics import Data
 from refutable.statistics.assumptions import Shape
+from refutable.statistics.region import Region, parse_region
+from refutable.statistics.sample import Sample
 from refutable.statistics.trimmed_mean import TRIM
 
 Rng = np.random.Generator

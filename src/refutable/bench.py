@@ -15,14 +15,14 @@ from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.folded import InputNorm, input_norm
-from refutable.pairs import minus
 from refutable.passes import NO_BOS, PROBES, Bos, Pass
 from refutable.plan import Plan, other_subject, pass_for, plain
 from refutable.prompt_set import PromptSet
 from refutable.prompts import load_prompts
-from refutable.sample import Sample
 from refutable.sampling import samples_of
 from refutable.selection import Selection
+from refutable.statistics.pairing import minus
+from refutable.statistics.sample import Sample
 from refutable.store import Store
 from refutable.subject import INIT, Subject, WeightsSource
 from refutable.table import Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from refutable.claims import MeasuredTest
 from refutable.outcome import Estimate, Verdict
-from refutable.sample import CENSUS, Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import CENSUS, Sample
 from refutable.verdict import Judgement
 
 ONLY = "true of these recorded values only; no replicate was at hand"

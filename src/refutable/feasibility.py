@@ -22,8 +22,8 @@ from refutable.prompts import given_prompts, load_prompts
 from refutable.quantifiers import Several, needed
 from refutable.reachable import feasibility
 from refutable.references import lacking_categories
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.sample import Sample
 from refutable.vacuity import is_vacuous
 
 HOPELESS = "hopeless"

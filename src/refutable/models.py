@@ -15,8 +15,8 @@ from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.families import Family, family_of
-from refutable.predicate import RegionText, parse_region
 from refutable.row_facts import ROW_FACTS
+from refutable.statistics.region import RegionText, parse_region
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
 InitRule = Literal["transformers", "gpt2", "small-wang", "pythia-large", "mesh-transformer-jax"]

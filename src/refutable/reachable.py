@@ -6,8 +6,8 @@ import bisect
 import functools
 
 from refutable.outcome import Verdict
-from refutable.predicate import Region
 from refutable.statistics import Statistic
+from refutable.statistics.region import Region
 from refutable.verdict import decide
 
 MOST_UNITS = 1_000_000

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from refutable.folded import InputNorm
 from refutable.metrics import PARTS, measure
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import Sample
 from refutable.trace import Trace
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from refutable.errors import BadInput, NotMeasured
 from refutable.metrics import METRICS
-from refutable.sample import CENSUS, Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import CENSUS, Sample
 from refutable.table_file import Record, is_empty, list_in, number_in
 from refutable.table_map import MetricColumn, TableMap
 

@@ -17,8 +17,8 @@ from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
 from refutable.metrics import METRICS
 from refutable.outcome import Estimate, Verdict
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Fit
+from refutable.statistics.sample import Sample
 from refutable.trace import Trace
 from refutable.vacuity_choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
 

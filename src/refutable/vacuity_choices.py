@@ -12,10 +12,10 @@ from scipy import stats
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
 from refutable.generated import pool
-from refutable.predicate import Region
-from refutable.sample import Sample
 from refutable.sampling import samples_of
 from refutable.statistics import STATISTICS, Data, Fit
+from refutable.statistics.region import Region
+from refutable.statistics.sample import Sample
 from refutable.trace import Trace
 
 UNITS = (6, 24)  # how many generated prompts; the second where a statistic cannot do with the first

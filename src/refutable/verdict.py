@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from refutable._util.text import plural
 from refutable.beside import Control, Variation
 from refutable.outcome import Estimate, Verdict
-from refutable.predicate import Region
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
+from refutable.statistics.region import Region
 
 
 @dataclass(frozen=True, slots=True)

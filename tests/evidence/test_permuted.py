@@ -14,8 +14,8 @@ from refutable.claims import MeasuredTest
 from refutable.evidence import permuted
 from refutable.evidence.permuted import SHUFFLES, permuted_control
 from refutable.outcome import Verdict
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import Sample
 
 GROUPS = {"one": {"wiring": "parallel"}, "other": {"wiring": "sequential"}}
 

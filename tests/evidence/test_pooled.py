@@ -10,8 +10,8 @@ from refutable.claims_file import claims_from
 from refutable.errors import NotMeasured
 from refutable.evidence.pooled import judge_pooled
 from refutable.outcome import Verdict
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.sample import Sample
 from refutable.verdict import judge
 
 CLAIM = """\

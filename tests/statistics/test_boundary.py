@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refutable.errors import Undecidable
-from refutable.predicate import parse_region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.bounded_mean import STAKES, BoundedFit
+from refutable.statistics.sample import Sample
 
 VALUES = np.array([0.2, 0.9, 0.7, 0.95, 0.8, 0.9, 1.0])
 

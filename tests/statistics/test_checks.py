@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.checks import check, clustering
+from refutable.statistics.sample import Sample
 
 # Shrout and Fleiss (1979), Psychological Bulletin 86, table 2: six targets, four judges; their ICC(1, 1) is .17
 TARGETS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], dtype=float)

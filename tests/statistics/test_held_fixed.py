@@ -10,8 +10,8 @@ import statsmodels.api as sm
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.sample import Sample
 
 WITHIN = ["pearson_within_categories", "spearman_within_categories"]
 THREE = tuple("aaaabbbccccc")  # 4, 3 and 5 prompts

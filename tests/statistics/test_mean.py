@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.predicate import parse_region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.verdict import decide
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time

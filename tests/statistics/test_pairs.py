@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from refutable.errors import Undecidable
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.sample import Sample
 
 
 def data(first, second):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from refutable.outcome import Verdict
-from refutable.predicate import parse_region
 from refutable.reachable import feasibility
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, permutation_difference
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.verdict import decide
 
 PERMUTATION = STATISTICS["permutation_difference"]

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from benchmarks.calibration.scenarios import pair
-from refutable.predicate import parse_region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.assumptions import Shape
 from refutable.statistics.power import deciding_n, smallest_effect
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.verdict import decide
 
 RUNS = 600

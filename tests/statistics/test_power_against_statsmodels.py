@@ -9,10 +9,10 @@ import pytest
 from scipy import special, stats
 from statsmodels.stats.power import TTestPower
 
-from refutable.predicate import parse_region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.power import deciding_n, outlook, smallest_effect
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.statistics.share_of_prompts import ShareFit
 from refutable.statistics.student import TFit
 

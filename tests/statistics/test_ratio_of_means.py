@@ -10,11 +10,11 @@ from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
-from refutable.predicate import parse_region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.power import deciding_n
 from refutable.statistics.ratio_of_means import RatioFit
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.statistics.student import t_quantile
 from refutable.verdict import decide
 

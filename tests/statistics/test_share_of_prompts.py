@@ -10,10 +10,10 @@ from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.outcome import Verdict
-from refutable.predicate import parse_region
 from refutable.reachable import feasibility
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.region import parse_region
+from refutable.statistics.sample import Sample
 from refutable.statistics.share_of_prompts import ShareFit
 from refutable.verdict import decide, judge
 

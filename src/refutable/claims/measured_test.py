@@ -19,7 +19,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.passes import CHANGEABLE, Blocks, Change, NormChange
-from refutable.predicate import GRAMMAR, Region, RegionText, parse_region
+from refutable.statistics.region import GRAMMAR, Region, RegionText, parse_region
 from refutable.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype

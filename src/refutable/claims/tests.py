@@ -17,7 +17,7 @@ from refutable._util.strict_yaml import Frozen
 from refutable.claims.parts import FACT_NAMES, WORDS, known_name
 from refutable.errors import did_you_mean
 from refutable.passes import ProbeName
-from refutable.predicate import GRAMMAR, RegionText
+from refutable.statistics.region import GRAMMAR, RegionText
 
 
 def _word(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

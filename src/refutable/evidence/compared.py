@@ -16,8 +16,8 @@ from refutable.evidence.looks import judge_samples, model_samples, own_look
 from refutable.models import ModelRow
 from refutable.outcome import Verdict
 from refutable.reachable import feasibility
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import Sample
 from refutable.verdict import Judgement
 
 

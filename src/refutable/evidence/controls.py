@@ -13,7 +13,7 @@ from refutable.evidence.permuted import permuted_control
 from refutable.outcome import Estimate, Verdict
 from refutable.passes import Pass
 from refutable.plan import control_seeds
-from refutable.sample import Sample
+from refutable.statistics.sample import Sample
 from refutable.vacuity import search
 from refutable.verdict import Judgement
 

@@ -11,7 +11,7 @@ from refutable.errors import Undecidable
 from refutable.evidence.looks import verdict_of
 from refutable.metrics import METRICS
 from refutable.outcome import Verdict
-from refutable.sample import Sample
+from refutable.statistics.sample import Sample
 from refutable.subject import Subject
 
 

@@ -29,8 +29,8 @@ from refutable.evidence.pooled import judge_pooled
 from refutable.evidence.variations import fragile, variations_of
 from refutable.outcome import Verdict
 from refutable.reachable import feasibility
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import Sample
 from refutable.verdict import Judgement
 
 

@@ -12,9 +12,9 @@ from refutable.beside import Control
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
 from refutable.outcome import Estimate, Verdict
-from refutable.predicate import Region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
+from refutable.statistics.region import Region
+from refutable.statistics.sample import Sample
 from refutable.statistics.share_of_prompts import ShareFit
 from refutable.verdict import decide
 

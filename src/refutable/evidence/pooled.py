@@ -15,8 +15,8 @@ from refutable._util.text import few
 from refutable.claims import MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
 from refutable.outcome import Verdict
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import Sample
 from refutable.verdict import Judgement
 
 Samples = tuple[Sample, ...]

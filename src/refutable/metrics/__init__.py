@@ -20,7 +20,7 @@ from refutable._util.registry import Registry
 from refutable.errors import BadInput, NoSuchTap
 from refutable.folded import InputNorm, fold
 from refutable.passes import PassName
-from refutable.sample import Sample
+from refutable.statistics.sample import Sample
 from refutable.trace import Position, Trace, View
 
 Per = Literal["prompt", "layer"]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from refutable._util.registry import Registry
 from refutable.errors import Undecidable
-from refutable.predicate import Region
-from refutable.sample import Sample
 from refutable.statistics.assumptions import Assumption, Shape
+from refutable.statistics.region import Region
+from refutable.statistics.sample import Sample
 
 Side = Literal["above", "below"]
 EVERY = (-math.inf, math.inf)

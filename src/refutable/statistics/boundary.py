@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.bounded_mean import BoundedFit
+from refutable.statistics.region import Region
 
 
 def boundary(data: Data) -> BoundedFit:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.region import Region
+from refutable.statistics.sample import Sample
 
 NODES = 96
 STAKES = (1 - np.cos((2 * np.arange(1, NODES + 1) - 1) * math.pi / (2 * NODES))) / 2  # (NODES,), arcsine law on [0, 1]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from refutable.sample import Sample
 from refutable.statistics import Data, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.sample import Sample
 
 SEEN = 0.05  # a clustering is named where an F test at this level sees it
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from refutable.errors import Undecidable
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit, fit_values, is_flat
 
 

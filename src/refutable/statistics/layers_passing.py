@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.region import Region
+from refutable.statistics.sample import Sample
 from refutable.statistics.student import is_flat
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.layers_passing import LayersFit, mean_tests
+from refutable.statistics.region import Region
 
 
 def models_passing(data: Data) -> LayersFit:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from refutable.errors import Undecidable
-from refutable.sample import Sample
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit, fit_values
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.region import Region
 
 EXACT = 20_000
 DRAWN = 9_999

@@ -9,8 +9,8 @@ from typing import Protocol, TypeGuard, runtime_checkable
 from scipy import optimize
 
 from refutable._util.text import plural
-from refutable.predicate import Region
 from refutable.statistics import Fit, Side
+from refutable.statistics.region import Region
 
 POWER = 0.8
 MOST = 1_000_000

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from refutable.errors import Undecidable
-from refutable.sample import Sample
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit, t_quantile
 
 ROUNDING = 16 * np.finfo(np.float64).eps

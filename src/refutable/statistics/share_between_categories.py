@@ -10,9 +10,9 @@ import numpy as np
 from scipy import optimize, special
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.region import Region
 from refutable.statistics.student import is_flat
 
 LEAST = math.ulp(0.0)  # no data show that categories have nothing to do with it

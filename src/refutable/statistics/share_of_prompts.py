@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from scipy import special
 
 from refutable.errors import Undecidable
-from refutable.predicate import Region
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.region import Region
 
 
 @dataclass(frozen=True, slots=True)

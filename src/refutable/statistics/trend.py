@@ -13,9 +13,9 @@ from scipy import special
 
 from refutable._util.text import plural
 from refutable.errors import Undecidable
-from refutable.predicate import Region
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.region import Region
 
 EXACT_PAIRS = 5000
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
-from refutable.sample import Sample
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.sample import Sample
 from refutable.statistics.trend import TrendFit, trend
 
 

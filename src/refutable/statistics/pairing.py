@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from refutable.errors import NotMeasured
-from refutable.sample import Sample
+from refutable.statistics.sample import Sample
 
 
 def minus(first: Sample, second: Sample) -> Sample:
