@@ -16,14 +16,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.clock import synchronise
 from benchmarks.table import MILLI, console, plain_table
-from refutable.device import choose_device
 from refutable.errors import RefutableError
-from refutable.hashes import FileHashes
 from refutable.measure.load import draw, load_model
-from refutable.models import ModelRow, load_registry
-from refutable.subject import INIT, Subject
-from refutable.weight_files import weight_files
-from refutable.weights import Finder
+from refutable.models.device import choose_device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRow, load_registry
+from refutable.models.subject import INIT, Subject
+from refutable.models.weight_files import weight_files
+from refutable.models.weights import Finder
 
 
 def main(

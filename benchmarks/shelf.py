@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from refutable._util.hashing import key_of
 from refutable.metrics import METRICS
-from refutable.models import ModelRow
+from refutable.models.registry import ModelRow
+from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
+from refutable.models.weights import Finder
 from refutable.plan import needs
 from refutable.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
-from refutable.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.trace import (
     CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
@@ -36,7 +37,6 @@ from refutable.trace import (
     product_column,
 )
 from refutable.trial import Trial
-from refutable.weights import Finder
 
 WIDTH = 768
 LAYERS = (12, 16, 24, 32)

@@ -10,18 +10,18 @@ from importlib import metadata
 import numpy as np
 import torch
 
-from refutable.device import choose_device
-from refutable.hashes import FileHashes
 from refutable.measure.batching import cut_batches
 from refutable.measure.load import load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import LIMIT, OVERHEAD
-from refutable.models import load_registry
+from refutable.models.device import choose_device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import load_registry
+from refutable.models.subject import INIT, PRETRAINED, Subject
+from refutable.models.weights import Finder
 from refutable.prompt_set import Prompt, PromptSet
 from refutable.prompts import load_prompts
 from refutable.store import cache_folder
-from refutable.subject import INIT, PRETRAINED, Subject
-from refutable.weights import Finder
 
 PROMPT_SET = "grand-unified-25"
 

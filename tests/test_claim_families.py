@@ -17,7 +17,7 @@ from refutable.cases import cases_of
 from refutable.claim_families import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
 from refutable.outcome import Estimate, Verdict
 from refutable.report.schema import verdicts_schema
 from refutable.verdict import Judgement

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from refutable.claims_file import load_claims
-from refutable.models import Registry, Selector, load_registry
+from refutable.models.registry import Registry, Selector, load_registry
 from refutable.prompts import load_prompts
 from refutable.statistics.region import parse_region
 

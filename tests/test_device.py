@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from refutable import device
-from refutable.device import EVERY_GPU, Device, choose_device
 from refutable.errors import BadInput
+from refutable.models import device
+from refutable.models.device import EVERY_GPU, Device, choose_device
 
 TWO = (Device("cuda", "A", 10), Device("cuda:1", "A", 10))
 

@@ -20,10 +20,10 @@ from refutable.evidence import KINDS, theorem
 from refutable.evidence.looks import judge_samples
 from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
+from refutable.models.registry_facts import ROW_WORDS
 from refutable.outcome import Verdict
 from refutable.references import groups_of
-from refutable.row_facts import ROW_WORDS
 from refutable.statistics.region import Region, parse_region
 from refutable.statistics.sample import Sample
 from refutable.theorems import Theorem

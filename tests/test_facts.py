@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from refutable.errors import NotMeasured
-from refutable.facts import FACT_WORDS, FACTS
-from refutable.init_rules import CUT, RULES
-from refutable.models import load_registry
-from refutable.row_facts import CORPORA, ROW_FACTS, ROW_WORDS, row_origin
+from refutable.models.config_facts import FACT_WORDS, FACTS
+from refutable.models.init_rules import CUT, RULES
+from refutable.models.registry import load_registry
+from refutable.models.registry_facts import CORPORA, ROW_FACTS, ROW_WORDS, row_origin
 
 REGISTRY = load_registry()
 ROWS = [*REGISTRY]
@@ -77,10 +77,10 @@ def test_a_deeper_configuration_has_smaller_output_matrices_and_is_read_from_the
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.init in RULES and row.stand_in], ids=lambda row: row.name)
 def test_the_stated_deviation_is_that_of_weights_that_are_drawn(row):
-    from refutable.families import family_of
     from refutable.measure.initialise import kinds_of
     from refutable.measure.load import draw
-    from refutable.subject import Subject
+    from refutable.models.families import family_of
+    from refutable.models.subject import Subject
 
     network = draw(row.config, Subject(row.name, weights="init"), rule=row.init)
     kinds = kinds_of(network, family_of(row.family))

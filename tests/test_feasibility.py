@@ -11,7 +11,7 @@ import pytest
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from
 from refutable.feasibility import check_feasible, infeasible
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.sample import Sample
 from refutable.verdict import decide

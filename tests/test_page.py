@@ -12,7 +12,7 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims_file import claims_from, load_claims
 from refutable.cli import app
 from refutable.journal import Run
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
 from refutable.outcome import Estimate, Verdict
 from refutable.page import verdicts_page
 from refutable.registration import current_hashes

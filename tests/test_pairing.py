@@ -17,9 +17,9 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import MeasuredTest
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured
+from refutable.models.selection import Selection
 from refutable.passes import Pass
 from refutable.plan import other_subject
-from refutable.selection import Selection
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
 from refutable.trial import Trial
@@ -239,7 +239,7 @@ def test_a_dtype_is_not_held_against_itself() -> None:
         {"statistic": "mean", "of": "last_gain", "against": {"dtype": "bfloat16"}, "predicts": "> 0"}
     )
     selection: Any = Selection.__new__(Selection)
-    from refutable.subject import Subject
+    from refutable.models.subject import Subject
 
     assert other_subject(test, Subject("gptj"), selection) == Subject("gptj", dtype="bfloat16")
     with pytest.raises(NotMeasured, match="this run is in bfloat16"):

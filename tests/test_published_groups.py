@@ -14,11 +14,11 @@ import pytest
 from refutable.bench import Bench
 from refutable.cases import cases_of
 from refutable.claims_file import load_claims
-from refutable.device import Device
 from refutable.evidence import KINDS
-from refutable.models import load_registry
+from refutable.models.device import Device
+from refutable.models.registry import load_registry
+from refutable.models.selection import Selection
 from refutable.prompts import load_prompts
-from refutable.selection import Selection
 from refutable.table_read import read_table
 from refutable.theorems.published import TABLES, digest
 from refutable.verdict import Judgement

@@ -10,7 +10,7 @@ from refutable.cases import cases_of
 from refutable.claims_file import Places, read_claims
 from refutable.errors import BadInput
 from refutable.feasibility import check_feasible
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
 from refutable.prompts import load_prompts
 
 REGISTRY = load_registry()

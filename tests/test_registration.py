@@ -17,7 +17,7 @@ from refutable.claims_file import claims_from
 from refutable.errors import BadInput
 from refutable.lockfile import Entry, Locked, lock_file, read_lock, updated, write_lock
 from refutable.metrics import METRICS
-from refutable.models import Registry, load_registry
+from refutable.models.registry import Registry, load_registry
 from refutable.outcome import Verdict
 from refutable.registration import Registrations, hash_of, hashes_of, registration_lines, seen_by_now
 from refutable.statistics import STATISTICS

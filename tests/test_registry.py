@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from refutable import facts
 from refutable.errors import BadInput, UnknownName
-from refutable.families import FAMILIES
-from refutable.models import ModelRow, Registry, load_registry
+from refutable.models import config_facts
+from refutable.models.families import FAMILIES
+from refutable.models.registry import ModelRow, Registry, load_registry
 
 # The systems of the project's survey of the documents that have a hub id, in its order.
 SYSTEMS = (
@@ -157,7 +157,7 @@ def test_the_configuration_builds_a_model_of_as_many_parameters_and_the_same_fac
     model.tie_weights()  # tied weights count once
     assert sum(p.numel() for p in model.parameters()) == row.parameters
     # what a downloaded model's configuration says is read the same way as the registry's older spelling
-    for key in ({*facts.FACTS} | {"family"}) - {"parameters"}:
+    for key in ({*config_facts.FACTS} | {"family"}) - {"parameters"}:
         assert row.fact(key) == row.fact(key, config.to_dict()), key
 
 

@@ -10,7 +10,7 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.cases import cases_of
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput
-from refutable.models import Registry, Selector, load_registry
+from refutable.models.registry import Registry, Selector, load_registry
 from refutable.statistics.region import parse_region
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time

@@ -15,8 +15,8 @@ from filelock import Timeout
 from synthetic import make_trace, random_vectors
 
 from refutable._util.hashing import key_of
-from refutable.hashes import FileHashes
 from refutable.metrics import METRICS, measure
+from refutable.models.file_hashes import FileHashes
 from refutable.store import Store, cache_folder
 from refutable.trace import ENTROPY_COLUMN
 
@@ -203,7 +203,7 @@ def test_the_hash_of_several_files_depends_on_names_and_contents_and_not_on_orde
 
 
 def test_a_large_file_is_told_apart_by_any_byte_of_any_piece(tmp_path, monkeypatch):
-    monkeypatch.setattr("refutable.hashes._PIECE", 8)
+    monkeypatch.setattr("refutable.models.file_hashes._PIECE", 8)
     path = tmp_path / "weights"
     content = bytearray(range(20))
     seen = set()

@@ -22,7 +22,7 @@ from refutable.cases import cases_of
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
 from refutable.outcome import Verdict
 from refutable.table_read import read_table
 from refutable.verdict import Judgement
@@ -45,8 +45,8 @@ def claim_of(test: str, models: str) -> Any:
 def judged(path: Path, model: str, test: str, mapping: Path | None = None) -> Judgement:
     """Judge a claim on a table as a run does, without pytest around it."""
     from refutable.bench import Bench
-    from refutable.device import Device
-    from refutable.selection import Selection
+    from refutable.models.device import Device
+    from refutable.models.selection import Selection
 
     table = read_table(path, REGISTRY, mapping)
     claim = claim_of(test, f"[{model}]")

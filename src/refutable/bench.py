@@ -15,19 +15,19 @@ from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.folded import InputNorm, input_norm
+from refutable.models.selection import Selection
+from refutable.models.subject import INIT, Subject, WeightsSource
+from refutable.models.weights import Finder
 from refutable.passes import NO_BOS, PROBES, Bos, Pass
 from refutable.plan import Plan, other_subject, pass_for, plain
 from refutable.prompt_set import PromptSet
 from refutable.prompts import load_prompts
 from refutable.sampling import samples_of
-from refutable.selection import Selection
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
 from refutable.store import Store
-from refutable.subject import INIT, Subject, WeightsSource
 from refutable.table import Table
 from refutable.trace import PRIMITIVES_VERSION, Trace
-from refutable.weights import Finder
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
@@ -179,7 +179,7 @@ class Bench:
     def _find(self, subject: Subject, one: Pass, download: bool) -> WeightsSource:
         row = self.selection.registry[subject.model]
         if one.name in PROBES:
-            from refutable.reduced import reduced
+            from refutable.models.reduced_config import reduced
 
             small = {"config": reduced(row.config), "parameters": 1, "stand_in": True, "init": "transformers"}
             row = row.model_copy(update=small)

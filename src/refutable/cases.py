@@ -9,7 +9,7 @@ from typing import Any
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.claims_file import Places
 from refutable.errors import BadInput
-from refutable.models import ModelRow, Registry
+from refutable.models.registry import ModelRow, Registry
 from refutable.references import Prompts, layer_problem, model_problems, prompt_problems, selectors_of
 
 

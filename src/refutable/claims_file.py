@@ -19,7 +19,7 @@ from refutable.claims.kinds import KINDS, TAGS
 from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.include import include_problems, read_with_includes
-from refutable.models import Selector
+from refutable.models.registry import Selector
 
 
 class _One(RootModel[Claim]):

@@ -156,7 +156,7 @@ def models(models: Models = None) -> None:
     from rich.table import Table
 
     from refutable._util.pytest_ini import ini_path
-    from refutable.models import load_registry
+    from refutable.models.registry import load_registry
 
     with _clean_errors():
         table = Table(box=None, pad_edge=False)
@@ -205,10 +205,10 @@ def draw(
 ) -> None:
     """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
     from refutable._util.pytest_ini import ini_path
-    from refutable.device import choose_device
-    from refutable.models import load_registry
-    from refutable.selection import DTYPES
-    from refutable.subject import Subject
+    from refutable.models.device import choose_device
+    from refutable.models.registry import load_registry
+    from refutable.models.selection import DTYPES
+    from refutable.models.subject import Subject
 
     with _clean_errors():
         row = load_registry(models or ini_path("refutable_models"))[model]

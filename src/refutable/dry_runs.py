@@ -10,7 +10,7 @@ import typer
 from refutable.errors import BadInput, RefutableError
 
 if TYPE_CHECKING:
-    from refutable.models import ModelRow
+    from refutable.models.registry import ModelRow
 
 
 def dry_run(
@@ -26,11 +26,11 @@ def dry_run(
 
     Says of each: its class, parameters, dtype and memory against the device's, how it would be spread, its tokenizer.
     """
-    from refutable.device import choose_device
-    from refutable.hashes import FileHashes
-    from refutable.selection import DTYPES
+    from refutable.models.device import choose_device
+    from refutable.models.file_hashes import FileHashes
+    from refutable.models.selection import DTYPES
+    from refutable.models.weights import Finder
     from refutable.store import cache_folder
-    from refutable.weights import Finder
 
     try:
         if dtype not in DTYPES:
@@ -53,7 +53,7 @@ def dry_run(
 
 def _rows(names: list[str], every: bool, models: Path | None) -> list[ModelRow]:
     from refutable._util.pytest_ini import ini_path
-    from refutable.models import load_registry
+    from refutable.models.registry import load_registry
 
     registry = load_registry(models or ini_path("refutable_models"))
     if bool(names) == every:

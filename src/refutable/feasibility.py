@@ -17,7 +17,7 @@ from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.claims_file import read_claims
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models import Registry, load_registry
+from refutable.models.registry import Registry, load_registry
 from refutable.prompts import given_prompts, load_prompts
 from refutable.quantifiers import Several, needed
 from refutable.reachable import feasibility

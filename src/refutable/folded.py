@@ -19,8 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from refutable.facts import first
-from refutable.families import Family
+from refutable.models.config_facts import first
+from refutable.models.families import Family
 from refutable.trace import View
 
 EPS = ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon", "norm_eps")

@@ -78,7 +78,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     from refutable.cases import cases_of
     from refutable.claims_file import read_claims
     from refutable.lockfile import updated
-    from refutable.models import load_registry
+    from refutable.models.registry import load_registry
     from refutable.prompts import load_prompts
     from refutable.registration import hashes_of, seen_by_now
     from refutable.store import Store, cache_folder

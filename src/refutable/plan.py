@@ -9,9 +9,9 @@ from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
 from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
+from refutable.models.selection import DTYPES, Selection
+from refutable.models.subject import INIT, Subject
 from refutable.passes import CHANGEABLE, Bos, Pass
-from refutable.selection import DTYPES, Selection
-from refutable.subject import INIT, Subject
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first

@@ -11,12 +11,12 @@ from refutable.claims_file import load_claims
 from refutable.diff import Change, differences
 from refutable.errors import BadInput
 from refutable.journal import Run
-from refutable.models import load_registry
+from refutable.models.registry import load_registry
+from refutable.models.subject import WeightsKind
 from refutable.outcome import Verdict
 from refutable.page import verdicts_page
 from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
-from refutable.subject import WeightsKind
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from refutable.claims import MeasuredClaim
 from refutable.claims_file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
-from refutable.models import ModelRow, Registry
+from refutable.models.registry import ModelRow, Registry
 from refutable.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]

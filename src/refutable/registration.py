@@ -21,12 +21,12 @@ from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
-from refutable.models import Registry
+from refutable.models.registry import Registry
+from refutable.models.subject import WeightsKind
 from refutable.passes import PARAMETERS, PROBES
 from refutable.prompt_set import PromptSet
 from refutable.prompts import load_prompts
 from refutable.statistics import STATISTICS
-from refutable.subject import WeightsKind
 from refutable.verdict_row import VerdictRow
 
 CONFIRMATORY = "confirmatory"

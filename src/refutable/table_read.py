@@ -8,7 +8,7 @@ from pathlib import Path
 
 from refutable.errors import BadInput, did_you_mean
 from refutable.metrics import METRICS
-from refutable.models import Registry
+from refutable.models.registry import Registry
 from refutable.statistics import STATISTICS
 from refutable.table import Table
 from refutable.table_file import Record, Records, outside, read_records

@@ -15,13 +15,16 @@ from refutable.bench import Bench
 from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.claims_file import read_claims
-from refutable.device import choose_device
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.feasibility import Infeasible, infeasible
-from refutable.hashes import FileHashes
 from refutable.lockfile import lock_file, read_lock
-from refutable.models import Registry, load_registry
+from refutable.models.device import choose_device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import Registry, load_registry
+from refutable.models.selection import select
+from refutable.models.subject import INIT, PRETRAINED, WeightsKind
+from refutable.models.weights import Finder
 from refutable.outcome import Verdict
 from refutable.passes import Pass
 from refutable.plan import build_plan
@@ -29,15 +32,12 @@ from refutable.prompt_set import PromptSet
 from refutable.prompts import given_prompts
 from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
-from refutable.selection import select
 from refutable.store import Store, cache_folder
-from refutable.subject import INIT, PRETRAINED, WeightsKind
 from refutable.table import Table
 from refutable.table_read import read_table
 from refutable.trial_options import Options
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow
-from refutable.weights import Finder
 from refutable.weights_told import WeightsTold
 
 

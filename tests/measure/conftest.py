@@ -14,10 +14,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; no tes
 import torch
 from tiny import VARIANTS, row_of, tiny_model
 
-from refutable.device import Device
-from refutable.hashes import FileHashes
 from refutable.measure.loaded import LoadedModel
-from refutable.weights import Finder
+from refutable.models.device import Device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.weights import Finder
 
 
 @pytest.fixture(scope="session", autouse=True)

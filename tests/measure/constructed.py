@@ -31,8 +31,8 @@ from tiny import Variant, row_of, source_of
 from refutable.measure.attention_probe import REGISTERED, register
 from refutable.measure.load import draw
 from refutable.measure.loaded import LoadedModel
+from refutable.models.subject import Subject
 from refutable.prompt_set import PromptSet
-from refutable.subject import Subject
 
 Array = NDArray[np.float64]
 Attention = Literal["uniform", "own"]

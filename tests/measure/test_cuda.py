@@ -10,11 +10,11 @@ import pytest
 import torch
 from tiny import VARIANTS, prompt_set, row_of, save, source_of, tiny_model
 
-from refutable.device import EVERY_GPU
 from refutable.measure.load import draw, load_model
 from refutable.measure.reduce import TAPS, reduce_blocks, reduce_reference
 from refutable.measure.run_pass import run_pass
-from refutable.subject import Subject
+from refutable.models.device import EVERY_GPU
+from refutable.models.subject import Subject
 from refutable.trace import PRIMITIVE_COLUMNS, UPDATE_TAPS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from refutable import families
 from refutable.cli import app
-from refutable.device import Device
-from refutable.hashes import FileHashes
 from refutable.measure.dry_run import DryRun, try_dry
-from refutable.models import load_registry
-from refutable.weights import Finder
+from refutable.models import families
+from refutable.models.device import Device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import load_registry
+from refutable.models.weights import Finder
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = load_registry(ROOT / "fixtures" / "models.yaml")

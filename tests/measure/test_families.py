@@ -17,7 +17,6 @@ import torch
 from tiny import LENGTHS, VARIANTS, eager_twin, prompt_set, row_of, tiny_model
 
 from refutable.errors import NoSuchTap
-from refutable.families import FAMILIES
 from refutable.measure.attention_probe import LastQuery
 from refutable.measure.load import draw
 from refutable.measure.loaded import LoadedModel
@@ -25,9 +24,10 @@ from refutable.measure.run_pass import run_pass
 from refutable.measure.taps import BlockReader, reading
 from refutable.measure.wiring import probe_wiring
 from refutable.metrics import measure
-from refutable.models import load_registry
-from refutable.reduced import reduced
-from refutable.subject import Subject
+from refutable.models.families import FAMILIES
+from refutable.models.reduced_config import reduced
+from refutable.models.registry import load_registry
+from refutable.models.subject import Subject
 from refutable.trace import (
     CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,

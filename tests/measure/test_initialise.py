@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 
 from refutable.cli import app
 from refutable.errors import BadInput, InstrumentError, UnknownName
-from refutable.families import family_of
 from refutable.measure import initialise as module
 from refutable.measure.initialise import OUTPUTS, RULES, TRANSFORMERS, Sizes, initialise, kinds_of, undrawn
 from refutable.measure.load import draw
-from refutable.models import InitRule, load_registry
-from refutable.reduced import reduced
-from refutable.subject import Subject
-from refutable.weights import Finder
+from refutable.models.families import family_of
+from refutable.models.reduced_config import reduced
+from refutable.models.registry import InitRule, load_registry
+from refutable.models.subject import Subject
+from refutable.models.weights import Finder
 
 REGISTRY = load_registry()
 WIDTH, LAYERS, VOCABULARY = 128, 6, 512

@@ -13,10 +13,10 @@ from refutable.errors import BadInput
 from refutable.measure.load import draw, load_model
 from refutable.measure.run_pass import run_pass
 from refutable.measure.tokens import StandInTokens, load_tokenizer
+from refutable.models.subject import Subject, WeightsKind
+from refutable.models.weights import Finder
 from refutable.prompts import load_prompts
-from refutable.subject import Subject, WeightsKind
 from refutable.trace import PRIMITIVE_COLUMNS
-from refutable.weights import Finder
 
 SAVED = (
     "gpt2",

@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.errors import ClosureError, InstrumentError
-from refutable.families import FAMILIES
 from refutable.measure.load import load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
-from refutable.subject import Subject
-from refutable.weights import Finder
+from refutable.models.families import FAMILIES
+from refutable.models.subject import Subject
+from refutable.models.weights import Finder
 
 FAULTS = {
     "gemma2-raw-attention": ("gemma2", {"attention_update": "self_attn"}),

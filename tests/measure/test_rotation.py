@@ -10,10 +10,10 @@ import torch
 from tiny import VARIANTS
 
 from refutable.errors import InstrumentError, NotMeasured
-from refutable.families import family_of
 from refutable.measure.load import draw
 from refutable.measure.rotation import probe_rotation
-from refutable.subject import Subject
+from refutable.models.families import family_of
+from refutable.models.subject import Subject
 
 ROTARY = (
     "gptj",

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from refutable.device import Device
-from refutable.hashes import FileHashes
 from refutable.measure.load import load_model
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import measure
-from refutable.models import load_registry
+from refutable.models.device import Device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import load_registry
+from refutable.models.subject import Subject, WeightsKind
+from refutable.models.weights import Finder
 from refutable.prompt_set import PromptSet
 from refutable.prompts import load_prompts
 from refutable.store import cache_folder
-from refutable.subject import Subject, WeightsKind
 from refutable.trace import Trace
-from refutable.weights import Finder
 
 
 def installed() -> bool:

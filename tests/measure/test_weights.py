@@ -20,15 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import VARIANTS, row_of, tiny_model
 
-from refutable import hub
-from refutable.device import Device, choose_device, cuda_devices
 from refutable.errors import BadInput, WeightsUnavailable
-from refutable.hashes import FileHashes
 from refutable.measure.load import load_model
-from refutable.models import ModelRow, load_registry
-from refutable.subject import Subject, WeightsKind, WeightsSource
-from refutable.weight_files import check_gguf, check_safetensors, weight_files
-from refutable.weights import Finder
+from refutable.models import hub
+from refutable.models.device import Device, choose_device, cuda_devices
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRow, load_registry
+from refutable.models.subject import Subject, WeightsKind, WeightsSource
+from refutable.models.weight_files import check_gguf, check_safetensors, weight_files
+from refutable.models.weights import Finder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LLAMA = VARIANTS["llama"]
@@ -632,13 +632,13 @@ def test_the_digest_of_drawn_weights_changes_with_what_determines_them_and_only_
 
 
 def test_a_device_that_is_not_there_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refutable.device.cuda_devices", lambda: ())
+    monkeypatch.setattr("refutable.models.device.cuda_devices", lambda: ())
     assert choose_device("auto").type == choose_device("cpu").type == "cpu"
     for asked in ("cuda", "cuda:1", "gpu", "cuda:x", "", "cpu:0"):
         with pytest.raises(BadInput, match=f"--device {asked}"):
             choose_device(asked)
     gpus = (Device("cuda", "one", 1), Device("cuda:1", "two", 2))
-    monkeypatch.setattr("refutable.device.cuda_devices", lambda: gpus)
+    monkeypatch.setattr("refutable.models.device.cuda_devices", lambda: gpus)
     assert choose_device("auto") == gpus[0]
     assert choose_device("cuda:1") == gpus[1]
     with pytest.raises(BadInput, match="2 CUDA device"):
@@ -646,7 +646,7 @@ def test_a_device_that_is_not_there_is_bad_input(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_cpu_build_of_torch_sees_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refutable.device._torch_version", lambda: "2.13.0+cpu")
+    monkeypatch.setattr("refutable.models.device._torch_version", lambda: "2.13.0+cpu")
     cuda_devices.cache_clear()
     assert cuda_devices() == ()
     cuda_devices.cache_clear()

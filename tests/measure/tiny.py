@@ -13,9 +13,9 @@ from refutable.measure.attention_probe import REGISTERED, register
 from refutable.measure.load import draw, fuse_activations
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.tokens import StandInTokens
-from refutable.models import ModelRow
+from refutable.models.registry import ModelRow
+from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.prompt_set import Prompt, PromptSet
-from refutable.subject import Subject, WeightsKind, WeightsSource
 
 VOCABULARY = 64
 LENGTHS = (5, 1, 12, 3, 3, 9, 5)

@@ -12,7 +12,7 @@ from refutable.claims.measured import DynamicalClaim, InitializationClaim, Inter
 from refutable.claims.measured_test import HELD
 from refutable.claims.parts import Models, Quantifier, Text
 from refutable.claims.tests import FactTest, TheoremTest, WiringTest
-from refutable.models import Selector
+from refutable.models.registry import Selector
 
 
 class ArchitectureClaim(BaseClaim):

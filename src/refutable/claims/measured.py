@@ -18,7 +18,7 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
-from refutable.models import Selector
+from refutable.models.registry import Selector
 from refutable.passes import DYNAMIC, Change
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)

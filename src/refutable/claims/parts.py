@@ -18,9 +18,9 @@ from pydantic import (
 
 from refutable._util.strict_yaml import Frozen
 from refutable.errors import UnknownName, did_you_mean
-from refutable.facts import FACT_WORDS, FACTS
-from refutable.models import Selector
-from refutable.row_facts import ROW_FACTS, ROW_WORDS
+from refutable.models.config_facts import FACT_WORDS, FACTS
+from refutable.models.registry import Selector
+from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
 from refutable.trace import Tap, Token
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)

@@ -7,9 +7,9 @@ from refutable.cases import Case
 from refutable.claims import ArchitectureClaim
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
+from refutable.models.registry_facts import row_origin
 from refutable.outcome import Estimate, Verdict
 from refutable.passes import Pass
-from refutable.row_facts import row_origin
 from refutable.statistics.region import parse_region
 from refutable.verdict import Judgement
 

@@ -13,7 +13,7 @@ from refutable.cases import Case
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.looks import judge_samples, model_samples, own_look
-from refutable.models import ModelRow
+from refutable.models.registry import ModelRow
 from refutable.outcome import Verdict
 from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS

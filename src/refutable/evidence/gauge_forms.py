@@ -10,9 +10,9 @@ from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
 from refutable.evidence.looks import verdict_of
 from refutable.metrics import METRICS
+from refutable.models.subject import Subject
 from refutable.outcome import Verdict
 from refutable.statistics.sample import Sample
-from refutable.subject import Subject
 
 
 def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:

@@ -12,9 +12,9 @@ from refutable.bench import Bench
 from refutable.beside import Variation
 from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look, subject_of
+from refutable.models.subject import OWN_TOKENIZER
 from refutable.outcome import Verdict
 from refutable.plan import CHEAP, is_cheap, passes_of
-from refutable.subject import OWN_TOKENIZER
 from refutable.trace import FIRST_IS_BOS
 from refutable.verdict import Judgement
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from refutable.device import EVERY_GPU
-from refutable.families import Family
 from refutable.measure.load import attention_of, quiet
-from refutable.models import ModelRow
-from refutable.reduced import reduced
-from refutable.subject import Subject
-from refutable.weights import Finder, bytes_needed
+from refutable.models.device import EVERY_GPU
+from refutable.models.families import Family
+from refutable.models.reduced_config import reduced
+from refutable.models.registry import ModelRow
+from refutable.models.subject import Subject
+from refutable.models.weights import Finder, bytes_needed
 
 TOLERANCE = 0.01  # of the row's number of parameters
 

@@ -21,8 +21,6 @@ from typing import Any
 import torch
 
 from refutable.errors import BadInput, InstrumentError
-from refutable.facts import first, heads
-from refutable.families import Family
 from refutable.measure.parts import (
     ATTENTION_LAST,
     ATTENTION_NORMS,
@@ -33,6 +31,8 @@ from refutable.measure.parts import (
     oriented,
 )
 from refutable.metrics import Gauge
+from refutable.models.config_facts import first, heads
+from refutable.models.families import Family
 
 ATTENTION_READERS = {"q_proj", "k_proj", "v_proj", "query_key_value", "c_attn", "qkv_proj", "Wqkv"}
 MLP_READERS = {"gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc_in", "dense_h_to_4h", "fc1", "gate"}

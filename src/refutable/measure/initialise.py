@@ -16,8 +16,8 @@ from typing import Any, Literal
 import torch
 
 from refutable.errors import BadInput, InstrumentError, UnknownName
-from refutable.families import Family
-from refutable.init_rules import RULES, TRANSFORMERS, Sizes
+from refutable.models.families import Family
+from refutable.models.init_rules import RULES, TRANSFORMERS, Sizes
 
 __all__ = ["OUTPUTS", "RULES", "TRANSFORMERS", "Sizes", "initialise", "kinds_of", "undrawn"]
 

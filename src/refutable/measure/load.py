@@ -16,17 +16,17 @@ from typing import Any
 import torch
 
 from refutable._util.hashing import key_of
-from refutable.device import EVERY_GPU
 from refutable.errors import BadInput, InstrumentError
-from refutable.families import family_of
 from refutable.measure.attention_probe import REGISTERED, register
 from refutable.measure.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.read_fast import layout_of, read_tensors
 from refutable.measure.tokens import load_tokenizer
-from refutable.models import ModelRow
-from refutable.subject import Subject, WeightsSource
-from refutable.weight_files import weight_files
+from refutable.models.device import EVERY_GPU
+from refutable.models.families import family_of
+from refutable.models.registry import ModelRow
+from refutable.models.subject import Subject, WeightsSource
+from refutable.models.weight_files import weight_files
 
 CONVERTER_VERSION = 1
 ROOM = 0.8  # share of a GPU's free memory that weights may take while they are read

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import torch
 
-from refutable.families import Family
-from refutable.models import ModelRow
+from refutable.models.families import Family
+from refutable.models.registry import ModelRow
+from refutable.models.subject import Subject, WeightsSource
 from refutable.passes import Bos
 from refutable.prompt_set import PromptSet
-from refutable.subject import Subject, WeightsSource
 
 
 class Tokenizer(Protocol):

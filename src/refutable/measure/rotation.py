@@ -16,8 +16,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from refutable.errors import InstrumentError, NotMeasured
-from refutable.families import Family
 from refutable.measure.taps import first_tensor
+from refutable.models.families import Family
 from refutable.trace import Trace
 
 TOKENS = 7

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from refutable.device import EVERY_GPU
 from refutable.errors import InstrumentError
 from refutable.measure.attention_probe import LastQuery
 from refutable.measure.batching import Padded, cut_batches, pad
@@ -22,6 +21,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, hooked, primitives, reading
 from refutable.measure.tokens import check_lengths
+from refutable.models.device import EVERY_GPU
 from refutable.passes import Bos, Pass
 from refutable.prompt_set import PromptSet
 from refutable.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace

@@ -24,10 +24,10 @@ from refutable.measure.rotation import probe_rotation
 from refutable.measure.run_pass import run_pass
 from refutable.measure.through_pass import run_through
 from refutable.measure.wiring import probe_wiring
-from refutable.models import ModelRow
+from refutable.models.registry import ModelRow
+from refutable.models.subject import Subject, WeightsSource
 from refutable.passes import PROBES, Pass
 from refutable.prompt_set import PromptSet
-from refutable.subject import Subject, WeightsSource
 from refutable.trace import Trace
 
 Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]

@@ -13,8 +13,8 @@ import pyarrow as pa
 import torch
 
 from refutable.errors import InstrumentError
-from refutable.families import Family
 from refutable.measure.taps import first_tensor
+from refutable.models.families import Family
 from refutable.trace import Trace
 
 TOKENS = 7

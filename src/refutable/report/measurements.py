@@ -18,7 +18,7 @@ from refutable._util.atomic import write_whole
 from refutable.errors import RefutableError
 from refutable.journal import Run
 from refutable.metrics import METRICS, measure
-from refutable.models import ModelRow, load_registry
+from refutable.models.registry import ModelRow, load_registry
 from refutable.report import REPORTS
 from refutable.store import Store
 from refutable.trace import Trace

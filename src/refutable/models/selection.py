@@ -6,10 +6,10 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from refutable.device import Device
 from refutable.errors import BadInput, NotMeasured
-from refutable.models import Registry
-from refutable.subject import INIT, PRETRAINED, Subject
+from refutable.models.device import Device
+from refutable.models.registry import Registry
+from refutable.models.subject import INIT, PRETRAINED, Subject
 
 DTYPES = ("float32", "bfloat16", "float16")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refutable.errors import HubUnreachable, WeightsUnavailable
-from refutable.models import ModelRow
+from refutable.models.registry import ModelRow
 
 
 def download(row: ModelRow, revision: str | None, patterns: Sequence[str]) -> Path:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from refutable.errors import NotMeasured
-from refutable.facts import Fact, d_head, d_model, layers
-from refutable.families import FAMILIES, Family
-from refutable.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
+from refutable.models.config_facts import Fact, d_head, d_model, layers
+from refutable.models.families import FAMILIES, Family
+from refutable.models.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
 
 
 class Row(Protocol):

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from refutable.facts import HEADS, LAYERS, WIDTH, first
+from refutable.models.config_facts import HEADS, LAYERS, WIDTH, first
 
 BLOCKS = 2
 WIDTH_REDUCED = 32

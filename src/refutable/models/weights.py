@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.hashing import key_of
-from refutable.device import EVERY_GPU, Device, cuda_devices
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
-from refutable.hashes import FileHashes
-from refutable.models import ModelRow
-from refutable.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
-from refutable.weight_files import check_gguf, check_safetensors, weight_files
+from refutable.models.device import EVERY_GPU, Device, cuda_devices
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRow
+from refutable.models.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
+from refutable.models.weight_files import check_gguf, check_safetensors, weight_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 DRAW_VERSION = 1
@@ -194,7 +194,7 @@ class Finder:
             raise WeightsUnavailable(
                 f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.name}{wheel}"
             )
-        from refutable.hub import download
+        from refutable.models.hub import download
 
         if self.unreachable:
             raise self.unreachable[0]

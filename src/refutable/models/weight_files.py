@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from refutable.errors import BadInput
-from refutable.models import ModelRow
+from refutable.models.registry import ModelRow
 
 MAX_HEADER = 100 * 1024 * 1024
 _GGUF_STRING = 8

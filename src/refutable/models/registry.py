@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from refutable import facts
 from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName, did_you_mean
-from refutable.families import Family, family_of
-from refutable.row_facts import ROW_FACTS
+from refutable.models import config_facts
+from refutable.models.families import Family, family_of
+from refutable.models.registry_facts import ROW_FACTS
 from refutable.statistics.region import RegionText, parse_region
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
@@ -69,7 +69,7 @@ class ModelRow(Frozen):
         """Whether the model is too large to be tried on a CPU unless asked to."""
         return self.parameters > CPU_PARAMETER_LIMIT
 
-    def fact(self, name: str, config: Mapping[str, Any] | None = None) -> facts.Fact:
+    def fact(self, name: str, config: Mapping[str, Any] | None = None) -> config_facts.Fact:
         """Return a fact, from `config` when given, else from the registry's configuration.
 
         Raises:
@@ -79,7 +79,7 @@ class ModelRow(Frozen):
         read = config if config is not None else self.config
         if name in ROW_FACTS:
             return ROW_FACTS[name](self, read)
-        return facts.fact_of(name, self.architecture, read)
+        return config_facts.fact_of(name, self.architecture, read)
 
 
 _FIELDS: dict[str, Sequence[str]] = {
@@ -147,7 +147,7 @@ class Selector(Frozen):
             and (not self.family or row.family in self.family)
             and (not self.organisation or row.organisation in self.organisation)
             and self._may_stand_in(row)
-            and all(self._agrees(row, name) for name in (*facts.FACTS, "parameters"))
+            and all(self._agrees(row, name) for name in (*config_facts.FACTS, "parameters"))
         )
 
     def _agrees(self, row: ModelRow, name: str) -> bool:
@@ -159,7 +159,7 @@ class Selector(Frozen):
         except KeyError as error:
             what = f"{name} of models.{row.name} is not known ({error.args[0]})"
             raise BadInput(f"{what}; add it to the row's config, or leave the model out with `except:`") from None
-        return value == wanted if name in facts.FACT_WORDS else float(value) in parse_region(wanted)
+        return value == wanted if name in config_facts.FACT_WORDS else float(value) in parse_region(wanted)
 
     def _may_stand_in(self, row: ModelRow) -> bool:
         if self.pretrained is None:

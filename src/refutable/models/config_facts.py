@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from refutable.errors import UnknownName
-from refutable.families import Family
+from refutable.models.families import Family
 
 Fact = float | str | bool
 
