@@ -18,7 +18,7 @@ from refutable.models.registry import ModelRow
 from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.plan import needs
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.trace import (
     CENTRED_HEAD_INPUT_COLUMN,

@@ -19,8 +19,8 @@ from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import load_registry
 from refutable.models.subject import INIT, PRETRAINED, Subject
 from refutable.models.weights import Finder
-from refutable.prompt_set import Prompt, PromptSet
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
+from refutable.prompts.prompt_set import Prompt, PromptSet
 from refutable.store import cache_folder
 
 PROMPT_SET = "grand-unified-25"

@@ -13,7 +13,7 @@ import yaml
 
 from refutable.claims_file import load_claims
 from refutable.models.registry import Registry, Selector, load_registry
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
 from refutable.statistics.region import parse_region
 
 ROOT = Path(__file__).parents[1]

@@ -12,8 +12,8 @@ from hypothesis import given as given_inputs
 from hypothesis import strategies as st
 
 from refutable.errors import BadInput, UnknownName
-from refutable.prompt_files import count_tokens
-from refutable.prompts import given_prompts, load_prompts, packaged_sets
+from refutable.prompts.find import given_prompts, load_prompts, packaged_sets
+from refutable.prompts.text_files import count_tokens
 
 OWN = """\
 name: mine

@@ -18,7 +18,7 @@ from refutable.evidence import KINDS
 from refutable.models.device import Device
 from refutable.models.registry import load_registry
 from refutable.models.selection import Selection
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
 from refutable.table_read import read_table
 from refutable.theorems.published import TABLES, digest
 from refutable.verdict import Judgement

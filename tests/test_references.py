@@ -11,7 +11,7 @@ from refutable.claims_file import Places, read_claims
 from refutable.errors import BadInput
 from refutable.feasibility import check_feasible
 from refutable.models.registry import load_registry
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
 
 REGISTRY = load_registry()
 HEAD = "schema: 1\nclaims:\n  - id: a\n    statement: s\n    evidence: measured\n"

@@ -20,8 +20,8 @@ from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.models.weights import Finder
 from refutable.passes import NO_BOS, PROBES, Bos, Pass
 from refutable.plan import Plan, other_subject, pass_for, plain
-from refutable.prompt_set import PromptSet
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
+from refutable.prompts.prompt_set import PromptSet
 from refutable.sampling import samples_of
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample

@@ -86,7 +86,7 @@ def prompts(
     """List the packaged prompt sets, or print the texts of one, one a line."""
     from rich.table import Table
 
-    from refutable.prompts import given_prompts, packaged_sets
+    from refutable.prompts.find import given_prompts, packaged_sets
 
     with _clean_errors():
         if name is not None:

@@ -18,7 +18,7 @@ from refutable.claims_file import read_claims
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry, load_registry
-from refutable.prompts import given_prompts, load_prompts
+from refutable.prompts.find import given_prompts, load_prompts
 from refutable.quantifiers import Several, needed
 from refutable.reachable import feasibility
 from refutable.references import lacking_categories

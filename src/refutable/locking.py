@@ -14,7 +14,7 @@ from refutable.errors import RefutableError
 
 if TYPE_CHECKING:
     from refutable.lockfile import Lock, Update
-    from refutable.prompt_set import PromptSet
+    from refutable.prompts.prompt_set import PromptSet
     from refutable.verdict_row import VerdictRow
 
 REPORTS = (Path("reports/verdicts.json"), Path("reports/published/verdicts.json"))  # beside the claims
@@ -79,7 +79,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     from refutable.claims_file import read_claims
     from refutable.lockfile import updated
     from refutable.models.registry import load_registry
-    from refutable.prompts import load_prompts
+    from refutable.prompts.find import load_prompts
     from refutable.registration import hashes_of, seen_by_now
     from refutable.store import Store, cache_folder
 

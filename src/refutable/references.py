@@ -9,7 +9,7 @@ from refutable.claims import MeasuredClaim
 from refutable.claims_file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.registry import ModelRow, Registry
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]
 

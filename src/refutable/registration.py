@@ -24,8 +24,8 @@ from refutable.metrics import METRICS
 from refutable.models.registry import Registry
 from refutable.models.subject import WeightsKind
 from refutable.passes import PARAMETERS, PROBES
-from refutable.prompt_set import PromptSet
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
+from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.verdict_row import VerdictRow
 

@@ -28,8 +28,8 @@ from refutable.models.weights import Finder
 from refutable.outcome import Verdict
 from refutable.passes import Pass
 from refutable.plan import build_plan
-from refutable.prompt_set import PromptSet
-from refutable.prompts import given_prompts
+from refutable.prompts.find import given_prompts
+from refutable.prompts.prompt_set import PromptSet
 from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
 from refutable.store import Store, cache_folder

@@ -32,7 +32,7 @@ from refutable.measure.attention_probe import REGISTERED, register
 from refutable.measure.load import draw
 from refutable.measure.loaded import LoadedModel
 from refutable.models.subject import Subject
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 
 Array = NDArray[np.float64]
 Attention = Literal["uniform", "own"]

@@ -15,7 +15,7 @@ from refutable.measure.run_pass import run_pass
 from refutable.measure.tokens import StandInTokens, load_tokenizer
 from refutable.models.subject import Subject, WeightsKind
 from refutable.models.weights import Finder
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
 from refutable.trace import PRIMITIVE_COLUMNS
 
 SAVED = (

@@ -18,8 +18,8 @@ from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import load_registry
 from refutable.models.subject import Subject, WeightsKind
 from refutable.models.weights import Finder
-from refutable.prompt_set import PromptSet
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
+from refutable.prompts.prompt_set import PromptSet
 from refutable.store import cache_folder
 from refutable.trace import Trace
 

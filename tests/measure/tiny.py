@@ -15,7 +15,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.tokens import StandInTokens
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
-from refutable.prompt_set import Prompt, PromptSet
+from refutable.prompts.prompt_set import Prompt, PromptSet
 
 VOCABULARY = 64
 LENGTHS = (5, 1, 12, 3, 3, 9, 5)

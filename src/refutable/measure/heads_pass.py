@@ -20,7 +20,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.parts import head_mixer, oriented
 from refutable.measure.taps import first_tensor
 from refutable.passes import HEAD_RESIDUAL, HEAD_STEMS, Bos, paired
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 

@@ -35,7 +35,7 @@ from refutable.passes import (
     Bos,
     paired,
 )
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 COLUMNS = [*paired(JACOBIAN_NORM), *paired(JACOBIAN_RESIDUAL), JACOBIAN_RADIUS, RADIUS_RESIDUAL]

@@ -16,7 +16,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import first_token, run_in_batches, token_ids
 from refutable.measure.tables import prompt_columns
 from refutable.passes import LAST_TOKEN, Bos, Intervention
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 Run = Callable[[list[list[int]], Sequence[int]], torch.Tensor]

@@ -12,7 +12,7 @@ from refutable.models.families import Family
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.passes import Bos
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 
 
 class Tokenizer(Protocol):

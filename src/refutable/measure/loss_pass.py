@@ -14,7 +14,7 @@ from refutable.measure.interventions import intervening
 from refutable.measure.last_token import last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.passes import LOSS, Pass
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 

@@ -26,7 +26,7 @@ from refutable.measure.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import DEPTH_COSINE, PARAMETERS, PERTURBATION_STEMS, Bos, paired
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace, centred_norm_column, norm_column
 
 _DUAL: Any = torch.autograd.forward_ad  # a vector and its change side by side; torch types none of it

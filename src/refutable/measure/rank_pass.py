@@ -22,7 +22,7 @@ from refutable.measure.last_token import last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Bos, paired
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 COLUMNS = [name for stem in (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT) for name in paired(stem)]

@@ -23,7 +23,7 @@ from refutable.measure.taps import BlockReader, hooked, primitives, reading
 from refutable.measure.tokens import check_lengths
 from refutable.models.device import EVERY_GPU
 from refutable.passes import Bos, Pass
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
 
 OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}

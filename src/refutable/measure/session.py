@@ -27,7 +27,7 @@ from refutable.measure.wiring import probe_wiring
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.passes import PROBES, Pass
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]

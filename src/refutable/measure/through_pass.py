@@ -22,7 +22,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.perturbation_pass import STREAM
 from refutable.measure.taps import first_tensor, hooked
 from refutable.passes import THROUGH_NORM, THROUGH_RESIDUAL, Bos, paired
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 from refutable.trace import Trace
 
 OF_ALL = [*paired(THROUGH_NORM), *paired(THROUGH_RESIDUAL)]  # of no layer: they stand in every layer's row

@@ -10,7 +10,7 @@ import numpy as np
 
 from refutable.errors import NotMeasured
 from refutable.passes import NO_BOS, Bos
-from refutable.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet
 
 
 @dataclass(frozen=True, slots=True)

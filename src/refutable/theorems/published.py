@@ -12,7 +12,7 @@ from scipy.special import gammaln
 
 from refutable.generated import POSITIONS, Recipe, trace_of
 from refutable.metrics import measure
-from refutable.prompts import load_prompts
+from refutable.prompts.find import load_prompts
 from refutable.theorems import theorem
 
 Example = dict[str, Any]

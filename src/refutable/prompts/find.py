@@ -12,8 +12,8 @@ from pathlib import Path
 
 from refutable._util.strict_yaml import parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName
-from refutable.prompt_files import read_prompt_file
-from refutable.prompt_set import Prompt, PromptSet, packaged_form
+from refutable.prompts.prompt_set import Prompt, PromptSet, packaged_form
+from refutable.prompts.text_files import read_prompt_file
 
 HALVED = "grand-unified-500"
 HALVES = ("exploration", "confirmation")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable.errors import BadInput, did_you_mean
-from refutable.prompt_set import MAX_CHARACTERS, Prompt, PromptSet, set_of
+from refutable.prompts.prompt_set import MAX_CHARACTERS, Prompt, PromptSet, set_of
 
 MAX_BYTES = 4 * 1024 * 1024
 UNCATEGORISED = ""  # of no category, which no statistic counts as one
