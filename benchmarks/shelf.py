@@ -20,7 +20,7 @@ from refutable.models.weights import Finder
 from refutable.plan import needs
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
-from refutable.trace import (
+from refutable.traces.trace import (
     CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,

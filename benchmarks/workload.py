@@ -21,7 +21,7 @@ from refutable.models.subject import INIT, PRETRAINED, Subject
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import Prompt, PromptSet
-from refutable.store import cache_folder
+from refutable.traces.store import cache_folder
 
 PROMPT_SET = "grand-unified-25"
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refutable.metrics import METRICS, measure
-from refutable.trace import CLOSURE_COLUMN, Trace
+from refutable.traces.trace import CLOSURE_COLUMN, Trace
 
 
 def test_every_block_closes(trace: Trace) -> None:

@@ -27,7 +27,7 @@ from refutable.references import groups_of
 from refutable.statistics.region import Region, parse_region
 from refutable.statistics.sample import Sample
 from refutable.theorems import Theorem
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 from refutable.vacuity import is_vacuous
 
 REGISTRY = load_registry()

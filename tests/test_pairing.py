@@ -18,10 +18,10 @@ from refutable.claims import MeasuredTest
 from refutable.claims_file import claims_from
 from refutable.errors import BadInput, NotMeasured
 from refutable.models.selection import Selection
-from refutable.passes import Pass
 from refutable.plan import other_subject
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
+from refutable.traces.passes import Pass
 from refutable.trial import Trial
 from refutable.trial_options import Options
 from refutable.vacuity import is_vacuous

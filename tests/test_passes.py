@@ -16,8 +16,8 @@ from refutable.claims import MeasuredTest
 from refutable.errors import NotMeasured
 from refutable.metrics import measure
 from refutable.models.subject import Subject
-from refutable.passes import PARAMETERS, Change, Pass
 from refutable.plan import pass_for, passes_of
+from refutable.traces.passes import PARAMETERS, Change, Pass
 from refutable.vacuity import is_vacuous
 
 

@@ -17,8 +17,8 @@ from synthetic import make_trace, random_vectors
 from refutable._util.hashing import key_of
 from refutable.metrics import METRICS, measure
 from refutable.models.file_hashes import FileHashes
-from refutable.store import Store, cache_folder
-from refutable.trace import ENTROPY_COLUMN
+from refutable.traces.store import Store, cache_folder
+from refutable.traces.trace import ENTROPY_COLUMN
 
 TRACE = make_trace(random_vectors(), absent={ENTROPY_COLUMN: "no probabilities"})
 

@@ -7,10 +7,10 @@ import pytest
 
 from refutable import vacuity, vacuity_choices, vacuity_search
 from refutable.claims import MeasuredTest
-from refutable.generated import pool
 from refutable.metrics import METRICS, measure
 from refutable.outcome import Verdict
-from refutable.trace import ENTROPY_COLUMN, KEYS_COLUMN
+from refutable.traces.synthetic import pool
+from refutable.traces.trace import ENTROPY_COLUMN, KEYS_COLUMN
 from refutable.vacuity import is_vacuous, search
 
 GROUPS = {"one": {"wiring": "parallel"}, "other": {"wiring": "sequential"}}

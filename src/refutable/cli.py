@@ -138,7 +138,7 @@ def report(
     from refutable._util.text import counted
     from refutable.report import write_reports
     from refutable.report.verdicts_json import read_run
-    from refutable.store import Store, cache_folder
+    from refutable.traces.store import Store, cache_folder
 
     with _clean_errors():
         run, file = read_run(journal)

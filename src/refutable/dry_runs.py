@@ -30,7 +30,7 @@ def dry_run(
     from refutable.models.file_hashes import FileHashes
     from refutable.models.selection import DTYPES
     from refutable.models.weights import Finder
-    from refutable.store import cache_folder
+    from refutable.traces.store import cache_folder
 
     try:
         if dtype not in DTYPES:

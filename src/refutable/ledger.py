@@ -15,7 +15,7 @@ from refutable.journal import JOURNAL, Check, Journal, Run
 from refutable.outcome import Verdict
 from refutable.report import write_reports
 from refutable.report.verdicts_json import read_verdicts
-from refutable.store import Store
+from refutable.traces.store import Store
 from refutable.verdict_row import VerdictRow
 
 SHORTFALL = 6

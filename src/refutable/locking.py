@@ -81,7 +81,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     from refutable.models.registry import load_registry
     from refutable.prompts.find import load_prompts
     from refutable.registration import hashes_of, seen_by_now
-    from refutable.store import Store, cache_folder
+    from refutable.traces.store import Store, cache_folder
 
     @cache
     def prompts(name: str) -> PromptSet:

@@ -11,7 +11,7 @@ from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
 from refutable.models.selection import DTYPES, Selection
 from refutable.models.subject import INIT, Subject
-from refutable.passes import CHANGEABLE, Bos, Pass
+from refutable.traces.passes import CHANGEABLE, Bos, Pass
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first

@@ -23,10 +23,10 @@ from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry
 from refutable.models.subject import WeightsKind
-from refutable.passes import PARAMETERS, PROBES
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
+from refutable.traces.passes import PARAMETERS, PROBES
 from refutable.verdict_row import VerdictRow
 
 CONFIRMATORY = "confirmatory"

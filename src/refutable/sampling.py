@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refutable.folded import InputNorm
 from refutable.metrics import PARTS, measure
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
-from refutable.trace import Trace
+from refutable.traces.scale_folding import InputNorm
+from refutable.traces.trace import Trace
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest

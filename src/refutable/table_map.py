@@ -12,7 +12,7 @@ from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, read_yaml
 from refutable.claims.parts import Norm, metric_named, normless, statistic_named
 from refutable.errors import BadInput
-from refutable.trace import Position
+from refutable.traces.trace import Position
 
 
 class MetricColumn(Frozen):

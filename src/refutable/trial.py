@@ -26,15 +26,15 @@ from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
 from refutable.outcome import Verdict
-from refutable.passes import Pass
 from refutable.plan import build_plan
 from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
-from refutable.store import Store, cache_folder
 from refutable.table import Table
 from refutable.table_read import read_table
+from refutable.traces.passes import Pass
+from refutable.traces.store import Store, cache_folder
 from refutable.trial_options import Options
 from refutable.verdict import Judgement
 from refutable.verdict_row import VerdictRow

@@ -1,7 +1,7 @@
 """Whether any data at all would satisfy a prediction: then it says nothing, however surely it is SUPPORTED.
 
 First by proof: the statistic cannot leave the values that its metrics can take. Else by search: among generated traces
-that could be measured (`refutable.generated`), one whose value lies outside what is predicted is looked for.
+that could be measured (`refutable.traces.synthetic`), one whose value lies outside what is predicted is looked for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from refutable.metrics import METRICS
 from refutable.outcome import Estimate, Verdict
 from refutable.statistics import STATISTICS, Fit
 from refutable.statistics.sample import Sample
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 from refutable.vacuity_choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
 
 EXAMPLES = 100

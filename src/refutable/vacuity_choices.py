@@ -11,12 +11,12 @@ from scipy import stats
 
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
-from refutable.generated import pool
 from refutable.sampling import samples_of
 from refutable.statistics import STATISTICS, Data, Fit
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
-from refutable.trace import Trace
+from refutable.traces.synthetic import pool
+from refutable.traces.trace import Trace
 
 UNITS = (6, 24)  # how many generated prompts; the second where a statistic cannot do with the first
 SLACK = 1e-6  # of rounding: a norm of two updates that nearly cancel is known to half the digits

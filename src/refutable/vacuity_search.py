@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
 
-from refutable.generated import POSITIONS, VOCABULARY, Recipe, trace_of
-from refutable.trace import Trace
+from refutable.traces.synthetic import POSITIONS, VOCABULARY, Recipe, trace_of
+from refutable.traces.trace import Trace
 
 PROMPTS = 5
 WIDTH = 3

@@ -10,7 +10,7 @@ from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.metrics import METRICS
 from refutable.models.subject import WeightsKind
 from refutable.plan import passes_of
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 
 VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")

@@ -15,7 +15,7 @@ from refutable.measure.reduce import TAPS, reduce_blocks, reduce_reference
 from refutable.measure.run_pass import run_pass
 from refutable.models.device import EVERY_GPU
 from refutable.models.subject import Subject
-from refutable.trace import PRIMITIVE_COLUMNS, UPDATE_TAPS
+from refutable.traces.trace import PRIMITIVE_COLUMNS, UPDATE_TAPS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 

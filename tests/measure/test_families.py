@@ -28,7 +28,7 @@ from refutable.models.families import FAMILIES
 from refutable.models.reduced_config import reduced
 from refutable.models.registry import load_registry
 from refutable.models.subject import Subject
-from refutable.trace import (
+from refutable.traces.trace import (
     CENTRED_HEAD_INPUT_COLUMN,
     CLOSURE_COLUMN,
     ENTROPY_COLUMN,

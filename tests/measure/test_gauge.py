@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 from refutable.claims import MeasuredClaim
 from refutable.errors import BadInput
 from refutable.evidence.measured import judge_measured
-from refutable.folded import UNNORMED, InputNorm, fold, input_norm
 from refutable.measure.gauge import REWRITES, move_norm_scale, rescale_values, shift_along_mean
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
@@ -24,8 +23,9 @@ from refutable.measure.session import make_pass
 from refutable.metrics import GAUGES, METRICS, measure
 from refutable.models.families import family_of
 from refutable.models.subject import Subject
-from refutable.passes import Pass, PassName
-from refutable.trace import Trace, norm_column
+from refutable.traces.passes import Pass, PassName
+from refutable.traces.scale_folding import UNNORMED, InputNorm, fold, input_norm
+from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
 

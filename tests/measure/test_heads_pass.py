@@ -17,8 +17,8 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.parts import head_mixer, oriented
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import measure
-from refutable.passes import HEAD_RESIDUAL
-from refutable.trace import Trace, norm_column
+from refutable.traces.passes import HEAD_RESIDUAL
+from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "heads"}

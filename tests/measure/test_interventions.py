@@ -15,8 +15,8 @@ from refutable.errors import NotMeasured
 from refutable.measure.interventions import intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
-from refutable.passes import BlockChange, Pass
-from refutable.trace import Trace, norm_column
+from refutable.traces.passes import BlockChange, Pass
+from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32"}

@@ -20,8 +20,8 @@ from refutable.measure.jacobian_pass import Maps, largest_eigenvalue, largest_si
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import measure
-from refutable.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, KRYLOV, paired
-from refutable.trace import Trace
+from refutable.traces.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, KRYLOV, paired
+from refutable.traces.trace import Trace
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "jacobian"}

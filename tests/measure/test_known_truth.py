@@ -16,7 +16,7 @@ from tiny import prompt_set
 
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import METRICS, measure
-from refutable.trace import KEYS_COLUMN, Trace
+from refutable.traces.trace import KEYS_COLUMN, Trace
 
 TOKENS, LENGTHS = 3, (2, 7, 12)
 EXACT = 1e-5

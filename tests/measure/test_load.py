@@ -16,7 +16,7 @@ from refutable.measure.tokens import StandInTokens, load_tokenizer
 from refutable.models.subject import Subject, WeightsKind
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts
-from refutable.trace import PRIMITIVE_COLUMNS
+from refutable.traces.trace import PRIMITIVE_COLUMNS
 
 SAVED = (
     "gpt2",

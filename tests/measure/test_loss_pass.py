@@ -17,7 +17,7 @@ from refutable.measure.interventions import changed_ids, intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.loss_pass import run_loss
 from refutable.metrics import measure
-from refutable.passes import Pass
+from refutable.traces.passes import Pass
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "loss"}

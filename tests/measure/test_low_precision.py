@@ -8,7 +8,7 @@ import torch
 from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.measure.run_pass import run_pass
-from refutable.trace import CLOSURE_COLUMN, STREAM_TAPS, norm_column
+from refutable.traces.trace import CLOSURE_COLUMN, STREAM_TAPS, norm_column
 
 SOME = ("gpt2", "gpt_neox-parallel", "llama", "gemma2", "granite", "bloom", "falcon-7b", "mixtral", "olmo2")
 

@@ -12,8 +12,8 @@ from tiny import VARIANTS, prompt_set, row_of, tiny_model
 from refutable.errors import NonFiniteError
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import METRICS, measure
-from refutable.store import Store
-from refutable.trace import Trace, norm_column
+from refutable.traces.store import Store
+from refutable.traces.trace import Trace, norm_column
 
 BAD = [float("nan"), float("inf")]
 

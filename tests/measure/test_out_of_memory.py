@@ -11,7 +11,7 @@ from tiny import LENGTHS, VARIANTS, prompt_set, tiny_model
 
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
-from refutable.trace import PRIMITIVE_COLUMNS
+from refutable.traces.trace import PRIMITIVE_COLUMNS
 
 
 def limited(model: LoadedModel, room: int) -> list[tuple[int, int]]:

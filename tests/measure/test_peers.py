@@ -22,7 +22,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import run_pass
 from refutable.measure.tokens import StandInTokens
 from refutable.models.families import family_of
-from refutable.trace import ENTROPY_COLUMN, Tap, Trace, norm_column, product_column
+from refutable.traces.trace import ENTROPY_COLUMN, Tap, Trace, norm_column, product_column
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 

@@ -19,7 +19,7 @@ from refutable.measure.loaded import LoadedModel
 from refutable.measure.perturbation_pass import _changes, run_perturbation
 from refutable.measure.run_pass import run_pass
 from refutable.metrics import METRICS, measure
-from refutable.trace import Trace, norm_column
+from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "perturbation"}

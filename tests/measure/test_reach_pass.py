@@ -15,7 +15,7 @@ from refutable.measure.interventions import intervening
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.reach_pass import run_reach
 from refutable.metrics import measure
-from refutable.passes import REACH_WRITE
+from refutable.traces.passes import REACH_WRITE
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "reach"}

@@ -20,8 +20,8 @@ from refutable.models.subject import Subject, WeightsKind
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
-from refutable.store import cache_folder
-from refutable.trace import Trace
+from refutable.traces.store import cache_folder
+from refutable.traces.trace import Trace
 
 
 def installed() -> bool:

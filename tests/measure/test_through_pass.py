@@ -19,8 +19,8 @@ from refutable.measure.perturbation_pass import run_perturbation
 from refutable.measure.run_pass import run_pass
 from refutable.measure.through_pass import run_through
 from refutable.metrics import measure
-from refutable.passes import JACOBIAN_NORM, THROUGH_NORM, paired
-from refutable.trace import Trace
+from refutable.traces.passes import JACOBIAN_NORM, THROUGH_NORM, paired
+from refutable.traces.trace import Trace
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "through"}

@@ -11,7 +11,7 @@ from synthetic import centre, make_trace, random_vectors, with_output
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
 from refutable.metrics import METRICS, RANGES, measure
 from refutable.statistics import STATISTICS, Data
-from refutable.trace import (
+from refutable.traces.trace import (
     ENTROPY_COLUMN,
     centred_norm_column,
     centred_product_column,

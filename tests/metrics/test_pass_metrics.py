@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from refutable.errors import NonFiniteError, NoSuchTap, NotMeasured
 from refutable.metrics import METRICS, measure
-from refutable.passes import (
+from refutable.traces.passes import (
     DEPTH_COSINE,
     HEAD_STEMS,
     JACOBIAN_NORM,
@@ -32,7 +32,7 @@ from refutable.passes import (
     VARIANCE_OUT,
     paired,
 )
-from refutable.trace import Trace, centred_norm_column, norm_column
+from refutable.traces.trace import Trace, centred_norm_column, norm_column
 
 settings.load_profile("ci")
 PROMPTS, LAYERS = 4, 6

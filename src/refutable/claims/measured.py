@@ -19,7 +19,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.models.registry import Selector
-from refutable.passes import DYNAMIC, Change
+from refutable.traces.passes import DYNAMIC, Change
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 

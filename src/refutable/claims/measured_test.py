@@ -18,9 +18,9 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
-from refutable.passes import CHANGEABLE, Blocks, Change, NormChange
 from refutable.statistics.region import GRAMMAR, Region, RegionText, parse_region
-from refutable.trace import Position
+from refutable.traces.passes import CHANGEABLE, Blocks, Change, NormChange
+from refutable.traces.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
 NOT_OF_DIFFERENCES = {

@@ -21,7 +21,7 @@ from refutable.errors import UnknownName, did_you_mean
 from refutable.models.config_facts import FACT_WORDS, FACTS
 from refutable.models.registry import Selector
 from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
-from refutable.trace import Tap, Token
+from refutable.traces.trace import Tap, Token
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be

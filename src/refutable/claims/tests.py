@@ -16,8 +16,8 @@ from pydantic import (
 from refutable._util.strict_yaml import Frozen
 from refutable.claims.parts import FACT_NAMES, WORDS, known_name
 from refutable.errors import did_you_mean
-from refutable.passes import ProbeName
 from refutable.statistics.region import GRAMMAR, RegionText
+from refutable.traces.passes import ProbeName
 
 
 def _word(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

@@ -9,8 +9,8 @@ from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
 from refutable.models.registry_facts import row_origin
 from refutable.outcome import Estimate, Verdict
-from refutable.passes import Pass
 from refutable.statistics.region import parse_region
+from refutable.traces.passes import Pass
 from refutable.verdict import Judgement
 
 

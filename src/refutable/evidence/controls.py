@@ -11,9 +11,9 @@ from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look
 from refutable.evidence.permuted import permuted_control
 from refutable.outcome import Estimate, Verdict
-from refutable.passes import Pass
 from refutable.plan import control_seeds
 from refutable.statistics.sample import Sample
+from refutable.traces.passes import Pass
 from refutable.vacuity import search
 from refutable.verdict import Judgement
 

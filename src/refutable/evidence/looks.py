@@ -14,10 +14,10 @@ from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.models.subject import Subject
 from refutable.outcome import Verdict
-from refutable.passes import Bos
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check
 from refutable.statistics.sample import Sample
+from refutable.traces.passes import Bos
 from refutable.verdict import Judgement, decide, judge
 
 

@@ -15,7 +15,7 @@ from refutable.evidence.looks import Look, judge_look, subject_of
 from refutable.models.subject import OWN_TOKENIZER
 from refutable.outcome import Verdict
 from refutable.plan import CHEAP, is_cheap, passes_of
-from refutable.trace import FIRST_IS_BOS
+from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdict import Judgement
 
 TEST_AXES = ("norm", "position", "statistic")

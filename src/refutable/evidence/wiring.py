@@ -10,8 +10,8 @@ from refutable.claims import WiringClaim
 from refutable.errors import InstrumentError
 from refutable.evidence.members import over_models
 from refutable.outcome import Verdict
-from refutable.passes import Pass
 from refutable.plan import wiring_subject
+from refutable.traces.passes import Pass
 from refutable.verdict import Judgement
 
 SEEN = 1e-6

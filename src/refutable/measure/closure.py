@@ -8,7 +8,7 @@ import torch
 
 from refutable.errors import ClosureError
 from refutable.measure.loaded import LoadedModel
-from refutable.trace import CLOSURE_COLUMN, STREAM_TAPS, UPDATE_TAPS, norm_column
+from refutable.traces.trace import CLOSURE_COLUMN, STREAM_TAPS, UPDATE_TAPS, norm_column
 
 
 def check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:

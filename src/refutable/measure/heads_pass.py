@@ -19,9 +19,9 @@ from refutable.measure.last_token import at_last, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.parts import head_mixer, oriented
 from refutable.measure.taps import first_tensor
-from refutable.passes import HEAD_RESIDUAL, HEAD_STEMS, Bos, paired
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import HEAD_RESIDUAL, HEAD_STEMS, Bos, paired
+from refutable.traces.trace import Trace
 
 
 def run_heads(

@@ -28,7 +28,7 @@ from refutable.errors import InstrumentError, NotMeasured
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.parts import mlp_norm
 from refutable.measure.taps import first_tensor
-from refutable.passes import BlockChange, Blocks, Intervention, NormChange
+from refutable.traces.passes import BlockChange, Blocks, Intervention, NormChange
 
 TEMPERATURE = 2.0
 SCALES = {"scaling": -1, "scale_attn": 1}  # attributes of attention, and the power of the temperature in each

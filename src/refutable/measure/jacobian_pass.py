@@ -25,7 +25,8 @@ from refutable.measure.differentiable import differentiable
 from refutable.measure.last_token import at_last, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor, hooked
-from refutable.passes import (
+from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
     JACOBIAN_RESIDUAL,
@@ -35,8 +36,7 @@ from refutable.passes import (
     Bos,
     paired,
 )
-from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 
 COLUMNS = [*paired(JACOBIAN_NORM), *paired(JACOBIAN_RESIDUAL), JACOBIAN_RADIUS, RADIUS_RESIDUAL]
 CHECK_EVERY = 4

@@ -15,9 +15,9 @@ from refutable.measure.interventions import changed_ids
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.run_pass import first_token, run_in_batches, token_ids
 from refutable.measure.tables import prompt_columns
-from refutable.passes import LAST_TOKEN, Bos, Intervention
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import LAST_TOKEN, Bos, Intervention
+from refutable.traces.trace import Trace
 
 Run = Callable[[list[list[int]], Sequence[int]], torch.Tensor]
 

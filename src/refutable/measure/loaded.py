@@ -11,8 +11,8 @@ import torch
 from refutable.models.families import Family
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
-from refutable.passes import Bos
 from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import Bos
 
 
 class Tokenizer(Protocol):

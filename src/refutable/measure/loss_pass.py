@@ -13,9 +13,9 @@ from refutable.measure.batching import pad
 from refutable.measure.interventions import intervening
 from refutable.measure.last_token import last_token_trace
 from refutable.measure.loaded import LoadedModel
-from refutable.passes import LOSS, Pass
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import LOSS, Pass
+from refutable.traces.trace import Trace
 
 
 def run_loss(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], one: Pass) -> Trace:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from refutable.errors import InstrumentError
-from refutable.folded import UNNORMED
 from refutable.models.families import Family
+from refutable.traces.scale_folding import UNNORMED
 
 ATTENTION_NORMS = (
     *("ln_attn", "input_layernorm", "ln_1", "norm_1", "self_attn_layer_norm", "attention_layernorm"),

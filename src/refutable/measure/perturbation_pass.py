@@ -25,9 +25,9 @@ from refutable.measure.differentiable import differentiable
 from refutable.measure.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor, hooked
-from refutable.passes import DEPTH_COSINE, PARAMETERS, PERTURBATION_STEMS, Bos, paired
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace, centred_norm_column, norm_column
+from refutable.traces.passes import DEPTH_COSINE, PARAMETERS, PERTURBATION_STEMS, Bos, paired
+from refutable.traces.trace import Trace, centred_norm_column, norm_column
 
 _DUAL: Any = torch.autograd.forward_ad  # a vector and its change side by side; torch types none of it
 STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (norm_column, centred_norm_column)]

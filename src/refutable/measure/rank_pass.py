@@ -21,9 +21,9 @@ from refutable.measure.batching import pad
 from refutable.measure.last_token import last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor, hooked
-from refutable.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Bos, paired
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Bos, paired
+from refutable.traces.trace import Trace
 
 COLUMNS = [name for stem in (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT) for name in paired(stem)]
 LEAST = 3  # one token after the first differs from none

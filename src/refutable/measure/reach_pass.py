@@ -20,9 +20,9 @@ from refutable.measure.batching import pad
 from refutable.measure.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.taps import first_tensor
-from refutable.passes import REACH_TOKENS, REACH_WRITE, Bos, paired
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Bos, paired
+from refutable.traces.trace import Trace
 
 COLUMNS = [*paired(REACH_TOKENS), REACH_WRITE]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from refutable.measure.reduce_fused import can_fuse, reduce_fused
-from refutable.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
+from refutable.traces.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
 
 TAPS: tuple[Tap, ...] = (*STREAM_TAPS, *INPUT_TAPS)
 REDUCED = 2 * len(TAPS) + len(STREAM_TAPS) + 2 * len(PRODUCTS) + 1

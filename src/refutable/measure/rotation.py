@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.measure.taps import first_tensor
 from refutable.models.families import Family
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 
 TOKENS = 7
 SOFTMAX = frozenset({torch.softmax, torch.Tensor.softmax, torch.nn.functional.softmax})

@@ -22,9 +22,9 @@ from refutable.measure.tables import Measured, to_tables
 from refutable.measure.taps import BlockReader, hooked, primitives, reading
 from refutable.measure.tokens import check_lengths
 from refutable.models.device import EVERY_GPU
-from refutable.passes import Bos, Pass
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
+from refutable.traces.passes import Bos, Pass
+from refutable.traces.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
 
 OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
 LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}

@@ -26,9 +26,9 @@ from refutable.measure.through_pass import run_through
 from refutable.measure.wiring import probe_wiring
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
-from refutable.passes import PROBES, Pass
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import PROBES, Pass
+from refutable.traces.trace import Trace
 
 Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]
 

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.reduce import REDUCED
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import CENTRED_HEAD_INPUT_COLUMN, ENTROPY_COLUMN, HEAD_INPUT_COLUMN, KEYS_COLUMN, PRIMITIVE_COLUMNS
+from refutable.traces.trace import (
+    CENTRED_HEAD_INPUT_COLUMN,
+    ENTROPY_COLUMN,
+    HEAD_INPUT_COLUMN,
+    KEYS_COLUMN,
+    PRIMITIVE_COLUMNS,
+)
 
 OUTPUTS = 5  # numbers of a prompt that are read behind the last block
 

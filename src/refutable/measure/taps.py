@@ -18,7 +18,7 @@ from refutable.errors import InstrumentError
 from refutable.measure.attention_probe import ACTIVE, LastQuery
 from refutable.measure.reduce import REDUCED, TAPS, Vectors, reduce_blocks
 from refutable.models.families import Family
-from refutable.trace import UPDATE_TAPS, Tap
+from refutable.traces.trace import UPDATE_TAPS, Tap
 
 __all__ = ["REDUCED", "TAPS", "BlockReader", "first_tensor", "primitives", "reading"]
 

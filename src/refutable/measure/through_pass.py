@@ -21,9 +21,9 @@ from refutable.measure.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.loaded import LoadedModel
 from refutable.measure.perturbation_pass import STREAM
 from refutable.measure.taps import first_tensor, hooked
-from refutable.passes import THROUGH_NORM, THROUGH_RESIDUAL, Bos, paired
 from refutable.prompts.prompt_set import PromptSet
-from refutable.trace import Trace
+from refutable.traces.passes import THROUGH_NORM, THROUGH_RESIDUAL, Bos, paired
+from refutable.traces.trace import Trace
 
 OF_ALL = [*paired(THROUGH_NORM), *paired(THROUGH_RESIDUAL)]  # of no layer: they stand in every layer's row
 COLUMNS = [*STREAM, *OF_ALL]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from refutable.errors import NotMeasured
-from refutable.passes import NO_BOS, Bos
 from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import NO_BOS, Bos
 
 
 @dataclass(frozen=True, slots=True)

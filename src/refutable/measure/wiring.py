@@ -15,7 +15,7 @@ import torch
 from refutable.errors import InstrumentError
 from refutable.measure.taps import first_tensor
 from refutable.models.families import Family
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 
 TOKENS = 7
 

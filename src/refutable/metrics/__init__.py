@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, NoSuchTap
-from refutable.folded import InputNorm, fold
-from refutable.passes import PassName
 from refutable.statistics.sample import Sample
-from refutable.trace import Position, Trace, View
+from refutable.traces.passes import PassName
+from refutable.traces.scale_folding import InputNorm, fold
+from refutable.traces.trace import Position, Trace, View
 
 Per = Literal["prompt", "layer"]
 Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites that leave a network's function alone

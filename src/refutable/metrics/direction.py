@@ -7,7 +7,7 @@ mean-centred form is the angle between what is read.
 import numpy as np
 
 from refutable.metrics import Values, metric, ratio_metric
-from refutable.trace import Tap, View
+from refutable.traces.trace import Tap, View
 
 
 @metric(unit="cosine", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))

@@ -4,7 +4,7 @@ import numpy as np
 
 from refutable.errors import NoSuchTap
 from refutable.metrics import GAUGES, Values, metric
-from refutable.trace import ENTROPY_COLUMN, KEYS_COLUMN, View
+from refutable.traces.trace import ENTROPY_COLUMN, KEYS_COLUMN, View
 
 
 @metric(unit="nats", tap="attention probabilities", per="layer", last_only=True, invariant=GAUGES)

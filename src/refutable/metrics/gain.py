@@ -5,7 +5,7 @@ a bias changes it and no logit. The mean-centred form does not count it.
 """
 
 from refutable.metrics import Values, metric, ratio_metric
-from refutable.trace import CENTRED_HEAD_INPUT_COLUMN, HEAD_INPUT_COLUMN, View
+from refutable.traces.trace import CENTRED_HEAD_INPUT_COLUMN, HEAD_INPUT_COLUMN, View
 
 
 @ratio_metric(tap="block_output, block_input", invariant=("norm-scale", "value-output"))

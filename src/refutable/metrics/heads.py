@@ -6,8 +6,8 @@ model never reads; the mean-centred form does not.
 """
 
 from refutable.metrics import Gauge, Values, metric
-from refutable.passes import paired
-from refutable.trace import View
+from refutable.traces.passes import paired
+from refutable.traces.trace import View
 
 INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from refutable.errors import NotMeasured
 from refutable.metrics import GAUGES, Values, metric
-from refutable.passes import (
+from refutable.traces.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
     JACOBIAN_RESIDUAL,
@@ -14,7 +14,7 @@ from refutable.passes import (
     THROUGH_RESIDUAL,
     paired,
 )
-from refutable.trace import View
+from refutable.traces.trace import View
 
 
 @metric(

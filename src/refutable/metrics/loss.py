@@ -1,8 +1,8 @@
 """How well a prompt's own tokens are foretold (pass ``loss``)."""
 
 from refutable.metrics import GAUGES, Values, metric
-from refutable.passes import LOSS
-from refutable.trace import View
+from refutable.traces.passes import LOSS
+from refutable.traces.trace import View
 
 
 @metric(unit="nats", tap="logits", invariant=GAUGES, reads="loss")

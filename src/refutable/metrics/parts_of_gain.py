@@ -8,7 +8,7 @@ import numpy as np
 
 from refutable.metrics import Values, metric, ratio_metric
 from refutable.metrics.direction import norm_of_sum
-from refutable.trace import View
+from refutable.traces.trace import View
 
 
 @ratio_metric(tap="block_input, attention_update", per="layer", invariant=("norm-scale", "value-output"))

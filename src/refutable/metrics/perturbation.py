@@ -7,8 +7,8 @@ width, which a LayerNorm model never reads; the mean-centred form does not.
 import numpy as np
 
 from refutable.metrics import Gauge, Values, metric
-from refutable.passes import DEPTH_COSINE, paired
-from refutable.trace import View
+from refutable.traces.passes import DEPTH_COSINE, paired
+from refutable.traces.trace import View
 
 INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
 

@@ -6,8 +6,8 @@ count their means over the width, which a LayerNorm model never reads; the mean-
 """
 
 from refutable.metrics import Gauge, Values, metric
-from refutable.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, paired
-from refutable.trace import View
+from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, paired
+from refutable.traces.trace import View
 
 INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
 

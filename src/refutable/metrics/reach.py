@@ -3,8 +3,8 @@
 import numpy as np
 
 from refutable.metrics import GAUGES, Values, metric
-from refutable.passes import REACH_TOKENS, REACH_WRITE, paired
-from refutable.trace import View
+from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, paired
+from refutable.traces.trace import View
 
 
 @metric(unit="share", tap="block_input", per="layer", invariant=("norm-scale", "value-output"), reads="reach")

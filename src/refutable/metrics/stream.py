@@ -3,7 +3,7 @@
 import math
 
 from refutable.metrics import Values, metric
-from refutable.trace import View, centred_norm_column
+from refutable.traces.trace import View, centred_norm_column
 
 EARLY, LATE, OF = 5, 30, 32
 

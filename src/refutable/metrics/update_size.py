@@ -1,13 +1,13 @@
 """How large an update is, against what it is added to (growth) or against what the module read (gain).
 
 A module's gain relative to its *normalised* input changes when the norm's scale is moved into the next matrix, which
-leaves the function alone; growth does not, and neither does the scale-folded form (`refutable.folded`). Taken raw, all
+leaves the function alone; growth does not, and neither does the scale-folded form (`refutable.traces.scale_folding`). Taken raw, all
 of them count means over the width that a LayerNorm model never reads; the mean-centred form does not.
 """
 
 from refutable.metrics import Values, ratio_metric
 from refutable.metrics.direction import norm_of_update
-from refutable.trace import View
+from refutable.traces.trace import View
 
 
 @ratio_metric(tap="attention_update, attention_input", per="layer", invariant=("value-output",))

@@ -8,7 +8,7 @@ from pathlib import Path
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
 from refutable.journal import Run
-from refutable.store import Store
+from refutable.traces.store import Store
 
 Writer = Callable[[Run, Store, Path], None]
 

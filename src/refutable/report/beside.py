@@ -16,7 +16,7 @@ from refutable.beside import Control, Variation
 from refutable.journal import Run
 from refutable.outcome import Estimate, Verdict
 from refutable.report import REPORTS
-from refutable.store import Store
+from refutable.traces.store import Store
 from refutable.verdict_row import VerdictRow
 
 NUMBERS = ("value", "low", "high", "level", "n", "unit", "p", "statistic", "method")

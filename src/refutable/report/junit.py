@@ -15,7 +15,7 @@ from refutable._util.atomic import write_whole
 from refutable.journal import Check, Run
 from refutable.outcome import Verdict
 from refutable.report import REPORTS
-from refutable.store import Store
+from refutable.traces.store import Store
 from refutable.verdict_row import VerdictRow
 
 FILE = "junit.xml"

@@ -20,8 +20,8 @@ from refutable.journal import Run
 from refutable.metrics import METRICS, measure
 from refutable.models.registry import ModelRow, load_registry
 from refutable.report import REPORTS
-from refutable.store import Store
-from refutable.trace import Trace
+from refutable.traces.store import Store
+from refutable.traces.trace import Trace
 
 _ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
 PROVENANCE = (

@@ -12,7 +12,7 @@ from refutable.errors import BadInput
 from refutable.journal import JOURNAL, Check, Run, read_journal
 from refutable.outcome import Verdict
 from refutable.report import REPORTS
-from refutable.store import Store
+from refutable.traces.store import Store
 from refutable.verdict_row import VerdictRow
 
 VERSION = 2

@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
-from refutable.generated import POSITIONS, Recipe, trace_of
 from refutable.metrics import measure
 from refutable.prompts.find import load_prompts
 from refutable.theorems import theorem
+from refutable.traces.synthetic import POSITIONS, Recipe, trace_of
 
 Example = dict[str, Any]
 

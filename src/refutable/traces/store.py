@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from refutable.trace import Trace
+from refutable.traces.trace import Trace
 
 
 def cache_folder() -> Path:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
-from refutable.passes import LAST_TOKEN
+from refutable.traces.passes import LAST_TOKEN
 
 PRIMITIVES_VERSION = 4
 FIRST_IS_BOS = "the tokenizer's BOS"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from refutable.models.config_facts import first
 from refutable.models.families import Family
-from refutable.trace import View
+from refutable.traces.trace import View
 
 EPS = ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon", "norm_eps")
 DEFAULT_EPS = 1e-5  # of torch's LayerNorm, which OPT and OLMo leave alone
