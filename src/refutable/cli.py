@@ -217,7 +217,7 @@ def draw(
         if out.exists() and any(out.iterdir()):
             raise BadInput(f"--out {out}: not empty; name a new folder")
         subject = Subject(row.name, weights="init", dtype=dtype, device=choose_device(device).name, seed=seed)
-        from refutable.measure.load import draw as draw_weights
+        from refutable.measure.loading.load import draw as draw_weights
 
         draw_weights(row.config, subject, rule=row.init).save_pretrained(out)
         typer.echo(

@@ -37,7 +37,7 @@ def dry_run(
             raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
         rows = _rows(names or [], every, models)
         finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
-        from refutable.measure.dry_run import try_dry
+        from refutable.measure.loading.dry_run import try_dry
 
         faulty = 0
         for row in rows:

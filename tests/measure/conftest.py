@@ -14,7 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; no tes
 import torch
 from tiny import VARIANTS, row_of, tiny_model
 
-from refutable.measure.loaded import LoadedModel
+from refutable.measure.loading.loaded import LoadedModel
 from refutable.models.device import Device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.weights import Finder

@@ -28,9 +28,9 @@ import torch
 from numpy.typing import NDArray
 from tiny import Variant, row_of, source_of
 
-from refutable.measure.attention_probe import REGISTERED, register
-from refutable.measure.load import draw
-from refutable.measure.loaded import LoadedModel
+from refutable.measure.instrument.attention_probe import REGISTERED, register
+from refutable.measure.loading.load import draw
+from refutable.measure.loading.loaded import LoadedModel
 from refutable.models.subject import Subject
 from refutable.prompts.prompt_set import PromptSet
 

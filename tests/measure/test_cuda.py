@@ -10,9 +10,9 @@ import pytest
 import torch
 from tiny import VARIANTS, prompt_set, row_of, save, source_of, tiny_model
 
-from refutable.measure.load import draw, load_model
-from refutable.measure.reduce import TAPS, reduce_blocks, reduce_reference
-from refutable.measure.run_pass import run_pass
+from refutable.measure.instrument.reduce import TAPS, reduce_blocks, reduce_reference
+from refutable.measure.loading.load import draw, load_model
+from refutable.measure.passes.forward import run_pass
 from refutable.models.device import EVERY_GPU
 from refutable.models.subject import Subject
 from refutable.traces.trace import PRIMITIVE_COLUMNS, UPDATE_TAPS

@@ -17,12 +17,12 @@ import torch
 from tiny import LENGTHS, VARIANTS, eager_twin, prompt_set, row_of, tiny_model
 
 from refutable.errors import NoSuchTap
-from refutable.measure.attention_probe import LastQuery
-from refutable.measure.load import draw
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
-from refutable.measure.taps import BlockReader, reading
-from refutable.measure.wiring import probe_wiring
+from refutable.measure.instrument.attention_probe import LastQuery
+from refutable.measure.instrument.taps import BlockReader, reading
+from refutable.measure.loading.load import draw
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
+from refutable.measure.passes.wiring_probe import probe_wiring
 from refutable.metrics import measure
 from refutable.models.families import FAMILIES
 from refutable.models.reduced_config import reduced
@@ -178,7 +178,7 @@ def test_batching_and_padding_change_nothing(model_of: ModelOf, name: str, monke
     buckets = [[i for i in everyone if LENGTHS[i] == n] for n in sorted(set(LENGTHS))]
     traces = {}
     for kind, cuts in {"alone": [[i] for i in everyone], "padded": [everyone], "buckets": buckets}.items():
-        monkeypatch.setattr("refutable.measure.run_pass.cut_batches", lambda *a, cuts=cuts, **k: cuts)
+        monkeypatch.setattr("refutable.measure.passes.forward.cut_batches", lambda *a, cuts=cuts, **k: cuts)
         traces[kind] = run_pass(model, prompt_set(), "key", about(model))
         assert traces[kind].meta["batches"] == len(cuts)
     for kind in ("padded", "buckets"):

@@ -17,8 +17,8 @@ from refutable.claims import MeasuredClaim
 from refutable.errors import BadInput
 from refutable.evidence.measured import judge_measured
 from refutable.measure.gauge import REWRITES, move_norm_scale, rescale_values, shift_along_mean
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
 from refutable.measure.session import make_pass
 from refutable.metrics import GAUGES, METRICS, measure
 from refutable.models.families import family_of

@@ -12,10 +12,10 @@ import torch
 from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import ClosureError, NoSuchTap
-from refutable.measure.heads_pass import run_heads
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.parts import head_mixer, oriented
-from refutable.measure.run_pass import run_pass
+from refutable.measure.instrument.parts import head_mixer, oriented
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
+from refutable.measure.passes.heads import run_heads
 from refutable.metrics import measure
 from refutable.traces.passes import HEAD_RESIDUAL
 from refutable.traces.trace import Trace, norm_column

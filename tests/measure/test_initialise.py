@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from refutable.cli import app
 from refutable.errors import BadInput, InstrumentError, UnknownName
-from refutable.measure import initialise as module
-from refutable.measure.initialise import OUTPUTS, RULES, TRANSFORMERS, Sizes, initialise, kinds_of, undrawn
-from refutable.measure.load import draw
+from refutable.measure.loading import initialise as module
+from refutable.measure.loading.initialise import OUTPUTS, RULES, TRANSFORMERS, Sizes, initialise, kinds_of, undrawn
+from refutable.measure.loading.load import draw
 from refutable.models.families import family_of
 from refutable.models.reduced_config import reduced
 from refutable.models.registry import InitRule, load_registry
@@ -197,7 +197,7 @@ def test_every_registered_models_rule_draws_every_parameter_and_buffer(name: str
 @pytest.mark.usefixtures("_empty_is_nan")
 @pytest.mark.parametrize("rule", RULES)
 def test_undrawn_parameters_are_bare_memory_and_buffers_are_not(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refutable.measure.load.initialise", lambda *args: None)
+    monkeypatch.setattr("refutable.measure.loading.load.initialise", lambda *args: None)
     network = drawn(rule)
     # biases of GPT-2's Conv1D are made as zeros
     assert all(matrix.isnan().all() for matrix in network.parameters() if matrix.ndim == 2), (
@@ -375,7 +375,7 @@ def test_the_rule_is_in_the_digest_and_in_the_words(finder: Finder) -> None:
 
 
 def test_a_subjects_weights_are_drawn_by_its_rows_rule(finder: Finder, tmp_path: Path) -> None:
-    from refutable.measure.load import load_model
+    from refutable.measure.loading.load import load_model
 
     row = REGISTRY["tiny-gptj"]
     subject = Subject(row.name, "init", seed=5)

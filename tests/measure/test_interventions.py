@@ -12,9 +12,9 @@ import torch
 from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.errors import NotMeasured
-from refutable.measure.interventions import intervening
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
+from refutable.measure.instrument.interventions import intervening
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
 from refutable.traces.passes import BlockChange, Pass
 from refutable.traces.trace import Trace, norm_column
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tiny import VARIANTS, eager_twin, prompt_set, tiny_model
 
 from refutable.errors import NoSuchTap, NotMeasured
-from refutable.measure.differentiable import differentiable
-from refutable.measure.jacobian_pass import Maps, largest_eigenvalue, largest_singular_value, run_jacobian
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
+from refutable.measure.instrument.differentiable import differentiable
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
+from refutable.measure.passes.jacobian import Maps, largest_eigenvalue, largest_singular_value, run_jacobian
 from refutable.metrics import measure
 from refutable.traces.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, KRYLOV, paired
 from refutable.traces.trace import Trace
@@ -125,7 +125,7 @@ def test_the_last_blocks_jacobian_alone_is_taken_where_that_is_asked(model_of: M
 
 
 def test_what_has_not_converged_is_not_measured(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refutable.measure.jacobian_pass.KRYLOV", {**KRYLOV, "steps": 2})
+    monkeypatch.setattr("refutable.measure.passes.jacobian.KRYLOV", {**KRYLOV, "steps": 2})
     trace = run_jacobian(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT)
     with pytest.raises(NotMeasured, match="has not converged"):
         measure("spectral_radius", trace)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny import prompt_set
 
-from refutable.measure.run_pass import run_pass
+from refutable.measure.passes.forward import run_pass
 from refutable.metrics import METRICS, measure
 from refutable.traces.trace import KEYS_COLUMN, Trace
 

@@ -10,9 +10,9 @@ import torch
 from tiny import LENGTHS, VARIANTS, VOCABULARY, prompt_set, row_of, tiny_model
 
 from refutable.errors import BadInput
-from refutable.measure.load import draw, load_model
-from refutable.measure.run_pass import run_pass
-from refutable.measure.tokens import StandInTokens, load_tokenizer
+from refutable.measure.loading.load import draw, load_model
+from refutable.measure.loading.tokens import StandInTokens, load_tokenizer
+from refutable.measure.passes.forward import run_pass
 from refutable.models.subject import Subject, WeightsKind
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import NotMeasured
-from refutable.measure.interventions import changed_ids, intervening
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.loss_pass import run_loss
+from refutable.measure.instrument.interventions import changed_ids, intervening
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.loss import run_loss
 from refutable.metrics import measure
 from refutable.traces.passes import Pass
 

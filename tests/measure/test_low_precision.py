@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
-from refutable.measure.run_pass import run_pass
+from refutable.measure.passes.forward import run_pass
 from refutable.traces.trace import CLOSURE_COLUMN, STREAM_TAPS, norm_column
 
 SOME = ("gpt2", "gpt_neox-parallel", "llama", "gemma2", "granite", "bloom", "falcon-7b", "mixtral", "olmo2")

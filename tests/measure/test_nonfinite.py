@@ -10,7 +10,7 @@ import torch
 from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.errors import NonFiniteError
-from refutable.measure.run_pass import run_pass
+from refutable.measure.passes.forward import run_pass
 from refutable.metrics import METRICS, measure
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace, norm_column

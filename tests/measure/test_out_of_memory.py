@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny import LENGTHS, VARIANTS, prompt_set, tiny_model
 
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
 from refutable.traces.trace import PRIMITIVE_COLUMNS
 
 

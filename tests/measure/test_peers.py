@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from tiny import LENGTHS, VARIANTS, VOCABULARY, Variant, eager_twin, prompt_set
 
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
-from refutable.measure.tokens import StandInTokens
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.loading.tokens import StandInTokens
+from refutable.measure.passes.forward import run_pass
 from refutable.models.families import family_of
 from refutable.traces.trace import ENTROPY_COLUMN, Tap, Trace, norm_column, product_column
 

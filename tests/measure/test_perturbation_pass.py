@@ -13,11 +13,11 @@ import torch
 from tiny import VARIANTS, eager_twin, prompt_set, tiny_model
 
 from refutable.errors import NoSuchTap
-from refutable.measure.batching import pad
-from refutable.measure.differentiable import differentiable
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.perturbation_pass import _changes, run_perturbation
-from refutable.measure.run_pass import run_pass
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.differentiable import differentiable
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
+from refutable.measure.passes.perturbation import _changes, run_perturbation
 from refutable.metrics import METRICS, measure
 from refutable.traces.trace import Trace, norm_column
 
@@ -140,7 +140,7 @@ def test_padded_or_alone_or_in_another_order_it_is_the_same(model_of: ModelOf) -
         def decode(self, token: int) -> str:
             return ""
 
-    import refutable.measure.run_pass as module
+    import refutable.measure.passes.forward as module
 
     alone = replace(model, tokenizer=Given())
     original = module.cut_batches

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.errors import ClosureError, InstrumentError
-from refutable.measure.load import load_model
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
+from refutable.measure.loading.load import load_model
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
 from refutable.models.families import FAMILIES
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder

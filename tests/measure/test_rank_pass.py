@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import NotMeasured
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.rank_pass import effective_ranks, run_rank, variances
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.rank import effective_ranks, run_rank, variances
 from refutable.metrics import measure
 
 ModelOf = Callable[[str], LoadedModel]

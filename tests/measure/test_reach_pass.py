@@ -11,9 +11,9 @@ import torch
 from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import NotMeasured
-from refutable.measure.interventions import intervening
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.reach_pass import run_reach
+from refutable.measure.instrument.interventions import intervening
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.reach import run_reach
 from refutable.metrics import measure
 from refutable.traces.passes import REACH_WRITE
 

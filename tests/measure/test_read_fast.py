@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers.activations import FastGELUActivation, GELUTanh, NewGELUActivation
 
-from refutable.measure import read_fast
-from refutable.measure.load import fuse_activations
-from refutable.measure.read_fast import layout_of, read_tensors
+from refutable.measure.loading import read_fast
+from refutable.measure.loading.load import fuse_activations
+from refutable.measure.loading.read_fast import layout_of, read_tensors
 
 CPU = torch.device("cpu")
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)

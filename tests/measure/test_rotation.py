@@ -10,8 +10,8 @@ import torch
 from tiny import VARIANTS
 
 from refutable.errors import InstrumentError, NotMeasured
-from refutable.measure.load import draw
-from refutable.measure.rotation import probe_rotation
+from refutable.measure.loading.load import draw
+from refutable.measure.passes.rotation_probe import probe_rotation
 from refutable.models.families import family_of
 from refutable.models.subject import Subject
 

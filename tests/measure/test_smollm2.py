@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from refutable.measure.load import load_model
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import run_pass
+from refutable.measure.loading.load import load_model
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
 from refutable.metrics import measure
 from refutable.models.device import Device
 from refutable.models.file_hashes import FileHashes

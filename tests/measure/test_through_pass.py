@@ -13,11 +13,11 @@ import torch
 from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import NoSuchTap
-from refutable.measure.jacobian_pass import run_jacobian
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.perturbation_pass import run_perturbation
-from refutable.measure.run_pass import run_pass
-from refutable.measure.through_pass import run_through
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
+from refutable.measure.passes.jacobian import run_jacobian
+from refutable.measure.passes.perturbation import run_perturbation
+from refutable.measure.passes.through import run_through
 from refutable.metrics import measure
 from refutable.traces.passes import JACOBIAN_NORM, THROUGH_NORM, paired
 from refutable.traces.trace import Trace

@@ -6,7 +6,7 @@ import pytest
 from tiny import prompt_set
 
 from refutable.errors import NotMeasured
-from refutable.measure.tokens import OwnTokenizer
+from refutable.measure.loading.tokens import OwnTokenizer
 
 BOS = 7
 

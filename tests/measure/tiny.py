@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from refutable.measure.attention_probe import REGISTERED, register
-from refutable.measure.load import draw, fuse_activations
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.tokens import StandInTokens
+from refutable.measure.instrument.attention_probe import REGISTERED, register
+from refutable.measure.loading.load import draw, fuse_activations
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.loading.tokens import StandInTokens
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.prompts.prompt_set import Prompt, PromptSet

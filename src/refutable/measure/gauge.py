@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from refutable.errors import BadInput, InstrumentError
-from refutable.measure.parts import (
+from refutable.measure.instrument.parts import (
     ATTENTION_LAST,
     ATTENTION_NORMS,
     MLP_NORMS,

@@ -12,18 +12,18 @@ from typing import Any
 import torch
 
 from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
-from refutable.measure.heads_pass import run_heads
-from refutable.measure.jacobian_pass import run_jacobian
-from refutable.measure.load import draw, load_model
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.loss_pass import run_loss
-from refutable.measure.perturbation_pass import run_perturbation
-from refutable.measure.rank_pass import run_rank
-from refutable.measure.reach_pass import run_reach
-from refutable.measure.rotation import probe_rotation
-from refutable.measure.run_pass import run_pass
-from refutable.measure.through_pass import run_through
-from refutable.measure.wiring import probe_wiring
+from refutable.measure.loading.load import draw, load_model
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import run_pass
+from refutable.measure.passes.heads import run_heads
+from refutable.measure.passes.jacobian import run_jacobian
+from refutable.measure.passes.loss import run_loss
+from refutable.measure.passes.perturbation import run_perturbation
+from refutable.measure.passes.rank import run_rank
+from refutable.measure.passes.reach import run_reach
+from refutable.measure.passes.rotation_probe import probe_rotation
+from refutable.measure.passes.through import run_through
+from refutable.measure.passes.wiring_probe import probe_wiring
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet

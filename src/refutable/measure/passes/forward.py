@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from refutable.errors import InstrumentError
-from refutable.measure.attention_probe import LastQuery
-from refutable.measure.batching import Padded, cut_batches, pad
-from refutable.measure.closure import check_closure
-from refutable.measure.interventions import changed_ids, intervening
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.tables import Measured, to_tables
-from refutable.measure.taps import BlockReader, hooked, primitives, reading
-from refutable.measure.tokens import check_lengths
+from refutable.measure.instrument.attention_probe import LastQuery
+from refutable.measure.instrument.batching import Padded, cut_batches, pad
+from refutable.measure.instrument.closure import check_closure
+from refutable.measure.instrument.interventions import changed_ids, intervening
+from refutable.measure.instrument.tables import Measured, to_tables
+from refutable.measure.instrument.taps import BlockReader, hooked, primitives, reading
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.loading.tokens import check_lengths
 from refutable.models.device import EVERY_GPU
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import Bos, Pass

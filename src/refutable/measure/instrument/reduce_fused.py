@@ -40,7 +40,7 @@ def reduce_fused(blocks: Sequence[Sequence[torch.Tensor | None]], scale: float) 
     import triton
     import triton.language as tl
 
-    from refutable.measure.reduce_kernel import kernel
+    from refutable.measure.instrument.reduce_kernel import kernel
 
     first = blocks[0][0]
     assert first is not None

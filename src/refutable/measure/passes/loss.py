@@ -9,10 +9,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from refutable.errors import NotMeasured
-from refutable.measure.batching import pad
-from refutable.measure.interventions import intervening
-from refutable.measure.last_token import last_token_trace
-from refutable.measure.loaded import LoadedModel
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.interventions import intervening
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import LOSS, Pass
 from refutable.traces.trace import Trace

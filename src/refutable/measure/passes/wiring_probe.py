@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from refutable.errors import InstrumentError
-from refutable.measure.taps import first_tensor
+from refutable.measure.instrument.taps import first_tensor
 from refutable.models.families import Family
 from refutable.traces.trace import Trace
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from refutable.measure.reduce_fused import can_fuse, reduce_fused
+from refutable.measure.instrument.reduce_fused import can_fuse, reduce_fused
 from refutable.traces.trace import INPUT_TAPS, PRODUCTS, STREAM_TAPS, UPDATE_TAPS, Tap
 
 TAPS: tuple[Tap, ...] = (*STREAM_TAPS, *INPUT_TAPS)

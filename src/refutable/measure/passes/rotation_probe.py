@@ -16,7 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from refutable.errors import InstrumentError, NotMeasured
-from refutable.measure.taps import first_tensor
+from refutable.measure.instrument.taps import first_tensor
 from refutable.models.families import Family
 from refutable.traces.trace import Trace
 

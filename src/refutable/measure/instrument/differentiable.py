@@ -10,7 +10,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from refutable.errors import NoSuchTap
-from refutable.measure.loaded import LoadedModel
+from refutable.measure.loading.loaded import LoadedModel
 
 
 @contextmanager

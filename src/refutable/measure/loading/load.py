@@ -17,11 +17,11 @@ import torch
 
 from refutable._util.hashing import key_of
 from refutable.errors import BadInput, InstrumentError
-from refutable.measure.attention_probe import REGISTERED, register
-from refutable.measure.initialise import TRANSFORMERS, initialise, undrawn
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.read_fast import layout_of, read_tensors
-from refutable.measure.tokens import load_tokenizer
+from refutable.measure.instrument.attention_probe import REGISTERED, register
+from refutable.measure.loading.initialise import TRANSFORMERS, initialise, undrawn
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.loading.read_fast import layout_of, read_tensors
+from refutable.measure.loading.tokens import load_tokenizer
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.registry import ModelRow

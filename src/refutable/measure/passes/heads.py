@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from refutable.errors import ClosureError, NoSuchTap
-from refutable.measure.batching import pad
-from refutable.measure.last_token import at_last, last_token_trace
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.parts import head_mixer, oriented
-from refutable.measure.taps import first_tensor
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.parts import head_mixer, oriented
+from refutable.measure.instrument.taps import first_tensor
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import HEAD_RESIDUAL, HEAD_STEMS, Bos, paired
 from refutable.traces.trace import Trace

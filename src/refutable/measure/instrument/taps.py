@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from refutable.errors import InstrumentError
-from refutable.measure.attention_probe import ACTIVE, LastQuery
-from refutable.measure.reduce import REDUCED, TAPS, Vectors, reduce_blocks
+from refutable.measure.instrument.attention_probe import ACTIVE, LastQuery
+from refutable.measure.instrument.reduce import REDUCED, TAPS, Vectors, reduce_blocks
 from refutable.models.families import Family
 from refutable.traces.trace import UPDATE_TAPS, Tap
 

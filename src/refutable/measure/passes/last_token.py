@@ -11,10 +11,10 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from refutable.measure.interventions import changed_ids
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.run_pass import first_token, run_in_batches, token_ids
-from refutable.measure.tables import prompt_columns
+from refutable.measure.instrument.interventions import changed_ids
+from refutable.measure.instrument.tables import prompt_columns
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.forward import first_token, run_in_batches, token_ids
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import LAST_TOKEN, Bos, Intervention
 from refutable.traces.trace import Trace

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from refutable.errors import NotMeasured
-from refutable.measure.batching import pad
-from refutable.measure.last_token import last_token_trace
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import first_tensor, hooked
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.taps import first_tensor, hooked
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Bos, paired
 from refutable.traces.trace import Trace

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 
 from refutable.errors import InstrumentError, NotMeasured
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.parts import mlp_norm
-from refutable.measure.taps import first_tensor
+from refutable.measure.instrument.parts import mlp_norm
+from refutable.measure.instrument.taps import first_tensor
+from refutable.measure.loading.loaded import LoadedModel
 from refutable.traces.passes import BlockChange, Blocks, Intervention, NormChange
 
 TEMPERATURE = 2.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from refutable.measure.load import attention_of, quiet
+from refutable.measure.loading.load import attention_of, quiet
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import Family
 from refutable.models.reduced_config import reduced

@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from refutable.measure.batching import pad
-from refutable.measure.differentiable import differentiable
-from refutable.measure.jacobian_pass import Maps, block_maps, centred_maps, largest_singular_value, start_vectors
-from refutable.measure.last_token import at_last, both_norms, last_token_trace
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.perturbation_pass import STREAM
-from refutable.measure.taps import first_tensor, hooked
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.differentiable import differentiable
+from refutable.measure.instrument.taps import first_tensor, hooked
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.jacobian import Maps, block_maps, centred_maps, largest_singular_value, start_vectors
+from refutable.measure.passes.last_token import at_last, both_norms, last_token_trace
+from refutable.measure.passes.perturbation import STREAM
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import THROUGH_NORM, THROUGH_RESIDUAL, Bos, paired
 from refutable.traces.trace import Trace

@@ -11,8 +11,8 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.reduce import REDUCED
+from refutable.measure.instrument.reduce import REDUCED
+from refutable.measure.loading.loaded import LoadedModel
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.trace import (
     CENTRED_HEAD_INPUT_COLUMN,

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from refutable.errors import NotMeasured
-from refutable.measure.batching import pad
-from refutable.measure.last_token import at_last, both_norms, last_token_trace
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import first_tensor
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.taps import first_tensor
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.last_token import at_last, both_norms, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Bos, paired
 from refutable.traces.trace import Trace

@@ -7,7 +7,7 @@ import pyarrow as pa
 import torch
 
 from refutable.errors import ClosureError
-from refutable.measure.loaded import LoadedModel
+from refutable.measure.loading.loaded import LoadedModel
 from refutable.traces.trace import CLOSURE_COLUMN, STREAM_TAPS, UPDATE_TAPS, norm_column
 
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import torch
 
-from refutable.measure.batching import pad
-from refutable.measure.differentiable import differentiable
-from refutable.measure.last_token import at_last, both_norms, last_token_trace
-from refutable.measure.loaded import LoadedModel
-from refutable.measure.taps import first_tensor, hooked
+from refutable.measure.instrument.batching import pad
+from refutable.measure.instrument.differentiable import differentiable
+from refutable.measure.instrument.taps import first_tensor, hooked
+from refutable.measure.loading.loaded import LoadedModel
+from refutable.measure.passes.last_token import at_last, both_norms, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import DEPTH_COSINE, PARAMETERS, PERTURBATION_STEMS, Bos, paired
 from refutable.traces.trace import Trace, centred_norm_column, norm_column
