@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.cases import cases_of
 from refutable.claim_families import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
-from refutable.claims_file import claims_from
+from refutable.claims.cases import cases_of
+from refutable.claims.file import claims_from
 from refutable.errors import BadInput
 from refutable.models.registry import load_registry
 from refutable.outcome import Estimate, Verdict

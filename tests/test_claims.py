@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from refutable import statistics
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import InitializationClaim
-from refutable.claims_file import claims_from, json_schema, load_claims
+from refutable.claims.file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time

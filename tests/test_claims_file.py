@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from refutable.claims_file import load_claims
+from refutable.claims.file import load_claims
 from refutable.models.registry import Registry, Selector, load_registry
 from refutable.prompts.find import load_prompts
 from refutable.statistics.region import parse_region

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
-from refutable.cases import Case
+from refutable.claims.cases import Case
+from refutable.claims.file import load_claims
 from refutable.claims.parts import WORDS
-from refutable.claims_file import load_claims
+from refutable.claims.references import groups_of
 from refutable.errors import NotMeasured
 from refutable.evidence import KINDS, theorem
 from refutable.evidence.looks import judge_samples
@@ -23,7 +24,6 @@ from refutable.metrics import METRICS
 from refutable.models.registry import load_registry
 from refutable.models.registry_facts import ROW_WORDS
 from refutable.outcome import Verdict
-from refutable.references import groups_of
 from refutable.statistics.region import Region, parse_region
 from refutable.statistics.sample import Sample
 from refutable.theorems import Theorem

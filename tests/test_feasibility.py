@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.claims_file import claims_from
+from refutable.claims.file import claims_from
 from refutable.feasibility import check_feasible, infeasible
 from refutable.models.registry import load_registry
 from refutable.statistics import STATISTICS, Data

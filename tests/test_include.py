@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from refutable._util.provenance import claims_hash
 from refutable._util.strict_yaml import parse_yaml
-from refutable.claims_file import claims_from, json_schema, load_claims
+from refutable.claims.file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
 
 settings.load_profile("ci")

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from refutable.claims_file import load_claims
+from refutable.claims.file import load_claims
 from refutable.errors import BadInput
 from refutable.feasibility import check_feasible
 from refutable.trial import Trial

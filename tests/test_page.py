@@ -9,7 +9,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.claims_file import claims_from, load_claims
+from refutable.claims.file import claims_from, load_claims
 from refutable.cli import app
 from refutable.journal import Run
 from refutable.models.registry import load_registry

@@ -15,7 +15,7 @@ from scipy import stats
 
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import MeasuredTest
-from refutable.claims_file import claims_from
+from refutable.claims.file import claims_from
 from refutable.errors import BadInput, NotMeasured
 from refutable.models.selection import Selection
 from refutable.plan import other_subject

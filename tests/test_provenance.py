@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from refutable._util.provenance import provenance
-from refutable.claims_file import read_claims
+from refutable.claims.file import read_claims
 
 CLAIM = "claims:\n  - {id: NAME, statement: s, evidence: none, reason: r}\n"
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from refutable.bench import Bench
-from refutable.cases import cases_of
-from refutable.claims_file import load_claims
+from refutable.claims.cases import cases_of
+from refutable.claims.file import load_claims
 from refutable.evidence import KINDS
 from refutable.models.device import Device
 from refutable.models.registry import load_registry

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from refutable.cases import cases_of
-from refutable.claims_file import Places, read_claims
+from refutable.claims.cases import cases_of
+from refutable.claims.file import Places, read_claims
 from refutable.errors import BadInput
 from refutable.feasibility import check_feasible
 from refutable.models.registry import load_registry

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.cases import cases_of
-from refutable.claims_file import claims_from
+from refutable.claims.cases import cases_of
+from refutable.claims.file import claims_from
 from refutable.errors import BadInput
 from refutable.lockfile import Entry, Locked, lock_file, read_lock, updated, write_lock
 from refutable.metrics import METRICS

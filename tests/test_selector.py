@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.cases import cases_of
-from refutable.claims_file import claims_from
+from refutable.claims.cases import cases_of
+from refutable.claims.file import claims_from
 from refutable.errors import BadInput
 from refutable.models.registry import Registry, Selector, load_registry
 from refutable.statistics.region import parse_region

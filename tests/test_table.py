@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.cases import cases_of
-from refutable.claims_file import claims_from
+from refutable.claims.cases import cases_of
+from refutable.claims.file import claims_from
 from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
 from refutable.models.registry import load_registry

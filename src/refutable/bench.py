@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
+from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.models.selection import Selection
 from refutable.models.subject import INIT, Subject, WeightsSource
@@ -20,7 +21,6 @@ from refutable.models.weights import Finder
 from refutable.plan import Plan, other_subject, pass_for, plain
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
-from refutable.sampling import samples_of
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
 from refutable.table import Table

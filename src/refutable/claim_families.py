@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from refutable.cases import Case
+from refutable.claims.cases import Case
 from refutable.outcome import Verdict
 from refutable.verdict_row import VerdictRow
 

@@ -184,7 +184,7 @@ def models(models: Models = None) -> None:
 @app.command()
 def schema(kind: Annotated[str, typer.Argument(help="claims or verdicts")] = "claims") -> None:
     """Print the JSON Schema of claims files or of verdicts.json."""
-    from refutable.claims_file import json_schema
+    from refutable.claims.file import json_schema
     from refutable.report.schema import verdicts_schema
 
     with _clean_errors():
@@ -240,7 +240,7 @@ def catalogue(
 
     from refutable._util.text import counted
     from refutable.catalogue import catalogue_lines, read_catalogue
-    from refutable.claims_file import load_claims
+    from refutable.claims.file import load_claims
     from refutable.report.verdicts_json import read_verdicts
 
     with _clean_errors():

@@ -11,17 +11,17 @@ from typing import Any, get_args
 import numpy as np
 
 from refutable._util.text import counted, plural
-from refutable.cases import cases_of
 from refutable.claim_families import describe
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
-from refutable.claims_file import read_claims
+from refutable.claims.cases import cases_of
+from refutable.claims.file import read_claims
+from refutable.claims.references import lacking_categories
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.quantifiers import Several, needed
 from refutable.reachable import feasibility
-from refutable.references import lacking_categories
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.sample import Sample
 from refutable.vacuity import is_vacuous

@@ -75,8 +75,8 @@ def _after(change: Update, name: str) -> str:
 
 
 def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] | None) -> Update:
-    from refutable.cases import cases_of
-    from refutable.claims_file import read_claims
+    from refutable.claims.cases import cases_of
+    from refutable.claims.file import read_claims
     from refutable.lockfile import updated
     from refutable.models.registry import load_registry
     from refutable.prompts.find import load_prompts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from refutable.cases import Case
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
+from refutable.claims.cases import Case
 from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
 from refutable.models.selection import DTYPES, Selection

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refutable._util.atomic import write_whole
 from refutable.baseline import compare
-from refutable.claims_file import load_claims
+from refutable.claims.file import load_claims
 from refutable.diff import Change, differences
 from refutable.errors import BadInput
 from refutable.journal import Run

@@ -12,7 +12,7 @@ import pytest
 from refutable import __version__, claim_families, pytest_options
 from refutable._util.provenance import provenance
 from refutable._util.text import counted
-from refutable.cases import Case
+from refutable.claims.cases import Case
 from refutable.errors import RefutableError
 from refutable.feasibility import told
 from refutable.journal import Check

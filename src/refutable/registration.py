@@ -17,8 +17,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
+from refutable.claims.cases import Case, cases_of
 from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry

@@ -12,9 +12,10 @@ from typing import Any
 
 from refutable._util.provenance import claims_hash
 from refutable.bench import Bench
-from refutable.cases import Case, cases_of
 from refutable.claims import MeasuredClaim, WiringClaim
-from refutable.claims_file import read_claims
+from refutable.claims.cases import Case, cases_of
+from refutable.claims.file import read_claims
+from refutable.claims.references import groups_of
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.feasibility import Infeasible, infeasible
@@ -29,7 +30,6 @@ from refutable.outcome import Verdict
 from refutable.plan import build_plan
 from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
-from refutable.references import groups_of
 from refutable.registration import Registrations, hashes_of
 from refutable.table import Table
 from refutable.table_read import read_table

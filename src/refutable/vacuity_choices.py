@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from refutable.claims import MeasuredTest
+from refutable.claims.sampling import samples_of
 from refutable.errors import Undecidable
-from refutable.sampling import samples_of
 from refutable.statistics import STATISTICS, Data, Fit
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.claims_file import claims_from
+from refutable.claims.file import claims_from
 from refutable.errors import NotMeasured
 from refutable.evidence.pooled import judge_pooled
 from refutable.outcome import Verdict

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from refutable.bench import Bench
-from refutable.cases import Case
+from refutable.claims.cases import Case
 from refutable.evidence.architecture import judge_architecture
 from refutable.evidence.by_pass import judge_by_pass
 from refutable.evidence.measured import judge_initialization, judge_measured

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refutable.bench import Bench
-from refutable.cases import Case
 from refutable.claims import ArchitectureClaim
+from refutable.claims.cases import Case
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
 from refutable.models.registry_facts import row_origin

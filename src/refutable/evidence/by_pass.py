@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refutable.bench import Bench
-from refutable.cases import Case
 from refutable.claims import PendingClaim
+from refutable.claims.cases import Case
 from refutable.evidence.measured import judge_measured
 from refutable.evidence.untested import judge_pending
 from refutable.verdict import Judgement

@@ -9,8 +9,8 @@ import numpy as np
 
 from refutable._util.text import few
 from refutable.bench import Bench
-from refutable.cases import Case
 from refutable.claims import MeasuredClaim, MeasuredTest
+from refutable.claims.cases import Case
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.looks import judge_samples, model_samples, own_look
 from refutable.models.registry import ModelRow

@@ -8,9 +8,9 @@ import numpy as np
 
 from refutable.bench import Bench
 from refutable.beside import Control, Variation
-from refutable.cases import Case
 from refutable.census import is_census, judge_census
 from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims.cases import Case
 from refutable.errors import Undecidable
 from refutable.evidence.compared import judge_over_models
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of

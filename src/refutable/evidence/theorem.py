@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refutable.bench import Bench
-from refutable.cases import Case
 from refutable.claims import TheoremClaim
+from refutable.claims.cases import Case
 from refutable.outcome import Verdict
 from refutable.theorems import THEOREMS, search
 from refutable.verdict import Judgement

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refutable.bench import Bench
-from refutable.cases import Case
 from refutable.claims import PendingClaim, UntestableClaim
+from refutable.claims.cases import Case
 from refutable.outcome import Verdict
 from refutable.verdict import Judgement
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refutable.bench import Bench
-from refutable.cases import Case
 from refutable.claims import WiringClaim
+from refutable.claims.cases import Case
 from refutable.errors import InstrumentError
 from refutable.evidence.members import over_models
 from refutable.outcome import Verdict

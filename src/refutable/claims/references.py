@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from refutable.claims import MeasuredClaim
-from refutable.claims_file import Places
+from refutable.claims.file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.registry import ModelRow, Registry
 from refutable.prompts.prompt_set import PromptSet

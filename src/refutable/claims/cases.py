@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from refutable.claims import InitializationClaim, MeasuredClaim
-from refutable.claims_file import Places
+from refutable.claims.file import Places
+from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems, selectors_of
 from refutable.errors import BadInput
 from refutable.models.registry import ModelRow, Registry
-from refutable.references import Prompts, layer_problem, model_problems, prompt_problems, selectors_of
 
 
 @dataclass(frozen=True, slots=True)

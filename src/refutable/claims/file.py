@@ -15,10 +15,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from refutable._util.schema_errors import explain, path_text
 from refutable._util.strict_yaml import Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
+from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import KINDS, TAGS
 from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
-from refutable.include import include_problems, read_with_includes
 from refutable.models.registry import Selector
 
 
