@@ -14,9 +14,9 @@ from refutable.catalogue import PENDING, UNMEASURED, UNTESTABLE, Entry, catalogu
 from refutable.claims.file import claims_from, load_claims
 from refutable.cli import app
 from refutable.errors import BadInput
-from refutable.outcome import Verdict
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "claims-catalogue.yaml"

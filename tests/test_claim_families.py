@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.claim_families import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
 from refutable.claims.cases import cases_of
 from refutable.claims.file import claims_from
 from refutable.errors import BadInput
 from refutable.models.registry import load_registry
-from refutable.outcome import Estimate, Verdict
 from refutable.report.schema import verdicts_schema
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.multiplicity import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

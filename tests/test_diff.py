@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refutable.baseline import compare
-from refutable.beside import Control, Variation
 from refutable.diff import as_json, as_text, differences, moved, same
 from refutable.journal import Run
-from refutable.outcome import Estimate, Verdict
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 WEIGHTS = {"weights_kind": "pretrained", "dtype": "float32", "tokens": "own tokenizer", "prompt_set_hash": "a"}
 

@@ -23,12 +23,12 @@ from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
 from refutable.models.registry import load_registry
 from refutable.models.registry_facts import ROW_WORDS
-from refutable.outcome import Verdict
 from refutable.statistics.region import Region, parse_region
 from refutable.statistics.sample import Sample
 from refutable.theorems import Theorem
 from refutable.traces.trace import Trace
-from refutable.vacuity import is_vacuous
+from refutable.verdicts.falsifiability.vacuity import is_vacuous
+from refutable.verdicts.verdict import Verdict
 
 REGISTRY = load_registry()
 CLAIMS = load_claims(Path(__file__).parents[1] / "claims.yaml")

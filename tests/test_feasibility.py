@@ -10,11 +10,11 @@ import pytest
 
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.file import claims_from
-from refutable.feasibility import check_feasible, infeasible
 from refutable.models.registry import load_registry
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.falsifiability.feasibility import check_feasible, infeasible
+from refutable.verdicts.judge import decide
 
 REGISTRY = load_registry()
 
@@ -136,7 +136,7 @@ def test_a_statistic_that_breaks_keeps_no_other_claim_from_being_tried(monkeypat
     def broken(*args):
         raise ValueError("boom")
 
-    monkeypatch.setattr("refutable.feasibility._of_the_whole", broken)
+    monkeypatch.setattr("refutable.verdicts.falsifiability.feasibility._of_the_whole", broken)
     found = infeasible(claim_of('statistic: mean, of: last_gain, predicts: "< 1"'), 25, REGISTRY)
     assert found is not None
     assert found.labels == ("not known before it is tried (ValueError: boom; this is a fault of refutable)",)

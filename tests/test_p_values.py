@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit
-from refutable.verdict import judge
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import judge
+from refutable.verdicts.verdict import Verdict
 
 LAYERS = STATISTICS["layers_passing"]
 LOW, HIGH = 0.25, 0.75

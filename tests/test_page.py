@@ -13,12 +13,12 @@ from refutable.claims.file import claims_from, load_claims
 from refutable.cli import app
 from refutable.journal import Run
 from refutable.models.registry import load_registry
-from refutable.outcome import Estimate, Verdict
 from refutable.page import verdicts_page
-from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.preregistration.status import current_hashes
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 ROOT = Path(__file__).parents[1]
 CLAIMS = """\

@@ -24,7 +24,7 @@ from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
 from refutable.trial import Trial
 from refutable.trial_options import Options
-from refutable.vacuity import is_vacuous
+from refutable.verdicts.falsifiability.vacuity import is_vacuous
 
 CLAIM = """\
 schema: 1

@@ -18,7 +18,7 @@ from refutable.metrics import measure
 from refutable.models.subject import Subject
 from refutable.plan import pass_for, passes_of
 from refutable.traces.passes import PARAMETERS, Change, Pass
-from refutable.vacuity import is_vacuous
+from refutable.verdicts.falsifiability.vacuity import is_vacuous
 
 
 def a_test(**changes: Any) -> MeasuredTest:

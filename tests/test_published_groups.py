@@ -21,7 +21,7 @@ from refutable.models.selection import Selection
 from refutable.prompts.find import load_prompts
 from refutable.table_read import read_table
 from refutable.theorems.published import TABLES, digest
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
 
 ROOT = Path(__file__).parents[1]
 RECORDED = Path(os.environ.get("REFUTABLE_RECORDED", ROOT.parent / "shared" / "recorded"))

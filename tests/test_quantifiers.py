@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from refutable.outcome import Verdict
-from refutable.quantifiers import combine, needed, partial_conjunction
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit
 from refutable.summary import interval_text
-from refutable.verdict import Judgement, judge
+from refutable.verdicts.judge import Judgement, judge
+from refutable.verdicts.quantifiers import combine, needed, partial_conjunction
+from refutable.verdicts.verdict import Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

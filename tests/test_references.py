@@ -9,9 +9,9 @@ import pytest
 from refutable.claims.cases import cases_of
 from refutable.claims.file import Places, read_claims
 from refutable.errors import BadInput
-from refutable.feasibility import check_feasible
 from refutable.models.registry import load_registry
 from refutable.prompts.find import load_prompts
+from refutable.verdicts.falsifiability.feasibility import check_feasible
 
 REGISTRY = load_registry()
 HEAD = "schema: 1\nclaims:\n  - id: a\n    statement: s\n    evidence: measured\n"

@@ -15,14 +15,14 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.cases import cases_of
 from refutable.claims.file import claims_from
 from refutable.errors import BadInput
-from refutable.lockfile import Entry, Locked, lock_file, read_lock, updated, write_lock
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry, load_registry
-from refutable.outcome import Verdict
-from refutable.registration import Registrations, hash_of, hashes_of, registration_lines, seen_by_now
 from refutable.statistics import STATISTICS
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.preregistration.lockfile import Entry, Locked, lock_file, read_lock, updated, write_lock
+from refutable.verdicts.preregistration.status import Registrations, hash_of, hashes_of, registration_lines, seen_by_now
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -23,9 +23,9 @@ from refutable.claims.file import claims_from
 from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
 from refutable.models.registry import load_registry
-from refutable.outcome import Verdict
 from refutable.table_read import read_table
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 RECORDED = Path(os.environ.get("REFUTABLE_RECORDED", Path(__file__).parents[2] / "shared" / "recorded"))
 REGISTRY = load_registry()

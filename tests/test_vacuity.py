@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refutable import vacuity, vacuity_choices, vacuity_search
 from refutable.claims import MeasuredTest
 from refutable.metrics import METRICS, measure
-from refutable.outcome import Verdict
 from refutable.traces.synthetic import pool
 from refutable.traces.trace import ENTROPY_COLUMN, KEYS_COLUMN
-from refutable.vacuity import is_vacuous, search
+from refutable.verdicts.falsifiability import choices, steer, vacuity
+from refutable.verdicts.falsifiability.vacuity import is_vacuous, search
+from refutable.verdicts.verdict import Verdict
 
 GROUPS = {"one": {"wiring": "parallel"}, "other": {"wiring": "sequential"}}
 
@@ -172,14 +172,14 @@ def test_the_share_counts_every_choice_of_data():
 
 def test_hypothesis_finds_what_ready_choices_do_not(monkeypatch):
     def whole_pool(test, values, units):
-        return iter([vacuity_choices.as_samples(test, values, "prompt")])
+        return iter([choices.as_samples(test, values, "prompt")])
 
-    monkeypatch.setattr(vacuity_choices, "_choices", whole_pool)
+    monkeypatch.setattr(choices, "_choices", whole_pool)
     monkeypatch.setattr(vacuity, "_FOUND", {})
-    monkeypatch.setattr(vacuity_choices, "_FITS", {})
+    monkeypatch.setattr(choices, "_FITS", {})
     tried = []
-    steer = vacuity_search.steer
-    monkeypatch.setattr(vacuity_search, "steer", lambda *args, **keys: (tried.append(1), steer(*args, **keys)))
+    original = steer.steer
+    monkeypatch.setattr(steer, "steer", lambda *args, **keys: (tried.append(1), original(*args, **keys)))
     found = search(test_of(of="cos_attention_mlp", layer="last", predicts="< 0.3"))
     assert tried
     assert found.verdict is Verdict.REFUTED, found.why
@@ -187,18 +187,18 @@ def test_hypothesis_finds_what_ready_choices_do_not(monkeypatch):
 
 def test_what_cannot_be_generated_or_takes_too_long_is_never_called_vacuous(monkeypatch):
     monkeypatch.setattr(vacuity, "_FOUND", {})
-    monkeypatch.setattr(vacuity_choices, "_FITS", {})
+    monkeypatch.setattr(choices, "_FITS", {})
     monkeypatch.setattr(vacuity, "SECONDS", -1.0)
     found = search(test_of(of="last_gain", predicts="< 1"))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "took longer" in found.why
     monkeypatch.setattr(vacuity, "_FOUND", {})
-    monkeypatch.setattr(vacuity_choices, "_FITS", {})
+    monkeypatch.setattr(choices, "_FITS", {})
 
     def nothing(layers):
         raise KeyError("norm.somewhere")
 
-    monkeypatch.setattr(vacuity_choices, "pool", nothing)
+    monkeypatch.setattr(choices, "pool", nothing)
     assert not is_vacuous(test_of(of="last_gain", predicts="< 1"))
 
 
@@ -207,7 +207,7 @@ def test_an_answer_is_found_once_and_is_always_the_same(monkeypatch):
     first = search(test)
     assert search(test) is first
     monkeypatch.setattr(vacuity, "_FOUND", {})
-    monkeypatch.setattr(vacuity_choices, "_FITS", {})
+    monkeypatch.setattr(choices, "_FITS", {})
     assert search(test) == first
 
 

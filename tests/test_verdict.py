@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refutable._util.text import counted, few
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import Judgement, decide, judge
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import Judgement, decide, judge
+from refutable.verdicts.verdict import Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -11,11 +11,11 @@ from scipy import stats
 
 from benchmarks.calibration.scenarios import SCENARIOS, Scenario
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS, Data, Fit
 from refutable.statistics.assumptions import Shape
 from refutable.statistics.region import Region
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 ALPHA = 0.05
 SIZES = (5, 25, 100)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refutable.journal import Run
-from refutable.outcome import Verdict
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

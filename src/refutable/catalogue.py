@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from refutable.errors import BadInput, did_you_mean
-from refutable.outcome import Verdict
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 PENDING = "needs an experiment"
 UNTESTABLE = "cannot be tested"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from refutable.claims import MeasuredTest
-from refutable.outcome import Estimate, Verdict
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Estimate, Verdict
 
 ONLY = "true of these recorded values only; no replicate was at hand"
 

@@ -71,7 +71,7 @@ def check(
 ) -> None:
     """Check a claims file, and say which verdicts its prompts can never bring; no model is loaded."""
     from refutable._util.pytest_ini import ini_path
-    from refutable.feasibility import check_feasible
+    from refutable.verdicts.falsifiability.feasibility import check_feasible
 
     with _clean_errors():
         file = claims or ini_path("refutable_claims") or Path("claims.yaml")

@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from refutable._util.text import counted
-from refutable.beside import Control, Variation
 from refutable.journal import Run
-from refutable.outcome import Estimate, Verdict
 from refutable.summary import COLOURS, interval_text
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 BESIDE = ("labels", "controls", "variations")
 

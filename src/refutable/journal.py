@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refutable.claim_families import KEY, adjust
 from refutable.errors import BadInput
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.multiplicity import KEY, adjust
+from refutable.verdicts.row import VerdictRow
 
 FORMAT = 1
 JOURNAL = "journal.jsonl"

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from refutable.baseline import Comparison, compare
-from refutable.claim_families import KEY, adjust
-from refutable.contradiction import contradictions
 from refutable.errors import BadInput
 from refutable.journal import JOURNAL, Check, Journal, Run
-from refutable.outcome import Verdict
 from refutable.report import write_reports
 from refutable.report.verdicts_json import read_verdicts
 from refutable.traces.store import Store
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.contradictions import contradictions
+from refutable.verdicts.multiplicity import KEY, adjust
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 SHORTFALL = 6
 

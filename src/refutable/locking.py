@@ -13,9 +13,9 @@ import typer
 from refutable.errors import RefutableError
 
 if TYPE_CHECKING:
-    from refutable.lockfile import Lock, Update
     from refutable.prompts.prompt_set import PromptSet
-    from refutable.verdict_row import VerdictRow
+    from refutable.verdicts.preregistration.lockfile import Lock, Update
+    from refutable.verdicts.row import VerdictRow
 
 REPORTS = (Path("reports/verdicts.json"), Path("reports/published/verdicts.json"))  # beside the claims
 
@@ -32,7 +32,7 @@ def lock(
     check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 where the lock is not in step")] = False,
 ) -> None:
     """Record in claims.lock what each claim says now, with the date: what is measured later is then confirmatory."""
-    from refutable.lockfile import lock_file, read_lock, write_lock
+    from refutable.verdicts.preregistration.lockfile import lock_file, read_lock, write_lock
 
     try:
         path = lock_file(claims)
@@ -53,7 +53,7 @@ def lock(
 
 def tell(change: Update, old: Lock) -> Iterator[str]:
     """Yield what locking changes, line by line."""
-    from refutable.lockfile import shown
+    from refutable.verdicts.preregistration.lockfile import shown
 
     for name in change.new:
         yield f"new: {name}{_after(change, name)}"
@@ -77,11 +77,11 @@ def _after(change: Update, name: str) -> str:
 def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] | None) -> Update:
     from refutable.claims.cases import cases_of
     from refutable.claims.file import read_claims
-    from refutable.lockfile import updated
     from refutable.models.registry import load_registry
     from refutable.prompts.find import load_prompts
-    from refutable.registration import hashes_of, seen_by_now
     from refutable.traces.store import Store, cache_folder
+    from refutable.verdicts.preregistration.lockfile import updated
+    from refutable.verdicts.preregistration.status import hashes_of, seen_by_now
 
     @cache
     def prompts(name: str) -> PromptSet:

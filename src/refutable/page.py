@@ -10,8 +10,8 @@ from refutable._util.text import plural
 from refutable.catalogue import states
 from refutable.claims import Record
 from refutable.journal import Run
-from refutable.outcome import Estimate, Verdict
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 

@@ -13,10 +13,10 @@ from refutable.errors import BadInput
 from refutable.journal import Run
 from refutable.models.registry import load_registry
 from refutable.models.subject import WeightsKind
-from refutable.outcome import Verdict
 from refutable.page import verdicts_page
-from refutable.registration import current_hashes
 from refutable.report.verdicts_json import as_json, read_verdicts
+from refutable.verdicts.preregistration.status import current_hashes
+from refutable.verdicts.verdict import Verdict
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:

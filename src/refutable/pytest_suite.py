@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from refutable import __version__, claim_families, pytest_options
+from refutable import __version__, pytest_options
 from refutable._util.provenance import provenance
 from refutable._util.text import counted
 from refutable.claims.cases import Case
 from refutable.errors import RefutableError
-from refutable.feasibility import told
 from refutable.journal import Check
 from refutable.ledger import Ledger
-from refutable.outcome import Verdict
 from refutable.summary import render
 from refutable.trial import Trial
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts import multiplicity
+from refutable.verdicts.falsifiability.feasibility import told
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 TRIAL = pytest.StashKey[Trial]()
 LEDGER = pytest.StashKey[Ledger]()
@@ -247,7 +248,7 @@ def _open_ledger(config: pytest.Config) -> None:
     }
     read = (*run.files, *([options.models_file] if options.models_file is not None else []))
     facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked, read)
-    facts[claim_families.KEY] = claim_families.declared(run.cases)
+    facts[multiplicity.KEY] = multiplicity.declared(run.cases)
     folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
     config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
     config.pluginmanager.register(Collector(config), "refutable-collector")

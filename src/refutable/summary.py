@@ -11,11 +11,11 @@ from rich.text import Text
 
 from refutable._util.text import few
 from refutable.baseline import Comparison
-from refutable.claim_families import KEY, family_lines
 from refutable.journal import Run
-from refutable.outcome import Estimate, Verdict
-from refutable.registration import registration_lines
-from refutable.verdict_row import USUAL_ALPHA, VerdictRow
+from refutable.verdicts.multiplicity import KEY, family_lines
+from refutable.verdicts.preregistration.status import registration_lines
+from refutable.verdicts.row import USUAL_ALPHA, VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 COLOURS = {
     Verdict.SUPPORTED: "green",

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from refutable.claims import MeasuredTest
 from refutable.evidence import permuted
 from refutable.evidence.permuted import SHUFFLES, permuted_control
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
+from refutable.verdicts.verdict import Verdict
 
 GROUPS = {"one": {"wiring": "parallel"}, "other": {"wiring": "sequential"}}
 

@@ -9,10 +9,10 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.file import claims_from
 from refutable.errors import NotMeasured
 from refutable.evidence.pooled import judge_pooled
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.sample import Sample
-from refutable.verdict import judge
+from refutable.verdicts.judge import judge
+from refutable.verdicts.verdict import Verdict
 
 CLAIM = """\
 schema: 1

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from benchmarks.calibration.scenarios import SCENARIOS
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.assumptions import Shape
 from refutable.statistics.checks import check
 from refutable.statistics.power import Powered
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide, judge
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import decide, judge
+from refutable.verdicts.verdict import Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -13,7 +13,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
+from refutable.verdicts.falsifiability.reachable import feasibility
 
 MEDIAN = STATISTICS["median"]
 

@@ -9,12 +9,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data, permutation_difference
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 PERMUTATION = STATISTICS["permutation_difference"]
 GROUPS = [([3, 4], [1, 2]), ([1, 1, 5], [1, 2, 2]), ([7], [1, 2, 3, 9]), ([2, 2, 3, 8], [0, 2, 3]), ([4, 4], [4, 4])]

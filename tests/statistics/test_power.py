@@ -14,7 +14,7 @@ from refutable.statistics.assumptions import Shape
 from refutable.statistics.power import deciding_n, smallest_effect
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
 
 RUNS = 600
 ERROR = 4 * math.sqrt(0.8 * 0.2 / RUNS)  # four Monte-Carlo standard errors: 0.065

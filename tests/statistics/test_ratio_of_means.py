@@ -9,14 +9,14 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.power import deciding_n
 from refutable.statistics.ratio_of_means import RatioFit
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.statistics.student import t_quantile
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 
 def fit(above, below):

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.statistics.share_of_prompts import ShareFit
-from refutable.verdict import decide, judge
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import decide, judge
+from refutable.verdicts.verdict import Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 

@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 TREND = STATISTICS["trend"]
 XS = [[0, 1, 2, 3], [0, 0, 1, 1], [0, 0, 1, 2], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1], [0, 1, 1, 2, 2], [0, 1, 1, 1, 3, 3]]

@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 
 from refutable.errors import Undecidable
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 OVER = STATISTICS["trend_over_categories"]
 NAMES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from refutable.beside import Control, Variation
-from refutable.outcome import Verdict
 from refutable.report.schema import verdicts_schema
 from refutable.report.verdicts_json import read_verdicts
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.verdict import Verdict
 
 from .conftest import Result, Suite
 
@@ -137,8 +137,8 @@ def test_a_baseline_of_the_first_version_is_still_read(suite: Suite, run: Result
 
 def test_a_control_of_several_seeds_shows_each(suite: Suite) -> None:
     from refutable.evidence.controls import _most, _over_seeds, _share
-    from refutable.outcome import Estimate
-    from refutable.verdict import Judgement
+    from refutable.verdicts.judge import Judgement
+    from refutable.verdicts.verdict import Estimate
 
     def one(verdict: Verdict, value: float) -> Judgement:
         return Judgement(

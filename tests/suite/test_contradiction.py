@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from refutable.contradiction import contradictions
-from refutable.outcome import Verdict
-from refutable.verdict import Judgement
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.contradictions import contradictions
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 from .conftest import Suite
 

@@ -13,7 +13,7 @@ from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.theorem import judge_theorem
 from refutable.evidence.untested import judge_pending, judge_untestable
 from refutable.evidence.wiring import judge_wiring
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
 
 KINDS: Mapping[str, Callable[[Case, Bench], Judgement]] = {
     "measured": judge_measured,

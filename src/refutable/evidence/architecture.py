@@ -8,10 +8,10 @@ from refutable.claims.cases import Case
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.members import over_models
 from refutable.models.registry_facts import row_origin
-from refutable.outcome import Estimate, Verdict
 from refutable.statistics.region import parse_region
 from refutable.traces.passes import Pass
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Estimate, Verdict
 
 
 def judge_architecture(case: Case, bench: Bench) -> Judgement:

@@ -7,7 +7,7 @@ from refutable.claims import PendingClaim
 from refutable.claims.cases import Case
 from refutable.evidence.measured import judge_measured
 from refutable.evidence.untested import judge_pending
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
 
 
 def judge_by_pass(case: Case, bench: Bench) -> Judgement:

@@ -14,11 +14,11 @@ from refutable.claims.cases import Case
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.looks import judge_samples, model_samples, own_look
 from refutable.models.registry import ModelRow
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
-from refutable.verdict import Judgement
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 
 class Measured:

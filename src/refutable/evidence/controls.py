@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from refutable.bench import Bench
-from refutable.beside import Control
 from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look
 from refutable.evidence.permuted import permuted_control
-from refutable.outcome import Estimate, Verdict
 from refutable.plan import control_seeds
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
-from refutable.vacuity import search
-from refutable.verdict import Judgement
+from refutable.verdicts.falsifiability.vacuity import search
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Control
+from refutable.verdicts.verdict import Estimate, Verdict
 
 LABELS = {
     "initialization": "holds-at-initialisation",

@@ -11,8 +11,8 @@ from refutable.errors import Undecidable
 from refutable.evidence.looks import verdict_of
 from refutable.metrics import METRICS
 from refutable.models.subject import Subject
-from refutable.outcome import Verdict
 from refutable.statistics.sample import Sample
+from refutable.verdicts.verdict import Verdict
 
 
 def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:

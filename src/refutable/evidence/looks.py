@@ -13,12 +13,12 @@ from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.models.subject import Subject
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Bos
-from refutable.verdict import Judgement, decide, judge
+from refutable.verdicts.judge import Judgement, decide, judge
+from refutable.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

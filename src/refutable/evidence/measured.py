@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from refutable.bench import Bench
-from refutable.beside import Control, Variation
 from refutable.census import is_census, judge_census
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.claims.cases import Case
@@ -27,11 +26,12 @@ from refutable.evidence.looks import (
 from refutable.evidence.members import over_models
 from refutable.evidence.pooled import judge_pooled
 from refutable.evidence.variations import fragile, variations_of
-from refutable.outcome import Verdict
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
-from refutable.verdict import Judgement
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.verdict import Verdict
 
 
 def judge_measured(case: Case, bench: Bench) -> Judgement:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from refutable.errors import NotMeasured, RefutableError, Undecidable
-from refutable.outcome import Verdict
-from refutable.quantifiers import combine
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.quantifiers import combine
+from refutable.verdicts.verdict import Verdict
 
 
 def over_models(

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from refutable.beside import Control
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
-from refutable.outcome import Estimate, Verdict
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
 from refutable.statistics.share_of_prompts import ShareFit
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
+from refutable.verdicts.robustness import Control
+from refutable.verdicts.verdict import Estimate, Verdict
 
 SHUFFLES = 1000
 CONFIDENCE_TAIL = 0.025

@@ -14,10 +14,10 @@ import numpy as np
 from refutable._util.text import few
 from refutable.claims import MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
-from refutable.outcome import Verdict
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 Samples = tuple[Sample, ...]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from refutable.bench import Bench
 from refutable.claims import TheoremClaim
 from refutable.claims.cases import Case
-from refutable.outcome import Verdict
 from refutable.theorems import THEOREMS, search
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 
 def judge_theorem(case: Case, bench: Bench) -> Judgement:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from refutable.bench import Bench
 from refutable.claims import PendingClaim, UntestableClaim
 from refutable.claims.cases import Case
-from refutable.outcome import Verdict
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 
 def judge_pending(case: Case, bench: Bench) -> Judgement:

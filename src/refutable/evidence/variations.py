@@ -9,14 +9,14 @@ from typing import Any
 
 from refutable._util.text import few
 from refutable.bench import Bench
-from refutable.beside import Variation
 from refutable.claims import MeasuredClaim
 from refutable.evidence.looks import Look, judge_look, subject_of
 from refutable.models.subject import OWN_TOKENIZER
-from refutable.outcome import Verdict
 from refutable.plan import CHEAP, is_cheap, passes_of
 from refutable.traces.trace import FIRST_IS_BOS
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Variation
+from refutable.verdicts.verdict import Verdict
 
 TEST_AXES = ("norm", "position", "statistic")
 PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own

@@ -9,10 +9,10 @@ from refutable.claims import WiringClaim
 from refutable.claims.cases import Case
 from refutable.errors import InstrumentError
 from refutable.evidence.members import over_models
-from refutable.outcome import Verdict
 from refutable.plan import wiring_subject
 from refutable.traces.passes import Pass
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 SEEN = 1e-6
 

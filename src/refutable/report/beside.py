@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
-from refutable.beside import Control, Variation
 from refutable.journal import Run
-from refutable.outcome import Estimate, Verdict
 from refutable.report import REPORTS
 from refutable.traces.store import Store
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
 
 NUMBERS = ("value", "low", "high", "level", "n", "unit", "p", "statistic", "method")
 _COLUMNS = {"value": "Estimate", "p": "P"}

@@ -13,10 +13,10 @@ from typing import Any
 
 from refutable._util.atomic import write_whole
 from refutable.journal import Check, Run
-from refutable.outcome import Verdict
 from refutable.report import REPORTS
 from refutable.traces.store import Store
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 FILE = "junit.xml"
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

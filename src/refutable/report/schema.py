@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from refutable.claim_families import Adjusted
-from refutable.outcome import Estimate, Verdict
-from refutable.registration import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.report.verdicts_json import VERSION
+from refutable.verdicts.multiplicity import Adjusted
+from refutable.verdicts.preregistration.status import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
+from refutable.verdicts.verdict import Estimate, Verdict
 
 
 def verdicts_schema() -> dict[str, Any]:

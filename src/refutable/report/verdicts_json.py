@@ -10,10 +10,10 @@ from typing import Any
 from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
 from refutable.journal import JOURNAL, Check, Run, read_journal
-from refutable.outcome import Verdict
 from refutable.report import REPORTS
 from refutable.traces.store import Store
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 VERSION = 2
 READABLE = (1, VERSION)

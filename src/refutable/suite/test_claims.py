@@ -1,7 +1,7 @@
 """Every claim, on every subject it is about."""
 
 from refutable.pytest_suite import announce
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
 
 
 def test_claim(verdict_row: VerdictRow) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import bisect
 import functools
 
-from refutable.outcome import Verdict
 from refutable.statistics import Statistic
 from refutable.statistics.region import Region
-from refutable.verdict import decide
+from refutable.verdicts.judge import decide
+from refutable.verdicts.verdict import Verdict
 
 MOST_UNITS = 1_000_000
 

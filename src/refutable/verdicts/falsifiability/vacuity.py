@@ -16,11 +16,11 @@ from refutable._util.identity_cache import ByIdentity
 from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
 from refutable.metrics import METRICS
-from refutable.outcome import Estimate, Verdict
 from refutable.statistics import STATISTICS, Fit
 from refutable.statistics.sample import Sample
 from refutable.traces.trace import Trace
-from refutable.vacuity_choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
+from refutable.verdicts.falsifiability.choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
+from refutable.verdicts.verdict import Estimate, Verdict
 
 EXAMPLES = 100
 SECONDS = 5.0  # a search that takes longer says nothing
@@ -180,7 +180,7 @@ def _search(test: MeasuredTest, whole: bool) -> Found:
 
 def _look_harder(tried: _Tried) -> None:
     """Let Hypothesis steer vectors towards data that break the prediction."""
-    from refutable.vacuity_search import steer
+    from refutable.verdicts.falsifiability.steer import steer
 
     test, groups = tried.test, STATISTICS[tried.test.statistic].needs_groups
     each = 1 if test.against is None else 2

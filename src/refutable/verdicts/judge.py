@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from refutable._util.text import plural
-from refutable.beside import Control, Variation
-from refutable.outcome import Estimate, Verdict
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
 from refutable.statistics.region import Region
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.verdict import Estimate, Verdict
 
 
 @dataclass(frozen=True, slots=True)

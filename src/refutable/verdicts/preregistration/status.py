@@ -19,7 +19,6 @@ from typing import Any
 
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
-from refutable.lockfile import Lock, shown
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry
 from refutable.models.subject import WeightsKind
@@ -27,7 +26,8 @@ from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.traces.passes import PARAMETERS, PROBES
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.preregistration.lockfile import Lock, shown
+from refutable.verdicts.row import VerdictRow
 
 CONFIRMATORY = "confirmatory"
 EXPLORATORY = "exploratory"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refutable.outcome import Estimate, Verdict, estimate_as_dict, estimate_from
+from refutable.verdicts.verdict import Estimate, Verdict, estimate_as_dict, estimate_from
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from refutable.beside import Control, Variation
-from refutable.outcome import Estimate, Verdict, estimate_as_dict, estimate_from
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.verdict import Estimate, Verdict, estimate_as_dict, estimate_from
 
 USUAL_ALPHA = 0.05
 

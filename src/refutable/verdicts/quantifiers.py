@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from refutable._util.text import few
-from refutable.outcome import Estimate, Verdict
-from refutable.verdict import Judgement
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Estimate, Verdict
 
 Several = Literal["all", "any", "majority"]
 

@@ -11,7 +11,6 @@ from typing import Any, get_args
 import numpy as np
 
 from refutable._util.text import counted, plural
-from refutable.claim_families import describe
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.claims.cases import cases_of
 from refutable.claims.file import read_claims
@@ -20,11 +19,12 @@ from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
-from refutable.quantifiers import Several, needed
-from refutable.reachable import feasibility
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.sample import Sample
-from refutable.vacuity import is_vacuous
+from refutable.verdicts.falsifiability.reachable import feasibility
+from refutable.verdicts.falsifiability.vacuity import is_vacuous
+from refutable.verdicts.multiplicity import describe
+from refutable.verdicts.quantifiers import Several, needed
 
 HOPELESS = "hopeless"
 MOST = 64  # no statistic here needs more units than this to be fitted at all

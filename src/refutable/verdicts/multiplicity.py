@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from refutable.claims.cases import Case
-from refutable.outcome import Verdict
-from refutable.verdict_row import VerdictRow
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 NOT_AFTER_HOLM = "not after Holm"
 KEY = "families"  # in a run's provenance: so that a journal alone tells who the members were
