@@ -18,7 +18,7 @@ from refutable.claims.parts import WORDS
 from refutable.claims.references import groups_of
 from refutable.errors import NotMeasured
 from refutable.evidence import KINDS, theorem
-from refutable.evidence.looks import judge_samples
+from refutable.evidence.specification import judge_samples
 from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
 from refutable.models.registry import load_registry

@@ -17,8 +17,8 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import MeasuredTest
 from refutable.claims.file import claims_from
 from refutable.errors import BadInput, NotMeasured
+from refutable.evidence.plan import other_subject
 from refutable.models.selection import Selection
-from refutable.plan import other_subject
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass

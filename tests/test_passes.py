@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from synthetic import make_trace, random_vectors
 
-from refutable.bench import Bench
 from refutable.claims import MeasuredTest
 from refutable.errors import NotMeasured
+from refutable.evidence.plan import pass_for, passes_of
+from refutable.evidence.sample_source import Bench
 from refutable.metrics import measure
 from refutable.models.subject import Subject
-from refutable.plan import pass_for, passes_of
 from refutable.traces.passes import PARAMETERS, Change, Pass
 from refutable.verdicts.falsifiability.vacuity import is_vacuous
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from refutable.bench import Bench
 from refutable.claims.cases import cases_of
 from refutable.claims.file import load_claims
 from refutable.evidence import KINDS
+from refutable.evidence.published.read import read_table
+from refutable.evidence.sample_source import Bench
 from refutable.models.device import Device
 from refutable.models.registry import load_registry
 from refutable.models.selection import Selection
 from refutable.prompts.find import load_prompts
-from refutable.table_read import read_table
 from refutable.theorems.published import TABLES, digest
 from refutable.verdicts.judge import Judgement
 

@@ -22,8 +22,8 @@ from refutable.claims.cases import cases_of
 from refutable.claims.file import claims_from
 from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
+from refutable.evidence.published.read import read_table
 from refutable.models.registry import load_registry
-from refutable.table_read import read_table
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 
@@ -44,7 +44,7 @@ def claim_of(test: str, models: str) -> Any:
 
 def judged(path: Path, model: str, test: str, mapping: Path | None = None) -> Judgement:
     """Judge a claim on a table as a run does, without pytest around it."""
-    from refutable.bench import Bench
+    from refutable.evidence.sample_source import Bench
     from refutable.models.device import Device
     from refutable.models.selection import Selection
 

@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.provenance import claims_hash
-from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
 from refutable.claims.references import groups_of
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
+from refutable.evidence.plan import build_plan
+from refutable.evidence.published.read import read_table
+from refutable.evidence.published.table import Table
+from refutable.evidence.sample_source import Bench
+from refutable.evidence.weights_summary import WeightsTold
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import Registry, load_registry
 from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
-from refutable.plan import build_plan
 from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
-from refutable.table import Table
-from refutable.table_read import read_table
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
 from refutable.trial_options import Options
@@ -38,7 +39,6 @@ from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
 from refutable.verdicts.preregistration.status import Registrations, hashes_of
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
-from refutable.weights_told import WeightsTold
 
 
 @dataclass(slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from refutable.bench import Bench
 from refutable.claims.cases import Case
 from refutable.evidence.architecture import judge_architecture
 from refutable.evidence.by_pass import judge_by_pass
 from refutable.evidence.measured import judge_initialization, judge_measured
+from refutable.evidence.sample_source import Bench
 from refutable.evidence.theorem import judge_theorem
 from refutable.evidence.untested import judge_pending, judge_untestable
 from refutable.evidence.wiring import judge_wiring

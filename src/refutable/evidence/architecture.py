@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from refutable.bench import Bench
 from refutable.claims import ArchitectureClaim
 from refutable.claims.cases import Case
 from refutable.errors import InstrumentError, NotMeasured
-from refutable.evidence.members import over_models
+from refutable.evidence.over_models import over_models
+from refutable.evidence.sample_source import Bench
 from refutable.models.registry_facts import row_origin
 from refutable.statistics.region import parse_region
 from refutable.traces.passes import Pass

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from refutable.bench import Bench
 from refutable.claims import PendingClaim
 from refutable.claims.cases import Case
 from refutable.evidence.measured import judge_measured
+from refutable.evidence.sample_source import Bench
 from refutable.evidence.untested import judge_pending
 from refutable.verdicts.judge import Judgement
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from refutable.bench import Bench
 from refutable.claims import MeasuredClaim
-from refutable.evidence.looks import Look, judge_look
 from refutable.evidence.permuted import permuted_control
-from refutable.plan import control_seeds
+from refutable.evidence.plan import control_seeds
+from refutable.evidence.sample_source import Bench
+from refutable.evidence.specification import Look, judge_look
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
 from refutable.verdicts.falsifiability.vacuity import search

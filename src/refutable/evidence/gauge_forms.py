@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refutable._util.identity_cache import ByIdentity
-from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
-from refutable.evidence.looks import verdict_of
+from refutable.evidence.sample_source import Bench
+from refutable.evidence.specification import verdict_of
 from refutable.metrics import METRICS
 from refutable.models.subject import Subject
 from refutable.statistics.sample import Sample

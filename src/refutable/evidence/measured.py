@@ -6,15 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from refutable.bench import Bench
-from refutable.census import is_census, judge_census
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.claims.cases import Case
 from refutable.errors import Undecidable
-from refutable.evidence.compared import judge_over_models
+from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
 from refutable.evidence.gauge_forms import gauge_dependent
-from refutable.evidence.looks import (
+from refutable.evidence.model_as_unit import judge_over_models
+from refutable.evidence.multiverse import fragile, variations_of
+from refutable.evidence.over_models import over_models
+from refutable.evidence.pooled import judge_pooled
+from refutable.evidence.sample_source import Bench
+from refutable.evidence.specification import (
     group_samples,
     judge_samples,
     lacking_text,
@@ -23,9 +26,6 @@ from refutable.evidence.looks import (
     said_of_pairs,
     subject_of,
 )
-from refutable.evidence.members import over_models
-from refutable.evidence.pooled import judge_pooled
-from refutable.evidence.variations import fragile, variations_of
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
 from refutable.verdicts.falsifiability.reachable import feasibility

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from refutable.bench import Bench
 from refutable.claims import PendingClaim, UntestableClaim
 from refutable.claims.cases import Case
+from refutable.evidence.sample_source import Bench
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refutable.bench import Bench
 from refutable.claims import WiringClaim
 from refutable.claims.cases import Case
 from refutable.errors import InstrumentError
-from refutable.evidence.members import over_models
-from refutable.plan import wiring_subject
+from refutable.evidence.over_models import over_models
+from refutable.evidence.plan import wiring_subject
+from refutable.evidence.sample_source import Bench
 from refutable.traces.passes import Pass
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict

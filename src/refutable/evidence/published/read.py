@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from refutable.errors import BadInput, did_you_mean
+from refutable.evidence.published.column_map import MetricColumn, TableMap, read_map
+from refutable.evidence.published.formats import Record, Records, outside, read_records
+from refutable.evidence.published.table import Table
 from refutable.metrics import METRICS
 from refutable.models.registry import Registry
 from refutable.statistics import STATISTICS
-from refutable.table import Table
-from refutable.table_file import Record, Records, outside, read_records
-from refutable.table_map import MetricColumn, TableMap, read_map
 
 COLUMNS = {
     "last_gain": "Last_Gain",

@@ -15,15 +15,15 @@ from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
+from refutable.evidence.plan import Plan, other_subject, pass_for, plain
+from refutable.evidence.published.table import Table
 from refutable.models.selection import Selection
 from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.models.weights import Finder
-from refutable.plan import Plan, other_subject, pass_for, plain
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
-from refutable.table import Table
 from refutable.traces.passes import NO_BOS, PROBES, Bos, Pass
 from refutable.traces.scale_folding import InputNorm, input_norm
 from refutable.traces.store import Store

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable.errors import BadInput, NotMeasured
+from refutable.evidence.published.column_map import MetricColumn, TableMap
+from refutable.evidence.published.formats import Record, is_empty, list_in, number_in
 from refutable.metrics import METRICS
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
-from refutable.table_file import Record, is_empty, list_in, number_in
-from refutable.table_map import MetricColumn, TableMap
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from refutable._util.text import few
-from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.evidence.sample_source import Bench
 from refutable.models.subject import Subject
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from refutable._util.text import few
-from refutable.bench import Bench
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.claims.cases import Case
 from refutable.errors import NotMeasured, Undecidable
-from refutable.evidence.looks import judge_samples, model_samples, own_look
+from refutable.evidence.sample_source import Bench
+from refutable.evidence.specification import judge_samples, model_samples, own_look
 from refutable.models.registry import ModelRow
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample

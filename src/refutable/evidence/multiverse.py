@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from refutable._util.text import few
-from refutable.bench import Bench
 from refutable.claims import MeasuredClaim
-from refutable.evidence.looks import Look, judge_look, subject_of
+from refutable.evidence.plan import CHEAP, is_cheap, passes_of
+from refutable.evidence.sample_source import Bench
+from refutable.evidence.specification import Look, judge_look, subject_of
 from refutable.models.subject import OWN_TOKENIZER
-from refutable.plan import CHEAP, is_cheap, passes_of
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation

@@ -7,9 +7,9 @@ from typing import Any
 
 from refutable._util.identity_cache import ByIdentity
 from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.evidence.plan import passes_of
 from refutable.metrics import METRICS
 from refutable.models.subject import WeightsKind
-from refutable.plan import passes_of
 from refutable.traces.trace import Trace
 
 VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
