@@ -10,10 +10,18 @@ import yaml
 from typer.testing import CliRunner
 
 from refutable._util.strict_yaml import parse_yaml
-from refutable.catalogue import PENDING, UNMEASURED, UNTESTABLE, Entry, catalogue_lines, read_catalogue, sentences_of
 from refutable.claims.file import claims_from, load_claims
 from refutable.cli import app
 from refutable.errors import BadInput
+from refutable.reports.catalogue import (
+    PENDING,
+    UNMEASURED,
+    UNTESTABLE,
+    Entry,
+    catalogue_lines,
+    read_catalogue,
+    sentences_of,
+)
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict

@@ -17,7 +17,7 @@ from refutable.claims.cases import cases_of
 from refutable.claims.file import claims_from
 from refutable.errors import BadInput
 from refutable.models.registry import load_registry
-from refutable.report.schema import verdicts_schema
+from refutable.reports.formats.verdicts_schema import verdicts_schema
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.multiplicity import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
 from refutable.verdicts.row import VerdictRow

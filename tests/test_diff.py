@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refutable.baseline import compare
-from refutable.diff import as_json, as_text, differences, moved, same
-from refutable.journal import Run
+from refutable.reports.baseline import compare
+from refutable.reports.diff import as_json, as_text, differences, moved, same
+from refutable.reports.journal import Run
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.file import claims_from, load_claims
 from refutable.cli import app
-from refutable.journal import Run
 from refutable.models.registry import load_registry
-from refutable.page import verdicts_page
-from refutable.report.verdicts_json import as_json, read_verdicts
+from refutable.reports.formats.verdicts_json import as_json, read_verdicts
+from refutable.reports.journal import Run
+from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.row import VerdictRow

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from refutable.reports.terminal import interval_text
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit
-from refutable.summary import interval_text
 from refutable.verdicts.judge import Judgement, judge
 from refutable.verdicts.quantifiers import combine, needed, partial_conjunction
 from refutable.verdicts.verdict import Verdict

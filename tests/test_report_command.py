@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from refutable.cli import app
-from refutable.journal import Journal
-from refutable.report.verdicts_json import read_verdicts
+from refutable.reports.formats.verdicts_json import read_verdicts
+from refutable.reports.journal import Journal
 
 PUBLISHED = Path(__file__).parents[1] / "reports" / "published" / "verdicts.json"
 

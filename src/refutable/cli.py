@@ -112,8 +112,8 @@ def diff(
 
     What else differs beside a verdict (labels, controls, variations) is told and changes no exit status.
     """
-    from refutable import diff as differ
-    from refutable.report.verdicts_json import read_verdicts
+    from refutable.reports import diff as differ
+    from refutable.reports.formats.verdicts_json import read_verdicts
 
     with _clean_errors(status=2):
         before, after = read_verdicts(a), read_verdicts(b)
@@ -136,8 +136,8 @@ def report(
 ) -> None:
     """Rebuild every report from a run's journal, also after a kill -9."""
     from refutable._util.text import counted
-    from refutable.report import write_reports
-    from refutable.report.verdicts_json import read_run
+    from refutable.reports.formats import write_reports
+    from refutable.reports.formats.verdicts_json import read_run
     from refutable.traces.store import Store, cache_folder
 
     with _clean_errors():
@@ -185,7 +185,7 @@ def models(models: Models = None) -> None:
 def schema(kind: Annotated[str, typer.Argument(help="claims or verdicts")] = "claims") -> None:
     """Print the JSON Schema of claims files or of verdicts.json."""
     from refutable.claims.file import json_schema
-    from refutable.report.schema import verdicts_schema
+    from refutable.reports.formats.verdicts_schema import verdicts_schema
 
     with _clean_errors():
         schemas = {"claims": json_schema, "verdicts": verdicts_schema}
@@ -239,9 +239,9 @@ def catalogue(
     from rich.table import Table
 
     from refutable._util.text import counted
-    from refutable.catalogue import catalogue_lines, read_catalogue
     from refutable.claims.file import load_claims
-    from refutable.report.verdicts_json import read_verdicts
+    from refutable.reports.catalogue import catalogue_lines, read_catalogue
+    from refutable.reports.formats.verdicts_json import read_verdicts
 
     with _clean_errors():
         loaded = load_claims(claims)
@@ -264,7 +264,7 @@ def page(
     out: Annotated[Path, typer.Option(help="the page to write")] = Path("docs/verdicts.md"),
 ) -> None:
     """Write the page of verdicts: every claim in its document's order, with what became of it."""
-    from refutable.publish import write_page
+    from refutable.reports.publish import write_page
 
     with _clean_errors():
         write_page(claims, verdicts, out)
@@ -285,8 +285,8 @@ def publish(
     ),
 ) -> None:
     """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
-    from refutable.diff import as_text
-    from refutable.publish import changes, publish_run, write_page
+    from refutable.reports.diff import as_text
+    from refutable.reports.publish import changes, publish_run, write_page
 
     with _clean_errors():
         to = to / "verdicts.json" if to.is_dir() else to

@@ -95,7 +95,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
 
 
 def _rows(claims: Path, seen: Sequence[Path] | None) -> Iterator[VerdictRow]:
-    from refutable.report.verdicts_json import read_verdicts
+    from refutable.reports.formats.verdicts_json import read_verdicts
 
     there = [claims.parent / file for file in REPORTS if (claims.parent / file).is_file()]
     for file in seen or there:

@@ -14,9 +14,9 @@ from refutable._util.provenance import provenance
 from refutable._util.text import counted
 from refutable.claims.cases import Case
 from refutable.errors import RefutableError
-from refutable.journal import Check
-from refutable.ledger import Ledger
-from refutable.summary import render
+from refutable.reports.journal import Check
+from refutable.reports.recorder import Ledger
+from refutable.reports.terminal import render
 from refutable.trial import Trial
 from refutable.verdicts import multiplicity
 from refutable.verdicts.falsifiability.feasibility import told

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from refutable.report.schema import verdicts_schema
-from refutable.report.verdicts_json import read_verdicts
+from refutable.reports.formats.verdicts_json import read_verdicts
+from refutable.reports.formats.verdicts_schema import verdicts_schema
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.verdict import Verdict
 

@@ -102,6 +102,6 @@ def test_every_column_of_measurements_is_documented(suite: Suite) -> None:
 def test_the_published_schema_of_verdicts_is_in_step() -> None:
     import json
 
-    from refutable.report.schema import verdicts_schema
+    from refutable.reports.formats.verdicts_schema import verdicts_schema
 
     assert json.loads((ROOT / "docs" / "verdicts.schema.json").read_text()) == verdicts_schema()

@@ -7,7 +7,7 @@ import json
 import jsonschema
 import pytest
 
-from refutable.report.schema import verdicts_schema
+from refutable.reports.formats.verdicts_schema import verdicts_schema
 
 from .conftest import Suite
 

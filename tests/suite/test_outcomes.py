@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from refutable.report.schema import verdicts_schema
+from refutable.reports.formats.verdicts_schema import verdicts_schema
 
 from .conftest import Result, Suite
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from refutable._util.text import few
-from refutable.baseline import Comparison
-from refutable.journal import Run
+from refutable.reports.baseline import Comparison
+from refutable.reports.journal import Run
 from refutable.verdicts.multiplicity import KEY, family_lines
 from refutable.verdicts.preregistration.status import registration_lines
 from refutable.verdicts.row import USUAL_ALPHA, VerdictRow

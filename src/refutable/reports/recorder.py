@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refutable.baseline import Comparison, compare
 from refutable.errors import BadInput
-from refutable.journal import JOURNAL, Check, Journal, Run
-from refutable.report import write_reports
-from refutable.report.verdicts_json import read_verdicts
+from refutable.reports.baseline import Comparison, compare
+from refutable.reports.formats import write_reports
+from refutable.reports.formats.verdicts_json import read_verdicts
+from refutable.reports.journal import JOURNAL, Check, Journal, Run
 from refutable.traces.store import Store
 from refutable.verdicts.contradictions import contradictions
 from refutable.verdicts.multiplicity import KEY, adjust

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
-from refutable.journal import Run
-from refutable.report import REPORTS
+from refutable.reports.formats import REPORTS
+from refutable.reports.journal import Run
 from refutable.traces.store import Store
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow

@@ -16,10 +16,10 @@ import numpy as np
 
 from refutable._util.atomic import write_whole
 from refutable.errors import RefutableError
-from refutable.journal import Run
 from refutable.metrics import METRICS, measure
 from refutable.models.registry import ModelRow, load_registry
-from refutable.report import REPORTS
+from refutable.reports.formats import REPORTS
+from refutable.reports.journal import Run
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
 

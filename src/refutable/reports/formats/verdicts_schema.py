@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from refutable.report.verdicts_json import VERSION
+from refutable.reports.formats.verdicts_json import VERSION
 from refutable.verdicts.multiplicity import Adjusted
 from refutable.verdicts.preregistration.status import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.verdicts.verdict import Estimate, Verdict

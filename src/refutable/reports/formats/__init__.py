@@ -7,12 +7,12 @@ from pathlib import Path
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
-from refutable.journal import Run
+from refutable.reports.journal import Run
 from refutable.traces.store import Store
 
 Writer = Callable[[Run, Store, Path], None]
 
-REPORTS: Registry[Writer] = Registry("report", "refutable.report")
+REPORTS: Registry[Writer] = Registry("report", "refutable.reports.formats")
 
 
 def write_reports(run: Run, store: Store, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refutable.journal import Run
+from refutable.reports.journal import Run
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
-from refutable.journal import Check, Run
-from refutable.report import REPORTS
+from refutable.reports.formats import REPORTS
+from refutable.reports.journal import Check, Run
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict

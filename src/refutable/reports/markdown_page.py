@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from refutable._util.text import plural
-from refutable.catalogue import states
 from refutable.claims import Record
-from refutable.journal import Run
+from refutable.reports.catalogue import states
+from refutable.reports.journal import Run
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
 

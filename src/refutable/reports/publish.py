@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 from refutable._util.atomic import write_whole
-from refutable.baseline import compare
 from refutable.claims.file import load_claims
-from refutable.diff import Change, differences
 from refutable.errors import BadInput
-from refutable.journal import Run
 from refutable.models.registry import load_registry
 from refutable.models.subject import WeightsKind
-from refutable.page import verdicts_page
-from refutable.report.verdicts_json import as_json, read_verdicts
+from refutable.reports.baseline import compare
+from refutable.reports.diff import Change, differences
+from refutable.reports.formats.verdicts_json import as_json, read_verdicts
+from refutable.reports.journal import Run
+from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.verdict import Verdict
 

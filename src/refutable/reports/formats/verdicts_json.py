@@ -9,8 +9,8 @@ from typing import Any
 
 from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
-from refutable.journal import JOURNAL, Check, Run, read_journal
-from refutable.report import REPORTS
+from refutable.reports.formats import REPORTS
+from refutable.reports.journal import JOURNAL, Check, Run, read_journal
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from refutable._util.text import counted
-from refutable.journal import Run
-from refutable.summary import COLOURS, interval_text
+from refutable.reports.journal import Run
+from refutable.reports.terminal import COLOURS, interval_text
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
