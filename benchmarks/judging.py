@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.shelf import fill_store, write_suite
-from refutable.trial import Trial
-from refutable.trial_options import Options
+from refutable.options import Options
+from refutable.session import Trial
 
 
 def main(

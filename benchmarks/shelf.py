@@ -19,6 +19,7 @@ from refutable.models.registry import ModelRow
 from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.prompt_set import PromptSet
+from refutable.session import Trial
 from refutable.statistics import STATISTICS
 from refutable.traces.trace import (
     CENTRED_HEAD_INPUT_COLUMN,
@@ -36,7 +37,6 @@ from refutable.traces.trace import (
     norm_column,
     product_column,
 )
-from refutable.trial import Trial
 
 WIDTH = 768
 LAYERS = (12, 16, 24, 32)

@@ -11,8 +11,8 @@ import pytest
 
 from refutable.claims.file import load_claims
 from refutable.errors import BadInput
-from refutable.trial import Trial
-from refutable.trial_options import Options
+from refutable.options import Options
+from refutable.session import Trial
 from refutable.verdicts.falsifiability.feasibility import check_feasible
 
 MODELS = ("pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b", "pythia-1.4b", "gpt2-medium", "gpt2-xl", "gptj")

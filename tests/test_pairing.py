@@ -19,11 +19,11 @@ from refutable.claims.file import claims_from
 from refutable.errors import BadInput, NotMeasured
 from refutable.evidence.plan import other_subject
 from refutable.models.selection import Selection
+from refutable.options import Options
+from refutable.session import Trial
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
-from refutable.trial import Trial
-from refutable.trial_options import Options
 from refutable.verdicts.falsifiability.vacuity import is_vacuous
 
 CLAIM = """\

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from refutable.trial_options import Options
+from refutable.options import Options
 
 _PREFIX = "refutable_"
 

@@ -17,7 +17,7 @@ from refutable.errors import RefutableError
 from refutable.reports.journal import Check
 from refutable.reports.recorder import Ledger
 from refutable.reports.terminal import render
-from refutable.trial import Trial
+from refutable.session import Trial
 from refutable.verdicts import multiplicity
 from refutable.verdicts.falsifiability.feasibility import told
 from refutable.verdicts.judge import Judgement

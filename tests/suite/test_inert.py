@@ -22,7 +22,7 @@ def test_theirs(claim, trial):
     assert claim == ("mine", "theirs")
     assert trial == "their trial"
 def test_nothing_heavy_is_imported():
-    assert not {"torch", "transformers", "scipy", "pydantic", "pyarrow", "refutable.trial"} & set(sys.modules)
+    assert not {"torch", "transformers", "scipy", "pydantic", "pyarrow", "refutable.session"} & set(sys.modules)
 """
 
 

@@ -28,11 +28,11 @@ from refutable.models.registry import Registry, load_registry
 from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
+from refutable.options import Options
 from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
-from refutable.trial_options import Options
 from refutable.verdicts.falsifiability.feasibility import Infeasible, infeasible
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
