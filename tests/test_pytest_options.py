@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refutable.pytest_options import _fused
+from refutable.pytest_plugin.command_line import _fused
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The pytest plugin's entry: inert, and importing nothing heavy, unless a claims file is configured.
 
 It is loaded in every project where this package is installed, so it registers one thing only, three ini keys; options,
-fixtures and hooks come from `refutable.pytest_suite`, and only when `refutable_claims` is set or `--claims` is given.
+fixtures and hooks come from `refutable.pytest_plugin.hooks`, and only when `refutable_claims` is set or `--claims` is given.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def pytest_load_initial_conftests(
             "refutable.suite tries claims and no claims file is named: give --claims FILE, or set refutable_claims in"
             " the ini file (refutable init FOLDER starts a suite)"
         )
-    from refutable import pytest_options
+    from refutable.pytest_plugin import command_line
 
-    pytest_options.restart_if_split(early_config, args)
+    command_line.restart_if_split(early_config, args)
     result = yield
     if switched_on:
-        pytest_options.add(parser)
-        early_config.pluginmanager.import_plugin("refutable.pytest_suite")
+        command_line.add(parser)
+        early_config.pluginmanager.import_plugin("refutable.pytest_plugin.hooks")
     return result
 
 

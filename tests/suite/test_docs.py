@@ -84,7 +84,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 
 def test_the_readme_names_every_option() -> None:
-    from refutable.pytest_options import FLAGS, VALUES
+    from refutable.pytest_plugin.command_line import FLAGS, VALUES
 
     text = (ROOT / "README.md").read_text()
     for name in (*VALUES, *FLAGS):

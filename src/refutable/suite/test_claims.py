@@ -1,6 +1,6 @@
 """Every claim, on every subject it is about."""
 
-from refutable.pytest_suite import announce
+from refutable.pytest_plugin.hooks import announce
 from refutable.verdicts.row import VerdictRow
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from refutable import __version__, pytest_options
+from refutable import __version__
 from refutable._util.provenance import provenance
 from refutable._util.text import counted
 from refutable.claims.cases import Case
 from refutable.errors import RefutableError
+from refutable.pytest_plugin import command_line
 from refutable.reports.journal import Check
 from refutable.reports.recorder import Ledger
 from refutable.reports.terminal import render
@@ -70,10 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read and check all that can be checked before a model is loaded."""
     config.addinivalue_line("markers", "gpu: the case reads weights too large for a CPU (more than 1.5 B parameters)")
     config.addinivalue_line("markers", "slow: the case takes long")
-    if config.getoption(pytest_options.dest("offline")):
+    if config.getoption(command_line.dest("offline")):
         os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        config.stash[TRIAL] = Trial.prepare(pytest_options.options_of(config))
+        config.stash[TRIAL] = Trial.prepare(command_line.options_of(config))
         if _reports_here(config):
             _open_ledger(config)
     except RefutableError as error:
@@ -153,8 +154,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ledger.close(trial_of(config).bench.store, stopped=stopped)
     session.exitstatus = ledger.exit_status(
         int(exitstatus),
-        config.getoption(pytest_options.dest("require-verdicts")),
-        config.getoption(pytest_options.dest("require-decided")),
+        config.getoption(command_line.dest("require-verdicts")),
+        config.getoption(command_line.dest("require-decided")),
     )
 
 
@@ -249,7 +250,7 @@ def _open_ledger(config: pytest.Config) -> None:
     read = (*run.files, *([options.models_file] if options.models_file is not None else []))
     facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked, read)
     facts[multiplicity.KEY] = multiplicity.declared(run.cases)
-    folder, baseline = pytest_options.reports_folder(config), pytest_options.baseline_file(config)
+    folder, baseline = command_line.reports_folder(config), command_line.baseline_file(config)
     config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
     config.pluginmanager.register(Collector(config), "refutable-collector")
 
