@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from refutable.cli import app
+from refutable.cli.main import app
 from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.journal import Journal
 

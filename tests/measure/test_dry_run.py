@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from refutable.cli import app
+from refutable.cli.main import app
 from refutable.measure.loading.dry_run import DryRun, try_dry
 from refutable.models import families
 from refutable.models.device import Device

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refutable.dry_runs import dry_run
+from refutable.cli.dry_run import dry_run
+from refutable.cli.lock import lock
 from refutable.errors import BadInput, RefutableError
-from refutable.locking import lock
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -304,7 +304,7 @@ def publish(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="a new or existing folder")] = Path()) -> None:
     """Start a suite of your own: a claims file with one claim, and the ini file that switches refutable on."""
-    from refutable.starter import write_starter
+    from refutable.cli.init import write_starter
 
     with _clean_errors():
         for line in write_starter(folder):
