@@ -11,10 +11,11 @@ verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart
 test: $(STAMP)  ## the engine's tests
 	$(BIN)/python -m pytest tests -n auto --dist worksteal
 
-check: $(STAMP)  ## style and types
+check: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

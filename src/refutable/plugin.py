@@ -1,7 +1,7 @@
 """The pytest plugin's entry: inert, and importing nothing heavy, unless a claims file is configured.
 
-It is loaded in every project where this package is installed, so it registers one thing only, three ini keys; options,
-fixtures and hooks come from `refutable.pytest_plugin.hooks`, and only when `refutable_claims` is set or `--claims` is given.
+It is loaded in every project where this package is installed, so it registers three ini keys and nothing else. Options,
+fixtures and hooks come from `refutable.pytest_plugin`, and only where `refutable_claims` is set or `--claims` is given.
 """
 
 from __future__ import annotations

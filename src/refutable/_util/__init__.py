@@ -1,1 +1,1 @@
-"""TODO _util."""
+"""What knows nothing of transformers, statistics or claims."""

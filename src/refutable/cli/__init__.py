@@ -1,1 +1,5 @@
-"""TODO cli."""
+"""The `refutable` command, one file for each group of subcommands."""
+
+from refutable.cli.main import app
+
+__all__ = ["app"]

@@ -1,8 +1,8 @@
 """How large an update is, against what it is added to (growth) or against what the module read (gain).
 
 A module's gain relative to its *normalised* input changes when the norm's scale is moved into the next matrix, which
-leaves the function alone; growth does not, and neither does the scale-folded form (`refutable.traces.scale_folding`). Taken raw, all
-of them count means over the width that a LayerNorm model never reads; the mean-centred form does not.
+leaves the function alone; growth does not, and neither does the scale-folded form (`refutable.traces.scale_folding`).
+Taken raw, all of them count means over the width that a LayerNorm model never reads; the mean-centred form does not.
 """
 
 from refutable.metrics import Values, ratio_metric

@@ -1,1 +1,1 @@
-"""TODO prompts."""
+"""Prompt sets: packaged, in YAML, JSONL or plain text."""

@@ -1,1 +1,1 @@
-"""TODO pytest_plugin."""
+"""Hooks and options, loaded by `refutable.plugin` only where a claims file is configured."""

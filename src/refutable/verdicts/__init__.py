@@ -1,1 +1,1 @@
-"""TODO verdicts."""
+"""From an estimate and a prediction to a verdict, and what is said beside it."""

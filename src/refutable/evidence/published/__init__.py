@@ -1,1 +1,1 @@
-"""TODO published."""
+"""Other people's numbers: a CSV, JSON or Parquet table read as samples."""

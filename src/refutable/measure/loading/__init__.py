@@ -1,1 +1,1 @@
-"""TODO loading."""
+"""From found weights to a model in memory."""

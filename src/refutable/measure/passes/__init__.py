@@ -1,1 +1,1 @@
-"""TODO passes."""
+"""One file for each pass over a model; what a pass leaves is a trace."""
