@@ -16,7 +16,7 @@ import typer
 
 from benchmarks.shelf import fill_store, write_suite
 from refutable.options import Options
-from refutable.session import Trial
+from refutable.session import Session
 
 
 def main(
@@ -30,12 +30,12 @@ def main(
         os.environ["REFUTABLE_CACHE"] = f"{folder}/cache"
         write_suite(Path(folder), claims, models, controls=controls)
         started = time.perf_counter()
-        trial = Trial.prepare(
+        trial = Session.prepare(
             Options(Path(folder) / "claims.yaml", Path(folder) / "models.yaml", device="cpu", offline=True)
         )
         prepared = time.perf_counter() - started
         stored = fill_store(trial)
-        trial.bench.forget()
+        trial.source.forget()
         profiler = cProfile.Profile()
         if profile:
             profiler.enable()

@@ -21,24 +21,30 @@ from benchmarks.mutants import Mutant, mutants_of
 ROOT = Path(__file__).parent.parent
 PACKAGE = "src/refutable"
 OF_FILE = {
-    "verdict.py": ["test_verdict.py", "test_p_values.py", "test_quantifiers.py", "statistics/test_power.py"],
-    "quantifiers.py": ["test_quantifiers.py"],
-    "predicate.py": ["test_predicate.py", "test_verdict.py"],
+    "verdicts/judge.py": [
+        "verdicts/test_judge.py",
+        "verdicts/test_p_values.py",
+        "verdicts/test_quantifiers.py",
+        "statistics/test_power.py",
+    ],
+    "verdicts/falsifiability/reachable.py": ["verdicts/test_judge.py", "statistics/test_power.py"],
+    "verdicts/quantifiers.py": ["verdicts/test_quantifiers.py"],
+    "statistics/region.py": ["statistics/test_region.py", "verdicts/test_judge.py"],
     "boundary": ["test_boundary.py", "test_distribution_free.py"],
     "bounded_mean": ["test_bounded_mean.py", "test_distribution_free.py"],
     "checks": ["test_checks.py", "test_every_statistic.py", "test_t_statistics.py"],
     "clustered_mean": ["test_t_statistics.py"],
-    "correlation": ["test_correlation.py", "test_held_fixed.py"],
+    "correlation": ["test_correlation.py", "test_partial_correlations.py"],
     "median": ["test_median.py", "test_distribution_free.py"],
     "models_passing": ["test_layers_passing.py"],
-    "paired_difference": ["test_pairs.py", "test_t_statistics.py", "test_mean.py"],
+    "paired_difference": ["test_paired_difference_and_slope.py", "test_t_statistics.py", "test_mean.py"],
     "permutation_difference": ["test_permutation_difference.py", "test_distribution_free.py"],
     "power": ["test_power_against_statsmodels.py", "test_power.py"],
-    "slope": ["test_pairs.py", "test_t_statistics.py"],
+    "slope": ["test_paired_difference_and_slope.py", "test_t_statistics.py"],
     "student": ["test_power_against_statsmodels.py", "test_mean.py", "test_t_statistics.py", "test_power.py"],
     "trend": ["test_trend.py", "test_distribution_free.py"],
     "trimmed_mean": ["test_t_statistics.py"],
-    "within_categories": ["test_held_fixed.py", "test_correlation.py", "test_t_statistics.py"],
+    "within_categories": ["test_partial_correlations.py", "test_correlation.py", "test_t_statistics.py"],
 }
 GENERAL = ("checks", "student", "power", "__init__", "assumptions")  # no statistic of their own name
 
@@ -86,12 +92,13 @@ def main(
 def deciding_files() -> list[str]:
     """Return the files that decide: the calculus, the quantifiers, predictions and every statistic."""
     statistics = sorted((ROOT / PACKAGE / "statistics").glob("*.py"))
-    return ["verdict.py", "quantifiers.py", "predicate.py", *(f"statistics/{path.name}" for path in statistics)]
+    of_statistics = (f"statistics/{path.name}" for path in statistics)
+    return list(dict.fromkeys([*(name for name in OF_FILE if "/" in name), *of_statistics]))
 
 
 def tests_of(name: str) -> list[str]:
     """Return pytest's arguments that select the fast tests of a file below src/refutable."""
-    if not name.startswith("statistics/"):
+    if name in OF_FILE:
         return [f"tests/{test}" for test in OF_FILE[name]]
     stem = Path(name).stem
     own = OF_FILE.get(stem, [f"test_{stem}.py"])

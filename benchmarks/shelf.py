@@ -19,7 +19,7 @@ from refutable.models.registry import ModelRow
 from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.prompt_set import PromptSet
-from refutable.session import Trial
+from refutable.session import Session
 from refutable.statistics import STATISTICS
 from refutable.traces.trace import (
     CENTRED_HEAD_INPUT_COLUMN,
@@ -129,18 +129,18 @@ class Shelf(Finder):
         return WeightsSource(kind, "made up", digest, "safetensors", None, config, "registry", None, "stand-in", None)
 
 
-def fill_store(trial: Trial) -> int:
+def fill_store(trial: Session) -> int:
     """Store a made-up trace for every pass that the trial's cases read; return how many there are."""
-    bench = trial.bench
-    bench.finder = Shelf(bench.finder.hashes, bench.finder.device, offline=True)
-    passes = dict.fromkeys(need for case in trial.cases for need in needs(case, bench.selection))
+    source = trial.source
+    source.finder = Shelf(source.finder.hashes, source.finder.device, offline=True)
+    passes = dict.fromkeys(need for case in trial.cases for need in needs(case, source.selection))
     for i, (subject, one) in enumerate(passes):
-        source = bench.source(subject, one)
-        about = bench._about(subject, source, one)
-        layers = int(bench.selection.registry[subject.model].config["n_layer"])
-        blocks, prompts = _tables(np.random.default_rng(i), bench.prompts(one.prompts), layers)
+        weights = source.find_weights(subject, one)
+        about = source._about(subject, weights, one)
+        layers = int(source.selection.registry[subject.model].config["n_layer"])
+        blocks, prompts = _tables(np.random.default_rng(i), source.prompts(one.prompts), layers)
         facts = {"layers": layers, "d_model": WIDTH, "absent": {}, "closure_worst": 1e-7}
-        bench.store.put(Trace(bench.key(subject, source, one), {**about, **facts}, blocks, prompts))
+        source.store.put(Trace(source.key(subject, weights, one), {**about, **facts}, blocks, prompts))
     return len(passes)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS, evaluate
 from refutable.traces.trace import CLOSURE_COLUMN, Trace
 
 
@@ -33,11 +33,11 @@ def test_norms_obey_the_law_of_cosines(trace: Trace) -> None:
 
 def test_attention_entropy_lies_between_nothing_and_uniform(trace: Trace) -> None:
     """The share of the largest possible entropy lies in [0, 1]."""
-    share = measure("attention_entropy_normalised", trace).values
+    share = evaluate("attention_entropy_normalised", trace).values
     assert np.all((share >= -1e-6) & (share <= 1 + 1e-6))
 
 
 def test_every_metric_is_finite(trace: Trace) -> None:
     """No metric of a trace that was kept is NaN or infinite; those of other passes refuse what has not converged."""
     for name in (name for name in METRICS if METRICS[name].reads == "forward"):
-        assert np.isfinite(measure(name, trace).values).all(), name
+        assert np.isfinite(evaluate(name, trace).values).all(), name

@@ -20,11 +20,11 @@ from refutable.evidence import decide_case
 from refutable.evidence.plan import build_plan
 from refutable.evidence.published.read import read_table
 from refutable.evidence.published.table import Table
-from refutable.evidence.sample_source import Bench
-from refutable.evidence.weights_summary import WeightsTold
+from refutable.evidence.sample_source import SampleSource
+from refutable.evidence.weights_summary import WeightsSummary
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import Registry, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
 from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
@@ -42,14 +42,14 @@ from refutable.verdicts.verdict import Verdict
 
 
 @dataclass(slots=True)
-class Trial:
+class Session:
     """Claims on trial.
 
     Attributes:
         options: what was asked.
         registry: every known model.
         cases: every case of the claims.
-        bench: where numbers come from.
+        source: where numbers come from.
         claims_hash: of all claims together.
         registrations: what of the claims was locked, and when.
         files: the claims file and those that it includes.
@@ -57,17 +57,17 @@ class Trial:
     """
 
     options: Options
-    registry: Registry
+    registry: ModelRegistry
     cases: tuple[Case, ...]
-    bench: Bench
+    source: SampleSource
     claims_hash: str
     registrations: Registrations
     files: tuple[Path, ...] = ()
     given: PromptSet | None = None
-    _told: WeightsTold = field(default_factory=WeightsTold)
+    _weights_summary: WeightsSummary = field(default_factory=WeightsSummary)
 
     @classmethod
-    def prepare(cls, options: Options) -> Trial:
+    def prepare(cls, options: Options) -> Session:
         """Read and check everything that can be checked before a model is loaded.
 
         Raises:
@@ -88,24 +88,24 @@ class Trial:
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         table = _table(options, registry)
-        bench = Bench(selection, finder, Store(folder), table, options.claims.parent)
+        source = SampleSource(selection, finder, Store(folder), table, options.claims.parent)
         if given is not None:
-            bench.give(given)
-        cases = cases_of(claims, registry, loaded.places, bench.prompts, on_table=table is not None)
-        _look_at_given_weights(bench)
-        registrations = Registrations(hashes_of(cases, bench.prompts), read_lock(lock_file(options.claims)))
-        return cls(options, registry, cases, bench, claims_hash(claims), registrations, loaded.files, given)
+            source.give(given)
+        cases = cases_of(claims, registry, loaded.places, source.prompts, on_table=table is not None)
+        _look_at_given_weights(source)
+        registrations = Registrations(hashes_of(cases, source.prompts), read_lock(lock_file(options.claims)))
+        return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded.files, given)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
-        """Tell the bench what the run will read, so that each model is loaded once for all of it."""
-        self.bench.plan = build_plan((case for case in cases if not self._skipped(case)), self.bench.selection)
+        """Tell the sample source what the run will read, so that each model is loaded once for all of it."""
+        self.source.plan = build_plan((case for case in cases if not self._skipped(case)), self.source.selection)
 
     def infeasible(self, case: Case) -> Infeasible | None:
         """Return which verdicts a case can never come to with this run's prompts and models, as far as is known now."""
         if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
             return None
-        prompts = len(self.bench.prompts(case.claim.prompts))
-        return infeasible(case.claim, prompts, self.registry, self.bench.selection.__contains__)
+        prompts = len(self.source.prompts(case.claim.prompts))
+        return infeasible(case.claim, prompts, self.registry, self.source.selection.__contains__)
 
     def _skipped(self, case: Case) -> Infeasible | None:
         found = self.infeasible(case) if self.options.skip_hopeless else None
@@ -113,10 +113,10 @@ class Trial:
 
     def try_case(self, case: Case) -> VerdictRow:
         """Try one case; whatever happens, a row comes back."""
-        self.bench.read.clear()
+        self.source.read.clear()
         started = time.perf_counter()
         judgement = self._judgement(case)
-        traces = tuple(self.bench.read)
+        traces = tuple(self.source.read)
         try:
             weights = self._weights(case, judgement, traces)
         except (KeyError, ValueError, TypeError):  # a store whose metas somebody broke: the verdict itself stands
@@ -138,7 +138,7 @@ class Trial:
         if skipped is not None:
             return Judgement(Verdict.NOT_MEASURED, _predicts(case), f"{skipped}; not tried (--skip-hopeless)")
         try:
-            return decide_case(case, self.bench)
+            return decide_case(case, self.source)
         except NotMeasured as error:
             return Judgement(Verdict.NOT_MEASURED, _predicts(case), str(error))
         except Undecidable as error:
@@ -159,28 +159,28 @@ class Trial:
         """Return what is told of the claim's registration."""
         looked = judgement.verdict.looked
         published = looked and self._on_table(case)
-        metas = [self.bench.used[key].meta for key in traces] if looked else []
-        return self.registrations.told(case.claim, metas, published=published)
+        metas = [self.source.used[key].meta for key in traces] if looked else []
+        return self.registrations.describe(case.claim, metas, published=published)
 
     def _on_table(self, case: Case) -> bool:
         """Whether a case is judged on the published table: weights that are drawn here are measured as ever."""
-        return self.bench.table is not None and case.claim.evidence in ("measured", "dynamical")
+        return self.source.table is not None and case.claim.evidence in ("measured", "dynamical")
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
         claim = case.claim
-        if self.bench.table is not None and self._on_table(case):
+        if self.source.table is not None and self._on_table(case):
             if not judgement.verdict.looked:
                 return {}
             return {
                 "weights_kind": str(WeightsKind.PUBLISHED),
-                "weights_detail": self.bench.table.told,
-                "models": ", ".join(model for model in case.models if model in self.bench.table.rows),
+                "weights_detail": self.source.table.description,
+                "models": ", ".join(model for model in case.models if model in self.source.table.rows),
                 "dtype": "as published",
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
             return {}
-        told = self._told(claim, {key: self.bench.used[key] for key in traces})
+        told = self._weights_summary(claim, {key: self.source.used[key] for key in traces})
         return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
 
 
@@ -197,7 +197,7 @@ def _on(given: PromptSet, claim: Any) -> Any:
     return claim.model_copy(update={"prompts": given.name}) if isinstance(claim, MeasuredClaim) else claim
 
 
-def _table(options: Options, registry: Registry) -> Table | None:
+def _table(options: Options, registry: ModelRegistry) -> Table | None:
     if options.measurements is None:
         if options.measurements_map is not None:
             raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")
@@ -233,14 +233,14 @@ def _predicts(case: Case) -> str:
     return str(predicts) if predicts is not None else f"equals {equals}" if equals is not None else case.claim.statement
 
 
-def _look_at_given_weights(bench: Bench) -> None:
+def _look_at_given_weights(source: SampleSource) -> None:
     """Look at weights that were given by a path before anything runs.
 
     Raises:
         BadInput: they cannot be used.
     """
-    for model in bench.selection.named:
-        subject = bench.selection.subject(model)
+    for model in source.selection.named:
+        subject = source.selection.subject(model)
         if subject.weights not in (PRETRAINED, INIT):
             with contextlib.suppress(NotMeasured):
-                bench.source(subject, Pass("forward"))
+                source.find_weights(subject, Pass("forward"))

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; no test here talks to a network
-
 import torch
 from tiny import VARIANTS, row_of, tiny_model
 
 from refutable.measure.loading.loaded import LoadedModel
-from refutable.models.device import Device
-from refutable.models.file_hashes import FileHashes
-from refutable.models.weights import Finder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,9 +27,3 @@ def model_of() -> Callable[[str], LoadedModel]:
             return tiny_model(VARIANTS[name], row=row_of(VARIANTS[name], name))
 
     return draw
-
-
-@pytest.fixture
-def finder(tmp_path: Path) -> Finder:
-    """Return a finder with a memo of its own, on a CPU with room for anything."""
-    return Finder(FileHashes(tmp_path / "memo"), Device("cpu", "a CPU", 1 << 50))

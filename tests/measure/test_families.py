@@ -23,7 +23,7 @@ from refutable.measure.loading.load import draw
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.forward import run_pass
 from refutable.measure.passes.wiring_probe import probe_wiring
-from refutable.metrics import measure
+from refutable.metrics import evaluate
 from refutable.models.families import FAMILIES
 from refutable.models.reduced_config import reduced
 from refutable.models.registry import load_registry
@@ -125,9 +125,9 @@ def test_post_norm_families_say_that_they_add_nothing(model_of: ModelOf, name: s
     for c in PRIMITIVE_COLUMNS:
         assert trace.blocks[c].null_count == trace.blocks.num_rows or c not in updates
     with pytest.raises(NoSuchTap, match="post-norm"):
-        measure("attention_growth", trace)
-    assert measure("last_gain", trace).values.shape == (len(LENGTHS),)
-    assert measure("attention_entropy", trace).values.shape == (len(LENGTHS), VARIANTS[name].layers)
+        evaluate("attention_growth", trace)
+    assert evaluate("last_gain", trace).values.shape == (len(LENGTHS),)
+    assert evaluate("attention_entropy", trace).values.shape == (len(LENGTHS), VARIANTS[name].layers)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -258,7 +258,7 @@ def test_outputs_are_those_of_the_bare_model(model_of: ModelOf, name: str) -> No
 def test_what_the_unembedding_reads_is_what_hidden_states_end_with(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
     trace = run_pass(model, prompt_set(), "key", about(model))
-    gains = measure("gain_after_final_norm", trace).values
+    gains = evaluate("gain_after_final_norm", trace).values
     for index, ids in enumerate(model.tokenizer.encode(prompt_set())):
         states = model.network(torch.tensor([ids]), output_hidden_states=True).hidden_states
         behind, read = (states[at][0, -1].double() for at in (-1, -2))  # the last is behind the final norm

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gauge import REWRITES, move_norm_scale, rescale_values, shift_along_mean
 from tiny import LENGTHS, VARIANTS, eager_twin, prompt_set
 from torch.overrides import TorchFunctionMode
 
 from refutable.claims import MeasuredClaim
 from refutable.errors import BadInput
 from refutable.evidence.measured import judge_measured
-from refutable.measure.gauge import REWRITES, move_norm_scale, rescale_values, shift_along_mean
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.forward import run_pass
 from refutable.measure.session import make_pass
-from refutable.metrics import GAUGES, METRICS, measure
+from refutable.metrics import GAUGES, METRICS, evaluate
 from refutable.models.families import family_of
 from refutable.models.subject import Subject
 from refutable.traces.passes import Pass, PassName
@@ -114,7 +114,7 @@ def test_the_norm_of_what_a_module_reads_moves_with_the_norms_scale(model_of: Mo
     for metric, tap in (("attention_gain", "attention_input"), ("mlp_gain", "mlp_input")):
         ratio = column(after, norm_column(tap)) / column(before, norm_column(tap))
         np.testing.assert_allclose(ratio, FACTOR["norm-scale"], rtol=1e-5)
-        gains = measure(metric, after).values / measure(metric, before).values
+        gains = evaluate(metric, after).values / evaluate(metric, before).values
         np.testing.assert_allclose(gains, 1 / FACTOR["norm-scale"], rtol=INVARIANT)
 
 
@@ -122,7 +122,7 @@ def test_the_norm_of_what_a_module_reads_moves_with_the_norms_scale(model_of: Mo
 def test_the_raw_gain_moves_with_the_mean_and_the_centred_one_does_not(model_of: ModelOf, name: str) -> None:
     before, after = traces(model_of(name), "mean-shift")
     raw, centred = (
-        np.abs(measure("layer_gain", after, norm=norm).values / measure("layer_gain", before, norm=norm).values - 1)
+        np.abs(evaluate("layer_gain", after, norm=norm).values / evaluate("layer_gain", before, norm=norm).values - 1)
         for norm in ("raw", "centred")
     )
     assert raw[:, 0].max() > MOVED, "the block whose updates were shifted"
@@ -149,10 +149,10 @@ def test_hazard_h15_a_bias_of_the_last_block_moves_its_raw_gain(model_of: ModelO
     neox = model_of("gpt_neox-parallel")
     changed = replace(neox, network=shift_along_mean(neox.network, neox.family, 2.0, layer=3))
     before, after = (run_pass(model, prompt_set(), "key", ABOUT) for model in (neox, changed))
-    assert np.abs(measure("last_gain", after).values / measure("last_gain", before).values - 1).min() > 0.1
+    assert np.abs(evaluate("last_gain", after).values / evaluate("last_gain", before).values - 1).min() > 0.1
     np.testing.assert_allclose(
-        measure("last_gain", after, norm="centred").values,
-        measure("last_gain", before, norm="centred").values,
+        evaluate("last_gain", after, norm="centred").values,
+        evaluate("last_gain", before, norm="centred").values,
         rtol=INVARIANT,
     )
 
@@ -216,14 +216,14 @@ def test_the_folded_form_of_every_metric_is_invariant_under_the_norms_scale(
         assert moved(name, before, after, norm=norm, folded=folded) < INVARIANT, model
         if "norm-scale" in METRICS[name].invariant:
             layer: Any = "last" if METRICS[name].reads == "jacobian" else None
-            plain, same = (measure(name, before, norm=norm, layer=layer, folded=f).values for f in (None, folded))
+            plain, same = (evaluate(name, before, norm=norm, layer=layer, folded=f).values for f in (None, folded))
             np.testing.assert_array_equal(plain, same)
 
 
 def test_a_model_that_norms_nothing_before_reading_has_nothing_to_fold(model_of: ModelOf) -> None:
     assert {VARIANTS[n].family for n, why in DOES_NOT_APPLY["norm-scale"].items() if "as it is" in why} == UNNORMED
     trace = run_pass(model_of("olmo2"), prompt_set(), "key", ABOUT)
-    raw, folded = (measure("mlp_gain", trace, folded=f).values for f in (None, fold_of(model_of("olmo2"))))
+    raw, folded = (evaluate("mlp_gain", trace, folded=f).values for f in (None, fold_of(model_of("olmo2"))))
     np.testing.assert_array_equal(raw, folded)
 
 
@@ -231,7 +231,7 @@ def test_a_model_that_norms_nothing_before_reading_has_nothing_to_fold(model_of:
 
 
 def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") -> tuple[str, ...]:
-    """Judge a claim on a model's first layer as the suite does, with a bench that has this one trace."""
+    """Judge a claim on a model's first layer as the suite does, with a source that has this one trace."""
     claim = MeasuredClaim.model_validate(
         {
             "id": "a-claim",
@@ -251,27 +251,27 @@ def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") ->
     ) -> tuple[Any, ...]:
         form = fold_of(model) if folded else None
         return tuple(
-            measure(name, trace, position=test.position, norm=test.norm, layer=1, folded=form) for name in test.of
+            evaluate(name, trace, position=test.position, norm=test.norm, layer=1, folded=form) for name in test.of
         )
 
-    bench: Any = SimpleNamespace(
+    source: Any = SimpleNamespace(
         table=None,
         samples=samples,
         trace=lambda subject, one: trace,
-        source=lambda subject, one: model.source,
+        find_weights=lambda subject, spec: model.source,
         selection=SimpleNamespace(
             dtype="float32",
             registry={model.row.name: model.row},
             subject=lambda name, **how: Subject(name, "init"),
         ),
     )
-    return judge_measured(SimpleNamespace(claim=claim, models=(model.row.name,)), bench).labels
+    return judge_measured(SimpleNamespace(claim=claim, models=(model.row.name,)), source).labels
 
 
 @pytest.mark.parametrize("name", SOME)
 def test_a_verdict_that_the_scale_of_a_norm_decides_is_gauge_dependent(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
-    gain = float(measure("attention_gain", traces(model, "norm-scale")[0], layer=1).values.max())
+    gain = float(evaluate("attention_gain", traces(model, "norm-scale")[0], layer=1).values.max())
     assert "gauge-dependent" not in labels(model, "attention_gain", f"< {100 * gain}")
     assert "gauge-dependent" not in labels(model, "attention_growth", "> 0.0001")
     rewritten = replace(model, network=move_norm_scale(model.network, model.family, 1e-4))
@@ -325,7 +325,7 @@ def moved(name: str, before: Trace, after: Trace, **how: Any) -> float:
     """Return the largest change of a metric, relative where it is larger than 1; NaN must stay NaN."""
     if METRICS[name].reads == "jacobian":
         how["layer"] = "last"
-    old, new = (measure(name, trace, **how).values for trace in (before, after))
+    old, new = (evaluate(name, trace, **how).values for trace in (before, after))
     assert (np.isnan(old) == np.isnan(new)).all()
     change = np.abs(new - old) / np.maximum(np.abs(old), 1.0 if METRICS[name].unit == "cosine" else 1e-3)
     return float(np.nanmax(change))

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from tiny import prompt_set
 
 from refutable.measure.passes.forward import run_pass
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS, evaluate
 from refutable.traces.trace import KEYS_COLUMN, Trace
 
 TOKENS, LENGTHS = 3, (2, 7, 12)
@@ -73,7 +73,7 @@ def read(name: str, t: Targets, seed: int = 0, **how: Any) -> Trace:
 def check(trace: Trace, expected: dict[str, Array], norm: str, tolerance: float = EXACT) -> None:
     """Assert that every metric is its closed form: cosines absolutely, the others relatively."""
     for metric, form in expected.items():
-        got = measure(metric, trace, norm=norm).values
+        got = evaluate(metric, trace, norm=norm).values
         slack = {"atol": tolerance, "rtol": 0} if METRICS[metric].unit == "cosine" else {"rtol": tolerance}
         np.testing.assert_allclose(got, form, **slack, err_msg=f"{metric}, {norm}")
 
@@ -109,26 +109,26 @@ def test_a_mean_over_the_width_is_counted_raw_and_not_counted_centred(name: str,
     trace = read(name, t, seed)
     check(trace, truth(KINDS[name], t, centred=False), "raw")
     check(trace, truth(KINDS[name], t, centred=True), "centred")
-    np.testing.assert_allclose(measure("layer_gain", trace, norm="centred").values, t.gain, rtol=EXACT)
+    np.testing.assert_allclose(evaluate("layer_gain", trace, norm="centred").values, t.gain, rtol=EXACT)
 
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("gain", [0.80, 1.0, 1.25])
 def test_a_gain_of_080_exactly(name: str, gain: float) -> None:
     trace = read(name, even(gain))
-    np.testing.assert_allclose(measure("last_gain", trace).values, gain, rtol=EXACT)
-    np.testing.assert_allclose(measure("total_amplification", trace).values, gain**2, rtol=EXACT)
+    np.testing.assert_allclose(evaluate("last_gain", trace).values, gain, rtol=EXACT)
+    np.testing.assert_allclose(evaluate("total_amplification", trace).values, gain**2, rtol=EXACT)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_uniform_attention_has_the_entropy_of_its_keys(name: str) -> None:
     trace = read(name, even(0.8))
     expected = np.array([entropy(KINDS[name], n, "uniform") for n in LENGTHS])
-    found = measure("attention_entropy", trace).values
+    found = evaluate("attention_entropy", trace).values
     np.testing.assert_allclose(found, np.repeat(expected[:, None], LAYERS, axis=1), rtol=EXACT)
     if not KINDS[name].alibi:
         np.testing.assert_allclose(found, np.log(LENGTHS)[:, None].repeat(LAYERS, axis=1), rtol=EXACT)
-        np.testing.assert_allclose(measure("attention_entropy_normalised", trace).values, 1, rtol=EXACT)
+        np.testing.assert_allclose(evaluate("attention_entropy_normalised", trace).values, 1, rtol=EXACT)
 
 
 def test_alibi_s_entropy_is_that_of_its_slopes() -> None:
@@ -144,7 +144,7 @@ def test_attention_to_one_key_has_no_entropy_and_the_last_token_its_own_path(nam
     ids = ((1, 1, 0), (2, 2, 2, 2, 1), (0, 2))  # the last token meets its kind for the first time
     model = build(name, t, vectors(KINDS[name], t, 0), ids, attention="own")
     trace = run_pass(model, prompt_set([len(one) for one in ids]), "key", {"model": name, "dtype": "float32"})
-    assert measure("attention_entropy", trace).values.max() < EXACT
+    assert evaluate("attention_entropy", trace).values.max() < EXACT
     check(trace, truth(KINDS[name], t, centred=False), "raw")
 
 
@@ -156,14 +156,14 @@ def test_a_key_that_gets_no_weight_is_visible_all_the_same(name: str) -> None:
     trace = run_pass(model, prompt_set([len(one) for one in ids]), "key", {"model": name, "dtype": "float32"})
     keys = trace.view("last", centred=False).column(KEYS_COLUMN)
     np.testing.assert_array_equal(keys, np.array([[len(one)] * LAYERS for one in ids]))
-    assert np.abs(measure("attention_entropy_normalised", trace).values).max() < EXACT
+    assert np.abs(evaluate("attention_entropy_normalised", trace).values).max() < EXACT
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_head_of_zeros_knows_nothing_of_the_next_token(name: str) -> None:
     trace = read(name, even(0.8))
-    np.testing.assert_allclose(measure("output_entropy", trace).values, np.log(VOCABULARY), rtol=EXACT)
-    np.testing.assert_allclose(measure("top_probability", trace).values, 1 / VOCABULARY, rtol=EXACT)
+    np.testing.assert_allclose(evaluate("output_entropy", trace).values, np.log(VOCABULARY), rtol=EXACT)
+    np.testing.assert_allclose(evaluate("top_probability", trace).values, 1 / VOCABULARY, rtol=EXACT)
 
 
 def even(gain: float, tokens: int = TOKENS) -> Targets:
@@ -241,8 +241,8 @@ def test_bfloat16_is_off_by_no_more_than_its_roundings(name: str, t: Targets, se
     expected = truth(KINDS[name], t, centred=False)
     bounds = dict(zip(("layer_gain", "attention_growth", "mlp_growth"), bfloat16_bounds(t), strict=True))
     for metric, bound in bounds.items():
-        off = np.abs(measure(metric, trace).values / expected[metric] - 1)
+        off = np.abs(evaluate(metric, trace).values / expected[metric] - 1)
         assert (off <= bound).all(), f"{metric}: {(off / bound).max():.2f} of its bound"
     assert bounds["layer_gain"].max() < 0.2, "or else the bound says nothing"
-    off = np.abs(measure("attention_gain", trace).values / expected["attention_gain"] - 1)
+    off = np.abs(evaluate("attention_gain", trace).values / expected["attention_gain"] - 1)
     assert (off <= (gamma(16) + bounds["attention_growth"])).all()

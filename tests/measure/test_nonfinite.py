@@ -11,7 +11,7 @@ from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.errors import NonFiniteError
 from refutable.measure.passes.forward import run_pass
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS, evaluate
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace, norm_column
 
@@ -31,18 +31,18 @@ def test_what_reads_a_bad_layer_is_an_error_that_names_it(value: float) -> None:
     trace = broken("llama", 3, value)
     for metric in ("last_gain", "layer_gain", "total_amplification", "mlp_growth", "cos_attention_mlp"):
         with pytest.raises(NonFiniteError, match=r"^broken in float32: .* at layer 3 of prompt 0 .*--dtype float32"):
-            measure(metric, trace)
+            evaluate(metric, trace)
     with pytest.raises(NonFiniteError, match="output_entropy is nan"):
-        measure("output_entropy", trace)
+        evaluate("output_entropy", trace)
     with pytest.raises(NonFiniteError, match="top_probability is nan"):
-        measure("top_probability", trace)
+        evaluate("top_probability", trace)
 
 
 @pytest.mark.parametrize("value", BAD)
 def test_what_reads_finite_primitives_of_the_same_trace_stands(value: float) -> None:
     trace, whole = broken("llama", 3, value), run_pass(tiny_model(VARIANTS["llama"]), prompt_set(), "key", {})
     for metric in ("attention_growth", "attention_gain", "attention_entropy", "cos_attention_residual"):
-        np.testing.assert_array_equal(measure(metric, trace).values, measure(metric, whole).values)
+        np.testing.assert_array_equal(evaluate(metric, trace).values, evaluate(metric, whole).values)
     assert trace.meta["closure_worst"] < 1
 
 
@@ -52,7 +52,7 @@ def test_earlier_layers_stand(metric: str) -> None:
         broken("llama", 3, BAD[0]),
         run_pass(tiny_model(VARIANTS["llama"]), prompt_set(), "key", {}),
     )
-    np.testing.assert_array_equal(measure(metric, trace, layer=1).values, measure(metric, whole, layer=1).values)
+    np.testing.assert_array_equal(evaluate(metric, trace, layer=1).values, evaluate(metric, whole, layer=1).values)
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_neox-parallel", "opt-350m"])
@@ -71,7 +71,7 @@ def test_a_model_that_is_nothing_but_nan_is_an_error_and_not_a_missing_tap(name:
     forward = {m for m in METRICS if METRICS[m].reads == "forward"}
     for metric in forward - of_prompts - (set() if VARIANTS[name].additive else reads_updates):
         with pytest.raises(NonFiniteError, match="broken in float32"):
-            measure(metric, trace)
+            evaluate(metric, trace)
     store = Store(tmp_path)  # its JSON holds no NaN
     store.put(trace)
     again = store.get("key")
@@ -87,8 +87,8 @@ def test_an_output_that_is_not_finite_has_no_entropy(value: float) -> None:
     )
     trace = run_pass(model, prompt_set(), "key", {"model": "broken", "dtype": "float32"})
     if value == -float("inf"):  # a token that cannot come next is no fault
-        assert (measure("output_entropy", trace).values > 0).all()
+        assert (evaluate("output_entropy", trace).values > 0).all()
         return
     for metric in ("output_entropy", "top_probability"):
         with pytest.raises(NonFiniteError, match=f"{metric} is nan"):
-            measure(metric, trace)
+            evaluate(metric, trace)

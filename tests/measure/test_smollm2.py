@@ -12,7 +12,7 @@ import torch
 from refutable.measure.loading.load import load_model
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.forward import run_pass
-from refutable.metrics import measure
+from refutable.metrics import evaluate
 from refutable.models.device import Device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import load_registry
@@ -97,7 +97,7 @@ def test_recorded_lengths_are_those_of_its_tokenizer(trace: Trace, prompts: Prom
 
 
 def test_last_gain_is_the_notebooks(trace: Trace, by_the_notebook: dict[str, list[float]]) -> None:
-    gains = measure("last_gain", trace).values
+    gains = evaluate("last_gain", trace).values
     np.testing.assert_allclose(gains, by_the_notebook["hooks"], rtol=1e-5)
     assert gains.mean() == pytest.approx(np.mean(by_the_notebook["hooks"]), rel=1e-5)
 
@@ -105,12 +105,12 @@ def test_last_gain_is_the_notebooks(trace: Trace, by_the_notebook: dict[str, lis
 def test_last_gain_is_neither_of_the_two_readings_that_are_mistaken_for_it(
     trace: Trace, by_the_notebook: dict[str, list[float]]
 ) -> None:
-    gains = measure("last_gain", trace).values
+    gains = evaluate("last_gain", trace).values
     for mistake in ("final norm inside", "penultimate"):
         off = np.abs(gains / by_the_notebook[mistake] - 1)
         assert off.min() > 1e-3, mistake
         assert off.mean() > 0.05, mistake
-    penultimate = measure("layer_gain", trace, layer=29).values
+    penultimate = evaluate("layer_gain", trace, layer=29).values
     np.testing.assert_allclose(penultimate, by_the_notebook["penultimate"], rtol=1e-5)
 
 

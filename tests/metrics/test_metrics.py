@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic import centre, make_trace, random_vectors, with_output
 
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
-from refutable.metrics import METRICS, RANGES, measure
+from refutable.metrics import METRICS, RANGES, evaluate
 from refutable.statistics import STATISTICS, Data
 from refutable.traces.trace import (
     ENTROPY_COLUMN,
@@ -100,7 +100,7 @@ def test_every_metric_is_held_against_numpy_here():
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_metric_equals_numpy_on_the_vectors(name, position, form):
-    sample = measure(name, TRACE, position=position, norm=form)
+    sample = evaluate(name, TRACE, position=position, norm=form)
     expected = by_hand(name, VECTORS, position, form)
     np.testing.assert_allclose(sample.values, expected, rtol=2e-5, atol=2e-6)  # primitives are float32: eps 1.2e-7
     assert sample.unit == "prompt"
@@ -114,7 +114,7 @@ def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
     for name in BY_HAND:
         for form in ("raw", "centred"):
             np.testing.assert_allclose(
-                measure(name, trace, norm=form).values,
+                evaluate(name, trace, norm=form).values,
                 by_hand(name, vectors, form=form),
                 rtol=1e-3,
                 atol=1e-4,
@@ -125,14 +125,14 @@ def test_a_metric_equals_numpy_whatever_the_vectors(seed, lengths, layers):
 def test_a_ratio_or_an_angle_is_unchanged_by_the_scale_of_the_stream(name):
     scaled = {tap: [8.0 * one for one in of] for tap, of in VECTORS.items()}
     # a power of two, so float32 scales exactly
-    np.testing.assert_allclose(measure(name, make_trace(scaled)).values, measure(name, TRACE).values, rtol=1e-12)
+    np.testing.assert_allclose(evaluate(name, make_trace(scaled)).values, evaluate(name, TRACE).values, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_the_centred_form_is_blind_to_a_constant_along_the_mean_direction(name):
     shifted = {tap: [one + 3.0 for one in of] for tap, of in VECTORS.items()}
     raw, centred = (
-        measure(name, make_trace(shifted), norm=form).values - measure(name, TRACE, norm=form).values
+        evaluate(name, make_trace(shifted), norm=form).values - evaluate(name, TRACE, norm=form).values
         for form in ("raw", "centred")
     )
     assert np.abs(centred).max() < 1e-4
@@ -151,7 +151,7 @@ def test_known_angles_and_their_cancellation():
         vectors = {tap: [np.ones((1, 1, 2))] for tap in ("block_input", "attention_input", "mlp_input")}
         vectors |= {"attention_update": [a.reshape(1, 1, 2)], "mlp_update": [m.reshape(1, 1, 2)]}
         trace = make_trace(vectors)
-        found = [measure(one, trace).values[0, 0] for one in ("cos_attention_mlp", "cancellation_ratio")]
+        found = [evaluate(one, trace).values[0, 0] for one in ("cos_attention_mlp", "cancellation_ratio")]
         assert found == pytest.approx(expected[name], abs=1e-6)
 
 
@@ -161,9 +161,9 @@ def test_updates_that_oppose_each_other_contract_alone_and_not_at_right_angles()
     trace = make_trace({tap: [of.reshape(1, 1, 3)] for tap, of in vectors.items()})
     turned = np.array([-0.5, -1 / 12, (9 - 1 / 144) ** 0.5])  # m, as long and as oblique to x, at right angles to a
     assert (norm(turned), turned @ x, turned @ a) == pytest.approx((norm(m), m @ x, 0))
-    found = {name: measure(name, trace).values[0, 0] for name in ("layer_gain", "gain_by_attention")}
+    found = {name: evaluate(name, trace).values[0, 0] for name in ("layer_gain", "gain_by_attention")}
     assert found == pytest.approx({"layer_gain": 0.8, "gain_by_attention": 29.25**0.5 / 5})
-    without = measure("gain_without_opposition", trace).values[0, 0]
+    without = evaluate("gain_without_opposition", trace).values[0, 0]
     assert without == pytest.approx(norm(x + a + turned) / 5)
     assert without > 1
 
@@ -175,21 +175,21 @@ def test_updates_that_oppose_each_other_contract_alone_and_not_at_right_angles()
 def test_the_gain_after_the_final_norm_divides_what_the_unembedding_reads_by_what_the_last_block_reads(form, column):
     read = [centre(one[-1, -1]) if form == "centred" else one[-1, -1] for one in VECTORS["block_input"]]
     expected = np.array(TRACE.prompts[column].to_pylist()) / norm(np.stack(read))
-    np.testing.assert_allclose(measure("gain_after_final_norm", TRACE, norm=form).values, expected, rtol=1e-6)
+    np.testing.assert_allclose(evaluate("gain_after_final_norm", TRACE, norm=form).values, expected, rtol=1e-6)
 
 
 def test_attention_entropy_is_that_of_the_last_query_and_its_share_is_of_the_log_of_the_keys_it_sees():
     entropy = np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0], [1.0, 1.1, 1.2]])
     trace = make_trace(VECTORS, entropy=entropy)
-    np.testing.assert_allclose(measure("attention_entropy", trace).values, entropy, rtol=1e-6)
-    share = measure("attention_entropy_normalised", trace).values
+    np.testing.assert_allclose(evaluate("attention_entropy", trace).values, entropy, rtol=1e-6)
+    share = evaluate("attention_entropy_normalised", trace).values
     np.testing.assert_allclose(share[0], entropy[0] / np.log(3), rtol=1e-6)  # prompt 0 has 3 tokens: 3 visible keys
     np.testing.assert_allclose(share[2], entropy[2] / np.log(4), rtol=1e-6)
     assert np.isnan(share[1]).all()  # one key: 0/0
 
 
 def test_a_metric_that_is_undefined_on_a_prompt_reaches_no_verdict():
-    sample = measure("attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last")
+    sample = evaluate("attention_entropy_normalised", make_trace(VECTORS, entropy=np.zeros((3, 3))), layer="last")
     with pytest.raises(Undecidable, match="1 of 3 values of attention_entropy_normalised are not finite"):
         STATISTICS["mean"].fit(Data((sample,)))
 
@@ -197,7 +197,7 @@ def test_a_metric_that_is_undefined_on_a_prompt_reaches_no_verdict():
 def test_a_zero_vector_has_no_angle_and_gives_nan_without_a_warning():
     vectors = {tap: [np.zeros((2, 1, 3))] for tap in VECTORS}
     for name in BY_HAND:
-        values = measure(name, make_trace(vectors)).values
+        values = evaluate(name, make_trace(vectors)).values
         assert np.isnan(values).all() or name == "residual_norm"
 
 
@@ -211,20 +211,20 @@ def test_a_zero_vector_has_no_angle_and_gives_nan_without_a_warning():
     ],
 )
 def test_an_output_metric_is_its_column_of_the_prompt_table(name, column):
-    assert measure(name, TRACE).values.tolist() == pytest.approx(TRACE.prompts[column].to_pylist())
+    assert evaluate(name, TRACE).values.tolist() == pytest.approx(TRACE.prompts[column].to_pylist())
 
 
 def test_prompts_whose_complexity_nobody_gave_have_none():
     with pytest.raises(NoSuchTap, match="gives no `complexity:`"):
-        measure("prompt_complexity", make_trace(VECTORS, prompts={"complexity": [1.0, None, 2.0]}))
+        evaluate("prompt_complexity", make_trace(VECTORS, prompts={"complexity": [1.0, None, 2.0]}))
 
 
 @pytest.mark.parametrize(("layers", "late", "early"), [(32, 30, 5), (36, 34, 6), (1, 1, 1), (3, 3, 1)])
 def test_late_over_early_reads_blocks_30_and_5_of_32_and_the_same_shares_of_other_depths(layers, late, early):
     trace = make_trace(random_vectors((2,), layers))
-    norms = measure("residual_norm", trace).values
+    norms = evaluate("residual_norm", trace).values
     expected = norms[:, late - 1] / norms[:, early - 1]
-    np.testing.assert_allclose(measure("late_over_early", trace).values, expected, rtol=1e-12)
+    np.testing.assert_allclose(evaluate("late_over_early", trace).values, expected, rtol=1e-12)
 
 
 # Layers
@@ -243,27 +243,27 @@ def test_late_over_early_reads_blocks_30_and_5_of_32_and_the_same_shares_of_othe
 )
 def test_a_layer_is_picked_by_name_or_by_number_from_1(layer, pick):
     np.testing.assert_array_equal(
-        measure("layer_gain", TRACE, layer=layer).values, pick(measure("layer_gain", TRACE).values)
+        evaluate("layer_gain", TRACE, layer=layer).values, pick(evaluate("layer_gain", TRACE).values)
     )
 
 
 @pytest.mark.parametrize("layer", [4, 0, -1])
 def test_a_layer_that_the_model_lacks_is_refused_and_never_counted_from_the_end(layer):
     with pytest.raises(NoSuchTap, match=f"made-up has 3 layers; there is no layer {layer}"):
-        measure("layer_gain", TRACE, layer=layer)
+        evaluate("layer_gain", TRACE, layer=layer)
 
 
 # Positions
 
 
 def test_all_positions_leave_out_the_first_and_the_prompts_that_have_no_other():
-    sample = measure("last_gain", TRACE, position="all")
+    sample = evaluate("last_gain", TRACE, position="all")
     assert sample.n == 2  # of lengths 3, 1 and 4 the second has only a first token
     assert sample.clusters == ("category 0", "category 2")
 
 
 def test_a_set_of_one_token_prompts_has_no_value_at_all_positions_and_no_verdict():
-    sample = measure("last_gain", make_trace(random_vectors((1, 1))), position="all")
+    sample = evaluate("last_gain", make_trace(random_vectors((1, 1))), position="all")
     assert sample.n == 0
     with pytest.raises(Undecidable):
         STATISTICS["mean"].fit(Data((sample,)))
@@ -281,14 +281,14 @@ def test_what_a_trace_was_asked_before_changes_no_answer():
     for _ in range(2):
         for name, position, form, layer in asked:
             how = {"position": position, "norm": form, "layer": layer}
-            found, fresh = measure(name, old, **how), measure(name, make_trace(random_vectors()), **how)
+            found, fresh = evaluate(name, old, **how), evaluate(name, make_trace(random_vectors()), **how)
             assert (found.values == fresh.values).all()
             with pytest.raises(ValueError, match="read-only"):
                 found.values[0] = 0
 
 
 def test_a_prompt_keeps_its_category():
-    assert measure("last_gain", TRACE).clusters == ("category 0", "category 1", "category 2")
+    assert evaluate("last_gain", TRACE).clusters == ("category 0", "category 1", "category 2")
 
 
 # What cannot be believed, and what is not there
@@ -298,23 +298,23 @@ def test_a_prompt_keeps_its_category():
 def test_what_is_not_finite_is_an_error_that_names_model_layer_and_dtype(value):
     trace = make_trace(VECTORS, spoiled={norm_column("block_output"): (2, 3, 2, value)})
     with pytest.raises(NonFiniteError) as caught:
-        measure("layer_gain", trace)
+        evaluate("layer_gain", trace)
     for word in ("made-up", "float16", "layer 2", "prompt 2", "norm.block_output", str(value)):
         assert word in str(caught.value)
 
 
 def test_claims_on_finite_primitives_of_the_same_trace_stand():
     trace = make_trace(VECTORS, spoiled={norm_column("block_output"): (2, 3, 2, np.nan)})
-    np.testing.assert_array_equal(measure("mlp_growth", trace).values, measure("mlp_growth", TRACE).values)
-    first = measure("layer_gain", trace, position="first")  # the bad value is at the last position
-    np.testing.assert_array_equal(first.values, measure("layer_gain", TRACE, position="first").values)
+    np.testing.assert_array_equal(evaluate("mlp_growth", trace).values, evaluate("mlp_growth", TRACE).values)
+    first = evaluate("layer_gain", trace, position="first")  # the bad value is at the last position
+    np.testing.assert_array_equal(first.values, evaluate("layer_gain", TRACE, position="first").values)
 
 
 def test_the_centred_form_reads_the_centred_column_alone():
     trace = make_trace(VECTORS, spoiled={centred_norm_column("block_output"): (0, 2, 1, np.nan)})
-    assert measure("layer_gain", trace).n == 3
+    assert evaluate("layer_gain", trace).n == 3
     with pytest.raises(NonFiniteError, match="centred_norm"):
-        measure("layer_gain", trace, norm="centred")
+        evaluate("layer_gain", trace, norm="centred")
 
 
 @pytest.mark.parametrize("form", ["raw", "centred"])
@@ -323,8 +323,8 @@ def test_a_column_that_the_architecture_lacks_says_so_and_why(form):
     column = name("attention_update", "mlp_update")
     trace = make_trace(VECTORS, absent={column: "its blocks are post-norm and add no updates"})
     with pytest.raises(NoSuchTap, match=r"made-up in float16 has no (centred_)?dot\..*: its blocks are post-norm"):
-        measure("cos_attention_mlp", trace, norm=form)
-    assert measure("last_gain", trace).n == 3
+        evaluate("cos_attention_mlp", trace, norm=form)
+    assert evaluate("last_gain", trace).n == 3
 
 
 def test_a_whole_prompt_is_decided_by_its_longest_token_and_the_last_token_is_not():
@@ -333,45 +333,45 @@ def test_a_whole_prompt_is_decided_by_its_longest_token_and_the_last_token_is_no
         for one in vectors[tap]:
             one[0] *= 4096.0  # a massive first token
     heavy = make_trace(vectors)
-    first, whole = (measure("last_gain", heavy, position=position).values for position in ("first", "whole"))
+    first, whole = (evaluate("last_gain", heavy, position=position).values for position in ("first", "whole"))
     np.testing.assert_allclose(whole, first, rtol=1e-4)
-    np.testing.assert_array_equal(measure("last_gain", heavy).values[0], measure("last_gain", TRACE).values[0])
+    np.testing.assert_array_equal(evaluate("last_gain", heavy).values[0], evaluate("last_gain", TRACE).values[0])
 
 
 @pytest.mark.parametrize("name", ["attention_entropy", "attention_entropy_normalised"])
 def test_a_whole_prompt_has_no_attention_entropy(name):
     with pytest.raises(NoSuchTap, match="of a whole prompt: it is of one token"):
-        measure(name, TRACE, position="whole")
+        evaluate(name, TRACE, position="whole")
 
 
 def test_a_value_that_is_no_number_anywhere_in_a_prompt_spoils_the_whole():
     trace = make_trace(VECTORS, spoiled={"norm.block_output": (0, 0, 2, float("nan"))})
     with pytest.raises(NonFiniteError, match=r"norm\.block_output is nan at layer 2 of prompt 0"):
-        measure("layer_gain", trace, position="whole")
-    assert np.isfinite(measure("layer_gain", trace).values).all()
+        evaluate("layer_gain", trace, position="whole")
+    assert np.isfinite(evaluate("layer_gain", trace).values).all()
 
 
 def test_attention_entropy_at_other_positions_is_missing_and_not_nan():
     with pytest.raises(NoSuchTap, match="attention_entropy at some of these positions"):
-        measure("attention_entropy", TRACE, position="all")
+        evaluate("attention_entropy", TRACE, position="all")
 
 
 def test_an_absent_entropy_says_so():
     trace = make_trace(VECTORS, absent={ENTROPY_COLUMN: "this attention shows no probabilities"})
     with pytest.raises(NoSuchTap, match="shows no probabilities"):
-        measure("attention_entropy", trace)
+        evaluate("attention_entropy", trace)
 
 
 def test_an_output_that_is_not_finite_or_not_there_is_an_error():
     with pytest.raises(NonFiniteError, match="made-up in float16: output_entropy is nan for prompt 1"):
-        measure("output_entropy", make_trace(VECTORS, prompts={"output_entropy": [1.0, np.nan, 2.0]}))
+        evaluate("output_entropy", make_trace(VECTORS, prompts={"output_entropy": [1.0, np.nan, 2.0]}))
     with pytest.raises(InstrumentError, match="has no output_entropy"):
-        measure("output_entropy", make_trace(VECTORS, prompts={"output_entropy": [1.0, None, 2.0]}))
+        evaluate("output_entropy", make_trace(VECTORS, prompts={"output_entropy": [1.0, None, 2.0]}))
 
 
 def test_an_unknown_metric_is_refused_with_the_nearest():
     with pytest.raises(UnknownName, match=r"unknown metric 'last_gian'; known: .* Did you mean 'last_gain'\?"):
-        measure("last_gian", TRACE)
+        evaluate("last_gian", TRACE)
 
 
 @pytest.mark.parametrize("name", [*METRICS])
@@ -386,5 +386,5 @@ def test_every_metric_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads == "forward"])
 def test_a_metric_has_a_norm_where_centring_changes_its_values(name):
-    raw, centred = (measure(name, TRACE, norm=form).values for form in ("raw", "centred"))
+    raw, centred = (evaluate(name, TRACE, norm=form).values for form in ("raw", "centred"))
     assert METRICS[name].has_norm == (not np.array_equal(raw, centred, equal_nan=True))

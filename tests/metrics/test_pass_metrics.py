@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refutable.errors import NonFiniteError, NoSuchTap, NotMeasured
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS, evaluate
 from refutable.traces.passes import (
     DEPTH_COSINE,
     HEAD_STEMS,
@@ -98,7 +98,7 @@ def test_ratios_are_of_the_columns_of_their_form(form: str) -> None:
         "variance_gain": stem(c, VARIANCE_OUT, form) / stem(c, VARIANCE_IN, form),
     }
     for name, values in expected.items():
-        np.testing.assert_allclose(measure(name, trace_of(c), norm=form).values, values, rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(evaluate(name, trace_of(c), norm=form).values, values, rtol=1e-6, err_msg=name)
 
 
 @given(slope=st.floats(-0.5, 0.5), start=st.floats(0.1, 10.0))
@@ -110,7 +110,7 @@ def test_the_slope_of_an_exponential_is_its_rate(slope: float, start: float) -> 
     c["norm.block_input"], c["norm.block_output"] = stream[:, :-1], stream[:, 1:]
     change = relative * stream
     c["perturbation.in"], c["perturbation.out"] = change[:, :-1], change[:, 1:]
-    np.testing.assert_allclose(measure("relative_perturbation_slope", trace_of(c)).values, slope, atol=1e-6)
+    np.testing.assert_allclose(evaluate("relative_perturbation_slope", trace_of(c)).values, slope, atol=1e-6)
 
 
 def test_the_slope_is_numpys_least_squares() -> None:
@@ -118,14 +118,14 @@ def test_the_slope_is_numpys_least_squares() -> None:
     change = np.concatenate([c["perturbation.in"][:, :1], c["perturbation.out"]], axis=1)
     stream = np.concatenate([c["norm.block_input"][:, :1], c["norm.block_output"]], axis=1)
     expected = np.polyfit(np.arange(LAYERS + 1), np.log(change / stream).T, 1)[0]
-    np.testing.assert_allclose(measure("relative_perturbation_slope", trace_of(c)).values, expected, rtol=1e-5)
+    np.testing.assert_allclose(evaluate("relative_perturbation_slope", trace_of(c)).values, expected, rtol=1e-5)
 
 
 @given(length=st.floats(0.3, 50.0))
 def test_the_correlation_length_of_an_exponential_is_its_length(length: float) -> None:
     c = drawn()
     c[DEPTH_COSINE] = np.tile(np.exp(-np.arange(1, LAYERS + 1) / length), (PROMPTS, 1))
-    np.testing.assert_allclose(measure("depth_correlation_length", trace_of(c)).values, length, rtol=1e-4)
+    np.testing.assert_allclose(evaluate("depth_correlation_length", trace_of(c)).values, length, rtol=1e-4)
 
 
 def test_the_correlation_length_is_fitted_before_the_first_cosine_that_is_not_positive() -> None:
@@ -135,7 +135,7 @@ def test_the_correlation_length_is_fitted_before_the_first_cosine_that_is_not_po
     c[DEPTH_COSINE] = np.tile(cosines, (PROMPTS, 1))
     c[DEPTH_COSINE][1] = -0.2  # nothing to fit
     c[DEPTH_COSINE][2] = 1.0  # no fall
-    found = measure("depth_correlation_length", trace_of(c)).values
+    found = evaluate("depth_correlation_length", trace_of(c)).values
     np.testing.assert_allclose(found[[0, 3]], 2.0, rtol=1e-5)
     assert np.isnan(found[[1, 2]]).all()
 
@@ -143,22 +143,22 @@ def test_the_correlation_length_is_fitted_before_the_first_cosine_that_is_not_po
 def test_what_has_not_converged_is_refused_in_the_layer_that_is_read_alone() -> None:
     c = drawn()
     c[RADIUS_RESIDUAL][2, 0] = 0.5
-    assert measure("spectral_radius", trace_of(c), layer="last").values.shape == (PROMPTS,)
+    assert evaluate("spectral_radius", trace_of(c), layer="last").values.shape == (PROMPTS,)
     with pytest.raises(NotMeasured, match=r"jacobian\.radius has not converged in 96 steps for 1 of 4"):
-        measure("spectral_radius", trace_of(c), layer="first")
+        evaluate("spectral_radius", trace_of(c), layer="first")
 
 
 def test_a_pass_without_a_column_says_so_and_nan_is_an_error() -> None:
     c = drawn()
     with pytest.raises(NoSuchTap, match="not read by this pass"):
-        measure("attention_entropy", trace_of(c))
+        evaluate("attention_entropy", trace_of(c))
     c["perturbation.out"] = np.full((PROMPTS, LAYERS), np.inf)
     with pytest.raises(NonFiniteError, match=r"perturbation\.out"):
-        measure("perturbation_growth", trace_of(c))
+        evaluate("perturbation_growth", trace_of(c))
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].reads != "forward"])
 def test_a_metric_has_a_norm_where_centring_changes_its_values(name):
     trace = trace_of({name: values / 4 for name, values in drawn().items()})  # cosines below 1
-    raw, centred = (measure(name, trace, norm=form).values for form in ("raw", "centred"))
+    raw, centred = (evaluate(name, trace, norm=form).values for form in ("raw", "centred"))
     assert METRICS[name].has_norm == (not np.array_equal(raw, centred, equal_nan=True))

@@ -10,7 +10,7 @@ from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.claims.file import Places
 from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems, selectors_of
 from refutable.errors import BadInput
-from refutable.models.registry import ModelRow, Registry
+from refutable.models.registry import ModelRegistry, ModelRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Case:
 
 def cases_of(
     claims: Sequence[Any],
-    registry: Registry,
+    registry: ModelRegistry,
     file: str | Places,
     prompts: Prompts | None = None,
     *,
@@ -81,7 +81,7 @@ def cases_of(
     return tuple(cases)
 
 
-def _rows(claim: Any, registry: Registry) -> tuple[ModelRow, ...]:
+def _rows(claim: Any, registry: ModelRegistry) -> tuple[ModelRow, ...]:
     rows: dict[str, ModelRow] = {}
     for selector in selectors_of(claim).values():
         found = selector.select(registry)
@@ -106,7 +106,7 @@ def other_model(claim: Any) -> str | None:
     return other.model if other is not None else None
 
 
-def _check_other(claim: Any, rows: Mapping[str, ModelRow], registry: Registry) -> None:
+def _check_other(claim: Any, rows: Mapping[str, ModelRow], registry: ModelRegistry) -> None:
     name = other_model(claim)
     if name is None:
         return
@@ -117,7 +117,7 @@ def _check_other(claim: Any, rows: Mapping[str, ModelRow], registry: Registry) -
         raise BadInput(f"{name} is held against itself; leave it out of `models:`")
 
 
-def _case(claim: Any, rows: tuple[ModelRow, ...], name: str, registry: Registry) -> Case:
+def _case(claim: Any, rows: tuple[ModelRow, ...], name: str, registry: ModelRegistry) -> Case:
     reads_weights = isinstance(claim, MeasuredClaim | InitializationClaim)
     other = other_model(claim)
     read = rows if other is None else (*rows, registry[other])

@@ -16,7 +16,7 @@ from refutable._util.schema_errors import explain, path_text
 from refutable._util.strict_yaml import Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
 from refutable.claims.include import include_problems, read_with_includes
-from refutable.claims.kinds import KINDS, TAGS
+from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models.registry import Selector
@@ -166,7 +166,7 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
 def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
     evidence = entry.get("evidence") if isinstance(entry, dict) else None
     tested = isinstance(entry, dict) and "test" in entry
-    for kind in sorted(KINDS, key=lambda kind: ("test" in kind.model_fields) != tested):
+    for kind in sorted(CLAIM_CLASSES, key=lambda kind: ("test" in kind.model_fields) != tested):
         if evidence in get_args(kind.model_fields["evidence"].annotation):
             return {"": _keys(kind), **_nested_keys(kind)}
     return {"": _keys(BaseClaim)}

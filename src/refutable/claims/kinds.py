@@ -95,12 +95,12 @@ Claim = Annotated[
 ]
 
 
-KINDS: tuple[type[BaseClaim], ...] = (
+CLAIM_CLASSES: tuple[type[BaseClaim], ...] = (
     *(MeasuredClaim, InitializationClaim, DynamicalClaim, InterventionClaim),
     *(ArchitectureClaim, WiringClaim, TheoremClaim, PendingClaim, PendingPassClaim, UntestableClaim),
 )
 TAGS = frozenset(
-    [value for kind in KINDS for value in get_args(kind.model_fields["evidence"].annotation)]
+    [value for kind in CLAIM_CLASSES for value in get_args(kind.model_fields["evidence"].annotation)]
     + ["dynamical test", "intervention test", "no test", HELD, "plain form"]
 )
 

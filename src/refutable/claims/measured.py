@@ -10,7 +10,7 @@ from refutable.claims.base import ID_PATTERN, BaseClaim
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
     SHAPE,
-    Control,
+    ControlName,
     Models,
     Variations,
     may_permute,
@@ -35,7 +35,7 @@ class MeasuredClaim(BaseClaim):
     )
     prompts: str = "grand-unified-25"
     test: MeasuredTest
-    controls: tuple[Control, ...] = Field(default=(), description="on what the claim ought to fail")
+    controls: tuple[ControlName, ...] = Field(default=(), description="on what the claim ought to fail")
     multiverse: Variations = Variations()
 
     @model_validator(mode="after")

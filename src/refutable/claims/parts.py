@@ -26,7 +26,7 @@ from refutable.traces.trace import Tap, Token
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be
 
-Control = Literal["initialization", "permuted", "any-data"]
+ControlName = Literal["initialization", "permuted", "any-data"]
 SHAPE = (
     "metrics",
     "needs_holds",
@@ -97,7 +97,7 @@ class Against(Frozen):
             raise ValueError("`against:` is held against one thing; write `{model: NAME}` or `{dtype: bfloat16}`")
         return self
 
-    def told(self, model: str) -> str:
+    def describe(self, model: str) -> str:
         """Return in words with which value each prompt's value of a model is paired."""
         if self.model is not None:
             return f"{model} minus {self.model} on each prompt: both read the same prompts"

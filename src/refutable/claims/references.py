@@ -8,7 +8,7 @@ from typing import Any
 from refutable.claims import MeasuredClaim
 from refutable.claims.file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
-from refutable.models.registry import ModelRow, Registry
+from refutable.models.registry import ModelRegistry, ModelRow
 from refutable.prompts.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]
@@ -25,7 +25,7 @@ def selectors_of(claim: Any) -> dict[tuple[str, ...], Any]:
     return groups or ({("models",): claim.models} if hasattr(claim, "models") else {})
 
 
-def model_problems(claim: Any, registry: Registry, places: Places) -> list[str]:
+def model_problems(claim: Any, registry: ModelRegistry, places: Places) -> list[str]:
     """Return what no registry row is called that a claim names, each with its place and the nearest right name."""
     problems = [
         f"{places.of(claim.id, *keys, *at)}: {why}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refutable.metrics import PARTS, measure
+from refutable.metrics import PARTS, evaluate
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
 from refutable.traces.scale_folding import InputNorm
@@ -28,6 +28,6 @@ def samples_of(test: MeasuredTest, name: str, trace: Trace, folded: InputNorm | 
     """
     parts = PARTS if STATISTICS[test.statistic].needs_parts else (None,)
     return tuple(
-        measure(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded, part=part)
+        evaluate(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded, part=part)
         for part in parts
     )

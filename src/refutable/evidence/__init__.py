@@ -9,13 +9,13 @@ from refutable.claims.cases import Case
 from refutable.evidence.architecture import judge_architecture
 from refutable.evidence.by_pass import judge_by_pass
 from refutable.evidence.measured import judge_initialization, judge_measured
-from refutable.evidence.sample_source import Bench
+from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.theorem import judge_theorem
 from refutable.evidence.untested import judge_pending, judge_untestable
 from refutable.evidence.wiring import judge_wiring
 from refutable.verdicts.judge import Judgement
 
-KINDS: Mapping[str, Callable[[Case, Bench], Judgement]] = {
+DECIDERS: Mapping[str, Callable[[Case, SampleSource], Judgement]] = {
     "measured": judge_measured,
     "initialization": judge_initialization,
     "architecture": judge_architecture,
@@ -28,7 +28,7 @@ KINDS: Mapping[str, Callable[[Case, Bench], Judgement]] = {
 }
 
 
-def decide_case(case: Case, bench: Bench) -> Judgement:
+def decide_case(case: Case, source: SampleSource) -> Judgement:
     """Decide a case by its kind of evidence; errors are the caller's to turn into verdicts."""
     claim: Any = case.claim
-    return KINDS[claim.evidence](case, bench)
+    return DECIDERS[claim.evidence](case, source)

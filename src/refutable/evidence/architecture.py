@@ -6,7 +6,7 @@ from refutable.claims import ArchitectureClaim
 from refutable.claims.cases import Case
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.over_models import over_models
-from refutable.evidence.sample_source import Bench
+from refutable.evidence.sample_source import SampleSource
 from refutable.models.registry_facts import row_origin
 from refutable.statistics.region import parse_region
 from refutable.traces.passes import Pass
@@ -14,20 +14,20 @@ from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Estimate, Verdict
 
 
-def judge_architecture(case: Case, bench: Bench) -> Judgement:
+def judge_architecture(case: Case, source: SampleSource) -> Judgement:
     """Look the fact up: in the model's own configuration where it is at hand, else in the registry."""
     claim: ArchitectureClaim = case.claim
     test = claim.test
     predicts = test.predicts if test.predicts is not None else f"equals {test.equals}"
     return over_models(
-        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _look_up(claim, model, bench, predicts)
+        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _look_up(claim, model, source, predicts)
     )
 
 
-def _look_up(claim: ArchitectureClaim, model: str, bench: Bench, predicts: str) -> Judgement:
+def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource, predicts: str) -> Judgement:
     test = claim.test
-    row = bench.selection.registry[model]
-    config, origin = _config(model, bench)
+    row = source.selection.registry[model]
+    config, origin = _config(model, source)
     origin = (None if row.stand_in else row_origin(test.fact, row)) or origin
     value = row.fact(test.fact, config)
     if config is not None and value != row.fact(test.fact):
@@ -46,13 +46,13 @@ def _look_up(claim: ArchitectureClaim, model: str, bench: Bench, predicts: str) 
     return Judgement(verdict, predicts, why, estimate, details={"seen": str(shown)})
 
 
-def _config(model: str, bench: Bench) -> tuple[dict[str, object] | None, str]:
+def _config(model: str, source: SampleSource) -> tuple[dict[str, object] | None, str]:
     """Return the model's own configuration where this run reads it, and where the fact comes from in words."""
-    row = bench.selection.registry[model]
+    row = source.selection.registry[model]
     try:
-        source = bench.source(bench.selection.subject(model), Pass("forward"), download=False)
+        weights = source.find_weights(source.selection.subject(model), Pass("forward"), download=False)
     except NotMeasured:
-        source = None
-    if source is not None and source.config_from == "config.json":
-        return dict(source.config), "its own config.json"
+        weights = None
+    if weights is not None and weights.config_from == "config.json":
+        return dict(weights.config), "its own config.json"
     return None, f"registry: {row.config_source}"

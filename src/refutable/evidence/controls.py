@@ -8,11 +8,11 @@ from dataclasses import replace
 from refutable.claims import MeasuredClaim
 from refutable.evidence.permuted import permuted_control
 from refutable.evidence.plan import control_seeds
-from refutable.evidence.sample_source import Bench
-from refutable.evidence.specification import Look, judge_look
+from refutable.evidence.sample_source import SampleSource
+from refutable.evidence.specification import Specification, judge_specification
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
-from refutable.verdicts.falsifiability.vacuity import search
+from refutable.verdicts.falsifiability.vacuity import search_generated_data
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import Estimate, Verdict
@@ -25,22 +25,26 @@ LABELS = {
 
 
 def controls_of(
-    claim: MeasuredClaim, look: Look, model: str | None, bench: Bench, samples: tuple[Sample, ...]
+    claim: MeasuredClaim,
+    specification: Specification,
+    model: str | None,
+    source: SampleSource,
+    samples: tuple[Sample, ...],
 ) -> dict[str, Control]:
     """Return every control of a claim by its name; whether any data would satisfy it is always looked into.
 
     Args:
         claim: whose controls.
-        look: the claim's own look.
+        specification: the claim's own specification.
         model: the model that it is tried on; None for a comparison of groups.
-        bench: where numbers come from.
+        source: where numbers come from.
         samples: the claim's own.
     """
     found: dict[str, Control] = {}
-    if "initialization" in claim.controls and bench.table is None and not is_drawn(claim, model, bench):
-        found["initialization"] = _initialization(look, model, bench)
+    if "initialization" in claim.controls and source.table is None and not is_drawn(claim, model, source):
+        found["initialization"] = _initialization(specification, model, source)
     if "permuted" in claim.controls:
-        found["permuted"] = permuted_control(look.test, samples, look.alpha)
+        found["permuted"] = permuted_control(specification.test, samples, specification.alpha)
     anything = any_data(claim)
     if "any-data" in claim.controls or anything.verdict is Verdict.SUPPORTED:
         found["any-data"] = anything
@@ -49,7 +53,7 @@ def controls_of(
 
 def any_data(claim: MeasuredClaim) -> Control:
     """Return the control ``any-data``: SUPPORTED where no data whatever could break the prediction."""
-    found = search(claim.test, whole="any-data" in claim.controls)
+    found = search_generated_data(claim.test, whole="any-data" in claim.controls)
     return Control(found.verdict, found.why, found.estimate, found.share)
 
 
@@ -62,16 +66,16 @@ def labels_of(controls: Mapping[str, Control], base: Verdict) -> tuple[str, ...]
     )
 
 
-def is_drawn(claim: MeasuredClaim, model: str | None, bench: Bench) -> bool:
+def is_drawn(claim: MeasuredClaim, model: str | None, source: SampleSource) -> bool:
     """Whether a model's own weights are freshly drawn, so that fresh weights are no control."""
-    if model is None or bench.table is not None:
+    if model is None or source.table is not None:
         return False
-    return bench.source(bench.selection.subject(model), Pass("forward", claim.prompts)).form == "draw"
+    return source.find_weights(source.selection.subject(model), Pass("forward", claim.prompts)).form == "draw"
 
 
-def _initialization(look: Look, model: str | None, bench: Bench) -> Control:
-    seeds = control_seeds(model, bench.selection)
-    judged = {f"seed {seed}": judge_look(replace(look, seed=seed), model, bench) for seed in seeds}
+def _initialization(specification: Specification, model: str | None, source: SampleSource) -> Control:
+    seeds = control_seeds(model, source.selection)
+    judged = {f"seed {seed}": judge_specification(replace(specification, seed=seed), model, source) for seed in seeds}
     parts = {name: Control(one.verdict, one.why, one.estimate) for name, one in judged.items()}
     if len(parts) == 1:
         ((name, only),) = parts.items()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from refutable._util.identity_cache import ByIdentity
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
-from refutable.evidence.sample_source import Bench
+from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import verdict_of
 from refutable.metrics import METRICS
 from refutable.models.subject import Subject
@@ -15,27 +15,27 @@ from refutable.statistics.sample import Sample
 from refutable.verdicts.verdict import Verdict
 
 
-def gauge_dependent(claim: MeasuredClaim, subject: Subject, bench: Bench, alpha: float, base: Verdict) -> bool:
+def gauge_dependent(claim: MeasuredClaim, subject: Subject, source: SampleSource, alpha: float, base: Verdict) -> bool:
     """Whether a canonical form gives another verdict than the form that the claim is judged in.
 
     A constant along the mean direction is invisible to every LayerNorm, and a norm's scale may as well stand in the
     next matrix; neither is seen in the logits, but a metric that does not declare itself invariant sees it.
     """
-    if bench.table is not None:
+    if source.table is not None:
         return False
-    verdicts = (_form_verdict(claim, form, alpha) for form in _canonical_forms(claim, subject, bench))
+    verdicts = (_form_verdict(claim, form, alpha) for form in _canonical_forms(claim, subject, source))
     return any(base.decided if verdict is None else verdict is not base for verdict in verdicts)
 
 
-def _canonical_forms(claim: MeasuredClaim, subject: Subject, bench: Bench) -> Iterator[tuple[Sample, ...]]:
+def _canonical_forms(claim: MeasuredClaim, subject: Subject, source: SampleSource) -> Iterator[tuple[Sample, ...]]:
     """Yield the claim's samples in each canonical form in which a metric of it may differ."""
     centred, scaled = _differing(claim.test)
     other = claim.test.other.model if claim.test.other is not None else None
-    norms = {bench.selection.registry[model].fact("norm") for model in (subject.model, other) if model is not None}
+    norms = {source.selection.registry[model].fact("norm") for model in (subject.model, other) if model is not None}
     if centred is not None and "LayerNorm" in norms:
-        yield bench.samples(centred, claim.prompts, subject)
+        yield source.samples(centred, claim.prompts, subject)
     if scaled:
-        yield bench.samples(claim.test, claim.prompts, subject, folded=True)
+        yield source.samples(claim.test, claim.prompts, subject, folded=True)
 
 
 def _forms(test: MeasuredTest) -> tuple[MeasuredTest | None, bool]:

@@ -16,13 +16,13 @@ from refutable.evidence.model_as_unit import judge_over_models
 from refutable.evidence.multiverse import fragile, variations_of
 from refutable.evidence.over_models import over_models
 from refutable.evidence.pooled import judge_pooled
-from refutable.evidence.sample_source import Bench
+from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
     group_samples,
     judge_samples,
     lacking_text,
     model_samples,
-    own_look,
+    own_specification,
     said_of_pairs,
     subject_of,
 )
@@ -34,32 +34,36 @@ from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.verdict import Verdict
 
 
-def judge_measured(case: Case, bench: Bench) -> Judgement:
+def judge_measured(case: Case, source: SampleSource) -> Judgement:
     """Judge a claim on a model, on several by a quantifier, on their pooled values, or on two groups of them."""
     claim: MeasuredClaim = case.claim
     if claim.test.groups is not None:
-        return _judge_groups(claim, bench)
+        return _judge_groups(claim, source)
     if claim.test.over_models:
-        return judge_over_models(case, bench)
+        return judge_over_models(case, source)
     if claim.quantifier == "pooled":
         return judge_pooled(
             claim,
             case.models,
-            lambda model: model_samples(own_look(claim, claim.alpha), model, bench),
+            lambda model: model_samples(own_specification(claim, claim.alpha), model, source),
             lambda samples: judge_samples(claim.test, samples, claim.alpha),
         )
     return over_models(
-        case.models, claim.quantifier, claim.test.predicts, claim.alpha, lambda model: _judge_model(claim, model, bench)
+        case.models,
+        claim.quantifier,
+        claim.test.predicts,
+        claim.alpha,
+        lambda model: _judge_model(claim, model, source),
     )
 
 
-def judge_initialization(case: Case, bench: Bench) -> Judgement:
+def judge_initialization(case: Case, source: SampleSource) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, one value a seed (its mean over prompts)."""
     claim: InitializationClaim = case.claim
 
     def by_seed(model: str) -> tuple[Sample, ...]:
-        look = own_look(claim, claim.alpha)
-        samples = [model_samples(replace(look, seed=seed), model, bench) for seed in claim.seeds]
+        specification = own_specification(claim, claim.alpha)
+        samples = [model_samples(replace(specification, seed=seed), model, source) for seed in claim.seeds]
         return tuple(
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
             for of in zip(*samples, strict=True)
@@ -79,36 +83,38 @@ def judge_initialization(case: Case, bench: Bench) -> Judgement:
     )
 
 
-def _judge_model(claim: MeasuredClaim, model: str, bench: Bench) -> Judgement:
-    look = own_look(claim, claim.alpha)
-    subject = subject_of(model, bench, look)
-    samples = model_samples(look, model, bench)
+def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
+    specification = own_specification(claim, claim.alpha)
+    subject = subject_of(model, source, specification)
+    samples = model_samples(specification, model, source)
     if is_census(samples):
         return _said_if_vacuous(claim, judge_census(claim.test, samples))
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
-    base = replace(base, details={**base.details, **_left_out(claim, samples[0], bench)})
+    base = replace(base, details={**base.details, **_left_out(claim, samples[0], source)})
     judged = _beside(
-        base, variations_of(claim, look, model, bench), controls_of(claim, look, model, bench, samples)
+        base,
+        variations_of(claim, specification, model, source),
+        controls_of(claim, specification, model, source, samples),
     ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))
-    if gauge_dependent(claim, subject, bench, claim.alpha, base.verdict):
+    if gauge_dependent(claim, subject, source, claim.alpha, base.verdict):
         judged = judged.labelled("gauge-dependent")
-    if bench.table is None and not is_drawn(claim, model, bench):
+    if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # what was recorded is of trained weights, and may be the very table that is judged
 
 
-def _left_out(claim: MeasuredClaim, sample: Sample, bench: Bench) -> dict[str, str]:
+def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dict[str, str]:
     """Return how many prompts have no token of the position that a claim reads: those of one token have but a first."""
-    if bench.table is not None or claim.test.position != "all":
+    if source.table is not None or claim.test.position != "all":
         return {}
-    whole = len(bench.prompts(claim.prompts))
+    whole = len(source.prompts(claim.prompts))
     return {"left out": f"{whole - sample.n} of {whole} prompts, which have one token"} if sample.n < whole else {}
 
 
-def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
+def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
     """Judge the difference between two groups of models; one value a model, the models it lacks named."""
-    look = own_look(claim, claim.alpha)
-    groups = group_samples(look, bench)
+    specification = own_specification(claim, claim.alpha)
+    groups = group_samples(specification, source)
     details = {**groups.members, "lacking": ", ".join(groups.lacking) or "none"}
     try:
         judged = judge_samples(claim.test, groups.samples, claim.alpha)
@@ -116,8 +122,8 @@ def _judge_groups(claim: MeasuredClaim, bench: Bench) -> Judgement:
         why = f"{error}; {lacking_text(groups)}"
         return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, why, details=details)
     judged = replace(judged, details={**judged.details, **details}, why=f"{judged.why}; {lacking_text(groups)}")
-    controls = controls_of(claim, look, None, bench, groups.samples)
-    return _beside(judged, variations_of(claim, look, None, bench), controls)
+    controls = controls_of(claim, specification, None, source, groups.samples)
+    return _beside(judged, variations_of(claim, specification, None, source), controls)
 
 
 def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:

@@ -11,8 +11,8 @@ from refutable._util.text import few
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.claims.cases import Case
 from refutable.errors import NotMeasured, Undecidable
-from refutable.evidence.sample_source import Bench
-from refutable.evidence.specification import judge_samples, model_samples, own_look
+from refutable.evidence.sample_source import SampleSource
+from refutable.evidence.specification import judge_samples, model_samples, own_specification
 from refutable.models.registry import ModelRow
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
@@ -21,10 +21,10 @@ from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 
 
-class Measured:
+class MeasuredModels:
     """The samples of each model that could be measured, and why the others could not."""
 
-    def __init__(self, rows: Sequence[ModelRow], claim: MeasuredClaim, bench: Bench) -> None:
+    def __init__(self, rows: Sequence[ModelRow], claim: MeasuredClaim, source: SampleSource) -> None:
         self.rows: list[ModelRow] = []
         self.samples: list[tuple[Sample, ...]] = []
         self.lacking: dict[str, str] = {}
@@ -32,7 +32,7 @@ class Measured:
             try:
                 if claim.test.fact is not None:
                     row.fact(claim.test.fact)  # the registry may not state it of every model
-                self.samples.append(model_samples(own_look(claim, claim.alpha), row.name, bench))
+                self.samples.append(model_samples(own_specification(claim, claim.alpha), row.name, source))
                 self.rows.append(row)
             except NotMeasured as error:
                 self.lacking[row.name] = error.reason
@@ -42,14 +42,14 @@ class Measured:
         return [float(samples[index].values.mean()) for samples in self.samples]
 
 
-def judge_over_models(case: Case, bench: Bench) -> Judgement:
+def judge_over_models(case: Case, source: SampleSource) -> Judgement:
     """Judge one claim on several models, each one unit; the models that were not measured are named.
 
     Raises:
         NotMeasured: no model was, or none of one group.
     """
     claim: MeasuredClaim = case.claim
-    measured = Measured([bench.selection.registry[name] for name in case.models], claim, bench)
+    measured = MeasuredModels([source.selection.registry[name] for name in case.models], claim, source)
     if not measured.rows:
         first = next(iter(measured.lacking.values()))
         raise NotMeasured(f"none of {len(case.models)} models was measured ({first})", "pytest --model NAME")
@@ -71,7 +71,7 @@ def _judged(
     return replace(judged, details=details, why=f"{judged.why}; not measured: {few(list(lacking)) or 'none'}")
 
 
-def _beside_fact(test: MeasuredTest, measured: Measured) -> tuple[Sample, ...]:
+def _beside_fact(test: MeasuredTest, measured: MeasuredModels) -> tuple[Sample, ...]:
     """Return one sample a variable, one value a model: the metrics' means over prompts, then the fact."""
     families = _families(measured)
     metrics = [Sample(name, np.array(measured.means(i)), "model", families) for i, name in enumerate(test.of)]
@@ -80,14 +80,14 @@ def _beside_fact(test: MeasuredTest, measured: Measured) -> tuple[Sample, ...]:
     return (*metrics, Sample(test.fact, facts, "model", families))
 
 
-def _counted(case: Case, measured: Measured) -> tuple[Sample, ...]:
+def _counted(case: Case, measured: MeasuredModels) -> tuple[Sample, ...]:
     """Return one sample a declared model; an empty one for a model that was not measured."""
     found = {row.name: samples[0] for row, samples in zip(measured.rows, measured.samples, strict=True)}
     nothing = Sample(case.claim.test.of[0], np.array([]), "prompt")
     return tuple(found.get(name, nothing) for name in case.models)
 
 
-def _members(test: MeasuredTest, measured: Measured) -> dict[str, str]:
+def _members(test: MeasuredTest, measured: MeasuredModels) -> dict[str, str]:
     """Return each model's values as text."""
     members = {}
     for index, row in enumerate(measured.rows):
@@ -97,5 +97,5 @@ def _members(test: MeasuredTest, measured: Measured) -> dict[str, str]:
     return members
 
 
-def _families(measured: Measured) -> tuple[str, ...]:
+def _families(measured: MeasuredModels) -> tuple[str, ...]:
     return tuple(row.family for row in measured.rows)

@@ -10,8 +10,8 @@ from typing import Any
 from refutable._util.text import few
 from refutable.claims import MeasuredClaim
 from refutable.evidence.plan import CHEAP, is_cheap, passes_of
-from refutable.evidence.sample_source import Bench
-from refutable.evidence.specification import Look, judge_look, subject_of
+from refutable.evidence.sample_source import SampleSource
+from refutable.evidence.specification import Specification, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
@@ -23,16 +23,18 @@ PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own
 AS_TOKENISED = "as tokenised"
 
 
-def variations_of(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -> dict[str, Variation]:
+def variations_of(
+    claim: MeasuredClaim, specification: Specification, model: str | None, source: SampleSource
+) -> dict[str, Variation]:
     """Return the claim under every combination but its own, each with its estimate: a specification curve.
 
     Args:
         claim: whose variations.
-        look: the claim's own look.
+        specification: the claim's own specification.
         model: the model that it is tried on; None for a comparison of groups.
-        bench: where numbers come from.
+        source: where numbers come from.
     """
-    return dict(_points(claim, look, model, bench)) if claim.multiverse.declared else {}
+    return dict(_points(claim, specification, model, source)) if claim.multiverse.declared else {}
 
 
 def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:
@@ -40,11 +42,13 @@ def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str,
     return ("fragile",) if any(one.differs(verdict) for one in variations.values()) else ()
 
 
-def _points(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -> Iterator[tuple[str, Variation]]:
-    base = _own_values(claim, bench)
+def _points(
+    claim: MeasuredClaim, specification: Specification, model: str | None, source: SampleSource
+) -> Iterator[tuple[str, Variation]]:
+    base = _own_values(claim, source)
     declared = {axis: getattr(claim.multiverse, axis) for axis in base}
     if declared["bos"]:
-        same = _bos_as_tokenised(look, model, bench)
+        same = _bos_as_tokenised(specification, model, source)
         declared["bos"] = [bos for bos in declared["bos"] if bos != same]
     choices = [list(dict.fromkeys((was, *declared[axis]))) for axis, was in base.items()]
     for chosen in itertools.product(*choices):
@@ -52,40 +56,44 @@ def _points(claim: MeasuredClaim, look: Look, model: str | None, bench: Bench) -
         if not changes:
             continue
         name = ", ".join(f"{axis} {value}" for axis, value in changes.items())
-        yield name, _judged(look, model, bench, changes).under(changes)
+        yield name, _judged(specification, model, source, changes).under(changes)
 
 
-def _own_values(claim: MeasuredClaim, bench: Bench) -> dict[str, str]:
+def _own_values(claim: MeasuredClaim, source: SampleSource) -> dict[str, str]:
     test = claim.test
     of_test = {axis: str(getattr(test, axis)) for axis in TEST_AXES}
-    return {**of_test, "dtype": bench.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts}
+    return {**of_test, "dtype": source.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts}
 
 
-def _bos_as_tokenised(look: Look, model: str | None, bench: Bench) -> str:
+def _bos_as_tokenised(specification: Specification, model: str | None, source: SampleSource) -> str:
     """Return which choice of a beginning the tokenizer makes by itself, for that is no variation; empty if unknown."""
-    if model is None or bench.table is not None:
+    if model is None or source.table is not None:
         return ""
-    meta = bench.trace(subject_of(model, bench, look), passes_of(look.test, look.prompts)[0]).meta
+    meta = source.trace(
+        subject_of(model, source, specification), passes_of(specification.test, specification.prompts)[0]
+    ).meta
     if meta["tokens"] != OWN_TOKENIZER:
         return ""
     return "with" if meta["first_token"] == FIRST_IS_BOS else "without"
 
 
-def _judged(look: Look, model: str | None, bench: Bench, changes: Mapping[str, str]) -> Judgement:
+def _judged(
+    specification: Specification, model: str | None, source: SampleSource, changes: Mapping[str, str]
+) -> Judgement:
     passes: dict[str, Any] = {axis: changes[axis] for axis in PASS_AXES if axis in changes}
-    why_not = _out_of_reach(look, model, bench) if passes else ""
+    why_not = _out_of_reach(specification, model, source) if passes else ""
     if why_not:
-        return Judgement(Verdict.NOT_MEASURED, look.test.predicts, why_not)
-    test = look.test.model_copy(update={axis: changes[axis] for axis in TEST_AXES if axis in changes})
-    return judge_look(replace(look, test=test, **passes), model, bench)
+        return Judgement(Verdict.NOT_MEASURED, specification.test.predicts, why_not)
+    test = specification.test.model_copy(update={axis: changes[axis] for axis in TEST_AXES if axis in changes})
+    return judge_specification(replace(specification, test=test, **passes), model, source)
 
 
-def _out_of_reach(look: Look, model: str | None, bench: Bench) -> str:
+def _out_of_reach(specification: Specification, model: str | None, source: SampleSource) -> str:
     """Return why a variation that needs a pass of its own is not made, or an empty text."""
-    if bench.table is not None:
-        return f"{bench.table.name} holds one pass: what another would give is not in it"
-    registry = bench.selection.registry
-    groups = (look.test.groups or {}).values()
+    if source.table is not None:
+        return f"{source.table.name} holds one pass: what another would give is not in it"
+    registry = source.selection.registry
+    groups = (specification.test.groups or {}).values()
     members = [model] if model is not None else [row.name for group in groups for row in group.select(registry)]
-    large = [name for name in members if name in bench.selection and not is_cheap(name, bench.selection)]
+    large = [name for name in members if name in source.selection and not is_cheap(name, source.selection)]
     return f"{few(large)}: a pass of its own is made up to {CHEAP:,} parameters only" if large else ""

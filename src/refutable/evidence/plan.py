@@ -23,8 +23,8 @@ def build_plan(cases: Iterable[Case], selection: Selection) -> Plan:
     """Return every pass that the cases read, by subject, in the order in which they are first read."""
     plan: dict[Subject, dict[Pass, None]] = {}
     for case in cases:
-        for subject, one in needs(case, selection):
-            plan.setdefault(subject, {})[one] = None
+        for subject, spec in needs(case, selection):
+            plan.setdefault(subject, {})[spec] = None
     return {subject: tuple(passes) for subject, passes in plan.items()}
 
 
@@ -57,13 +57,13 @@ def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[P
     """Return every pass that a test reads, the one under an intervention before the plain one."""
     passes = [pass_for(metric, test, prompts, bos) for metric in test.of]
     if test.against == "plain":
-        passes += [plain(one) for one in passes]
+        passes += [plain(spec) for spec in passes]
     return tuple(dict.fromkeys(passes))
 
 
-def plain(one: Pass) -> Pass:
+def plain(spec: Pass) -> Pass:
     """Return the same pass of the model as it is."""
-    return replace(one, intervention="none", blocks="all")
+    return replace(spec, intervention="none", blocks="all")
 
 
 def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:
@@ -86,26 +86,26 @@ def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) ->
 
 def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
     wanted = _measured_of(claim, model, selection)
-    others = ((other_subject(claim.test, subject, selection), one) for subject, one in wanted if claim.test.other)
-    return [*wanted, *((subject, one) for subject, one in others if subject is not None)]
+    others = ((other_subject(claim.test, subject, selection), spec) for subject, spec in wanted if claim.test.other)
+    return [*wanted, *((subject, spec) for subject, spec in others if subject is not None)]
 
 
 def _measured_of(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
     own = passes_of(claim.test, claim.prompts)
     if isinstance(claim, InitializationClaim):
-        return [(selection.subject(model, seed=seed), one) for seed in claim.seeds for one in own]
-    wanted = [(selection.subject(model), one) for one in own]
+        return [(selection.subject(model, seed=seed), spec) for seed in claim.seeds for spec in own]
+    wanted = [(selection.subject(model), spec) for spec in own]
     if "initialization" in claim.controls:
         of = None if claim.test.groups else model
-        wanted += [(selection.subject(model, seed=s), one) for s in control_seeds(of, selection) for one in own]
+        wanted += [(selection.subject(model, seed=s), spec) for s in control_seeds(of, selection) for spec in own]
     if is_cheap(model, selection):
         choices: tuple[Bos, ...] = ("default", *claim.multiverse.bos)
         wanted += [
-            (selection.subject(model, dtype=dtype), one)
+            (selection.subject(model, dtype=dtype), spec)
             for dtype in (selection.dtype, *claim.multiverse.dtype)
             for prompts in (claim.prompts, *claim.multiverse.prompts)
             for bos in choices
-            for one in passes_of(claim.test, prompts, bos)
+            for spec in passes_of(claim.test, prompts, bos)
         ]
     return wanted
 

@@ -1,7 +1,6 @@
-"""The bench: where evidence gets its numbers. It finds weights, reads the store, and measures what is not there yet.
+"""Where evidence gets its numbers: finds weights, reads the store, and measures what is not there yet.
 
-Judging asks the bench for samples and never learns whether they were stored, measured just now, or published elsewhere.
-torch is imported only when something must be measured.
+Judging asks for samples and never learns whether they were stored, measured just now, or published elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics.pairing import minus
 from refutable.statistics.sample import Sample
-from refutable.traces.passes import NO_BOS, PROBES, Bos, Pass
+from refutable.traces.passes import NO_BOS, PROBE_PASSES, Bos, Pass
 from refutable.traces.scale_folding import InputNorm, input_norm
 from refutable.traces.store import Store
 from refutable.traces.trace import PRIMITIVES_VERSION, Trace
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Bench:
+class SampleSource:
     """Numbers for claims.
 
     Attributes:
@@ -86,18 +85,18 @@ class Bench:
                 raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
             return tuple(self._published(self.table, name, subject.model, test, prompts) for name in test.of)
         passes = [(name, pass_for(name, test, prompts, bos)) for name in test.of]
-        return tuple(s for name, one in passes for s in self._samples_of(test, name, one, subject, folded))
+        return tuple(s for name, spec in passes for s in self._samples_of(test, name, spec, subject, folded))
 
     def _samples_of(
-        self, test: MeasuredTest, name: str, one: Pass, subject: Subject, folded: bool
+        self, test: MeasuredTest, name: str, spec: Pass, subject: Subject, folded: bool
     ) -> tuple[Sample, ...]:
-        found = self._read(test, name, one, subject, folded)
+        found = self._read(test, name, spec, subject, folded)
         if test.against is None:
             return found
         other = other_subject(test, subject, self.selection)
         if other is not None:
-            return tuple(map(minus, found, self._read(test, name, one, other, folded)))
-        as_it_is = self._read(test, name, plain(one), subject, folded)
+            return tuple(map(minus, found, self._read(test, name, spec, other, folded)))
+        as_it_is = self._read(test, name, plain(spec), subject, folded)
         pairs = zip(found, as_it_is, strict=True)
         return tuple(replace(sample, values=sample.values - other.values) for sample, other in pairs)
 
@@ -114,61 +113,61 @@ class Bench:
         except NotMeasured as error:
             raise NotMeasured(f"{test.other.model}, which {model} is held against: {error.reason}") from None
 
-    def _read(self, test: MeasuredTest, name: str, one: Pass, subject: Subject, folded: bool) -> tuple[Sample, ...]:
-        trace = self.trace(subject, one)
-        return samples_of(test, name, trace, self._input_norm(subject, one) if folded else None)
+    def _read(self, test: MeasuredTest, name: str, spec: Pass, subject: Subject, folded: bool) -> tuple[Sample, ...]:
+        trace = self.trace(subject, spec)
+        return samples_of(test, name, trace, self._input_norm(subject, spec) if folded else None)
 
-    def _input_norm(self, subject: Subject, one: Pass) -> InputNorm:
+    def _input_norm(self, subject: Subject, spec: Pass) -> InputNorm:
         """Return how a model norms what its modules read, as it is wired in a pass."""
-        found = input_norm(self.selection.registry[subject.model].architecture, self.source(subject, one).config)
-        match one.intervention:
+        found = input_norm(self.selection.registry[subject.model].architecture, self.find_weights(subject, spec).config)
+        match spec.intervention:
             case "rewire-parallel":
                 return replace(found, wiring="parallel")
             case "rewire-sequential":
                 return replace(found, wiring="sequential")
         return found
 
-    def trace(self, subject: Subject, one: Pass) -> Trace:
+    def trace(self, subject: Subject, spec: Pass) -> Trace:
         """Return a trace: stored, or measured now (with every other planned pass of the same subject).
 
         Raises:
             NotMeasured: there are no weights here, or this pass means nothing on this model.
         """
-        found = self._ready.get((subject, one))
+        found = self._ready.get((subject, spec))
         if found is None:
-            found = self._ready[subject, one] = self._trace(subject, one)
+            found = self._ready[subject, spec] = self._trace(subject, spec)
         self.read[found.key] = None
         return found
 
-    def _trace(self, subject: Subject, one: Pass) -> Trace:
-        source = self.source(subject, one)
-        if one.bos != "default" and source.tokenizer is None:
+    def _trace(self, subject: Subject, spec: Pass) -> Trace:
+        weights = self.find_weights(subject, spec)
+        if spec.bos != "default" and weights.tokenizer is None:
             raise NotMeasured(NO_BOS)
-        if not self._changes(subject, source, one):
-            wired = one.intervention.removeprefix("rewire-")
+        if not self._changes(subject, weights, spec):
+            wired = spec.intervention.removeprefix("rewire-")
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
-        key = self.key(subject, source, one)
+        key = self.key(subject, weights, spec)
         if key not in self.used:
-            self.used[key] = self.store.get(key) or self._measured(subject, one, key)
+            self.used[key] = self.store.get(key) or self._measured(subject, spec, key)
         return self.used[key]
 
-    def _changes(self, subject: Subject, source: WeightsSource, one: Pass) -> bool:
+    def _changes(self, subject: Subject, weights: WeightsSource, spec: Pass) -> bool:
         """Whether a pass is of anything but a model re-wired to what it already is."""
-        wiring = self.selection.registry[subject.model].architecture.wiring_of(source.config)
-        return one.intervention != f"rewire-{wiring}"
+        wiring = self.selection.registry[subject.model].architecture.wiring_of(weights.config)
+        return spec.intervention != f"rewire-{wiring}"
 
-    def source(self, subject: Subject, one: Pass, *, download: bool = True) -> WeightsSource:
+    def find_weights(self, subject: Subject, spec: Pass, *, download: bool = True) -> WeightsSource:
         """Return the weights of a subject, as found; what was not found once is not looked for again.
 
         Args:
             subject: whose.
-            one: for which pass; a probe reads a reduced instance.
+            spec: for which pass; a probe reads a reduced instance.
             download: whether the hub may be asked for a model that the user named.
         """
-        asked = (subject, one.name, download)
+        asked = (subject, spec.name, download)
         if asked not in self._sources:
             try:
-                self._sources[asked] = self._find(subject, one, download)
+                self._sources[asked] = self._find(subject, spec, download)
             except NotMeasured as error:
                 self._sources[asked] = error.with_traceback(None)
         found = self._sources[asked]
@@ -176,26 +175,26 @@ class Bench:
             raise found
         return found
 
-    def _find(self, subject: Subject, one: Pass, download: bool) -> WeightsSource:
+    def _find(self, subject: Subject, spec: Pass, download: bool) -> WeightsSource:
         row = self.selection.registry[subject.model]
-        if one.name in PROBES:
+        if spec.name in PROBE_PASSES:
             from refutable.models.reduced_config import reduced
 
             small = {"config": reduced(row.config), "parameters": 1, "stand_in": True, "init": "transformers"}
             row = row.model_copy(update=small)
         return self.finder.find(row, subject, download=download)
 
-    def key(self, subject: Subject, source: WeightsSource, one: Pass) -> str:
+    def key(self, subject: Subject, weights: WeightsSource, spec: Pass) -> str:
         """Return the address of a trace: all that determines it, and all that is told of its weights.
 
         The same weights found in another way (a local copy of a hub's files) are another trace, so that what a report
         says of them is always what this run found.
         """
-        known = self._keys.get((subject, one))
-        if known is not None and known[0] is source:
+        known = self._keys.get((subject, spec))
+        if known is not None and known[0] is weights:
             return known[1]
-        key = key_of({**self._about(subject, source, one), "primitives": PRIMITIVES_VERSION})
-        self._keys[subject, one] = source, key
+        key = key_of({**self._about(subject, weights, spec), "primitives": PRIMITIVES_VERSION})
+        self._keys[subject, spec] = weights, key
         return key
 
     def prompts(self, name: str) -> PromptSet:
@@ -216,7 +215,7 @@ class Bench:
         self.read.clear()
         self._ready.clear()
 
-    def _measured(self, subject: Subject, one: Pass, key: str) -> Trace:
+    def _measured(self, subject: Subject, spec: Pass, key: str) -> Trace:
         if subject in self._failed:
             raise self._failed[subject]
         if key in self._refused:
@@ -227,7 +226,7 @@ class Bench:
             if stored is not None:
                 return stored
             try:
-                self._measure_planned(subject, one)
+                self._measure_planned(subject, spec)
             except RefutableError as error:
                 self._failed[subject] = error.with_traceback(None)
                 raise
@@ -238,17 +237,17 @@ class Bench:
             raise InstrumentError(f"the trace of {subject.model} was measured but is not in the store")
         return stored
 
-    def _measure_planned(self, subject: Subject, one: Pass) -> None:
+    def _measure_planned(self, subject: Subject, spec: Pass) -> None:
         """Load a subject once and make every pass of it that is planned and not stored."""
         from refutable.measure.session import measure_subject
 
         row = self.selection.registry[subject.model]
         wanted = {}
-        for each in dict.fromkeys((one, *self.plan.get(subject, ()))):
-            source = self.source(subject, each)
-            key = self.key(subject, source, each)
-            if self.store.get(key) is None and key not in self._refused and self._changes(subject, source, each):
-                wanted[each] = (source, key, self._about(subject, source, each))
+        for each in dict.fromkeys((spec, *self.plan.get(subject, ()))):
+            weights = self.find_weights(subject, each)
+            key = self.key(subject, weights, each)
+            if self.store.get(key) is None and key not in self._refused and self._changes(subject, weights, each):
+                wanted[each] = (weights, key, self._about(subject, weights, each))
         for each, left in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
             if isinstance(left, RefutableError):
                 self._refused[wanted[each][1]] = left
@@ -257,26 +256,26 @@ class Bench:
             self.store.put(replace(left, meta={**left.meta, "measured": made}))
             self.live.add(left.key)
 
-    def _about(self, subject: Subject, source: WeightsSource, one: Pass) -> dict[str, Any]:
+    def _about(self, subject: Subject, weights: WeightsSource, spec: Pass) -> dict[str, Any]:
         """Return what is known of a trace before it is measured."""
         row = self.selection.registry[subject.model]
-        prompts = self.prompts(one.prompts) if one.prompts else None
+        prompts = self.prompts(spec.prompts) if spec.prompts else None
         return {
             "model": row.name,
             "title": row.title,
             "family": row.family,
-            **one.facts,
+            **spec.facts,
             "prompt_set": prompts.name if prompts else None,
             "prompts": prompts.hash if prompts else None,
-            "weights": source.digest,
-            "weights_kind": str(source.kind),
-            "weights_detail": source.detail,
-            "config": key_of(dict(source.config)),
-            "config_from": source.config_from,
-            "revision": source.revision,
-            "seed": subject.seed if source.form == "draw" else None,
-            "tokenizer": source.tokenizer_digest,
-            "tokens": source.tokens,
+            "weights": weights.digest,
+            "weights_kind": str(weights.kind),
+            "weights_detail": weights.detail,
+            "config": key_of(dict(weights.config)),
+            "config_from": weights.config_from,
+            "revision": weights.revision,
+            "seed": subject.seed if weights.form == "draw" else None,
+            "tokenizer": weights.tokenizer_digest,
+            "tokens": weights.tokens,
             "dtype": subject.dtype,
             "device": subject.device_type,
             "device_title": self.finder.device.title if subject.device_type != "cpu" else "CPU",

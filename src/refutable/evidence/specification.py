@@ -11,7 +11,7 @@ import numpy as np
 from refutable._util.text import few
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
-from refutable.evidence.sample_source import Bench
+from refutable.evidence.sample_source import SampleSource
 from refutable.models.subject import Subject
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check
@@ -22,7 +22,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Specification:
     """How a claim is looked at.
 
     Attributes:
@@ -57,55 +57,59 @@ class Groups:
     lacking: dict[str, str] = field(default_factory=dict)
 
 
-def own_look(claim: MeasuredClaim, alpha: float) -> Look:
+def own_specification(claim: MeasuredClaim, alpha: float) -> Specification:
     """Return the look that decides a claim."""
-    return Look(claim.test, claim.prompts, alpha)
+    return Specification(claim.test, claim.prompts, alpha)
 
 
-def subject_of(model: str, bench: Bench, look: Look) -> Subject:
-    """Return how a model is to be tried under a look; raises NotMeasured where this run may not measure it."""
-    if bench.table is not None and look.seed is None:
+def subject_of(model: str, source: SampleSource, specification: Specification) -> Subject:
+    """Return how a model is to be tried under a specification; raises NotMeasured where this run may not measure it."""
+    if source.table is not None and specification.seed is None:
         return Subject(model)
-    subject = bench.selection.subject(model, seed=look.seed)
-    return subject if look.dtype is None else replace(subject, dtype=look.dtype)
+    subject = source.selection.subject(model, seed=specification.seed)
+    return subject if specification.dtype is None else replace(subject, dtype=specification.dtype)
 
 
-def model_samples(look: Look, model: str, bench: Bench) -> tuple[Sample, ...]:
-    """Return a model's samples under a look; errors as `Bench.samples`."""
-    return bench.samples(look.test, look.prompts, subject_of(model, bench, look), look.bos)
+def model_samples(specification: Specification, model: str, source: SampleSource) -> tuple[Sample, ...]:
+    """Return a model's samples under a specification; errors as `SampleSource.samples`."""
+    return source.samples(
+        specification.test, specification.prompts, subject_of(model, source, specification), specification.bos
+    )
 
 
-def group_samples(look: Look, bench: Bench) -> Groups:
+def group_samples(specification: Specification, source: SampleSource) -> Groups:
     """Return one value a model of two groups, its mean over prompts, and the models that lack one.
 
     Raises:
         NotMeasured: a group has no model that was measured.
         RefutableError: anything else that stands in the way.
     """
-    assert look.test.groups is not None
+    assert specification.test.groups is not None
     found = Groups(())
     samples = []
-    for name, selector in look.test.groups.items():
+    for name, selector in specification.test.groups.items():
         values, families = [], []
-        for row in selector.select(bench.selection.registry):
+        for row in selector.select(source.selection.registry):
             try:
-                (sample,) = model_samples(look, row.name, bench)
+                (sample,) = model_samples(specification, row.name, source)
                 values.append(float(sample.values.mean()))
                 families.append(row.family)
                 found.members[f"{name}: {row.name}"] = f"{values[-1]:.4g}"
             except NotMeasured as error:
                 found.lacking[row.name] = error.reason
-        samples.append(Sample(look.test.of[0], np.array(values), "model", tuple(families)))
-    empty = [name for name, sample in zip(look.test.groups, samples, strict=True) if sample.n == 0]
+        samples.append(Sample(specification.test.of[0], np.array(values), "model", tuple(families)))
+    empty = [name for name, sample in zip(specification.test.groups, samples, strict=True) if sample.n == 0]
     if empty:
         reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
         raise NotMeasured(reason, "pytest --model NAME, two models of each group at least")
     return replace(found, samples=tuple(samples))
 
 
-def samples_under(look: Look, model: str | None, bench: Bench) -> tuple[Sample, ...]:
+def samples_under(specification: Specification, model: str | None, source: SampleSource) -> tuple[Sample, ...]:
     """Return the samples of a model, or of two groups of models where none is named."""
-    return group_samples(look, bench).samples if model is None else model_samples(look, model, bench)
+    return (
+        group_samples(specification, source).samples if model is None else model_samples(specification, model, source)
+    )
 
 
 def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Judgement:
@@ -127,7 +131,7 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
 
 def said_of_pairs(judged: Judgement, test: MeasuredTest, model: str) -> Judgement:
     """Return a judgement that says with which value each prompt's is paired, where it is a difference of two."""
-    return judged if test.other is None else replace(judged, why=f"{judged.why}; {test.other.told(model)}")
+    return judged if test.other is None else replace(judged, why=f"{judged.why}; {test.other.describe(model)}")
 
 
 def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
@@ -203,9 +207,12 @@ def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:
         return Judgement(Verdict.ERROR, predicts, str(error))
 
 
-def judge_look(look: Look, model: str | None, bench: Bench) -> Judgement:
-    """Judge a model, or two groups where none is named, under a look; whatever happens, a judgement comes back."""
-    return attempt(look.test.predicts, lambda: judge_samples(look.test, samples_under(look, model, bench), look.alpha))
+def judge_specification(specification: Specification, model: str | None, source: SampleSource) -> Judgement:
+    """Judge a model, or two groups where none is named; whatever happens, a judgement comes back."""
+    return attempt(
+        specification.test.predicts,
+        lambda: judge_samples(specification.test, samples_under(specification, model, source), specification.alpha),
+    )
 
 
 def lacking_text(groups: Groups) -> str:

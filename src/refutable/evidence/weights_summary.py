@@ -16,7 +16,7 @@ VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
 
 
-class WeightsTold:
+class WeightsSummary:
     """Tells of weights; what many verdicts have in common is put into words once."""
 
     def __init__(self) -> None:

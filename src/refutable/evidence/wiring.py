@@ -9,7 +9,7 @@ from refutable.claims.cases import Case
 from refutable.errors import InstrumentError
 from refutable.evidence.over_models import over_models
 from refutable.evidence.plan import wiring_subject
-from refutable.evidence.sample_source import Bench
+from refutable.evidence.sample_source import SampleSource
 from refutable.traces.passes import Pass
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
@@ -25,14 +25,14 @@ class Probe:
         columns: of its trace: the relative changes of what is watched, a block; the largest counts.
         unmoved: the word for a model none of whose blocks moves, to the bit.
         moved: the word for one all of whose blocks move.
-        told: what was done and watched, the changes left out.
+        action: what was done and watched, the changes left out.
         watched: what was watched, in few words.
     """
 
     columns: tuple[str, ...]
     unmoved: str
     moved: str
-    told: str
+    action: str
     watched: str
 
 
@@ -54,18 +54,18 @@ PROBES = {
 }
 
 
-def judge_wiring(case: Case, bench: Bench) -> Judgement:
+def judge_wiring(case: Case, source: SampleSource) -> Judgement:
     """Say what the probe saw: what it watches does not move by one bit, or moves in every block."""
     claim: WiringClaim = case.claim
     predicts = f"equals {claim.test.equals}"
     return over_models(
-        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _probe(claim, model, bench, predicts)
+        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _probe(claim, model, source, predicts)
     )
 
 
-def _probe(claim: WiringClaim, model: str, bench: Bench, predicts: str) -> Judgement:
+def _probe(claim: WiringClaim, model: str, source: SampleSource, predicts: str) -> Judgement:
     probe = PROBES[claim.test.probe]
-    trace = bench.trace(wiring_subject(model, bench.selection), Pass(claim.test.reads))
+    trace = source.trace(wiring_subject(model, source.selection), Pass(claim.test.reads))
     changes = [max(row) for row in zip(*(trace.blocks[name].to_pylist() for name in probe.columns), strict=True)]
     if all(change == 0 for change in changes):
         seen = probe.unmoved
@@ -76,7 +76,7 @@ def _probe(claim: WiringClaim, model: str, bench: Bench, predicts: str) -> Judge
     verdict = Verdict.SUPPORTED if seen == claim.test.equals else Verdict.REFUTED
     is_seen = f"is {seen}" if claim.test.probe == "mlp_reads_attention" else f"turns its {seen}"
     why = (
-        f"{model} {is_seen}: {probe.told} changed by {min(changes):.2g} to {max(changes):.2g} of itself in"
+        f"{model} {is_seen}: {probe.action} changed by {min(changes):.2g} to {max(changes):.2g} of itself in"
         f" {len(changes)} blocks"
     )
     return Judgement(verdict, predicts, why, details={"seen": seen})

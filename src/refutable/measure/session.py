@@ -27,7 +27,7 @@ from refutable.measure.passes.wiring_probe import probe_wiring
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import PROBES, Pass
+from refutable.traces.passes import PROBE_PASSES, Pass
 from refutable.traces.trace import Trace
 
 Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]
@@ -44,7 +44,7 @@ def measure_subject(
     """
     try:
         for one, (source, key, about) in wanted.items():
-            if one.name in PROBES:
+            if one.name in PROBE_PASSES:
                 yield one, _probed(one, draw(source.config, subject).eval(), row, key, about)
         yield from _passes(row, subject, wanted, prompts, cache)
     except torch.OutOfMemoryError as error:
@@ -68,7 +68,9 @@ def _passes(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
 ) -> Iterator[tuple[Pass, Trace | RefutableError]]:
     """Load the weights once and make every pass of them, plain ones first."""
-    passes = {one: wanted[one] for one in sorted(wanted, key=lambda one: not one.is_plain) if one.name not in PROBES}
+    passes = {
+        one: wanted[one] for one in sorted(wanted, key=lambda one: not one.is_plain) if one.name not in PROBE_PASSES
+    }
     if not passes:
         return
     started = time.perf_counter()

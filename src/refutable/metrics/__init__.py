@@ -152,7 +152,7 @@ def ratio_metric(
     return add
 
 
-def measure(
+def evaluate(
     name: str,
     trace: Trace,
     *,

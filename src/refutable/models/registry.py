@@ -118,7 +118,7 @@ class Selector(Frozen):
         description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",
     )
 
-    def select(self, registry: Registry) -> tuple[ModelRow, ...]:
+    def select(self, registry: ModelRegistry) -> tuple[ModelRow, ...]:
         """Return the rows this selects, in the registry's order.
 
         Raises:
@@ -126,7 +126,7 @@ class Selector(Frozen):
         """
         return tuple(row for row in registry if self._matches(row))
 
-    def unknown(self, registry: Registry) -> Iterator[tuple[tuple[str | int, ...], UnknownName]]:
+    def unknown(self, registry: ModelRegistry) -> Iterator[tuple[tuple[str | int, ...], UnknownName]]:
         """Yield each word of it that no model, family or organisation is called, by where it stands."""
         for key, patterns in (("names", self.names), ("except", self.except_)):
             for index, pattern in enumerate(patterns):
@@ -174,7 +174,7 @@ def _any_matches(name: str, patterns: Collection[str]) -> bool:
 GLOB = frozenset("*?[")
 
 
-class Registry:
+class ModelRegistry:
     """The rows of every registry file, later files adding to and overriding earlier ones."""
 
     def __init__(self, rows: Iterable[ModelRow]) -> None:
@@ -216,7 +216,7 @@ class Registry:
         return self._matching[pattern]
 
 
-def load_registry(extra: Path | None = None) -> Registry:
+def load_registry(extra: Path | None = None) -> ModelRegistry:
     """Load the packaged registry and, on top of it, a suite's own file.
 
     Raises:
@@ -226,7 +226,7 @@ def load_registry(extra: Path | None = None) -> Registry:
     rows = _rows(parse_yaml(packaged, "refutable/data/models.yaml"), {})
     if extra is not None:
         rows = {**rows, **_rows(read_yaml(extra), rows)}
-    return Registry(rows.values())
+    return ModelRegistry(rows.values())
 
 
 def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRow]:

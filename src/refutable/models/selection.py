@@ -8,7 +8,7 @@ from pathlib import Path
 
 from refutable.errors import BadInput, NotMeasured
 from refutable.models.device import Device
-from refutable.models.registry import Registry
+from refutable.models.registry import ModelRegistry
 from refutable.models.subject import INIT, PRETRAINED, Subject
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -27,7 +27,7 @@ class Selection:
         device: for every model.
     """
 
-    registry: Registry
+    registry: ModelRegistry
     device: Device
     named: frozenset[str] = frozenset()
     weights: str = PRETRAINED
@@ -77,7 +77,7 @@ class Selection:
 
 
 def select(
-    registry: Registry,
+    registry: ModelRegistry,
     device: Device,
     *,
     models: tuple[str, ...] = (),

@@ -16,25 +16,25 @@ from refutable.claims.cases import Case
 from refutable.errors import RefutableError
 from refutable.pytest_plugin import command_line
 from refutable.reports.journal import Check
-from refutable.reports.recorder import Ledger
+from refutable.reports.recorder import Recorder
 from refutable.reports.terminal import render
-from refutable.session import Trial
+from refutable.session import Session
 from refutable.verdicts import multiplicity
-from refutable.verdicts.falsifiability.feasibility import told
+from refutable.verdicts.falsifiability.feasibility import describe_infeasible
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
-TRIAL = pytest.StashKey[Trial]()
-LEDGER = pytest.StashKey[Ledger]()
+SESSION = pytest.StashKey[Session]()
+RECORDER = pytest.StashKey[Recorder]()
 ROW = pytest.StashKey[VerdictRow]()
 _ROW_ATTRIBUTE = "refutable_row"
 _SELECTED = "refutable_selected"
 
 
-def trial_of(config: pytest.Config) -> Trial:
-    """Return the run's trial."""
-    return config.stash[TRIAL]
+def session_of(config: pytest.Config) -> Session:
+    """Return the run's session."""
+    return config.stash[SESSION]
 
 
 def announce(row: VerdictRow) -> None:
@@ -50,16 +50,16 @@ def announce(row: VerdictRow) -> None:
 
 
 @pytest.fixture(scope="session")
-def trial(request: pytest.FixtureRequest) -> Trial:
+def refutable_session(request: pytest.FixtureRequest) -> Session:
     """Return the claims on trial, their models and where numbers come from."""
-    return trial_of(request.config)
+    return session_of(request.config)
 
 
 @pytest.fixture
-def verdict_row(request: pytest.FixtureRequest, trial: Trial, claim_case: Case) -> VerdictRow:
+def verdict_row(request: pytest.FixtureRequest, refutable_session: Session, claim_case: Case) -> VerdictRow:
     """Try the case and return its verdict; an ERROR is an error of this fixture, so never a refutation."""
     __tracebackhide__ = True
-    row = trial.try_case(claim_case)
+    row = refutable_session.try_case(claim_case)
     request.node.stash[ROW] = row
     request.node.user_properties.extend(row.properties().items())
     if row.verdict is Verdict.ERROR:
@@ -74,23 +74,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption(command_line.dest("offline")):
         os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        config.stash[TRIAL] = Trial.prepare(command_line.options_of(config))
+        config.stash[SESSION] = Session.prepare(command_line.options_of(config))
         if _reports_here(config):
-            _open_ledger(config)
+            _open_recorder(config)
     except RefutableError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what would make two runs differ."""
-    run, options = trial_of(config), trial_of(config).options
-    versions = config.stash[LEDGER].provenance["packages"] if LEDGER in config.stash else {}
+    run, options = session_of(config), session_of(config).options
+    versions = config.stash[RECORDER].provenance["packages"] if RECORDER in config.stash else {}
     source = f"judging {options.measurements.name}" if options.measurements else "measuring what is not stored"
     return [
         f"refutable {__version__}: {counted(len({c.claim.id for c in run.cases}), 'claim')} ({run.claims_hash[:12]}), "
         f"{counted(len(run.cases), 'case')}; {source}{', offline' if options.offline else ''}",
         f"torch {versions.get('torch')}, transformers {versions.get('transformers')}; "
-        f"{run.bench.finder.device.title} ({run.bench.finder.device.name}); {options.dtype};"
+        f"{run.source.finder.device.title} ({run.source.finder.device.name}); {options.dtype};"
         f" weights {_shown(options.weights)}",
         *([f"prompts: {_given(run)}, instead of the claims' own"] if run.given is not None else []),
     ]
@@ -99,26 +99,26 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test of each case, for test functions that ask for `claim_case`."""
     if "claim_case" in metafunc.fixturenames:
-        metafunc.parametrize("claim_case", [_param(case) for case in trial_of(metafunc.config).cases])
+        metafunc.parametrize("claim_case", [_param(case) for case in session_of(metafunc.config).cases])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan every pass of the selected cases before the first model is loaded."""
     cases = [case for item in session.items if (case := _case_of(item)) is not None]
-    trial_of(session.config).plan_for(cases)
+    session_of(session.config).plan_for(cases)
     ids = {case.id for case in cases}
-    if LEDGER in session.config.stash:
-        session.config.stash[LEDGER].selected |= ids
+    if RECORDER in session.config.stash:
+        session.config.stash[RECORDER].selected |= ids
     elif (output := getattr(session.config, "workeroutput", None)) is not None:
         output[_SELECTED] = sorted(ids)
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """Say which of the selected claims some verdict can never reach, before anything is measured."""
-    run = trial_of(config)
+    run = session_of(config)
     cases = [case for item in items if (case := _case_of(item)) is not None]
     found = [(case, one) for case in cases if (one := run.infeasible(case)) is not None]
-    lines = told(found)
+    lines = describe_infeasible(found)
     if config.option.collectonly or not lines:
         return lines
     hopeless = len({case.claim.id for case, one in found if one.hopeless})
@@ -141,18 +141,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object | None) -> None:
     """Take from an xdist worker which cases were selected."""
-    node.config.stash[LEDGER].selected |= set(getattr(node, "workeroutput", {}).get(_SELECTED, ()))
+    node.config.stash[RECORDER].selected |= set(getattr(node, "workeroutput", {}).get(_SELECTED, ()))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the reports and say with the exit status what the baseline and the requirements ask."""
     config = session.config
-    if LEDGER not in config.stash:
+    if RECORDER not in config.stash:
         return
-    ledger = config.stash[LEDGER]
+    recorder = config.stash[RECORDER]
     stopped = bool(session.shouldstop or session.shouldfail) or exitstatus in (2, 3, 4)
-    ledger.close(trial_of(config).bench.store, stopped=stopped)
-    session.exitstatus = ledger.exit_status(
+    recorder.close(session_of(config).source.store, stopped=stopped)
+    session.exitstatus = recorder.exit_status(
         int(exitstatus),
         config.getoption(command_line.dest("require-verdicts")),
         config.getoption(command_line.dest("require-decided")),
@@ -161,45 +161,45 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Show the table of verdicts and where the reports are."""
-    if LEDGER not in config.stash:
+    if RECORDER not in config.stash:
         return
-    ledger = config.stash[LEDGER]
+    recorder = config.stash[RECORDER]
     writer = terminalreporter._tw
     terminalreporter.section("verdicts")
     text = render(
-        ledger.run,
-        ledger.comparison,
+        recorder.run,
+        recorder.comparison,
         width=writer.fullwidth if writer.hasmarkup else max(writer.fullwidth, 130),
         colour=writer.hasmarkup,
     )
     for line in text.splitlines():
         terminalreporter.write_line(line)
-    for text in ledger.contradictions:
+    for text in recorder.contradictions:
         terminalreporter.write_line(f"ERROR: {text}")
-    if ledger.problem:
-        terminalreporter.write_line(ledger.problem)
-    if ledger.stopped:
+    if recorder.problem:
+        terminalreporter.write_line(recorder.problem)
+    if recorder.stopped:
         terminalreporter.write_line("the run was stopped: its reports are not complete, and are not published")
-    if ledger.missing:
+    if recorder.missing:
         terminalreporter.write_line(
-            f"{counted(len(ledger.missing), 'selected case')} left no verdict: {', '.join(ledger.missing[:5])}"
+            f"{counted(len(recorder.missing), 'selected case')} left no verdict: {', '.join(recorder.missing[:5])}"
         )
-    terminalreporter.write_line(f"reports: {_relative(ledger.folder, config)}")
+    terminalreporter.write_line(f"reports: {_relative(recorder.folder, config)}")
 
 
 class Collector:
     """Takes every report, on the process that writes the reports."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._ledger = config.stash[LEDGER]
-        self._cases = {case.id: case for case in trial_of(config).cases}
+        self._recorder = config.stash[RECORDER]
+        self._cases = {case.id: case for case in session_of(config).cases}
         self._worst: dict[str, tuple[str, str, float]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hand a verdict, or the outcome of a test that is no claim, to the ledger."""
+        """Hand a verdict, or the outcome of a test that is no claim, to the recorder."""
         row = getattr(report, _ROW_ATTRIBUTE, None)
         if row is not None:
-            self._ledger.verdict(VerdictRow.from_dict(row))
+            self._recorder.verdict(VerdictRow.from_dict(row))
         elif report.when not in ("setup", "call", "teardown"):
             self._crashed(report)
         elif _claim_id(report.nodeid) not in self._cases:
@@ -209,7 +209,7 @@ class Collector:
         case = self._cases.get(_claim_id(report.nodeid))
         message = str(report.longrepr)
         if case is None:
-            self._ledger.check(Check(report.nodeid, "error", message, 0.0))
+            self._recorder.check(Check(report.nodeid, "error", message, 0.0))
             return
         judgement = Judgement(Verdict.ERROR, "-", f"the worker process died: {message}")
         about = {
@@ -217,7 +217,7 @@ class Collector:
             "evidence": case.claim.evidence,
             "alpha": case.claim.alpha,
         }
-        self._ledger.verdict(VerdictRow(case.id, case.claim.id, case.subject, about, judgement, {}, {}, (), 0.0))
+        self._recorder.verdict(VerdictRow(case.id, case.claim.id, case.subject, about, judgement, {}, {}, (), 0.0))
 
     def _check(self, report: pytest.TestReport) -> None:
         outcome, message, seconds = self._worst.get(report.nodeid, ("passed", "", 0.0))
@@ -230,28 +230,28 @@ class Collector:
             )
         self._worst[report.nodeid] = (outcome, message, seconds + report.duration)
         if report.when == "teardown":
-            self._ledger.check(Check(report.nodeid, *self._worst.pop(report.nodeid)))
+            self._recorder.check(Check(report.nodeid, *self._worst.pop(report.nodeid)))
 
 
-def _open_ledger(config: pytest.Config) -> None:
-    run = trial_of(config)
+def _open_recorder(config: pytest.Config) -> None:
+    run = session_of(config)
     options = run.options
     asked = {
-        "models": ", ".join(sorted(run.bench.selection.named)),
+        "models": ", ".join(sorted(run.source.selection.named)),
         "weights": _shown(options.weights),
         "revision": options.revision or "",
         "dtype": options.dtype,
-        "device": run.bench.finder.device.name,
+        "device": run.source.finder.device.name,
         "prompts": _given(run),
-        "measurements": run.bench.table.told if run.bench.table else "",
+        "measurements": run.source.table.description if run.source.table else "",
         "offline": str(options.offline),
         "skip_hopeless": str(options.skip_hopeless),
     }
     read = (*run.files, *([options.models_file] if options.models_file is not None else []))
-    facts = provenance(config.rootpath, run.bench.finder.device.title, run.claims_hash, asked, read)
+    facts = provenance(config.rootpath, run.source.finder.device.title, run.claims_hash, asked, read)
     facts[multiplicity.KEY] = multiplicity.declared(run.cases)
     folder, baseline = command_line.reports_folder(config), command_line.baseline_file(config)
-    config.stash[LEDGER] = Ledger.open(folder, facts, baseline)
+    config.stash[RECORDER] = Recorder.open(folder, facts, baseline)
     config.pluginmanager.register(Collector(config), "refutable-collector")
 
 
@@ -279,7 +279,7 @@ def _shown(weights: str) -> str:
     return weights if weights in ("pretrained", "init") else "a local path"
 
 
-def _given(run: Trial) -> str:
+def _given(run: Session) -> str:
     """Return the prompts that stand in for the claims' own, in words."""
     if (given := run.given) is None:
         return ""

@@ -1,1 +1,1 @@
-"""What is written for people and machines: the terminal, pages, the journal, and `formats/`, one file for each format."""
+"""What is written for people and machines: the terminal, pages, the journal; `formats/` has one file a format."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
@@ -31,7 +31,7 @@ class Comparison:
         return bool(self.changed or self.errors)
 
 
-def compare(run: Run, baseline: Run) -> Comparison:
+def compare(run: RunResult, baseline: RunResult) -> Comparison:
     """Compare a run with a baseline."""
     now = {row.identity: row for row in run.rows}
     then = {row.identity: row for row in baseline.rows}

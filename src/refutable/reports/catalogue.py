@@ -21,7 +21,7 @@ UNMEASURED = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueSentence:
     """One sentence of a catalogue.
 
     Attributes:
@@ -50,7 +50,7 @@ class Line:
     claims: Mapping[str, str]
 
 
-def read_catalogue(path: Path) -> tuple[Entry, ...]:
+def read_catalogue(path: Path) -> tuple[CatalogueSentence, ...]:
     """Read a catalogue file; lines that begin with # are remarks.
 
     Raises:
@@ -61,7 +61,7 @@ def read_catalogue(path: Path) -> tuple[Entry, ...]:
     except (OSError, UnicodeDecodeError) as error:
         why = "no such file" if isinstance(error, FileNotFoundError) else "not a text file that can be read"
         raise BadInput(f"{path}: {why}; name the catalogue with --ids FILE: one `id kind` a line") from None
-    entries: dict[str, Entry] = {}
+    entries: dict[str, CatalogueSentence] = {}
     problems = []
     for number, line in enumerate(lines, start=1):
         words = line.split()
@@ -70,7 +70,7 @@ def read_catalogue(path: Path) -> tuple[Entry, ...]:
         if len(words) not in (2, 3) or words[0] in entries:
             problems.append(f"{path}:{number} must be `id kind` or `id kind same-as`, each id once (got {line!r})")
             continue
-        entries[words[0]] = Entry(words[0], words[1], words[2] if len(words) == 3 else None)
+        entries[words[0]] = CatalogueSentence(words[0], words[1], words[2] if len(words) == 3 else None)
     for entry in entries.values():
         if entry.same_as is not None and (entry.same_as not in entries or entries[entry.same_as].same_as):
             near = did_you_mean(entry.same_as, entries)
@@ -81,7 +81,7 @@ def read_catalogue(path: Path) -> tuple[Entry, ...]:
 
 
 def catalogue_lines(
-    entries: Sequence[Entry], claims: Sequence[Any], verdicts: Sequence[VerdictRow]
+    entries: Sequence[CatalogueSentence], claims: Sequence[Any], verdicts: Sequence[VerdictRow]
 ) -> tuple[Line, ...]:
     """Return one line for each distinct sentence, in the catalogue's order.
 

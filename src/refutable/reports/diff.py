@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from refutable._util.text import counted
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.reports.terminal import COLOURS, interval_text
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow
@@ -53,7 +53,7 @@ class Change:
         return ", ".join(part for part in (*parts, tokens if tokens != "own tokenizer" else "") if part)
 
 
-def differences(before: Run, after: Run) -> list[Change]:
+def differences(before: RunResult, after: RunResult) -> list[Change]:
     """Return what differs, by claim, subject, weights kind, dtype, tokens and prompts; runs are of one kind only there.
 
     What was not measured, or was an ERROR, in both runs is no difference. A fact has no interval: it moved where its
@@ -129,7 +129,7 @@ def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
-def as_json(before: Run, after: Run, changes: list[Change]) -> Mapping[str, Any]:
+def as_json(before: RunResult, after: RunResult, changes: list[Change]) -> Mapping[str, Any]:
     """Return the differences as plain JSON values, with when each run was started."""
     return {
         "version": 1,

@@ -39,7 +39,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunResult:
     """A run: where it came from and what came of it.
 
     Attributes:
@@ -91,7 +91,7 @@ class Journal:
         os.fsync(self._file.fileno())
 
 
-def read_journal(path: Path) -> Run:
+def read_journal(path: Path) -> RunResult:
     """Rebuild a run from its journal.
 
     Raises:
@@ -120,4 +120,4 @@ def read_journal(path: Path) -> Run:
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: a verdict in it cannot be read ({error}); it was written by another version") from None
     head = {key: value for key, value in lines[0].items() if key not in ("kind", "format")}
-    return Run(head, adjust(rows, head.get(KEY, {})), checks, complete=lines[-1].get("kind") == "end")
+    return RunResult(head, adjust(rows, head.get(KEY, {})), checks, complete=lines[-1].get("kind") == "end")

@@ -9,14 +9,14 @@ from typing import Any
 from refutable._util.text import plural
 from refutable.claims import Record
 from refutable.reports.catalogue import states
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
 
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
-def verdicts_page(claims: Sequence[Any], run: Run, hashes: Mapping[str, str]) -> str:
+def verdicts_page(claims: Sequence[Any], run: RunResult, hashes: Mapping[str, str]) -> str:
     """Return the page as Markdown.
 
     Args:
@@ -37,7 +37,7 @@ def verdicts_page(claims: Sequence[Any], run: Run, hashes: Mapping[str, str]) ->
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _front(claims: Sequence[Any], run: Run) -> Iterator[str]:
+def _front(claims: Sequence[Any], run: RunResult) -> Iterator[str]:
     counts = {verdict: sum(row.verdict is verdict for row in run.rows) for verdict in Verdict}
     told = ", ".join(f"{n} {verdict.value}" for verdict, n in counts.items() if n)
     packages = run.provenance.get("packages", {})

@@ -13,7 +13,7 @@ from refutable.models.subject import WeightsKind
 from refutable.reports.baseline import compare
 from refutable.reports.diff import Change, differences
 from refutable.reports.formats.verdicts_json import as_json, read_verdicts
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.verdict import Verdict
@@ -79,7 +79,7 @@ def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = N
     write_whole(page, verdicts_page(loaded, read_verdicts(verdicts), hashes))
 
 
-def _lasting(run: Run) -> Run:
+def _lasting(run: RunResult) -> RunResult:
     """Return what lasts of a run: what was looked at, without the times it took, which no two runs share."""
     from dataclasses import replace
 

@@ -11,7 +11,7 @@ from refutable.errors import BadInput
 from refutable.reports.baseline import Comparison, compare
 from refutable.reports.formats import write_reports
 from refutable.reports.formats.verdicts_json import read_verdicts
-from refutable.reports.journal import JOURNAL, Check, Journal, Run
+from refutable.reports.journal import JOURNAL, Check, Journal, RunResult
 from refutable.traces.store import Store
 from refutable.verdicts.contradictions import contradictions
 from refutable.verdicts.multiplicity import KEY, adjust
@@ -22,7 +22,7 @@ SHORTFALL = 6
 
 
 @dataclass(slots=True)
-class Ledger:
+class Recorder:
     """The run so far.
 
     Attributes:
@@ -37,7 +37,7 @@ class Ledger:
 
     folder: Path
     provenance: Mapping[str, Any]
-    baseline: Run | None = None
+    baseline: RunResult | None = None
     selected: set[str] = field(default_factory=set)
     rows: dict[str, VerdictRow] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class Ledger:
         self._journal = Journal(self.folder / JOURNAL, self.provenance)
 
     @classmethod
-    def open(cls, folder: Path, provenance: Mapping[str, Any], baseline: Path | None) -> Ledger:
-        """Open a ledger.
+    def open(cls, folder: Path, provenance: Mapping[str, Any], baseline: Path | None) -> Recorder:
+        """Open a recorder.
 
         Raises:
             BadInput: the baseline cannot be used, or nothing can be written into the folder.
@@ -77,11 +77,11 @@ class Ledger:
         self._journal.check(check)
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunResult:
         """Everything taken so far, p-values adjusted over their families."""
         complete = not self.missing and not self.stopped
         rows = adjust(self.rows.values(), self.provenance.get(KEY, {}))
-        return Run(self.provenance, rows, tuple(self.checks.values()), complete)
+        return RunResult(self.provenance, rows, tuple(self.checks.values()), complete)
 
     def close(self, store: Store, *, stopped: bool) -> None:
         """Write every report.

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from refutable._util.text import few
 from refutable.reports.baseline import Comparison
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.verdicts.multiplicity import KEY, family_lines
 from refutable.verdicts.preregistration.status import registration_lines
 from refutable.verdicts.row import USUAL_ALPHA, VerdictRow
@@ -29,7 +29,7 @@ _UNTESTABLE = "they cannot be tested (verdicts.json says why)"
 _COMMON = (_UNSELECTED, _NEEDS, _UNTESTABLE)
 
 
-def render(run: Run, comparison: Comparison | None, *, width: int, colour: bool) -> str:
+def render(run: RunResult, comparison: Comparison | None, *, width: int, colour: bool) -> str:
     """Return the summary as text.
 
     Args:
@@ -117,7 +117,7 @@ def alpha_text(row: VerdictRow) -> str:
     return f", alpha {alpha:g}" if alpha != USUAL_ALPHA else ""
 
 
-def _not_measured(run: Run) -> list[str]:
+def _not_measured(run: RunResult) -> list[str]:
     """Return one line for each reason: the reasons that many share last."""
     reasons: dict[str, list[str]] = defaultdict(list)
     fixes: dict[str, str] = {}
@@ -159,6 +159,6 @@ def _comparison(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _counts(run: Run) -> str:
+def _counts(run: RunResult) -> str:
     counts = Counter(row.verdict for row in run.rows)
     return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]) or "no verdict"

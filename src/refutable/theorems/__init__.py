@@ -75,7 +75,7 @@ def theorem(
     return add
 
 
-def search(subject: Theorem, examples: int) -> Search:
+def search_counter_example(subject: Theorem, examples: int) -> Search:
     """Look for a counter-example; the same property and number always give the same answer.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
-from refutable.metrics import measure
+from refutable.metrics import evaluate
 from refutable.prompts.find import load_prompts
 from refutable.theorems import theorem
 from refutable.traces.synthetic import POSITIONS, Recipe, trace_of
@@ -120,7 +120,7 @@ def _amplification(embedding: int, updates: list[int]) -> float:
         top=one,
         others=one.astype(np.int64),
     )
-    return float(measure("total_amplification", trace_of(recipe)).values[0])
+    return float(evaluate("total_amplification", trace_of(recipe)).values[0])
 
 
 def digest(text: str) -> str:

@@ -1,1 +1,1 @@
-"""What a pass leaves, and where it is kept: Parquet tables of float32 primitives under a hash of all that determines them."""
+"""What a pass leaves, and where it is kept: float32 primitives under a hash of all that determines them."""

@@ -33,7 +33,7 @@ Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
 DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
 CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under an intervention
-PROBES: tuple[PassName, ...] = get_args(ProbeName)
+PROBE_PASSES: tuple[PassName, ...] = get_args(ProbeName)
 
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
@@ -110,7 +110,6 @@ LOSS = "loss"
 REACH_TOKENS, REACH_WRITE = "reach.tokens", "reach.write"
 RANK_IN, RANK_OUT = "rank.in", "rank.out"
 VARIANCE_IN, VARIANCE_OUT = "variance.in", "variance.out"
-HEAD_COUNT = "heads.count"
 HEAD_RESIDUAL = "heads.residual"
 HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine", "heads.norm_root")
 PERTURBATION_STEMS = ("perturbation.in", "perturbation.out", "perturbation.noise_gain", "perturbation.radial_gain")

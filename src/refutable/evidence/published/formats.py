@@ -21,7 +21,7 @@ ROUNDING = 1e-5  # by which a published value may lie beyond its metric's range:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TableRecord:
     """One row: its cells by column, and where it stands in words."""
 
     cells: Mapping[str, Any]
@@ -29,14 +29,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class TableRecords:
     """The rows of a table and every column that any of them has."""
 
     columns: tuple[str, ...]
-    rows: tuple[Record, ...]
+    rows: tuple[TableRecord, ...]
 
 
-def read_records(path: Path, under: str | None = None) -> Records:
+def read_records(path: Path, under: str | None = None) -> TableRecords:
     """Read the rows of a table.
 
     Args:
@@ -67,7 +67,7 @@ def is_empty(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def number_in(row: Record, column: str, cell: Any = None) -> float:
+def number_in(row: TableRecord, column: str, cell: Any = None) -> float:
     """Return the finite number of a cell, or of one item of its list; raises BadInput where there is none."""
     cell = row.cells.get(column) if cell is None else cell
     if is_empty(cell):
@@ -83,7 +83,7 @@ def number_in(row: Record, column: str, cell: Any = None) -> float:
     return value
 
 
-def list_in(row: Record, column: str) -> NDArray[np.float64]:
+def list_in(row: TableRecord, column: str) -> NDArray[np.float64]:
     """Return the numbers of a cell that is a list, shape (items,); raises BadInput where it is none."""
     cell = row.cells.get(column)
     if not isinstance(cell, list) or not cell:
@@ -91,7 +91,7 @@ def list_in(row: Record, column: str) -> NDArray[np.float64]:
     return np.array([number_in(row, column, "" if value is None else value) for value in cell])
 
 
-def outside(row: Record, column: str, metric: str, low: float, high: float) -> str:
+def outside(row: TableRecord, column: str, metric: str, low: float, high: float) -> str:
     """Return what is wrong with a cell whose number, or one item of its list, is none that any data could give.
 
     A cell that is empty, no number or not finite is not looked at here: it was not measured.
@@ -108,20 +108,20 @@ def outside(row: Record, column: str, metric: str, low: float, high: float) -> s
     return ""
 
 
-def _csv(path: Path) -> Records:
+def _csv(path: Path) -> TableRecords:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
             if twice:
                 raise BadInput(f"{path.name}:1: two columns are called {twice[0]!r}; rename one or take it out")
-            rows = [Record(cells, f"{path.name}:{reader.line_num}") for cells in reader]
-            return Records(tuple(reader.fieldnames or ()), tuple(rows))
+            rows = [TableRecord(cells, f"{path.name}:{reader.line_num}") for cells in reader]
+            return TableRecords(tuple(reader.fieldnames or ()), tuple(rows))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"--measurements {path}: not a CSV file in UTF-8 ({error})") from None
 
 
-def _json_lines(path: Path) -> Records:
+def _json_lines(path: Path) -> TableRecords:
     rows = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
@@ -129,7 +129,7 @@ def _json_lines(path: Path) -> Records:
     return _records(rows)
 
 
-def _json(path: Path, under: str | None) -> Records:
+def _json(path: Path, under: str | None) -> TableRecords:
     data = _parsed(_text(path), f"--measurements {path}")
     for key in under.split(".") if under else ():
         if not isinstance(data, dict) or key not in data:
@@ -160,7 +160,7 @@ def _of_columns(path: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def _parquet(path: Path) -> Records:
+def _parquet(path: Path) -> TableRecords:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -168,11 +168,13 @@ def _parquet(path: Path) -> Records:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"--measurements {path}: not a Parquet file ({str(error).splitlines()[0]})") from None
-    rows = tuple(Record(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1))
-    return Records(tuple(table.column_names), rows)
+    rows = tuple(
+        TableRecord(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1)
+    )
+    return TableRecords(tuple(table.column_names), rows)
 
 
-_FORMATS: Mapping[str, Callable[[Path], Records]] = {
+_FORMATS: Mapping[str, Callable[[Path], TableRecords]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".parquet": _parquet,
@@ -195,11 +197,11 @@ def _parsed(text: str, where: str) -> Any:
         raise BadInput(f"{where}: nested too deeply; give a list of records") from None
 
 
-def _record(row: Any, where: str) -> Record:
+def _record(row: Any, where: str) -> TableRecord:
     if not isinstance(row, dict):
         raise BadInput(f"{where} must be an object of column: value (got {str(row)[:60]!r})")
-    return Record(row, where)
+    return TableRecord(row, where)
 
 
-def _records(rows: list[Record]) -> Records:
-    return Records(tuple(dict.fromkeys(name for row in rows for name in row.cells)), tuple(rows))
+def _records(rows: list[TableRecord]) -> TableRecords:
+    return TableRecords(tuple(dict.fromkeys(name for row in rows for name in row.cells)), tuple(rows))

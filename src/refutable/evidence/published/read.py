@@ -8,10 +8,10 @@ from pathlib import Path
 
 from refutable.errors import BadInput, did_you_mean
 from refutable.evidence.published.column_map import MetricColumn, TableMap, read_map
-from refutable.evidence.published.formats import Record, Records, outside, read_records
+from refutable.evidence.published.formats import TableRecord, TableRecords, outside, read_records
 from refutable.evidence.published.table import Table
 from refutable.metrics import METRICS
-from refutable.models.registry import Registry
+from refutable.models.registry import ModelRegistry
 from refutable.statistics import STATISTICS
 
 COLUMNS = {
@@ -25,7 +25,7 @@ SHOWN = 10  # values out of range that one message names
 ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
 
 
-def read_table(path: Path, registry: Registry, map_file: Path | None = None) -> Table:
+def read_table(path: Path, registry: ModelRegistry, map_file: Path | None = None) -> Table:
     """Read a file of published measurements.
 
     Args:
@@ -51,7 +51,7 @@ def read_table(path: Path, registry: Registry, map_file: Path | None = None) -> 
     return Table(path.name, digest, given, columns, {name: tuple(of) for name, of in rows.items()}, layers)
 
 
-def _metric_columns(path: Path, records: Records, given: TableMap) -> dict[str, MetricColumn]:
+def _metric_columns(path: Path, records: TableRecords, given: TableMap) -> dict[str, MetricColumn]:
     """Return where each metric stands: as the mapping says, else under this project's names."""
     header = set(records.columns)
     absent = [column.column for column in given.metrics.values() if column.column not in header]
@@ -89,8 +89,10 @@ def _metric_columns(path: Path, records: Records, given: TableMap) -> dict[str, 
     return columns
 
 
-def _by_model(path: Path, records: Records, registry: Registry, given: TableMap) -> dict[str, list[Record]]:
-    rows: dict[str, list[Record]] = {}
+def _by_model(
+    path: Path, records: TableRecords, registry: ModelRegistry, given: TableMap
+) -> dict[str, list[TableRecord]]:
+    rows: dict[str, list[TableRecord]] = {}
     seen: set[str] = set()
     for record in records.rows:
         if None in record.cells:
@@ -126,13 +128,13 @@ def _by_model(path: Path, records: Records, registry: Registry, given: TableMap)
     return {name: _own(of) for name, of in rows.items()}
 
 
-def _own(rows: list[Record]) -> list[Record]:
+def _own(rows: list[TableRecord]) -> list[TableRecord]:
     """Leave drawn weights out where they stand beside others: layers.csv has no column Role."""
     own = [row for row in rows if row.cells.get("Weights_Kind") != "initialisation"]
     return own or rows
 
 
-def _not_replicates(path: Path, model: str, rows: Sequence[Record], given: TableMap, layered: bool) -> list[str]:
+def _not_replicates(path: Path, model: str, rows: Sequence[TableRecord], given: TableMap, layered: bool) -> list[str]:
     """Return why rows of one model may not be taken for replicates of one another: of other weights, or repeated."""
     problems = []
     for column in ORIGINS:
@@ -157,7 +159,7 @@ def _not_replicates(path: Path, model: str, rows: Sequence[Record], given: Table
 
 
 def _outside(
-    path: Path, rows: Mapping[str, list[Record]], columns: Mapping[str, MetricColumn], given: TableMap
+    path: Path, rows: Mapping[str, list[TableRecord]], columns: Mapping[str, MetricColumn], given: TableMap
 ) -> list[str]:
     """Return the values that no data could give their metric; of many, the first ones."""
     problems = []

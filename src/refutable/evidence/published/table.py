@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from refutable.errors import BadInput, NotMeasured
 from refutable.evidence.published.column_map import MetricColumn, TableMap
-from refutable.evidence.published.formats import Record, is_empty, list_in, number_in
+from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in
 from refutable.metrics import METRICS
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
@@ -39,11 +39,11 @@ class Table:
     sha256: str
     map: TableMap
     columns: Mapping[str, MetricColumn]
-    rows: Mapping[str, tuple[Record, ...]]
+    rows: Mapping[str, tuple[TableRecord, ...]]
     layers: Mapping[str, int]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The table in words: its name, its hash, and what its mapping says beside."""
         return f"{self.name}, SHA-256 {self.sha256[:12]}" + (f"; {self.map.note}" if self.map.note else "")
 
@@ -134,7 +134,7 @@ class Table:
         texts = tuple(dict.fromkeys(str(row.cells.get(self.map.prompt) or "") for row in self.rows[model]))
         return texts if len(texts) == n and all(texts) else ()
 
-    def _layer(self, row: Record) -> int:
+    def _layer(self, row: TableRecord) -> int:
         number = number_in(row, self.map.layer) + 1 - self.map.layers_from
         if number != int(number) or number < 1:
             raise BadInput(

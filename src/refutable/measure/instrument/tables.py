@@ -26,7 +26,7 @@ OUTPUTS = 5  # numbers of a prompt that are read behind the last block
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ReducedBatch:
     """What one batch left: on the device as one vector, so that one transfer brings it home.
 
     Attributes:
@@ -67,7 +67,7 @@ class _Fetched(NamedTuple):
 
 
 def to_tables(
-    batches: Sequence[Measured],
+    batches: Sequence[ReducedBatch],
     ids: list[list[int]],
     prompts: PromptSet,
     model: LoadedModel,

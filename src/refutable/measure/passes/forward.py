@@ -17,7 +17,7 @@ from refutable.measure.instrument.attention_probe import LastQuery
 from refutable.measure.instrument.batching import Padded, cut_batches, pad
 from refutable.measure.instrument.closure import check_closure
 from refutable.measure.instrument.interventions import changed_ids, intervening
-from refutable.measure.instrument.tables import Measured, to_tables
+from refutable.measure.instrument.tables import ReducedBatch, to_tables
 from refutable.measure.instrument.taps import BlockReader, hooked, primitives, reading
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.loading.tokens import check_lengths
@@ -32,7 +32,7 @@ PLAIN = Pass("forward")
 Left = TypeVar("Left")
 
 
-def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], one: Pass = PLAIN) -> Trace:
+def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass = PLAIN) -> Trace:
     """Run every prompt through the model once, under an intervention or none, and keep the primitives.
 
     Args:
@@ -40,7 +40,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         prompts: the prompt set.
         key: address of the trace.
         about: what is already known of it, for its meta.
-        one: the pass: how prompts begin, and what is done to the model.
+        spec: the pass: how prompts begin, and what is done to the model.
 
     Raises:
         ClosureError: a block's output is not its input plus the updates that were read.
@@ -48,7 +48,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
         NotMeasured: the intervention means nothing on this architecture.
         InstrumentError, NotMeasured: as `token_ids`.
     """
-    ids = changed_ids(token_ids(model, prompts, one.bos), one.intervention)
+    ids = changed_ids(token_ids(model, prompts, spec.bos), spec.intervention)
     additive = model.family.is_additive(model.config.to_dict())
     readers = [
         BlockReader(block, model.family, additive=additive, scale=model.scale, title=f"{model.row.name}: layer {layer}")
@@ -57,7 +57,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    with intervening(model, one.intervention, one.blocks):
+    with intervening(model, spec.intervention, spec.blocks):
         batches, halvings = run_batches(model, readers, ids)
     absent = {} if additive else dict.fromkeys(_update_columns(), "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):
@@ -86,13 +86,15 @@ def token_ids(model: LoadedModel, prompts: PromptSet, bos: Bos = "default") -> l
         NotMeasured: there is no beginning-of-sequence token, or a prompt is longer than what the model can read.
     """
     ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
-    if any(not one for one in ids):
+    if any(not tokens for tokens in ids):
         raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
     check_lengths(model.row.name, model.config, ids)
     return ids
 
 
-def run_batches(model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]) -> tuple[list[Measured], int]:
+def run_batches(
+    model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]]
+) -> tuple[list[ReducedBatch], int]:
     """Run all prompts; when memory runs out, halve the batch and begin again.
 
     Args:
@@ -122,7 +124,7 @@ def run_in_batches(
     """
     limit, halvings = LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
-    lengths = [len(one) for one in ids]
+    lengths = [len(tokens) for tokens in ids]
     while True:
         cuts = cut_batches(lengths, overhead=overhead, limit=limit)
         try:
@@ -138,7 +140,7 @@ def run_in_batches(
 @torch.inference_mode()
 def _run_batch(
     model: LoadedModel, readers: Sequence[BlockReader], ids: list[list[int]], cut: Sequence[int]
-) -> Measured:
+) -> ReducedBatch:
     padded = pad([ids[i] for i in cut], model.device)
     keep = _is_little(model, padded.tokens, len(readers))
     for reader in readers:
@@ -151,11 +153,11 @@ def _run_batch(
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
     entropy = torch.where(torch.isnan(log_p).any(dim=-1), torch.nan, entropy)
     blocks = primitives(readers, model.scale).flatten(1, 2)[:, padded.real]  # (layers, tokens, REDUCED)
-    seen = [one for one in watcher.entropies(len(readers)) if one is not None]
+    seen = [entropy for entropy in watcher.entropies(len(readers)) if entropy is not None]
     norms = _norms(head_input[0][which].float())
     parts = (blocks, *seen, entropy, top.values.exp(), top.indices.float(), *norms)
     packed = torch.cat([part.to(blocks.device).flatten() for part in parts])
-    return Measured(cut, np.array([len(ids[i]) for i in cut]), len(readers), bool(seen), packed)
+    return ReducedBatch(cut, np.array([len(ids[i]) for i in cut]), len(readers), bool(seen), packed)
 
 
 def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
@@ -214,5 +216,5 @@ def _update_columns() -> list[str]:
 def first_token(model: LoadedModel, ids: list[list[int]]) -> str:
     """Say whether prompts begin with the tokenizer's BOS."""
     bos = getattr(getattr(model.tokenizer, "tokenizer", None), "bos_token_id", None)
-    begins = bos is not None and all(one[0] == bos for one in ids)
+    begins = bos is not None and all(tokens[0] == bos for tokens in ids)
     return FIRST_IS_BOS if begins else "the prompt's own"

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
 
-Writer = Callable[[Run, Store, Path], None]
+Writer = Callable[[RunResult, Store, Path], None]
 
 REPORTS: Registry[Writer] = Registry("report", "refutable.reports.formats")
 
 
-def write_reports(run: Run, store: Store, folder: Path) -> None:
+def write_reports(run: RunResult, store: Store, folder: Path) -> None:
     """Write every report of a run into a folder; one that cannot be written does not keep the others from it.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any
 
 from refutable._util.atomic import write_whole
 from refutable.reports.formats import REPORTS
-from refutable.reports.journal import Check, Run
+from refutable.reports.journal import Check, RunResult
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -23,7 +23,7 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @REPORTS.register("junit.xml")
-def write(run: Run, store: Store, folder: Path) -> None:
+def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write junit.xml."""
     root = ET.Element("testsuites")
     root.append(_suite(run))
@@ -31,7 +31,7 @@ def write(run: Run, store: Store, folder: Path) -> None:
     write_whole(folder / FILE, ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
 
 
-def _suite(run: Run) -> ET.Element:
+def _suite(run: RunResult) -> ET.Element:
     outcomes = [_outcome(row) for row in run.rows] + [check.outcome for check in run.checks]
     suite = ET.Element(
         "testsuite",

@@ -16,10 +16,10 @@ import numpy as np
 
 from refutable._util.atomic import write_whole
 from refutable.errors import RefutableError
-from refutable.metrics import METRICS, measure
+from refutable.metrics import METRICS, evaluate
 from refutable.models.registry import ModelRow, load_registry
 from refutable.reports.formats import REPORTS
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
 
@@ -47,7 +47,7 @@ CATEGORY_COLUMNS = (
 
 
 @REPORTS.register("measurements.csv")
-def write(run: Run, store: Store, folder: Path) -> None:
+def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write the three tables of every plain forward trace that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
     stored = (store.get(key) for key in keys)
@@ -124,7 +124,7 @@ def _categories(trace: Trace) -> Iterator[Mapping[str, Any]]:
 def _values(name: str, trace: Trace, norm: Any = "raw") -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return a metric's values, or NaN for every prompt where this architecture or this pass has none."""
     try:
-        return measure(name, trace, norm=norm).values
+        return evaluate(name, trace, norm=norm).values
     except RefutableError:
         return np.full(len(trace), np.nan)
 

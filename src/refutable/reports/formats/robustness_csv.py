@@ -13,7 +13,7 @@ from typing import Any
 
 from refutable._util.atomic import write_whole
 from refutable.reports.formats import REPORTS
-from refutable.reports.journal import Run
+from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow
@@ -27,21 +27,21 @@ CONTROL_COLUMNS = ("Claim", "Subject", "Control", "Part", "Verdict", "Share", *E
 
 
 @REPORTS.register("variations.csv")
-def write_variations(run: Run, store: Store, folder: Path) -> None:
+def write_variations(run: RunResult, store: Store, folder: Path) -> None:
     """Write variations.csv: each claim that was looked at and declares variations, as it stands and under each."""
     rows = (line for row in _looked(run) if row.judgement.variations for line in _variations(row))
     _write(folder / "variations.csv", VARIATION_COLUMNS, rows)
 
 
 @REPORTS.register("controls.csv")
-def write_controls(run: Run, store: Store, folder: Path) -> None:
+def write_controls(run: RunResult, store: Store, folder: Path) -> None:
     """Write controls.csv: each control of each claim that was looked at, and each part of it."""
     found = ((row, *item) for row in _looked(run) for item in row.judgement.controls.items())
     rows = (line for row, name, control in found for line in _control(row, name, control))
     _write(folder / "controls.csv", CONTROL_COLUMNS, rows)
 
 
-def _looked(run: Run) -> list[VerdictRow]:
+def _looked(run: RunResult) -> list[VerdictRow]:
     return sorted((row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED), key=lambda row: row.id)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
 from refutable.reports.formats import REPORTS
-from refutable.reports.journal import JOURNAL, Check, Run, read_journal
+from refutable.reports.journal import JOURNAL, Check, RunResult, read_journal
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -20,7 +20,7 @@ READABLE = (1, VERSION)
 FILE = "verdicts.json"
 
 
-def as_json(run: Run) -> dict[str, Any]:
+def as_json(run: RunResult) -> dict[str, Any]:
     """Return a run as plain JSON values."""
     counts = Counter(row.verdict for row in run.rows)
     return {
@@ -37,12 +37,12 @@ def as_json(run: Run) -> dict[str, Any]:
 
 
 @REPORTS.register("verdicts.json")
-def write(run: Run, store: Store, folder: Path) -> None:
+def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write verdicts.json."""
     write_whole(folder / FILE, json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_run(path: Path) -> tuple[Run, Path]:
+def read_run(path: Path) -> tuple[RunResult, Path]:
     """Read a run back, with the file that it was read from.
 
     Args:
@@ -56,7 +56,7 @@ def read_run(path: Path) -> tuple[Run, Path]:
     return (read_verdicts(path) if path.suffix == ".json" else read_journal(path)), path
 
 
-def read_verdicts(path: Path) -> Run:
+def read_verdicts(path: Path) -> RunResult:
     """Read a verdicts.json back, or the one in a folder.
 
     Raises:
@@ -69,7 +69,7 @@ def read_verdicts(path: Path) -> Run:
             known = " and ".join(map(str, READABLE))
             raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
-        return Run(data["provenance"], rows, tuple(Check(**check) for check in data["checks"]), data["complete"])
+        return RunResult(data["provenance"], rows, tuple(Check(**check) for check in data["checks"]), data["complete"])
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give a verdicts.json that pytest wrote") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):

@@ -17,7 +17,7 @@ from refutable.claims.file import read_claims
 from refutable.claims.references import lacking_categories
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models.registry import Registry, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.sample import Sample
@@ -52,7 +52,7 @@ class Infeasible:
 
 
 def infeasible(
-    claim: MeasuredClaim, prompts: int, registry: Registry, selected: Callable[[str], bool] | None = None
+    claim: MeasuredClaim, prompts: int, registry: ModelRegistry, selected: Callable[[str], bool] | None = None
 ) -> Infeasible | None:
     """Return which verdicts a claim can never come to; None where every one can.
 
@@ -87,7 +87,9 @@ def infeasible(
     return Infeasible(units, labels) if labels else None
 
 
-def _of_the_whole(claim: MeasuredClaim, statistic: Statistic, registry: Registry, n: Sequence[int]) -> tuple[str, ...]:
+def _of_the_whole(
+    claim: MeasuredClaim, statistic: Statistic, registry: ModelRegistry, n: Sequence[int]
+) -> tuple[str, ...]:
     """Return the labels at the alpha that each verdict has on one model, of however many the quantifier is over."""
     if claim.quantifier not in get_args(Several):
         return _labels(claim.test, statistic, claim.alpha, n)
@@ -134,7 +136,7 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     yield f"{file.name}: {counted(len(loaded.claims), 'claim')}, {counted(len(cases), 'case')}, no fault found"
 
 
-def told(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
+def describe_infeasible(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
     """Return one line for each claim of these (case, what its units can never bring), its cases counted."""
     by_line: dict[str, int] = {}
     for case, one in found:

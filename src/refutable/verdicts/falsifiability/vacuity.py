@@ -50,14 +50,14 @@ def is_vacuous(test: MeasuredTest) -> bool:
     A cosine below 1, an entropy above 0, a cancellation ratio below 1 (the triangle inequality) are predictions of
     this kind.
     """
-    return search(test, whole=False).verdict is Verdict.SUPPORTED
+    return search_generated_data(test, whole=False).verdict is Verdict.SUPPORTED
 
 
 _FOUND: dict[tuple[str, bool], Found] = {}
 _written = ByIdentity(MeasuredTest.model_dump_json)  # a test is not written out again for every model it is tried on
 
 
-def search(test: MeasuredTest, *, whole: bool = True) -> Found:
+def search_generated_data(test: MeasuredTest, *, whole: bool = True) -> Found:
     """Look for data that break a prediction, by more than a bare end; the same test always gives the same answer.
 
     Args:
@@ -68,7 +68,7 @@ def search(test: MeasuredTest, *, whole: bool = True) -> Found:
     if key not in _FOUND:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of generated data, not of anybody's
-            _FOUND[key] = _proof(test) or _search(test, whole)
+            _FOUND[key] = _proof(test) or _search_all(test, whole)
     return _FOUND[key]
 
 
@@ -156,7 +156,7 @@ def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
     return Estimate(value, None, None, None, n, unit, None, None, "generated data", test.statistic, tuple(test.of))
 
 
-def _search(test: MeasuredTest, whole: bool) -> Found:
+def _search_all(test: MeasuredTest, whole: bool) -> Found:
     statistic = STATISTICS[test.statistic]
     if test.fact is not None or statistic.takes_models or statistic.pools or statistic.needs_categories:
         return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")

@@ -30,20 +30,20 @@ claims:
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Entry(Frozen):
+class LockedForm(Frozen):
     """A claim as it was locked once."""
 
     hash: Hash = Field(description="of all that decides it; see registration.hash_of")
     locked: AwareDatetime
 
 
-class Locked(Entry):
+class Locked(LockedForm):
     """A claim as it is locked now, and as it was before."""
 
     seen: tuple[str, ...] = Field(
         default=(), description="whose numbers, on its prompts, were there when it was locked"
     )
-    history: tuple[Entry, ...] = Field(default=(), description="earlier forms, the latest first")
+    history: tuple[LockedForm, ...] = Field(default=(), description="earlier forms, the latest first")
     removed: AwareDatetime | None = Field(default=None, description="when it was found to be in the file no more")
 
 
@@ -100,7 +100,7 @@ def read_lock(path: Path) -> Lock:
         filled = {**data, "claims": data["claims"] or {}} if "claims" in data else data
         return _LockFile.model_validate(filled).claims
     except ValidationError as error:
-        problems = explain(error, source, fields={"": ["schema", "claims"], "history": [*Entry.model_fields]})
+        problems = explain(error, source, fields={"": ["schema", "claims"], "history": [*LockedForm.model_fields]})
         raise BadInput("\n".join(f"{problem}; `refutable lock` writes this file" for problem in problems)) from None
 
 
@@ -122,7 +122,7 @@ def updated(lock: Lock, hashes: Mapping[str, str], seen: Mapping[str, tuple[str,
     removed = tuple(name for name in lock if name not in hashes and lock[name].removed is None)
     for name in (*new, *changed):
         was = lock.get(name)
-        history = () if was is None else (Entry(hash=was.hash, locked=was.locked), *was.history)
+        history = () if was is None else (LockedForm(hash=was.hash, locked=was.locked), *was.history)
         entries[name] = Locked(hash=hashes[name], locked=now, seen=seen.get(name, ()), history=history)
     for name in removed:
         entries[name] = lock[name].model_copy(update={"removed": now})

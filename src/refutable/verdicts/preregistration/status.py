@@ -20,12 +20,12 @@ from typing import Any
 from refutable.claims import MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
 from refutable.metrics import METRICS
-from refutable.models.registry import Registry
+from refutable.models.registry import ModelRegistry
 from refutable.models.subject import WeightsKind
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
-from refutable.traces.passes import PARAMETERS, PROBES
+from refutable.traces.passes import PARAMETERS, PROBE_PASSES
 from refutable.verdicts.preregistration.lockfile import Lock, shown
 from refutable.verdicts.row import VerdictRow
 
@@ -51,7 +51,7 @@ class Registrations:
     hashes: Mapping[str, str]
     lock: Lock
 
-    def told(self, claim: Any, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
+    def describe(self, claim: Any, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
         """Return what a row says of its claim's registration: `claim_hash`, `locked`, `registration` and why.
 
         Args:
@@ -117,7 +117,7 @@ def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
     return hashes
 
 
-def current_hashes(claims: Sequence[Any], registry: Registry, file: Path) -> dict[str, str]:
+def current_hashes(claims: Sequence[Any], registry: ModelRegistry, file: Path) -> dict[str, str]:
     """Return the hash of each claim of a file as it stands, by id.
 
     Args:
@@ -140,7 +140,7 @@ def own_metas(claim: Any, metas: Sequence[Meta]) -> list[Meta]:
 
 def seen_as(meta: Meta) -> str:
     """Return under which name a trace's numbers are seen: its model's, and drawn weights or a wiring probe as such."""
-    if meta.get("pass") in PROBES:
+    if meta.get("pass") in PROBE_PASSES:
         return f"{meta['model']}@wiring"
     return f"{meta['model']}@drawn" if meta.get("weights_kind") == _DRAWN else str(meta["model"])
 

@@ -1,0 +1,144 @@
+"""The catalogue's sentences: each is on trial or named as awaited; the list says what the catalogue says, no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from places import ROOT, SHARED
+from typer.testing import CliRunner
+
+from refutable._util.strict_yaml import parse_yaml
+from refutable.claims.file import claims_from, load_claims
+from refutable.cli.main import app
+from refutable.errors import BadInput
+from refutable.reports.catalogue import (
+    PENDING,
+    UNMEASURED,
+    UNTESTABLE,
+    CatalogueSentence,
+    catalogue_lines,
+    read_catalogue,
+    sentences_of,
+)
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
+
+CATALOGUE = SHARED / "claims-catalogue.yaml"
+IDS = ROOT / "fixtures" / "catalogue.txt"
+ENTRIES = read_catalogue(IDS)
+CLAIMS = load_claims(ROOT / "claims.yaml")
+NAMED = {name for claim in CLAIMS for name in sentences_of(claim)}
+
+# Sentences that have no claim yet, and what each needs; one that only an experiment decides has a claim that names it.
+AWAITED: dict[str, str] = {}
+
+SOME = """\
+schema: 1
+claims:
+  - {id: a, catalogue: x, statement: sa, evidence: none, reason: r, also: [{document: d, quote: q, catalogue: y}]}
+  - {id: b, catalogue: x, statement: sb, evidence: causal, needs: twins}
+  - {id: c, catalogue: z, statement: sc, evidence: architecture, models: gptj, test: {fact: layers, predicts: "> 1"}}
+"""
+
+
+def some() -> tuple[Any, ...]:
+    return claims_from(parse_yaml(SOME, "c.yaml"))
+
+
+def row(claim: str, verdict: Verdict, subject: str = "m") -> VerdictRow:
+    about = {"statement": "s", "evidence": "measured", "alpha": 0.05}
+    return VerdictRow(f"{claim}-{subject}", claim, subject, about, Judgement(verdict, "< 1", "w"), {}, {}, (), 0.0)
+
+
+@pytest.mark.documents
+def test_the_list_has_the_catalogues_ids_and_kinds_and_nothing_else():
+    catalogue = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["claims"]
+    assert [*ENTRIES] == [CatalogueSentence(one["id"], one["kind"], one["same_as"]) for one in catalogue]
+
+
+def test_the_list_has_213_sentences_of_which_176_are_distinct():
+    assert len(ENTRIES) == 213
+    assert sum(entry.same_as is None for entry in ENTRIES) == 176
+
+
+def test_every_sentence_is_found_in_some_claim_or_is_awaited_by_name():
+    missing = {entry.id for entry in ENTRIES} - NAMED
+    assert missing == set(AWAITED)
+
+
+def test_no_claim_names_a_sentence_that_the_catalogue_does_not_have():
+    assert {entry.id for entry in ENTRIES} >= NAMED
+
+
+def test_a_sentence_that_cannot_be_tested_says_why_and_what_can_be_is_not_called_so():
+    untestable = {entry.id for entry in ENTRIES if entry.kind == "not-testable"}
+    assert {claim.catalogue for claim in CLAIMS if claim.evidence == "none"} == untestable
+    assert len(untestable) == 4
+
+
+def test_a_line_shows_the_claims_of_a_sentence_and_of_all_that_say_the_same():
+    entries = (
+        CatalogueSentence("x", "k", None),
+        CatalogueSentence("w", "k", None),
+        CatalogueSentence("y", "k", "w"),
+        CatalogueSentence("z", "k", None),
+    )
+    verdicts = [row("c", Verdict.SUPPORTED), row("c", Verdict.REFUTED, "n"), row("c", Verdict.REFUTED, "o")]
+    lines = catalogue_lines(entries, some(), verdicts)
+    assert [(line.id, dict(line.claims)) for line in lines] == [
+        ("x", {"a": UNTESTABLE, "b": PENDING}),
+        ("w", {"a": UNTESTABLE}),
+        ("z", {"c": "SUPPORTED 1, REFUTED 2"}),
+    ]
+    assert catalogue_lines(entries, some(), [])[-1].claims == {"c": UNMEASURED}
+    assert catalogue_lines(entries, some(), [row("c", Verdict.NOT_MEASURED)])[-1].claims == {"c": UNMEASURED}
+
+
+def test_a_claim_about_a_sentence_that_is_not_there_is_refused():
+    with pytest.raises(BadInput, match=r"not in the catalogue: a: 'y', c: 'z'; mend"):
+        catalogue_lines((CatalogueSentence("x", "k", None),), some(), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x\n", "ids:1 must be `id kind` or `id kind same-as`"),
+        ("x k\n\n# remark\nx k\n", "ids:4 must be"),
+        ("x k y z\n", "ids:1 must be"),
+        ("xxx k\ny k xxz\n", "y is the same as 'xxz', which is no distinct id. Did you mean 'xxx'?"),
+        ("x k y\ny k x\n", "x is the same as 'y', which is no distinct id"),
+    ],
+)
+def test_a_list_of_another_form_is_refused(tmp_path, text, expected):
+    (tmp_path / "ids").write_text(text)
+    with pytest.raises(BadInput) as caught:
+        read_catalogue(tmp_path / "ids")
+    assert expected in str(caught.value)
+
+
+def test_the_command_prints_one_row_for_each_distinct_sentence(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    told = CliRunner().invoke(app, ["catalogue"])
+    assert told.exit_code == 0, told.output
+    lines = told.output.splitlines()
+    shown = {line.split()[0]: line.split()[1] for line in lines if line and not line.startswith(" ")}
+    for entry in ENTRIES:
+        assert shown.get(entry.id) == (entry.kind if entry.same_as is None else None)
+    assert lines[-1] == f"176 distinct sentences, {176 - len(AWAITED)} of them on trial"
+
+
+def test_the_command_refuses_a_list_that_is_not_there_in_words(tmp_path):
+    told = CliRunner().invoke(app, ["catalogue", str(ROOT / "claims.yaml"), "--ids", str(tmp_path / "none")])
+    assert told.exit_code == 4
+    assert f"{tmp_path / 'none'}: no such file; name the catalogue with --ids FILE: one `id kind`" in told.output
+    assert "Errno" not in told.output
+
+
+def test_the_command_refuses_claims_that_are_not_there_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["catalogue", "nope"])
+    assert told.exit_code == 4
+    assert told.output.startswith("ERROR: nope: no such file; check the path")

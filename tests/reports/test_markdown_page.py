@@ -1,0 +1,140 @@
+"""The page of verdicts: the committed one is the generated one, and it says what the data say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from places import ROOT
+from typer.testing import CliRunner
+
+from refutable._util.strict_yaml import parse_yaml
+from refutable.claims.file import claims_from, load_claims
+from refutable.cli.main import app
+from refutable.models.registry import load_registry
+from refutable.reports.formats.verdicts_json import as_json, read_verdicts
+from refutable.reports.journal import RunResult
+from refutable.reports.markdown_page import verdicts_page
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.preregistration.status import current_hashes
+from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Estimate, Verdict
+
+CLAIMS = """\
+schema: 1
+claims:
+  - id: a
+    statement: It shrinks.
+    source: {document: one, section: First, quote: "# it | shrinks"}
+    also: [{document: two, section: Third, quote: as we said}]
+    contradicts: c
+    evidence: measured
+    models: gptj
+    test: {statistic: mean, of: last_gain, predicts: "< 1"}
+    record: {gptj: {value: 1.0652, n: 25, dtype: bfloat16}}
+  - {id: b, statement: Who knows., source: {document: one, section: First}, evidence: causal, needs: twins}
+  - {id: c, statement: It grows., source: {document: two, section: Second}, evidence: none, reason: no measure}
+"""
+FOUND = Estimate(0.91, 0.9, 0.92, 0.9, 25, "prompt", 0.01, 1.0, "t", "mean", ("last_gain",))
+
+
+def claims():
+    return claims_from(parse_yaml(CLAIMS, "c.yaml"))
+
+
+def hashes(file=ROOT / "claims.yaml", loaded=None):
+    return current_hashes(loaded if loaded is not None else claims(), load_registry(), file)
+
+
+def page_of(found):
+    return verdicts_page(claims(), found, hashes())
+
+
+def run(verdict: Verdict = Verdict.SUPPORTED, claim_hash: str | None = None) -> RunResult:
+    about = {"statement": "s", "evidence": "measured", "alpha": 0.05, "claim_hash": claim_hash or hashes()["a"]}
+    judged = Judgement(verdict, "< 1", "mean | found", FOUND, ("fragile",))
+    row = VerdictRow("a-gptj", "a", "gptj", about, judged, {}, {"weights_kind": "pretrained"}, (), 0.0)
+    return RunResult({"device": "CPU", "packages": {}, "git_commit": None}, (row,))
+
+
+def test_the_committed_page_is_the_generated_one():
+    loaded = load_claims(ROOT / "claims.yaml")
+    published = read_verdicts(ROOT / "reports/published/verdicts.json")
+    page = verdicts_page(loaded, published, hashes(loaded=loaded))
+    committed = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    assert committed == page, "write it anew: refutable page"
+    assert "of an earlier form of the claim" not in page, "these verdicts are of other claims: refutable publish"
+
+
+def test_the_page_names_every_claim_and_every_verdict_that_is_published():
+    loaded, published = (
+        load_claims(ROOT / "claims.yaml"),
+        read_verdicts(ROOT / "reports" / "published" / "verdicts.json"),
+    )
+    page = verdicts_page(loaded, published, hashes(loaded=loaded))
+    assert [line[6:-1] for line in page.splitlines() if line.startswith("#### `")] == [claim.id for claim in loaded]
+    shown = [line for line in page.splitlines() if line.startswith("| ") and "**" in line.split(" | ")[1]]
+    assert len(shown) == sum(row.claim in {claim.id for claim in loaded} for row in published.rows)
+
+
+def test_it_stands_by_document_and_section_in_the_claims_order():
+    heads = [line for line in page_of(run()).splitlines() if line.startswith("#")]
+    assert heads == [
+        "# Verdicts",
+        "## Claims that cannot both hold",
+        "## one",
+        "### First",
+        "#### `a`",
+        "#### `b`",
+        "## two",
+        "### Second",
+        "#### `c`",
+    ]
+
+
+def test_it_shows_words_verdict_estimate_interval_labels_record_and_why():
+    lines = page_of(run()).splitlines()
+    assert "> “# it | shrinks”" in lines
+    assert "> “as we said” (two, Third)" in lines
+    assert "The author recorded: gptj 1.0652 (n = 25, bfloat16)." in lines
+    assert (
+        "| gptj (pretrained) | **SUPPORTED** | 0.91 | [0.9, 0.92] at 90 % | 25 prompts | fragile | mean \\| found |"
+        in lines
+    )
+    assert "**NOT_MEASURED.** It needs: twins" in lines
+    assert "**NOT_MEASURED.** It cannot be tested: no measure" in lines
+
+
+def test_it_lists_the_pairs_that_cannot_both_hold_with_how_each_stands():
+    lines = page_of(run()).splitlines()
+    assert "| one: It shrinks. (`a`) | SUPPORTED 1 | two: It grows. (`c`) | cannot be tested |" in lines
+
+
+def test_another_verdict_makes_another_page():
+    pages = {page_of(run(verdict)) for verdict in Verdict if verdict.looked}
+    assert len(pages) == 3
+    for verdict in (Verdict.REFUTED, Verdict.INCONCLUSIVE):
+        page = page_of(run(verdict))
+        assert f"**{verdict.value}**" in page
+        assert "SUPPORTED" not in page
+
+
+def test_a_verdict_on_an_earlier_form_of_a_claim_says_so():
+    assert "of an earlier form of the claim" in page_of(run(claim_hash="0" * 64))
+    assert "of an earlier form of the claim" not in page_of(run())
+
+
+def test_publishing_writes_a_page_anew_where_there_is_one_and_makes_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "claims.yaml").write_text(CLAIMS)
+    told = as_json(replace(run(), provenance={**run().provenance, "started": "", "python": "", "claims_hash": ""}))
+    (tmp_path / "verdicts.json").write_text(json.dumps(told))
+    arguments = ["publish", "verdicts.json", "--to", "published.json", "--yes", "--page", "page.md"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert not (tmp_path / "page.md").exists()
+    assert CliRunner().invoke(app, ["page", "--verdicts", "published.json", "--out", "page.md"]).exit_code == 0
+    assert (tmp_path / "page.md").read_text() == page_of(run())
+    told["verdicts"][0]["verdict"] = "REFUTED"
+    (tmp_path / "verdicts.json").write_text(json.dumps(told))
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (tmp_path / "page.md").read_text() == page_of(run(Verdict.REFUTED))
