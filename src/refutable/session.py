@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refutable._util.provenance import claims_hash
-from refutable.claims import MeasuredClaim, WiringClaim
+from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
-from refutable.claims.references import groups_of
 from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
 from refutable.evidence import decide_case
 from refutable.evidence.plan import build_plan
@@ -136,24 +134,24 @@ class Session:
     def _judgement(self, case: Case) -> Judgement:
         skipped = self._skipped(case)
         if skipped is not None:
-            return Judgement(Verdict.NOT_MEASURED, _predicts(case), f"{skipped}; not tried (--skip-hopeless)")
+            return Judgement(Verdict.NOT_MEASURED, case.claim.prediction, f"{skipped}; not tried (--skip-hopeless)")
         try:
             return decide_case(case, self.source)
         except NotMeasured as error:
-            return Judgement(Verdict.NOT_MEASURED, _predicts(case), str(error))
+            return Judgement(Verdict.NOT_MEASURED, case.claim.prediction, str(error))
         except Undecidable as error:
-            return Judgement(Verdict.INCONCLUSIVE, _predicts(case), str(error))
+            return Judgement(Verdict.INCONCLUSIVE, case.claim.prediction, str(error))
         except RefutableError as error:
-            return Judgement(Verdict.ERROR, _predicts(case), str(error))
+            return Judgement(Verdict.ERROR, case.claim.prediction, str(error))
         except OSError as error:
             why = f"a file cannot be used ({error.strerror}); can the cache folder ($REFUTABLE_CACHE) be written?"
-            return Judgement(Verdict.ERROR, _predicts(case), why)
+            return Judgement(Verdict.ERROR, case.claim.prediction, why)
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(where.filename).name}:{where.lineno}"
             why = f"{type(error).__name__}: {error} ({place}); this is a fault of refutable"
-            return Judgement(Verdict.ERROR, _predicts(case), why)
+            return Judgement(Verdict.ERROR, case.claim.prediction, why)
 
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return what is told of the claim's registration."""
@@ -192,7 +190,7 @@ def _given(options: Options) -> PromptSet | None:
     return given_prompts(options.prompts)
 
 
-def _on(given: PromptSet, claim: Any) -> Any:
+def _on(given: PromptSet, claim: BaseClaim) -> BaseClaim:
     """Return a claim with the given prompts in place of its own, which makes it another claim by its hash."""
     return claim.model_copy(update={"prompts": given.name}) if isinstance(claim, MeasuredClaim) else claim
 
@@ -214,23 +212,9 @@ def _about(case: Case) -> dict[str, Any]:
         "catalogue": claim.catalogue,
         "reading_of": claim.reading_of,
         "contradicts": list(claim.contradicts),
-        "for": _taken(claim),
+        "for": claim.scope,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
     }
-
-
-def _taken(claim: Any) -> str | None:
-    """Return how a claim takes its models: by its quantifier, or as units that are compared."""
-    if getattr(getattr(claim, "test", None), "over_models", False):
-        return "groups" if groups_of(claim) else "models"
-    return getattr(claim, "quantifier", None)
-
-
-def _predicts(case: Case) -> str:
-    test = getattr(case.claim, "test", None)
-    predicts = getattr(test, "predicts", None)
-    equals = getattr(test, "equals", None)
-    return str(predicts) if predicts is not None else f"equals {equals}" if equals is not None else case.claim.statement
 
 
 def _look_at_given_weights(source: SampleSource) -> None:

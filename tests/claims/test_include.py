@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refutable._util.provenance import claims_hash
 from refutable._util.strict_yaml import parse_yaml
+from refutable.claims import claims_hash
 from refutable.claims.file import claims_from, json_schema, load_claims
 from refutable.errors import BadInput
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,10 @@ from places import ROOT
 
 from refutable.claims.cases import Case
 from refutable.claims.file import load_claims
+from refutable.claims.kinds import CLAIM_CLASSES
 from refutable.claims.parts import WORDS
-from refutable.claims.references import groups_of
 from refutable.errors import NotMeasured
-from refutable.evidence import DECIDERS, theorem
+from refutable.evidence import decide_case, theorem
 from refutable.evidence.specification import judge_samples
 from refutable.evidence.wiring import PROBES
 from refutable.metrics import METRICS
@@ -45,8 +45,9 @@ def of_kind(*kinds: str, tested: bool = True) -> Any:
 
 
 def test_every_kind_of_evidence_is_tried_here():
-    assert {*DECIDERS} == TRIED_HERE | UNDECIDED_HERE
-    assert {claim.evidence for claim in CLAIMS} == {*DECIDERS}
+    kinds = {value for kind in CLAIM_CLASSES for value in get_args(kind.model_fields["evidence"].annotation)}
+    assert kinds == TRIED_HERE | UNDECIDED_HERE
+    assert {claim.evidence for claim in CLAIMS} == kinds
 
 
 # Measured and drawn: samples that lie where the claim says, and samples that do not
@@ -173,7 +174,7 @@ def judge_fact(claim: Any, value: Any) -> Verdict:
 
     selection = SimpleNamespace(registry={"made-up": row}, subject=lambda name: name)
     source: Any = SimpleNamespace(selection=selection, find_weights=find_weights)
-    return DECIDERS["architecture"](Case(claim.id, claim, ("made-up",), False), source).verdict
+    return decide_case(Case(claim.id, claim, ("made-up",), False), source).verdict
 
 
 @of_kind("architecture")
@@ -195,7 +196,7 @@ def judge_seen(claim: Any, moved: str | None) -> Verdict:
     seen = {name: [0.3, 0.4] if name == moved else [0.0, 0.0] for name in PROBES[claim.test.probe].columns}
     trace = Trace("key", {}, pa.table(seen), pa.table({"text": pa.array([], pa.string())}))
     source: Any = SimpleNamespace(trace=lambda subject, one: trace, selection=None)
-    return DECIDERS["wiring"](Case(claim.id, claim, ("made-up",), False), source).verdict
+    return decide_case(Case(claim.id, claim, ("made-up",), False), source).verdict
 
 
 @of_kind("wiring")
@@ -216,7 +217,7 @@ def test_a_counter_example_refutes_whatever_proof_is_given_and_without_one_a_pro
         made_up = Theorem("made-up", st.fixed_dictionaries({"x": st.integers()}), lambda example, true=true: true)
         monkeypatch.setattr(theorem, "THEOREMS", {claim.test.property: made_up})
         few = claim.model_copy(update={"test": claim.test.model_copy(update={"examples": 5})})
-        verdicts[true] = DECIDERS["theorem"](Case(claim.id, few, (), False), SimpleNamespace()).verdict
+        verdicts[true] = decide_case(Case(claim.id, few, (), False), SimpleNamespace()).verdict
     assert verdicts[False] is Verdict.REFUTED
     assert verdicts[True] is (Verdict.SUPPORTED if claim.proof else Verdict.INCONCLUSIVE)
 
@@ -226,14 +227,14 @@ def test_a_counter_example_refutes_whatever_proof_is_given_and_without_one_a_pro
 
 @of_kind(*sorted(UNDECIDED_HERE), tested=False)
 def test_what_nobody_tried_has_no_verdict(claim):
-    judged = DECIDERS[claim.evidence](Case(claim.id, claim, (), False), SimpleNamespace())
+    judged = decide_case(Case(claim.id, claim, (), False), SimpleNamespace())
     assert judged.verdict is Verdict.NOT_MEASURED
     assert (getattr(claim, "needs", None) or claim.reason) in judged.why
 
 
 def test_a_claim_names_groups_or_models_and_both_are_looked_up_in_the_registry():
     for claim in CLAIMS:
-        sizes = [len(selector.select(REGISTRY)) for selector in groups_of(claim).values()]
+        sizes = [len(selector.select(REGISTRY)) for selector in claim.groups.values()]
         exact = getattr(claim, "test", None) and claim.test.statistic == "permutation_difference" if sizes else False
         assert min(sizes, default=3) >= (1 if exact else 3), claim.id
         if exact:  # no verdict can be proved where there are too few ways to deal the models out

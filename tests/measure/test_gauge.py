@@ -265,7 +265,7 @@ def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") ->
             subject=lambda name, **how: Subject(name, "init"),
         ),
     )
-    return judge_measured(SimpleNamespace(claim=claim, models=(model.row.name,)), source).labels
+    return judge_measured(claim, (model.row.name,), source).labels
 
 
 @pytest.mark.parametrize("name", SOME)

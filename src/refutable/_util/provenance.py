@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -23,11 +22,6 @@ PACKAGES = (
     "pytest",
     "hypothesis",
 )
-
-
-def claims_hash(claims: Sequence[Any]) -> str:
-    """Return the hash of what decides all claims together."""
-    return hashlib.sha256("".join(claim.hash for claim in claims).encode()).hexdigest()
 
 
 def provenance(

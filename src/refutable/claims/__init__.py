@@ -3,14 +3,13 @@
 Files are read in `claims_file`; the published JSON Schema (docs/claims.schema.json) is made from these classes.
 """
 
-from refutable.claims.base import SCHEMA_VERSION, BaseClaim
+from refutable.claims.base import SCHEMA_VERSION, BaseClaim, ClaimOnModels, claims_hash
 from refutable.claims.kinds import (
     ArchitectureClaim,
     Claim,
     ClaimsFile,
     PendingClaim,
     PendingPassClaim,
-    SubjectClaim,
     TheoremClaim,
     UntestableClaim,
     WiringClaim,
@@ -25,6 +24,7 @@ __all__ = [
     "ArchitectureClaim",
     "BaseClaim",
     "Claim",
+    "ClaimOnModels",
     "ClaimsFile",
     "DynamicalClaim",
     "FactTest",
@@ -37,11 +37,11 @@ __all__ = [
     "Record",
     "Restatement",
     "Source",
-    "SubjectClaim",
     "TheoremClaim",
     "TheoremTest",
     "UntestableClaim",
     "Variations",
     "WiringClaim",
     "WiringTest",
+    "claims_hash",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from refutable._util.strict_yaml import Frozen, Names
-from refutable.claims.parts import Record, Restatement, Source, Text
+from refutable.claims.parts import Models, Record, Restatement, Source, Text
+from refutable.models.registry import Selector
 
 SCHEMA_VERSION = 1
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
@@ -21,6 +23,7 @@ class BaseClaim(Frozen):
     id: str = Field(pattern=ID_PATTERN, max_length=80)
     catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
     statement: Text
+    evidence: str
     source: Source | None = None
     also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
     reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
@@ -42,3 +45,50 @@ class BaseClaim(Frozen):
     def hash(self) -> str:
         """SHA-256 of the canonical form."""
         return hashlib.sha256(json.dumps(self.canonical, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def selectors(self) -> Mapping[tuple[str, ...], Selector]:
+        """Its selectors of models, by the keys under which each stands; none where it is not about models."""
+        return {}
+
+    @property
+    def groups(self) -> Mapping[str, Selector]:
+        """The groups of models that it compares, by name; none where it compares none."""
+        return {}
+
+    @property
+    def scope(self) -> str | None:
+        """How it takes its models: by its quantifier, as `groups` or `models` that are units, or None without any."""
+        return None
+
+    @property
+    def other_model(self) -> str | None:
+        """The model that each of its own is held against, prompt by prompt, or None."""
+        return None
+
+    @property
+    def prediction(self) -> str:
+        """What it predicts, in its own words."""
+        return self.statement
+
+
+class ClaimOnModels(BaseClaim):
+    """A claim that selects models."""
+
+    models: Models = Selector()
+    quantifier: str = Field(default="each", alias="for")
+
+    @property
+    def selectors(self) -> Mapping[tuple[str, ...], Selector]:
+        """Its selectors of models: those of the groups it compares, or the one of `models:`."""
+        return {("test", "groups", name): one for name, one in self.groups.items()} or {("models",): self.models}
+
+    @property
+    def scope(self) -> str | None:
+        """How it takes its models."""
+        return self.quantifier
+
+
+def claims_hash(claims: Iterable[BaseClaim]) -> str:
+    """Return the hash of what decides all claims together."""
+    return hashlib.sha256("".join(claim.hash for claim in claims).encode()).hexdigest()

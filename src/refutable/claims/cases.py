@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims import BaseClaim, MeasuredClaim
 from refutable.claims.file import Places
-from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems, selectors_of
+from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems
 from refutable.errors import BadInput
 from refutable.models.registry import ModelRegistry, ModelRow
 
@@ -25,7 +24,7 @@ class Case:
     """
 
     id: str
-    claim: Any
+    claim: BaseClaim
     models: tuple[str, ...]
     needs_gpu: bool
 
@@ -36,7 +35,7 @@ class Case:
 
 
 def cases_of(
-    claims: Sequence[Any],
+    claims: Sequence[BaseClaim],
     registry: ModelRegistry,
     file: str | Places,
     prompts: Prompts | None = None,
@@ -65,13 +64,12 @@ def cases_of(
         try:
             rows = _rows(claim, registry) if not unknown else ()
         except BadInput as error:
-            unknown = [f"{places.of(claim.id, *next(iter(selectors_of(claim)))[:2])}: {error}"]
+            unknown = [f"{places.of(claim.id, *next(iter(claim.selectors))[:2])}: {error}"]
         if unknown:
             problems += unknown
             continue
         problems += layer_problem(claim, rows, places)
-        compared = getattr(getattr(claim, "test", None), "over_models", False)
-        if getattr(claim, "quantifier", None) == "each" and not compared:
+        if claim.scope == "each":
             cases += [_case(claim, (row,), f"{claim.id}-{row.name}", registry) for row in rows]
         else:
             cases.append(_case(claim, rows, claim.id, registry))
@@ -81,9 +79,9 @@ def cases_of(
     return tuple(cases)
 
 
-def _rows(claim: Any, registry: ModelRegistry) -> tuple[ModelRow, ...]:
+def _rows(claim: BaseClaim, registry: ModelRegistry) -> tuple[ModelRow, ...]:
     rows: dict[str, ModelRow] = {}
-    for selector in selectors_of(claim).values():
+    for selector in claim.selectors.values():
         found = selector.select(registry)
         if not found:
             described = selector.model_dump(by_alias=True, exclude_defaults=True) or "everything"
@@ -100,14 +98,8 @@ def _rows(claim: Any, registry: ModelRegistry) -> tuple[ModelRow, ...]:
     return tuple(rows.values())
 
 
-def other_model(claim: Any) -> str | None:
-    """Return the model that each of a claim's own is held against, prompt by prompt, or None."""
-    other = getattr(getattr(claim, "test", None), "other", None)
-    return other.model if other is not None else None
-
-
-def _check_other(claim: Any, rows: Mapping[str, ModelRow], registry: ModelRegistry) -> None:
-    name = other_model(claim)
+def _check_other(claim: BaseClaim, rows: Mapping[str, ModelRow], registry: ModelRegistry) -> None:
+    name = claim.other_model
     if name is None:
         return
     own = registry[name].name
@@ -117,11 +109,10 @@ def _check_other(claim: Any, rows: Mapping[str, ModelRow], registry: ModelRegist
         raise BadInput(f"{name} is held against itself; leave it out of `models:`")
 
 
-def _case(claim: Any, rows: tuple[ModelRow, ...], name: str, registry: ModelRegistry) -> Case:
-    reads_weights = isinstance(claim, MeasuredClaim | InitializationClaim)
-    other = other_model(claim)
-    read = rows if other is None else (*rows, registry[other])
-    return Case(name, claim, tuple(row.name for row in rows), reads_weights and any(row.needs_gpu for row in read))
+def _case(claim: BaseClaim, rows: tuple[ModelRow, ...], name: str, registry: ModelRegistry) -> Case:
+    read = rows if claim.other_model is None else (*rows, registry[claim.other_model])
+    needs_gpu = isinstance(claim, MeasuredClaim) and any(row.needs_gpu for row in read)
+    return Case(name, claim, tuple(row.name for row in rows), needs_gpu)
 
 
 def _clashes(cases: Sequence[Case], places: Places) -> list[str]:

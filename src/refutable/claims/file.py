@@ -59,12 +59,12 @@ class Loaded:
         files: the claims file and those that it includes.
     """
 
-    claims: tuple[Any, ...]
+    claims: tuple[BaseClaim, ...]
     places: Places
     files: tuple[Path, ...]
 
 
-def load_claims(path: Path) -> tuple[Any, ...]:
+def load_claims(path: Path) -> tuple[BaseClaim, ...]:
     """Load every claim of a file and of the files that it includes; see `read_claims`."""
     return read_claims(path).claims
 
@@ -93,7 +93,7 @@ def read_claims(path: Path) -> Loaded:
     return Loaded(claims, Places(path.name, at), tuple(source.path for source in sources if source.path is not None))
 
 
-def claims_from(*sources: YamlSource) -> tuple[Any, ...]:
+def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
     """Validate parsed files as one; see `load_claims`."""
     problems = []
     claims = []

@@ -7,30 +7,37 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from refutable._util.strict_yaml import Frozen
-from refutable.claims.base import BaseClaim
+from refutable.claims.base import BaseClaim, ClaimOnModels
 from refutable.claims.measured import DynamicalClaim, InitializationClaim, InterventionClaim, MeasuredClaim
 from refutable.claims.measured_test import HELD
-from refutable.claims.parts import Models, Quantifier, Text
+from refutable.claims.parts import Quantifier, Text
 from refutable.claims.tests import FactTest, TheoremTest, WiringTest
-from refutable.models.registry import Selector
 
 
-class ArchitectureClaim(BaseClaim):
+class ArchitectureClaim(ClaimOnModels):
     """Decided by a configuration fact."""
 
     evidence: Literal["architecture"]
-    models: Models = Selector()
     quantifier: Quantifier = Field(default="each", alias="for")
     test: FactTest
 
+    @property
+    def prediction(self) -> str:
+        """What the fact is predicted to be."""
+        return self.test.predicts if self.test.predicts is not None else f"equals {self.test.equals}"
 
-class WiringClaim(BaseClaim):
+
+class WiringClaim(ClaimOnModels):
     """Decided by a probe on a freshly drawn instance of the model's class, reduced in width and depth."""
 
     evidence: Literal["wiring"]
-    models: Models = Selector()
     quantifier: Quantifier = Field(default="each", alias="for")
     test: WiringTest
+
+    @property
+    def prediction(self) -> str:
+        """What the probe is predicted to see."""
+        return f"equals {self.test.equals}"
 
 
 class TheoremClaim(BaseClaim):
@@ -81,7 +88,6 @@ PassClaim = Annotated[
     | Annotated[PendingPassClaim, Tag("no test")],
     Discriminator(_form),
 ]
-SubjectClaim = MeasuredClaim | ArchitectureClaim | WiringClaim
 Claim = Annotated[
     MeasuredClaim
     | InitializationClaim

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from refutable.claims.base import ID_PATTERN, BaseClaim
+from refutable.claims.base import ID_PATTERN, ClaimOnModels
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
     SHAPE,
     ControlName,
-    Models,
     Variations,
     may_permute,
     metric_named,
@@ -24,11 +24,10 @@ from refutable.traces.passes import DYNAMIC, Change
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 
 
-class MeasuredClaim(BaseClaim):
+class MeasuredClaim(ClaimOnModels):
     """Decided by prompts through a model's weights."""
 
     evidence: Literal["measured"]
-    models: Models = Selector()
     quantifier: Literal["each", "all", "any", "majority", "pooled"] = Field(default="each", alias="for")
     family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
         default=None, description="claims of one name are one family: their p-values are also adjusted together"
@@ -37,6 +36,26 @@ class MeasuredClaim(BaseClaim):
     test: MeasuredTest
     controls: tuple[ControlName, ...] = Field(default=(), description="on what the claim ought to fail")
     multiverse: Variations = Variations()
+
+    @property
+    def groups(self) -> Mapping[str, Selector]:
+        """The groups of models that its test compares."""
+        return self.test.groups or {}
+
+    @property
+    def scope(self) -> str:
+        """Its quantifier, or which units it compares where the model is the unit."""
+        return "groups" if self.test.groups else "models" if self.test.over_models else self.quantifier
+
+    @property
+    def other_model(self) -> str | None:
+        """The model that each of its own is held against."""
+        return self.test.other.model if self.test.other is not None else None
+
+    @property
+    def prediction(self) -> str:
+        """The predicted region."""
+        return self.test.predicts
 
     @model_validator(mode="after")
     def _groups_are_one(self) -> MeasuredClaim:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-from refutable.claims import MeasuredClaim
+from refutable.claims import BaseClaim, MeasuredClaim
 from refutable.claims.file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.registry import ModelRegistry, ModelRow
@@ -14,22 +13,11 @@ from refutable.prompts.prompt_set import PromptSet
 Prompts = Callable[[str], PromptSet]
 
 
-def groups_of(claim: Any) -> dict[str, Any]:
-    """Return the groups of models that a claim compares, by name; none where it compares none."""
-    return getattr(getattr(claim, "test", None), "groups", None) or {}
-
-
-def selectors_of(claim: Any) -> dict[tuple[str, ...], Any]:
-    """Return a claim's selectors of models, by the keys under which each stands."""
-    groups: dict[tuple[str, ...], Any] = {("test", "groups", name): one for name, one in groups_of(claim).items()}
-    return groups or ({("models",): claim.models} if hasattr(claim, "models") else {})
-
-
-def model_problems(claim: Any, registry: ModelRegistry, places: Places) -> list[str]:
+def model_problems(claim: BaseClaim, registry: ModelRegistry, places: Places) -> list[str]:
     """Return what no registry row is called that a claim names, each with its place and the nearest right name."""
     problems = [
         f"{places.of(claim.id, *keys, *at)}: {why}"
-        for keys, selector in selectors_of(claim).items()
+        for keys, selector in claim.selectors.items()
         for at, why in selector.unknown(registry)
     ]
     for name in claim.record:  # a record of an unknown model would never be shown
@@ -40,7 +28,7 @@ def model_problems(claim: Any, registry: ModelRegistry, places: Places) -> list[
     return problems
 
 
-def prompt_problems(claim: Any, places: Places, prompts: Prompts, *, on_table: bool = False) -> Iterator[str]:
+def prompt_problems(claim: BaseClaim, places: Places, prompts: Prompts, *, on_table: bool = False) -> Iterator[str]:
     """Yield what is wrong with the prompt sets that a claim names, and with its categories, each with its place.
 
     Args:
@@ -69,9 +57,9 @@ def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:
     return [name for names in groups for name in names if name not in prompts.categories]
 
 
-def layer_problem(claim: Any, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
+def layer_problem(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
     """Yield that a numbered layer is beyond each of these models, where the registry knows how deep all of them are."""
-    layer = getattr(getattr(claim, "test", None), "layer", None)
+    layer = claim.test.layer if isinstance(claim, MeasuredClaim) else None
     if not isinstance(layer, int):
         return
     try:

@@ -1,13 +1,18 @@
-"""How each kind of evidence decides a claim: one file a kind, one function each, case and bench in, judgement out."""
+"""How each kind of evidence decides a claim: one file a kind, one function each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
+from refutable.claims import (
+    ArchitectureClaim,
+    InitializationClaim,
+    MeasuredClaim,
+    PendingClaim,
+    TheoremClaim,
+    UntestableClaim,
+    WiringClaim,
+)
 from refutable.claims.cases import Case
 from refutable.evidence.architecture import judge_architecture
-from refutable.evidence.by_pass import judge_by_pass
 from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.theorem import judge_theorem
@@ -15,20 +20,26 @@ from refutable.evidence.untested import judge_pending, judge_untestable
 from refutable.evidence.wiring import judge_wiring
 from refutable.verdicts.judge import Judgement
 
-DECIDERS: Mapping[str, Callable[[Case, SampleSource], Judgement]] = {
-    "measured": judge_measured,
-    "initialization": judge_initialization,
-    "architecture": judge_architecture,
-    "wiring": judge_wiring,
-    "theorem": judge_theorem,
-    "causal": judge_pending,
-    "dynamical": judge_by_pass,
-    "intervention": judge_by_pass,
-    "none": judge_untestable,
-}
-
 
 def decide_case(case: Case, source: SampleSource) -> Judgement:
-    """Decide a case by its kind of evidence; errors are the caller's to turn into verdicts."""
-    claim: Any = case.claim
-    return DECIDERS[claim.evidence](case, source)
+    """Decide a case by its kind of evidence; errors are the caller's to turn into verdicts.
+
+    Claims about dynamics and interventions are measured ones with a pass of their own; without a test they are pending.
+    """
+    match case.claim:
+        case InitializationClaim() as claim:
+            return judge_initialization(claim, case.models, source)
+        case MeasuredClaim() as claim:
+            return judge_measured(claim, case.models, source)
+        case ArchitectureClaim() as claim:
+            return judge_architecture(claim, case.models, source)
+        case WiringClaim() as claim:
+            return judge_wiring(claim, case.models, source)
+        case TheoremClaim() as claim:
+            return judge_theorem(claim)
+        case PendingClaim() as claim:
+            return judge_pending(claim)
+        case UntestableClaim() as claim:
+            return judge_untestable(claim)
+        case claim:
+            raise TypeError(f"no decider for claims of {type(claim).__name__}")

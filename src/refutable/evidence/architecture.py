@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from refutable.claims import ArchitectureClaim
-from refutable.claims.cases import Case
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.evidence.over_models import over_models
 from refutable.evidence.sample_source import SampleSource
@@ -14,17 +13,12 @@ from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Estimate, Verdict
 
 
-def judge_architecture(case: Case, source: SampleSource) -> Judgement:
+def judge_architecture(claim: ArchitectureClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Look the fact up: in the model's own configuration where it is at hand, else in the registry."""
-    claim: ArchitectureClaim = case.claim
-    test = claim.test
-    predicts = test.predicts if test.predicts is not None else f"equals {test.equals}"
-    return over_models(
-        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _look_up(claim, model, source, predicts)
-    )
+    return over_models(claim, models, lambda model: _look_up(claim, model, source))
 
 
-def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource, predicts: str) -> Judgement:
+def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource) -> Judgement:
     test = claim.test
     row = source.selection.registry[model]
     config, origin = _config(model, source)
@@ -42,8 +36,8 @@ def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource, predict
         true, estimate = value == test.equals, None
     verdict = Verdict.SUPPORTED if true else Verdict.REFUTED
     shown = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
-    why = f"{test.fact} of {model} is {shown} ({origin}); predicted {predicts}"
-    return Judgement(verdict, predicts, why, estimate, details={"seen": str(shown)})
+    why = f"{test.fact} of {model} is {shown} ({origin}); predicted {claim.prediction}"
+    return Judgement(verdict, claim.prediction, why, estimate, details={"seen": str(shown)})
 
 
 def _config(model: str, source: SampleSource) -> tuple[dict[str, object] | None, str]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from refutable.claims import InitializationClaim, MeasuredClaim
-from refutable.claims.cases import Case
 from refutable.errors import Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
@@ -34,32 +33,24 @@ from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.verdict import Verdict
 
 
-def judge_measured(case: Case, source: SampleSource) -> Judgement:
+def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge a claim on a model, on several by a quantifier, on their pooled values, or on two groups of them."""
-    claim: MeasuredClaim = case.claim
     if claim.test.groups is not None:
         return _judge_groups(claim, source)
     if claim.test.over_models:
-        return judge_over_models(case, source)
+        return judge_over_models(claim, models, source)
     if claim.quantifier == "pooled":
         return judge_pooled(
             claim,
-            case.models,
+            models,
             lambda model: model_samples(own_specification(claim, claim.alpha), model, source),
             lambda samples: judge_samples(claim.test, samples, claim.alpha),
         )
-    return over_models(
-        case.models,
-        claim.quantifier,
-        claim.test.predicts,
-        claim.alpha,
-        lambda model: _judge_model(claim, model, source),
-    )
+    return over_models(claim, models, lambda model: _judge_model(claim, model, source))
 
 
-def judge_initialization(case: Case, source: SampleSource) -> Judgement:
+def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, one value a seed (its mean over prompts)."""
-    claim: InitializationClaim = case.claim
 
     def by_seed(model: str) -> tuple[Sample, ...]:
         specification = own_specification(claim, claim.alpha)
@@ -73,14 +64,8 @@ def judge_initialization(case: Case, source: SampleSource) -> Judgement:
         return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha))
 
     if claim.quantifier == "pooled":
-        return judge_pooled(claim, case.models, by_seed, judged)
-    return over_models(
-        case.models,
-        claim.quantifier,
-        claim.test.predicts,
-        claim.alpha,
-        lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model),
-    )
+        return judge_pooled(claim, models, by_seed, judged)
+    return over_models(claim, models, lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model))
 
 
 def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:

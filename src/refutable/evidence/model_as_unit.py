@@ -9,7 +9,6 @@ import numpy as np
 
 from refutable._util.text import few
 from refutable.claims import MeasuredClaim, MeasuredTest
-from refutable.claims.cases import Case
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import judge_samples, model_samples, own_specification
@@ -42,21 +41,20 @@ class MeasuredModels:
         return [float(samples[index].values.mean()) for samples in self.samples]
 
 
-def judge_over_models(case: Case, source: SampleSource) -> Judgement:
+def judge_over_models(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge one claim on several models, each one unit; the models that were not measured are named.
 
     Raises:
         NotMeasured: no model was, or none of one group.
     """
-    claim: MeasuredClaim = case.claim
-    measured = MeasuredModels([source.selection.registry[name] for name in case.models], claim, source)
+    measured = MeasuredModels([source.selection.registry[name] for name in models], claim, source)
     if not measured.rows:
         first = next(iter(measured.lacking.values()))
-        raise NotMeasured(f"none of {len(case.models)} models was measured ({first})", "pytest --model NAME")
+        raise NotMeasured(f"none of {len(models)} models was measured ({first})", "pytest --model NAME")
     counted = STATISTICS[claim.test.statistic].takes_models
-    samples = _counted(case, measured) if counted else _beside_fact(claim.test, measured)
+    samples = _counted(claim.test, models, measured) if counted else _beside_fact(claim.test, measured)
     judged = _judged(claim, samples, measured.lacking, _members(claim.test, measured))
-    n = len(case.models) if counted else len(measured.rows)
+    n = len(models) if counted else len(measured.rows)
     return judged.labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, n))
 
 
@@ -80,11 +78,11 @@ def _beside_fact(test: MeasuredTest, measured: MeasuredModels) -> tuple[Sample, 
     return (*metrics, Sample(test.fact, facts, "model", families))
 
 
-def _counted(case: Case, measured: MeasuredModels) -> tuple[Sample, ...]:
+def _counted(test: MeasuredTest, models: tuple[str, ...], measured: MeasuredModels) -> tuple[Sample, ...]:
     """Return one sample a declared model; an empty one for a model that was not measured."""
     found = {row.name: samples[0] for row, samples in zip(measured.rows, measured.samples, strict=True)}
-    nothing = Sample(case.claim.test.of[0], np.array([]), "prompt")
-    return tuple(found.get(name, nothing) for name in case.models)
+    nothing = Sample(test.of[0], np.array([]), "prompt")
+    return tuple(found.get(name, nothing) for name in models)
 
 
 def _members(test: MeasuredTest, measured: MeasuredModels) -> dict[str, str]:

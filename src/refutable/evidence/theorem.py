@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from refutable.claims import TheoremClaim
-from refutable.claims.cases import Case
-from refutable.evidence.sample_source import SampleSource
 from refutable.theorems import THEOREMS, search_counter_example
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 
 
-def judge_theorem(case: Case, source: SampleSource) -> Judgement:
+def judge_theorem(claim: TheoremClaim) -> Judgement:
     """Search for a counter-example; a proof supports a claim that has none."""
-    claim: TheoremClaim = case.claim
     subject = THEOREMS[claim.test.property]
     found = search_counter_example(subject, claim.test.examples)
     predicts = " ".join(subject.doc.split())

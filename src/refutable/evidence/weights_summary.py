@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refutable._util.identity_cache import ByIdentity
-from refutable.claims import InitializationClaim, MeasuredClaim, WiringClaim
+from refutable.claims import BaseClaim, InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.evidence.plan import passes_of
 from refutable.metrics import METRICS
 from refutable.models.subject import WeightsKind
@@ -23,7 +23,7 @@ class WeightsSummary:
         self._of_traces: dict[tuple[str, ...], dict[str, str]] = {}
         self._of_claim = ByIdentity(_of_claim)
 
-    def __call__(self, claim: Any, traces: Mapping[str, Trace]) -> dict[str, str]:
+    def __call__(self, claim: BaseClaim, traces: Mapping[str, Trace]) -> dict[str, str]:
         """Return what is told, as text by name.
 
         Args:
@@ -40,10 +40,13 @@ class WeightsSummary:
         return told
 
 
-def _own(claim: Any, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
+def _own(claim: BaseClaim, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
     """Return the traces that are neither a control's nor a variation's."""
-    drawn = isinstance(claim, InitializationClaim | WiringClaim)
-    of_control = not drawn and "initialization" in claim.controls
+    of_control = (
+        isinstance(claim, MeasuredClaim)
+        and not isinstance(claim, InitializationClaim)
+        and "initialization" in claim.controls
+    )
     own = {key: trace for key, trace in traces.items() if not (of_control and _is_drawn(trace))} or traces
     if len(own) == 1:
         return own
@@ -72,7 +75,7 @@ def _joined(values: Any) -> str:
     return ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
 
 
-def _of_claim(claim: Any) -> dict[str, str]:
+def _of_claim(claim: BaseClaim) -> dict[str, str]:
     if not isinstance(claim, MeasuredClaim):
         return {}
     titles = dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refutable.claims import WiringClaim
-from refutable.claims.cases import Case
 from refutable.errors import InstrumentError
 from refutable.evidence.over_models import over_models
 from refutable.evidence.plan import wiring_subject
@@ -54,16 +53,12 @@ PROBES = {
 }
 
 
-def judge_wiring(case: Case, source: SampleSource) -> Judgement:
+def judge_wiring(claim: WiringClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Say what the probe saw: what it watches does not move by one bit, or moves in every block."""
-    claim: WiringClaim = case.claim
-    predicts = f"equals {claim.test.equals}"
-    return over_models(
-        case.models, claim.quantifier, predicts, claim.alpha, lambda model: _probe(claim, model, source, predicts)
-    )
+    return over_models(claim, models, lambda model: _probe(claim, model, source))
 
 
-def _probe(claim: WiringClaim, model: str, source: SampleSource, predicts: str) -> Judgement:
+def _probe(claim: WiringClaim, model: str, source: SampleSource) -> Judgement:
     probe = PROBES[claim.test.probe]
     trace = source.trace(wiring_subject(model, source.selection), Pass(claim.test.reads))
     changes = [max(row) for row in zip(*(trace.blocks[name].to_pylist() for name in probe.columns), strict=True)]
@@ -79,4 +74,4 @@ def _probe(claim: WiringClaim, model: str, source: SampleSource, predicts: str) 
         f"{model} {is_seen}: {probe.action} changed by {min(changes):.2g} to {max(changes):.2g} of itself in"
         f" {len(changes)} blocks"
     )
-    return Judgement(verdict, predicts, why, details={"seen": seen})
+    return Judgement(verdict, claim.prediction, why, details={"seen": seen})

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from refutable.claims import BaseClaim, PendingClaim, UntestableClaim
 from refutable.errors import BadInput, did_you_mean
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -81,7 +81,7 @@ def read_catalogue(path: Path) -> tuple[CatalogueSentence, ...]:
 
 
 def catalogue_lines(
-    entries: Sequence[CatalogueSentence], claims: Sequence[Any], verdicts: Sequence[VerdictRow]
+    entries: Sequence[CatalogueSentence], claims: Sequence[BaseClaim], verdicts: Sequence[VerdictRow]
 ) -> tuple[Line, ...]:
     """Return one line for each distinct sentence, in the catalogue's order.
 
@@ -100,12 +100,12 @@ def catalogue_lines(
     return tuple(Line(entry.id, entry.kind, found[entry.id]) for entry in entries if entry.same_as is None)
 
 
-def sentences_of(claim: Any) -> tuple[str, ...]:
+def sentences_of(claim: BaseClaim) -> tuple[str, ...]:
     """Return the catalogue's ids of all sentences that a claim tries."""
     return tuple(name for name in (claim.catalogue, *(other.catalogue for other in claim.also)) if name is not None)
 
 
-def states(claims: Sequence[Any], verdicts: Sequence[VerdictRow]) -> dict[str, str]:
+def states(claims: Sequence[BaseClaim], verdicts: Sequence[VerdictRow]) -> dict[str, str]:
     """Return how each claim stands, in words: its verdicts counted, or why it has none."""
     counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for row in verdicts:
@@ -114,9 +114,9 @@ def states(claims: Sequence[Any], verdicts: Sequence[VerdictRow]) -> dict[str, s
     return {claim.id: _state(claim, counts[claim.id]) for claim in claims}
 
 
-def _state(claim: Any, counts: Counter[Verdict]) -> str:
+def _state(claim: BaseClaim, counts: Counter[Verdict]) -> str:
     if counts:
         return ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict if counts[verdict])
-    if hasattr(claim, "needs"):
+    if isinstance(claim, PendingClaim):
         return PENDING
-    return UNTESTABLE if hasattr(claim, "reason") else UNMEASURED
+    return UNTESTABLE if isinstance(claim, UntestableClaim) else UNMEASURED

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 from refutable._util.text import plural
-from refutable.claims import Record
+from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
 from refutable.reports.catalogue import states
 from refutable.reports.journal import RunResult
 from refutable.verdicts.row import VerdictRow
@@ -16,7 +15,7 @@ from refutable.verdicts.verdict import Estimate, Verdict
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
-def verdicts_page(claims: Sequence[Any], run: RunResult, hashes: Mapping[str, str]) -> str:
+def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[str, str]) -> str:
     """Return the page as Markdown.
 
     Args:
@@ -37,7 +36,7 @@ def verdicts_page(claims: Sequence[Any], run: RunResult, hashes: Mapping[str, st
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _front(claims: Sequence[Any], run: RunResult) -> Iterator[str]:
+def _front(claims: Sequence[BaseClaim], run: RunResult) -> Iterator[str]:
     counts = {verdict: sum(row.verdict is verdict for row in run.rows) for verdict in Verdict}
     told = ", ".join(f"{n} {verdict.value}" for verdict, n in counts.items() if n)
     packages = run.provenance.get("packages", {})
@@ -53,7 +52,7 @@ def _front(claims: Sequence[Any], run: RunResult) -> Iterator[str]:
     yield ""
 
 
-def _contradictions(claims: Sequence[Any], rows: Sequence[VerdictRow]) -> Iterator[str]:
+def _contradictions(claims: Sequence[BaseClaim], rows: Sequence[VerdictRow]) -> Iterator[str]:
     by_id, stand = {claim.id: claim for claim in claims}, states(claims, rows)
     pairs = {tuple(sorted((claim.id, other))): (claim, by_id[other]) for claim in claims for other in claim.contradicts}
     if not pairs:
@@ -70,13 +69,13 @@ def _contradictions(claims: Sequence[Any], rows: Sequence[VerdictRow]) -> Iterat
     yield ""
 
 
-def _place(claim: Any) -> tuple[str, str]:
+def _place(claim: BaseClaim) -> tuple[str, str]:
     if claim.source is None:
         return "no document", ""
     return claim.source.document, claim.source.section or ""
 
 
-def _claim(claim: Any, rows: Sequence[VerdictRow], now: str) -> Iterator[str]:
+def _claim(claim: BaseClaim, rows: Sequence[VerdictRow], now: str) -> Iterator[str]:
     yield f"#### `{claim.id}`"
     yield ""
     if claim.source is not None and claim.source.quote:
@@ -96,9 +95,9 @@ def _claim(claim: Any, rows: Sequence[VerdictRow], now: str) -> Iterator[str]:
         yield "|---" * 7 + "|"
         for row in rows:
             yield _verdict(row, now)
-    elif hasattr(claim, "needs"):
+    elif isinstance(claim, PendingClaim):
         yield f"**NOT_MEASURED.** It needs: {claim.needs}"
-    elif hasattr(claim, "reason"):
+    elif isinstance(claim, UntestableClaim):
         yield f"**NOT_MEASURED.** It cannot be tested: {claim.reason}"
     else:
         yield "**NOT_MEASURED.** No verdict on any of its subjects is published."

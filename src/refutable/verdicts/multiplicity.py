@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from refutable.claims import MeasuredClaim
 from refutable.claims.cases import Case
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -53,9 +54,8 @@ def declared(cases: Iterable[Case]) -> dict[str, list[str]]:
     """Return the ids of the members of each family, in the order of the claims."""
     families: dict[str, list[str]] = {}
     for case in cases:
-        family = getattr(case.claim, "family", None)
-        if family is not None:
-            families.setdefault(family, []).append(case.id)
+        if isinstance(case.claim, MeasuredClaim) and case.claim.family is not None:
+            families.setdefault(case.claim.family, []).append(case.id)
     return families
 
 

@@ -13,7 +13,7 @@ from places import RECORDED, ROOT
 
 from refutable.claims.cases import cases_of
 from refutable.claims.file import load_claims
-from refutable.evidence import DECIDERS
+from refutable.evidence import decide_case
 from refutable.evidence.published.read import read_table
 from refutable.evidence.sample_source import SampleSource
 from refutable.models.device import Device
@@ -81,7 +81,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> SampleSource:
 
 def judged(published: SampleSource, name: str) -> Judgement:
     (case,) = cases_of([CLAIMS[name]], REGISTRY, "claims.yaml")
-    return DECIDERS["measured"](case, published)
+    return decide_case(case, published)
 
 
 @pytest.mark.parametrize(("name", "verdict"), EXPECTED.items())

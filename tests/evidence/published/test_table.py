@@ -51,8 +51,7 @@ def judged(path: Path, model: str, test: str, mapping: Path | None = None) -> Ju
     claim = claim_of(test, f"[{model}]")
     (case,) = cases_of([claim.model_copy(update={"quantifier": "all"})], REGISTRY, "claims.yaml")
     source = SampleSource(Selection(REGISTRY, Device("cpu", "CPU", 1)), SimpleNamespace(), SimpleNamespace(), table)
-    case = SimpleNamespace(claim=claim, models=case.models)
-    return judge_measured(case, source)
+    return judge_measured(claim, case.models, source)
 
 
 def written(tmp_path: Path, rows: list[dict[str, Any]], kind: str) -> Path:

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
 from refutable._util.text import counted, plural
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
-from refutable.claims.cases import cases_of
+from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
 from refutable.claims.references import lacking_categories
 from refutable.errors import Undecidable
@@ -136,7 +136,7 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     yield f"{file.name}: {counted(len(loaded.claims), 'claim')}, {counted(len(cases), 'case')}, no fault found"
 
 
-def describe_infeasible(found: Iterable[tuple[Any, Infeasible]]) -> list[str]:
+def describe_infeasible(found: Iterable[tuple[Case, Infeasible]]) -> list[str]:
     """Return one line for each claim of these (case, what its units can never bring), its cases counted."""
     by_line: dict[str, int] = {}
     for case, one in found:

@@ -17,7 +17,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from refutable.claims import MeasuredClaim, WiringClaim
+from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry
@@ -51,7 +51,7 @@ class Registrations:
     hashes: Mapping[str, str]
     lock: Lock
 
-    def describe(self, claim: Any, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
+    def describe(self, claim: BaseClaim, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
         """Return what a row says of its claim's registration: `claim_hash`, `locked`, `registration` and why.
 
         Args:
@@ -69,7 +69,7 @@ class Registrations:
             return "never"
         return shown(entry.locked) if entry.hash == self.hashes[claim] else f"changed since {shown(entry.locked)}"
 
-    def _status(self, claim: Any, metas: Sequence[Meta], published: bool) -> tuple[str, str]:
+    def _status(self, claim: BaseClaim, metas: Sequence[Meta], published: bool) -> tuple[str, str]:
         if not metas and not published:
             return NOTHING_MEASURED, ""
         entry = self.lock.get(claim.id)
@@ -88,7 +88,7 @@ class Registrations:
         return CONFIRMATORY, ""
 
 
-def hash_of(claim: Any, models: Iterable[str], prompts: Prompts) -> str:
+def hash_of(claim: BaseClaim, models: Iterable[str], prompts: Prompts) -> str:
     """Return the SHA-256 of all that decides a claim.
 
     That is its canonical form, the versions of its metrics and of its statistic, how the passes that they are read from
@@ -117,7 +117,7 @@ def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
     return hashes
 
 
-def current_hashes(claims: Sequence[Any], registry: ModelRegistry, file: Path) -> dict[str, str]:
+def current_hashes(claims: Sequence[BaseClaim], registry: ModelRegistry, file: Path) -> dict[str, str]:
     """Return the hash of each claim of a file as it stands, by id.
 
     Args:
@@ -131,9 +131,9 @@ def current_hashes(claims: Sequence[Any], registry: ModelRegistry, file: Path) -
     return hashes_of(cases_of(claims, registry, file.name), cache(partial(load_prompts, beside=file.parent)))
 
 
-def own_metas(claim: Any, metas: Sequence[Meta]) -> list[Meta]:
+def own_metas(claim: BaseClaim, metas: Sequence[Meta]) -> list[Meta]:
     """Return the metas of what a verdict rests on, without the drawn weights that stand beside as controls."""
-    if getattr(claim, "evidence", None) not in ("measured", "dynamical", "intervention"):
+    if claim.evidence not in ("measured", "dynamical", "intervention"):
         return list(metas)
     return [meta for meta in metas if meta.get("weights_kind") != _DRAWN] or list(metas)
 
