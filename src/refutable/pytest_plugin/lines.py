@@ -1,0 +1,82 @@
+"""What a run says in the terminal besides its table of verdicts, and what provenance says it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from refutable import __version__
+from refutable._util.text import counted
+from refutable.claims.cases import Case
+from refutable.reports.recorder import Recorder
+from refutable.session import Session
+from refutable.verdicts.falsifiability.feasibility import describe_infeasible
+
+
+def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterator[str]:
+    """Yield what would make two runs differ."""
+    options, device = session.options, session.source.finder.device
+    claims = counted(len({case.claim.id for case in session.cases}), "claim")
+    numbers = f"judging {options.measurements.name}" if options.measurements else "measuring what is not stored"
+    yield (
+        f"refutable {__version__}: {claims} ({session.claims_hash[:12]}), {counted(len(session.cases), 'case')};"
+        f" {numbers}{', offline' if options.offline else ''}"
+    )
+    yield (
+        f"torch {packages.get('torch')}, transformers {packages.get('transformers')}; {device.title} ({device.name});"
+        f" {options.dtype}; weights {_weights(options.weights)}"
+    )
+    if session.given is not None:
+        yield f"prompts: {_given(session)}, instead of the claims' own"
+
+
+def infeasible_lines(session: Session, cases: Iterable[Case], *, in_full: bool) -> list[str]:
+    """Return which of the selected claims some verdict can never reach: a line each in full, else one line."""
+    found = [(case, never) for case in cases if (never := session.infeasible(case)) is not None]
+    lines = describe_infeasible(found)
+    if in_full or not lines:
+        return lines
+    hopeless = len({case.claim.id for case, never in found if never.hopeless})
+    skipped = " (not tried)" if session.options.skip_hopeless else ""
+    return [
+        f"{counted(len(lines), 'claim')} can never come to some verdict with these prompts or models, {hopeless} to"
+        f" neither{skipped}; --collect-only says which, and what n would do"
+    ]
+
+
+def closing_lines(recorder: Recorder) -> Iterator[str]:
+    """Yield what else must be said at a run's end: contradictions, reports not written, verdicts that are missing."""
+    for text in recorder.contradictions:
+        yield f"ERROR: {text}"
+    if recorder.problem:
+        yield recorder.problem
+    if recorder.stopped:
+        yield "the run was stopped: its reports are not complete, and are not published"
+    if recorder.missing:
+        yield f"{counted(len(recorder.missing), 'selected case')} left no verdict: {', '.join(recorder.missing[:5])}"
+
+
+def asked_of(session: Session) -> dict[str, str]:
+    """Return the options that decide, as text, for a run's provenance. A path is never told."""
+    options, source = session.options, session.source
+    return {
+        "models": ", ".join(sorted(source.selection.named)),
+        "weights": _weights(options.weights),
+        "revision": options.revision or "",
+        "dtype": options.dtype,
+        "device": source.finder.device.name,
+        "prompts": _given(session),
+        "measurements": source.table.description if source.table else "",
+        "offline": str(options.offline),
+        "skip_hopeless": str(options.skip_hopeless),
+    }
+
+
+def _weights(asked: str) -> str:
+    return asked if asked in ("pretrained", "init") else "a local path"
+
+
+def _given(session: Session) -> str:
+    """Return the prompts that stand in for the claims' own, in words."""
+    if (given := session.given) is None:
+        return ""
+    return f"{given.name} ({counted(len(given), 'prompt')}, SHA-256 {given.hash}), --prompts"
