@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from hypotheses.theorems import all_theorems, published
+from hypotheses.theorems import published
 from refutable.theorems import THEOREMS, search_counter_example
-
-OWN = list(all_theorems())
-THEOREMS = {**{name: THEOREMS[name] for name in THEOREMS}, **{one.name: one for one in OWN}}
 
 # With x the stream, d its update: |x + d|^2 = |x|^2 + 2 x.d + |d|^2.
 TRUE = {
@@ -77,7 +74,6 @@ FALSE = {
 
 def test_every_theorem_is_known_here_to_be_true_or_false():
     assert {*THEOREMS} == TRUE | {*FALSE}
-    assert len({one.name for one in OWN}) == len(OWN)
 
 
 @pytest.mark.parametrize("name", sorted(TRUE))

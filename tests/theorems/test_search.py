@@ -15,7 +15,7 @@ def below_20(example):
     return example["x"] < 20
 
 
-@pytest.mark.parametrize("name", [*THEOREMS])
+@pytest.mark.parametrize("name", ["triangle-inequality", "contraction-needs-obtuse-update"])
 def test_no_counter_example_to_an_own_theorem_is_found(name):
     assert search_counter_example(THEOREMS[name], 100).counter_example is None
 

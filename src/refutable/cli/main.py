@@ -248,10 +248,10 @@ def catalogue(
     from refutable.reports.formats.verdicts_json import read_verdicts
 
     with _clean_errors():
+        loaded = load_claims(claims)
         ids = ids or ini_path("refutable_catalogue")
         if ids is None:
             raise BadInput("no catalogue: name one with --ids FILE, or set refutable_catalogue in the ini file")
-        loaded = load_claims(claims)
         lines = catalogue_lines(read_catalogue(ids), loaded, read_verdicts(verdicts).rows)
         table = Table(box=None, pad_edge=False)
         for name in ("sentence", "kind", "claims, and how they stand"):

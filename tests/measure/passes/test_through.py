@@ -85,8 +85,8 @@ def test_the_fastest_change_is_no_slower_than_random_ones_and_no_faster_than_eve
 ) -> None:
     model = model_of(name)
     through, random, each = (
-        run(model, prompt_set(LENGTHS), "key", {**ABOUT, "pass": "made"})
-        for run in (run_through, run_perturbation, run_jacobian)
+        run(model, prompt_set(LENGTHS), "key", {**ABOUT, "pass": "made"}, Pass(name))
+        for name, run in (("through", run_through), ("perturbation", run_perturbation), ("jacobian", run_jacobian))
     )
     fastest = column(through, THROUGH_NORM)[:, -1]
     assert (fastest >= evaluate("perturbation_amplification", random).values).all()
@@ -107,7 +107,7 @@ def test_padded_or_alone_it_is_the_same(model_of: ModelOf) -> None:
     together = column(run_through(model, prompt_set((6, 3)), "key", ABOUT, Pass("through")), THROUGH_NORM)
     for prompt, ids in enumerate(model.tokenizer.encode(prompt_set((6, 3)))):
         alone = replace(model, tokenizer=SimpleNamespace(encode=lambda prompts, one=ids: [one]))
-        found = column(run_through(alone, prompt_set((len(ids),)), "key", ABOUT), THROUGH_NORM)
+        found = column(run_through(alone, prompt_set((len(ids),)), "key", ABOUT, Pass("through")), THROUGH_NORM)
         np.testing.assert_allclose(found[0], together[prompt], rtol=1e-4)
 
 
