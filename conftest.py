@@ -1,3 +1,3 @@
 """What this repository binds its claims to; see fixtures/."""
 
-pytest_plugins = ["fixtures.subjects"]
+pytest_plugins = ["fixtures.subjects", "fixtures.theorems"]

@@ -10,9 +10,13 @@ from places import SHARED
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; no test here talks to a network
 
+from fixtures import theorems
+from refutable.extensions import HOOK, extend
 from refutable.models.device import Device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.weights import Finder
+
+extend(HOOK, theorems.pytest_refutable_extend)  # for tests that read this repository's claims
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The pytest plugin's entry: inert, and importing nothing heavy, unless a claims file is configured.
 
-It is loaded in every project where this package is installed, so it registers three ini keys and nothing else. Options,
-fixtures and hooks come from `refutable.pytest_plugin`, and only where `refutable_claims` is set or `--claims` is given.
+It is loaded in every project where this package is installed, so it registers ini keys and a hook, and nothing else.
+Options, fixtures and hooks that do anything come from `refutable.pytest_plugin`, only where `refutable_claims` is set
+or `--claims` is given.
 """
 
 from __future__ import annotations
@@ -9,6 +10,13 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+
+from refutable import hookspecs
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hook. https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_addhooks"""
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
     )
     parser.addini("refutable_reports", "folder that reports are written to", type="string", default="reports")
+    parser.addini(
+        "refutable_extensions",
+        "modules with the hook pytest_refutable_extend; the refutable command reads them too",
+        type="args",
+        default=[],
+    )
+    parser.addini("refutable_page", "page of verdicts that `refutable page` writes", type="string", default="")
+    parser.addini("refutable_catalogue", "catalogue that `refutable catalogue` shows", type="string", default="")
 
 
 @pytest.hookimpl(wrapper=True)

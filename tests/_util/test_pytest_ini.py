@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from refutable._util.pytest_ini import ini_path
+from refutable._util.pytest_ini import ini_path, ini_words
 from refutable.errors import BadInput
 
 KEYS = {
@@ -46,3 +46,17 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool")
     with pytest.raises(BadInput, match=r"pyproject\.toml: cannot be read"):
         ini_path("refutable_models", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pytest.ini", "[pytest]\nrefutable_extensions = one two.three\n"),
+        ("pyproject.toml", '[tool.pytest.ini_options]\nrefutable_extensions = "one two.three"\n'),
+        ("pytest.toml", '[pytest]\nrefutable_extensions = ["one", "two.three"]\n'),
+    ],
+)
+def test_words_are_given_as_a_list_or_in_one_line(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert ini_words("refutable_extensions", tmp_path) == (tmp_path, ["one", "two.three"])
+    assert ini_words("refutable_claims", tmp_path) == (tmp_path, [])

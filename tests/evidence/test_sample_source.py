@@ -17,7 +17,7 @@ from refutable.evidence.plan import pass_for, passes_of
 from refutable.evidence.sample_source import SampleSource
 from refutable.metrics import evaluate
 from refutable.models.subject import Subject
-from refutable.traces.passes import PARAMETERS, Change, Pass
+from refutable.traces.passes import PASSES, Change, Pass
 from refutable.verdicts.falsifiability.vacuity import is_vacuous
 
 
@@ -49,7 +49,7 @@ def test_a_key_holds_what_determines_a_pass_and_a_plain_ones_is_what_it_always_w
         *(Pass(name, "p") for name in ("forward", "heads", "perturbation", "through")),
     ]
     assert len({str(sorted(one.facts.items(), key=str)) for one in passes}) == len(passes)
-    assert Pass("perturbation", "p").facts["parameters"] == PARAMETERS["perturbation"]
+    assert Pass("perturbation", "p").facts["parameters"] == PASSES["perturbation"].parameters
 
 
 def source_of(traces: dict[Pass, Any], wiring: str = "sequential", table: Any = None) -> SampleSource:

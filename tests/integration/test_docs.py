@@ -39,6 +39,8 @@ def test_six_lines_of_yaml_make_a_new_verdict_on_trained_weights(suite: Suite) -
     shutil.copytree(ROOT / "claims", suite.folder / "claims")
     with (suite.folder / "claims" / "gptj-parallel-test-notebook.yaml").open("a") as file:
         file.write("\n" + entry[1])
+    suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text() + "refutable_extensions = fixtures.theorems\n")
+    suite.environment["PYTHONPATH"] = f"{suite.environment.get('PYTHONPATH', '')}:{ROOT}"
     (suite.folder / "docs").mkdir()
     shutil.copytree(ROOT / "docs" / "proofs", suite.folder / "docs" / "proofs")
     if "REFUTABLE_CACHE" in os.environ:

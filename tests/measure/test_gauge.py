@@ -23,7 +23,7 @@ from refutable.measure.session import make_pass
 from refutable.metrics import GAUGES, METRICS, evaluate
 from refutable.models.families import family_of
 from refutable.models.subject import Subject
-from refutable.traces.passes import Pass, PassName
+from refutable.traces.passes import Pass
 from refutable.traces.scale_folding import UNNORMED, InputNorm, fold, input_norm
 from refutable.traces.trace import Trace, norm_column
 
@@ -296,7 +296,7 @@ ABOUT = {"model": "tiny", "dtype": "float32"}
 _TRACES: dict[tuple[str, str, str], tuple[Trace, Trace]] = {}
 
 
-def traces(model: LoadedModel, gauge: str, reads: PassName = "forward") -> tuple[Trace, Trace]:
+def traces(model: LoadedModel, gauge: str, reads: str = "forward") -> tuple[Trace, Trace]:
     """Return the trace of a model and of its rewritten twin, measured once."""
     key = (model.row.name, gauge, reads)
     if key not in _TRACES:

@@ -100,6 +100,6 @@ def planted(name: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
     """Return a variant whose family row has these changes, under the name 'wrong'."""
     variant = VARIANTS[name]
     wrong = dataclasses.replace(FAMILIES[variant.family], model_type="wrong", **changes)
-    monkeypatch.setitem(FAMILIES, "wrong", wrong)  # type: ignore[arg-type]
+    monkeypatch.setitem(FAMILIES._things, "wrong", wrong)
     row = row_of(variant, "planted").model_copy(update={"family": "wrong"})
     return tiny_model(variant, row=row, dtype=dtype)

@@ -12,7 +12,7 @@ from hypothesis import given as given_inputs
 from hypothesis import strategies as st
 
 from refutable.errors import BadInput, UnknownName
-from refutable.prompts.find import given_prompts, load_prompts, packaged_sets
+from refutable.prompts.find import given_prompts, known_sets, load_prompts
 from refutable.prompts.text_files import count_tokens
 
 OWN = """\
@@ -82,7 +82,7 @@ CATEGORIES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")
 
 
 def test_every_packaged_set_is_the_one_that_was_published():
-    assert {one.name: one.hash for one in packaged_sets()} == PINNED
+    assert {one.name: one.hash for one in known_sets()} == PINNED
 
 
 def test_the_500_are_a_hundred_of_each_of_the_documents_categories():

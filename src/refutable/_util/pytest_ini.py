@@ -1,8 +1,9 @@
-"""The ini file that pytest would read here, for commands that are not pytest: where the claims and the models are."""
+"""The ini file that pytest would read here, for commands that are not pytest: where claims, models and such are."""
 
 from __future__ import annotations
 
 import configparser
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +19,26 @@ def ini_path(key: str, folder: Path | None = None) -> Path | None:
     """Return the path that an ini key names, below the folder of its ini file; None where it is not set.
 
     Args:
-        key: ``refutable_claims`` or ``refutable_models``.
+        key: such as ``refutable_claims``.
         folder: where to begin, and to go up from: the current one by default, as pytest does.
 
     Raises:
         BadInput: the ini file is not TOML, or not of its format.
     """
+    place, values = _ini(folder)
+    given = str(values.get(key) or "")
+    return _shown(place / given) if given else None
+
+
+def ini_words(key: str, folder: Path | None = None) -> tuple[Path, list[str]]:
+    """Return the folder of the ini file and the words of one of its keys, none where it is not set; as `ini_path`."""
+    place, values = _ini(folder)
+    given = values.get(key) or []
+    return place, [str(word) for word in given] if isinstance(given, list) else shlex.split(str(given))
+
+
+def _ini(folder: Path | None) -> tuple[Path, Mapping[str, Any]]:
+    """Return the folder and the values of the ini file; of none, the folder that was begun with and no values."""
     folder = (folder or Path()).absolute()
     for place in (folder, *folder.parents):
         for name in FILES:
@@ -33,9 +48,8 @@ def ini_path(key: str, folder: Path | None = None) -> Path | None:
             values = _values(file)
             if values is None:
                 continue  # no word about pytest in it: the next file may be the one
-            given = str(values.get(key) or "")
-            return _shown(place / given) if given else None
-    return None
+            return place, values
+    return folder, {}
 
 
 def _values(file: Path) -> Mapping[str, Any] | None:

@@ -19,7 +19,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.models.registry import Selector
-from refutable.traces.passes import DYNAMIC, Change
+from refutable.traces.passes import PASSES, Change
 
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 
@@ -170,7 +170,7 @@ class DynamicalClaim(PassTestClaim):
         if not _dynamic(self.test):
             from refutable.metrics import METRICS
 
-            known = ", ".join(sorted(name for name in METRICS if METRICS[name].reads in DYNAMIC))
+            known = ", ".join(sorted(name for name in METRICS if PASSES[METRICS[name].reads].dynamic))
             raise ValueError(
                 f"{self.test.of[0]!r} is read from one plain pass; write `evidence: measured`, or a dynamical metric"
                 f" ({known})"
@@ -179,7 +179,7 @@ class DynamicalClaim(PassTestClaim):
 
 def _dynamic(test: MeasuredTest) -> list[str]:
     """Return the metrics of a test that are read from a dynamic pass."""
-    return [name for name in test.of if metric_named(name).reads in DYNAMIC]
+    return [name for name in test.of if PASSES[metric_named(name).reads].dynamic]
 
 
 class InitializationClaim(MeasuredClaim):

@@ -19,7 +19,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.statistics.region import GRAMMAR, Region, RegionText, parse_region
-from refutable.traces.passes import CHANGEABLE, Blocks, Change, NormChange
+from refutable.traces.passes import PASSES, Blocks, Change, NormChange
 from refutable.traces.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
@@ -173,7 +173,7 @@ class MeasuredTest(Frozen):
                     )
             return self
         for name in self.of:
-            if metric_named(name).reads not in CHANGEABLE:
+            if not PASSES[metric_named(name).reads].changeable:
                 raise ValueError(
                     f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
                     " it is; remove `under:` or name a metric of the forward pass"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -97,5 +98,5 @@ class TheoremTest(Frozen):
         return known_name(THEOREMS, name)
 
 
-def _shown(words: tuple[str | bool, ...]) -> str:
+def _shown(words: Collection[str | bool]) -> str:
     return ", ".join(str(word).lower() if isinstance(word, bool) else word for word in words)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refutable.cli.dry_run import dry_run
+from refutable.cli.extensions import load_extensions
 from refutable.cli.lock import lock
 from refutable.errors import BadInput, RefutableError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Scientific claims about transformers, on trial.")
+app.callback()(load_extensions)
 app.command()(lock)
 app.command("dry-run")(dry_run)
 
@@ -86,7 +88,7 @@ def prompts(
     """List the packaged prompt sets, or print the texts of one, one a line."""
     from rich.table import Table
 
-    from refutable.prompts.find import given_prompts, packaged_sets
+    from refutable.prompts.find import given_prompts, known_sets
 
     with _clean_errors():
         if name is not None:
@@ -96,7 +98,7 @@ def prompts(
         table = Table(box=None, pad_edge=False)
         for column in ("prompt set", "n", "categories", "SHA-256", "source"):
             table.add_column(column, overflow="fold", no_wrap=column in ("prompt set", "n", "SHA-256"))
-        for one in packaged_sets():
+        for one in known_sets():
             counts = ", ".join(f"{count} {category}" for category, count in one.counts.items())
             table.add_row(one.name, str(len(one)), counts, one.hash, one.source)
         _console().print(table)
@@ -229,15 +231,17 @@ def draw(
 @app.command()
 def catalogue(
     claims: ClaimsFile = Path("claims.yaml"),
-    ids: Annotated[Path, typer.Option(help="the catalogue: one `id kind` or `id kind same-as` a line")] = Path(
-        "fixtures/catalogue.txt"
-    ),
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="the catalogue: one `id kind` or `id kind same-as` a line; by default the ini file's"),
+    ] = None,
     verdicts: Verdicts = Path("reports/published/verdicts.json"),
 ) -> None:
     """Show every sentence of a catalogue with its kind, the claims that try it, and how each stands."""
     from rich.console import Console
     from rich.table import Table
 
+    from refutable._util.pytest_ini import ini_path
     from refutable._util.text import counted
     from refutable.claims.file import load_claims
     from refutable.reports.catalogue import catalogue_lines, read_catalogue
@@ -245,6 +249,9 @@ def catalogue(
 
     with _clean_errors():
         loaded = load_claims(claims)
+        ids = ids or ini_path("refutable_catalogue")
+        if ids is None:
+            raise BadInput("no catalogue: name one with --ids FILE, or set refutable_catalogue in the ini file")
         lines = catalogue_lines(read_catalogue(ids), loaded, read_verdicts(verdicts).rows)
         table = Table(box=None, pad_edge=False)
         for name in ("sentence", "kind", "claims, and how they stand"):
@@ -261,12 +268,16 @@ def catalogue(
 def page(
     claims: ClaimsFile = Path("claims.yaml"),
     verdicts: Verdicts = Path("reports/published/verdicts.json"),
-    out: Annotated[Path, typer.Option(help="the page to write")] = Path("docs/verdicts.md"),
+    out: Annotated[
+        Path | None, typer.Option(help="the page to write; by default the ini file's, else reports/verdicts.md")
+    ] = None,
 ) -> None:
     """Write the page of verdicts: every claim in its document's order, with what became of it."""
+    from refutable._util.pytest_ini import ini_path
     from refutable.reports.publish import write_page
 
     with _clean_errors():
+        out = out or ini_path("refutable_page") or Path("reports/verdicts.md")
         write_page(claims, verdicts, out)
         typer.echo(f"wrote {out}")
 
@@ -280,11 +291,12 @@ def publish(
         bool, typer.Option("--fewer", help="published verdicts that were not measured again may go")
     ] = False,
     claims: Annotated[Path, typer.Option(help="claims file, for the page")] = Path("claims.yaml"),
-    page: Annotated[Path, typer.Option(help="page of verdicts; written anew where there is one")] = Path(
-        "docs/verdicts.md"
-    ),
+    page: Annotated[
+        Path | None, typer.Option(help="page of verdicts, by default the ini file's; written anew where there is one")
+    ] = None,
 ) -> None:
     """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
+    from refutable._util.pytest_ini import ini_path
     from refutable.reports.diff import as_text
     from refutable.reports.publish import changes, publish_run, write_page
 
@@ -296,7 +308,8 @@ def publish(
             raise typer.Exit(1)
         publish_run(run, to, fewer=fewer)
         typer.echo(f"published: {to}")
-        if page.is_file():
+        page = page or ini_path("refutable_page")
+        if page is not None and page.is_file():
             write_page(claims, to, page)
             typer.echo(f"wrote {page}")
 

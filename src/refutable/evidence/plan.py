@@ -11,7 +11,7 @@ from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
 from refutable.models.selection import DTYPES, Selection
 from refutable.models.subject import INIT, Subject
-from refutable.traces.passes import CHANGEABLE, Bos, Pass
+from refutable.traces.passes import PASSES, Bos, Pass
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
@@ -47,10 +47,10 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
 
 def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default") -> Pass:
     """Return the pass that a test's metric is read from."""
-    name = METRICS[metric].reads
-    if name in CHANGEABLE:
-        return Pass(name, prompts, test.under or "none", test.blocks or "all", bos)
-    return Pass(name, prompts, blocks="last" if name == "jacobian" and test.layer == "last" else "all", bos=bos)
+    kind = PASSES[METRICS[metric].reads]
+    if kind.changeable:
+        return Pass(kind.name, prompts, test.under or "none", test.blocks or "all", bos)
+    return Pass(kind.name, prompts, blocks="last" if kind.one_block and test.layer == "last" else "all", bos=bos)
 
 
 def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[Pass, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pkgutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -14,20 +15,10 @@ import torch
 from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.measure.loading.load import draw, load_model
 from refutable.measure.loading.loaded import LoadedModel
-from refutable.measure.passes.forward import run_pass
-from refutable.measure.passes.heads import run_heads
-from refutable.measure.passes.jacobian import run_jacobian
-from refutable.measure.passes.loss import run_loss
-from refutable.measure.passes.perturbation import run_perturbation
-from refutable.measure.passes.rank import run_rank
-from refutable.measure.passes.reach import run_reach
-from refutable.measure.passes.rotation_probe import probe_rotation
-from refutable.measure.passes.through import run_through
-from refutable.measure.passes.wiring_probe import probe_wiring
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import PROBE_PASSES, Pass
+from refutable.traces.passes import PASSES, PROBE_PASSES, Pass
 from refutable.traces.trace import Trace
 
 Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]
@@ -57,9 +48,8 @@ def measure_subject(
 
 def _probed(one: Pass, network: Any, row: ModelRow, key: str, about: Mapping[str, Any]) -> Trace | RefutableError:
     """Make a probe of a reduced instance, drawn for it; what it cannot be made of stops no other."""
-    probe = probe_rotation if one.name == "rotation" else probe_wiring
     try:
-        return probe(network, row.architecture, key, about)
+        return _runner(one)(network, row.architecture, key, about)
     except NotMeasured as error:
         return error.with_traceback(None)
 
@@ -92,22 +82,13 @@ def _passes(
 
 def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
     """Make one pass over a loaded model; errors as the pass itself."""
-    match one.name:
-        case "loss":
-            return run_loss(model, prompts, key, about, one)
-        case "rank":
-            return run_rank(model, prompts, key, about, one.bos)
-        case "reach":
-            return run_reach(model, prompts, key, about, one.bos)
-        case "heads":
-            return run_heads(model, prompts, key, about, one.bos)
-        case "perturbation":
-            return run_perturbation(model, prompts, key, about, one.bos)
-        case "jacobian":
-            return run_jacobian(model, prompts, key, about, one.blocks, one.bos)
-        case "through":
-            return run_through(model, prompts, key, about, one.bos)
-    return run_pass(model, prompts, key, about, one)
+    return _runner(one)(model, prompts, key, about, one)
+
+
+def _runner(one: Pass) -> Callable[..., Trace]:
+    run = PASSES[one.name].run
+    found: Callable[..., Trace] = pkgutil.resolve_name(run) if isinstance(run, str) else run
+    return found
 
 
 def _out_of_memory(error: torch.OutOfMemoryError, row: ModelRow, subject: Subject) -> WeightsUnavailable:

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable._util.registry import Registry
-from refutable.errors import BadInput, NoSuchTap
+from refutable.errors import BadInput, NoSuchTap, UnknownName
 from refutable.statistics.sample import Sample
-from refutable.traces.passes import PassName
 from refutable.traces.scale_folding import InputNorm, fold
 from refutable.traces.trace import Position, Trace, View
 
@@ -61,7 +60,7 @@ class Metric:
     compute: Callable[[View], Values]
     version: int = 1
     parts: Callable[[View], tuple[Values, Values]] | None = None
-    reads: PassName = "forward"
+    reads: str = "forward"
 
     @property
     def range(self) -> tuple[float, float]:
@@ -93,7 +92,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tokens": (1.0, math.inf),
 }
 
-METRICS: Registry[Metric] = Registry("metric", "refutable.metrics")
+METRICS: Registry[Metric] = Registry("metric", Metric, "refutable.metrics")
 
 
 def metric(
@@ -106,9 +105,9 @@ def metric(
     last_only: bool = False,
     version: int = 1,
     parts: Callable[[View], tuple[Values, Values]] | None = None,
-    reads: PassName = "forward",
-) -> Callable[[Callable[[View], Values]], Callable[[View], Values]]:
-    """Register a function of a View as the metric of the same name.
+    reads: str = "forward",
+) -> Callable[[Callable[[View], Values]], Metric]:
+    """Make a metric of a function of a View; it has the function's name.
 
     Args:
         unit: of its values.
@@ -120,28 +119,32 @@ def metric(
         version: raised when the same trace would give other values.
         parts: its numerator and denominator, where it is a ratio; see `ratio_metric`.
         reads: the pass it is read from.
+
+    Raises:
+        UnknownName: there is no such unit.
     """
+    if unit not in RANGES:
+        raise UnknownName("unit", unit, RANGES)
     last_only = last_only or reads != "forward"
     centred = tuple(g for g in GAUGES if g in (*invariant, "mean-shift"))
     centred = centred if invariant_centred is None else invariant_centred
 
-    def add(function: Callable[[View], Values]) -> Callable[[View], Values]:
+    def make(function: Callable[[View], Values]) -> Metric:
         name = function.__name__
-        METRICS.add(name, Metric(name, unit, per, tap, last_only, invariant, centred, function, version, parts, reads))
-        return function
+        return Metric(name, unit, per, tap, last_only, invariant, centred, function, version, parts, reads)
 
-    return add
+    return make
 
 
 def ratio_metric(
     *, unit: str = "ratio", tap: str, per: Per = "prompt", invariant: tuple[Gauge, ...], last_only: bool = False
-) -> Callable[[Callable[[View], tuple[Values, Values]]], Callable[[View], Values]]:
-    """Register a function of a View that returns a numerator and a denominator as the metric that divides them.
+) -> Callable[[Callable[[View], tuple[Values, Values]]], Metric]:
+    """Make a metric of a function of a View that returns a numerator and a denominator, which the metric divides.
 
     Both stay within reach of statistics that take them apart (`ratio_of_means`). Arguments are those of `metric`.
     """
 
-    def add(function: Callable[[View], tuple[Values, Values]]) -> Callable[[View], Values]:
+    def make(function: Callable[[View], tuple[Values, Values]]) -> Metric:
         @functools.wraps(function)
         def divided(view: View) -> Values:
             numerator, denominator = function(view)
@@ -149,7 +152,7 @@ def ratio_metric(
 
         return metric(unit, tap, per, invariant=invariant, last_only=last_only, parts=function)(divided)
 
-    return add
+    return make
 
 
 def evaluate(

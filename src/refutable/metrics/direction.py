@@ -6,10 +6,11 @@ mean-centred form is the angle between what is read.
 
 import numpy as np
 
-from refutable.metrics import Values, metric, ratio_metric
+from refutable.metrics import METRICS, Values, metric, ratio_metric
 from refutable.traces.trace import Tap, View
 
 
+@METRICS.add
 @metric(unit="cosine", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_attention_mlp(view: View) -> Values:
     """Cosine between the attention update and the MLP update of one block; negative where they oppose.
@@ -19,18 +20,21 @@ def cos_attention_mlp(view: View) -> Values:
     return view.product("attention_update", "mlp_update") / (view.norm("attention_update") * view.norm("mlp_update"))
 
 
+@METRICS.add
 @metric(unit="cosine", tap="block_input, attention_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_attention_residual(view: View) -> Values:
     """Cosine between the attention update and the block's input; raw, it counts their means."""
     return view.product("block_input", "attention_update") / (view.norm("block_input") * view.norm("attention_update"))
 
 
+@METRICS.add
 @metric(unit="cosine", tap="block_input, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cos_mlp_residual(view: View) -> Values:
     """Cosine between the MLP update and the block's input; raw, it counts their means."""
     return view.product("block_input", "mlp_update") / (view.norm("block_input") * view.norm("mlp_update"))
 
 
+@METRICS.add
 @metric(
     unit="cosine",
     tap="block_input, attention_update, mlp_update",
@@ -46,6 +50,7 @@ def cos_update_residual(view: View) -> Values:
     return product / (view.norm("block_input") * norm_of_update(view))
 
 
+@METRICS.add
 @ratio_metric(unit="share", tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def cancellation_ratio(view: View) -> tuple[Values, Values]:
     """Norm of the summed update over the sum of the two updates' norms.

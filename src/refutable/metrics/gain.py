@@ -4,10 +4,11 @@ Every norm here, taken raw, counts the stream's mean over the width, which a Lay
 a bias changes it and no logit. The mean-centred form does not count it.
 """
 
-from refutable.metrics import Values, metric, ratio_metric
+from refutable.metrics import METRICS, Values, metric, ratio_metric
 from refutable.traces.trace import CENTRED_HEAD_INPUT_COLUMN, HEAD_INPUT_COLUMN, View
 
 
+@METRICS.add
 @ratio_metric(tap="block_output, block_input", invariant=("norm-scale", "value-output"))
 def last_gain(view: View) -> tuple[Values, Values]:
     """Norm of the last block's output over the norm of its input, both before the final norm.
@@ -18,6 +19,7 @@ def last_gain(view: View) -> tuple[Values, Values]:
     return view.norm("block_output")[:, -1], view.norm("block_input")[:, -1]
 
 
+@METRICS.add
 @ratio_metric(tap="block_output, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def layer_gain(view: View) -> tuple[Values, Values]:
     """Norm of each block's output over the norm of its input. Positive; layer 1 is the first block.
@@ -27,6 +29,7 @@ def layer_gain(view: View) -> tuple[Values, Values]:
     return view.norm("block_output"), view.norm("block_input")
 
 
+@METRICS.add
 @ratio_metric(tap="block_output", invariant=("norm-scale", "value-output"))
 def total_amplification(view: View) -> tuple[Values, Values]:
     """Norm of the last block's output over the norm of the first block's output.
@@ -37,6 +40,7 @@ def total_amplification(view: View) -> tuple[Values, Values]:
     return view.norm("block_output")[:, -1], view.norm("block_output")[:, 0]
 
 
+@METRICS.add
 @ratio_metric(tap="block_output, block_input", invariant=("norm-scale", "value-output"))
 def amplification_from_embedding(view: View) -> tuple[Values, Values]:
     """Norm of the last block's output over the norm of what the first block reads: the embedding, positions included.
@@ -46,6 +50,7 @@ def amplification_from_embedding(view: View) -> tuple[Values, Values]:
     return view.norm("block_output")[:, -1], view.norm("block_input")[:, 0]
 
 
+@METRICS.add
 @ratio_metric(tap="head_input, block_input", invariant=("norm-scale", "value-output"), last_only=True)
 def gain_after_final_norm(view: View) -> tuple[Values, Values]:
     """Norm of what the unembedding reads, behind the final norm, over the norm of the last block's input.
@@ -58,6 +63,7 @@ def gain_after_final_norm(view: View) -> tuple[Values, Values]:
     return view.prompts_column(behind), view.norm("block_input")[:, -1]
 
 
+@METRICS.add
 @metric(unit="norm", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))
 def residual_norm(view: View) -> Values:
     """Euclidean norm of each block's output, in the model's own scale; raw, it counts the stream's mean."""

@@ -5,13 +5,14 @@ Not measured where a norm follows the heads' sum. Raw, contributions count their
 model never reads; the mean-centred form does not.
 """
 
-from refutable.metrics import Gauge, Values, metric
+from refutable.metrics import METRICS, Gauge, Values, metric
 from refutable.traces.passes import paired
 from refutable.traces.trace import View
 
 INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
 
 
+@METRICS.add
 @metric(unit="cosine", tap="attention heads", per="layer", invariant=INVARIANT, reads="heads")
 def head_coherence(view: View) -> Values:
     """Mean cosine between what two different heads add, over all pairs of heads. In [-1 / (heads - 1), 1].
@@ -22,6 +23,7 @@ def head_coherence(view: View) -> Values:
     return _read(view, "heads.cosine")
 
 
+@METRICS.add
 @metric(unit="share", tap="attention heads", per="layer", invariant=INVARIANT, reads="heads")
 def head_cancellation(view: View) -> Values:
     """Norm of the sum of the heads over the sum of their norms. In [0, 1]; 1 / sqrt(heads) for equal orthogonal ones.
@@ -31,6 +33,7 @@ def head_cancellation(view: View) -> Values:
     return _read(view, "heads.sum_norm") / _read(view, "heads.norm_sum")
 
 
+@METRICS.add
 @metric(unit="ratio", tap="attention heads", per="layer", invariant=INVARIANT, reads="heads")
 def head_interference(view: View) -> Values:
     """Norm of the sum of the heads over the root of the sum of their squared norms. In [0, sqrt(heads)].
@@ -41,6 +44,7 @@ def head_interference(view: View) -> Values:
     return _read(view, "heads.sum_norm") / _read(view, "heads.norm_root")
 
 
+@METRICS.add
 @metric(unit="share", tap="attention heads", per="layer", invariant=INVARIANT, reads="heads")
 def largest_head_share(view: View) -> Values:
     """Norm of what the largest head adds over the sum of all heads' norms. In [1 / heads, 1]; raw, it counts means."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refutable.errors import NotMeasured
-from refutable.metrics import GAUGES, Values, metric
+from refutable.metrics import GAUGES, METRICS, Values, metric
 from refutable.traces.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
@@ -17,6 +17,7 @@ from refutable.traces.passes import (
 from refutable.traces.trace import View
 
 
+@METRICS.add
 @metric(
     unit="ratio",
     tap="d block_output / d block_input",
@@ -33,6 +34,7 @@ def jacobian_norm(view: View) -> Values:
     return _converged(view, paired(JACOBIAN_NORM)[which], paired(JACOBIAN_RESIDUAL)[which])
 
 
+@METRICS.add
 @metric(unit="ratio", tap="d block_output / d block_input", per="layer", invariant=GAUGES, reads="jacobian")
 def spectral_radius(view: View) -> Values:
     """Largest modulus of an eigenvalue of a block's Jacobian: whether changes grow when it is applied again and again.
@@ -43,6 +45,7 @@ def spectral_radius(view: View) -> Values:
     return _converged(view, JACOBIAN_RADIUS, RADIUS_RESIDUAL)
 
 
+@METRICS.add
 @metric(
     unit="nats a block",
     tap="d block_output of the last / d block_input of the first",

@@ -1,10 +1,11 @@
 """How well a prompt's own tokens are foretold (pass ``loss``)."""
 
-from refutable.metrics import GAUGES, Values, metric
+from refutable.metrics import GAUGES, METRICS, Values, metric
 from refutable.traces.passes import LOSS
 from refutable.traces.trace import View
 
 
+@METRICS.add
 @metric(unit="nats", tap="logits", invariant=GAUGES, reads="loss")
 def next_token_loss(view: View) -> Values:
     """Mean over a prompt's tokens after the first of -log the probability that the model gave it. At least 0.

@@ -6,11 +6,12 @@ not asked.
 
 import numpy as np
 
-from refutable.metrics import Values, metric, ratio_metric
+from refutable.metrics import METRICS, Values, metric, ratio_metric
 from refutable.metrics.direction import norm_of_sum
 from refutable.traces.trace import View
 
 
+@METRICS.add
 @ratio_metric(tap="block_input, attention_update", per="layer", invariant=("norm-scale", "value-output"))
 def gain_by_attention(view: View) -> tuple[Values, Values]:
     """Norm of the block's input plus the attention update over the norm of the input: below 1, attention shortens it.
@@ -21,6 +22,7 @@ def gain_by_attention(view: View) -> tuple[Values, Values]:
     return norm_of_sum(view, "block_input", "attention_update"), view.norm("block_input")
 
 
+@METRICS.add
 @metric(
     unit="ratio",
     tap="block_input, block_output, attention_update, mlp_update",

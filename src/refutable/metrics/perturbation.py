@@ -6,13 +6,14 @@ width, which a LayerNorm model never reads; the mean-centred form does not.
 
 import numpy as np
 
-from refutable.metrics import Gauge, Values, metric
+from refutable.metrics import METRICS, Gauge, Values, metric
 from refutable.traces.passes import DEPTH_COSINE, paired
 from refutable.traces.trace import View
 
 INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
 def perturbation_growth(view: View) -> Values:
     """Length of the followed change after each block over its length before. Positive; raw, it counts the means.
@@ -22,18 +23,21 @@ def perturbation_growth(view: View) -> Values:
     return _read(view, "perturbation.out") / _read(view, "perturbation.in")
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
 def relative_perturbation_growth(view: View) -> Values:
     """The same relative to the stream: growth of the change over each block's gain. Raw, it counts the means."""
-    return perturbation_growth(view) / _gain(view)
+    return perturbation_growth.compute(view) / _gain(view)
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output", invariant=INVARIANT, reads="perturbation")
 def perturbation_amplification(view: View) -> Values:
     """Length of the followed change after the last block over what was put in. Positive; raw, it counts the means."""
     return _read(view, "perturbation.out")[:, -1]
 
 
+@METRICS.add
 @metric(unit="nats a block", tap="block_output", invariant=INVARIANT, reads="perturbation")
 def relative_perturbation_slope(view: View) -> Values:
     """Least-squares slope over depth of the log of the followed change's length relative to the stream's.
@@ -46,6 +50,7 @@ def relative_perturbation_slope(view: View) -> Values:
     return _slope(np.log(change) - np.log(stream))
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
 def noise_gain(view: View) -> Values:
     """Length of a change after a block over its length before, in random directions put into that block's input.
@@ -55,15 +60,17 @@ def noise_gain(view: View) -> Values:
     return _read(view, "perturbation.noise_gain")
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
 def noise_to_signal_gain(view: View) -> Values:
     """Noise gain of each block over the gain of the stream itself: 1 / the change of the signal-to-noise ratio.
 
     Below 1 where a block takes noise down against the signal. Raw, it counts the means.
     """
-    return noise_gain(view) / _gain(view)
+    return noise_gain.compute(view) / _gain(view)
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
 def radial_gain(view: View) -> Values:
     """Length of a change along the block's own input after the block over its length before. Raw, it counts the means.
@@ -74,6 +81,7 @@ def radial_gain(view: View) -> Values:
     return _read(view, "perturbation.radial_gain")
 
 
+@METRICS.add
 @metric(unit="cosine", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
 def depth_cosine(view: View) -> Values:
     """Cosine between states of the stream k blocks apart, mean over all such pairs; *layer* k is the distance.
@@ -83,6 +91,7 @@ def depth_cosine(view: View) -> Values:
     return _read(view, DEPTH_COSINE)
 
 
+@METRICS.add
 @metric(unit="blocks", tap="block_output, block_input", invariant=INVARIANT, reads="perturbation")
 def depth_correlation_length(view: View) -> Values:
     """Number of blocks over which the cosine between states of the stream falls by a factor e.

@@ -5,13 +5,14 @@ a vector added to each of them leaves the effective rank alone; the variance goe
 count their means over the width, which a LayerNorm model never reads; the mean-centred form does not.
 """
 
-from refutable.metrics import Gauge, Values, metric
+from refutable.metrics import METRICS, Gauge, Values, metric
 from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, paired
 from refutable.traces.trace import View
 
 INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
 
 
+@METRICS.add
 @metric(unit="directions", tap="block_output", per="layer", invariant=INVARIANT, reads="rank")
 def effective_rank(view: View) -> Values:
     """Effective rank of the states of a prompt's tokens after each block. In [1, tokens - 2]; raw, it counts the means.
@@ -21,6 +22,7 @@ def effective_rank(view: View) -> Values:
     return _read(view, RANK_OUT)
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="rank")
 def rank_gain(view: View) -> Values:
     """Effective rank of the states of a prompt's tokens after each block over that before. Positive.
@@ -31,6 +33,7 @@ def rank_gain(view: View) -> Values:
     return _read(view, RANK_OUT) / _read(view, RANK_IN)
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="rank")
 def variance_gain(view: View) -> Values:
     """Trace of the covariance of the states of a prompt's tokens after each block over that before. Positive.

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from refutable.metrics import GAUGES, Values, metric
+from refutable.metrics import GAUGES, METRICS, Values, metric
 from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, paired
 from refutable.traces.trace import View
 
 
+@METRICS.add
 @metric(unit="share", tap="block_input", per="layer", invariant=("norm-scale", "value-output"), reads="reach")
 def token_reach(view: View) -> Values:
     """Mean distance back to the tokens whose states before a block move the first choice, over the prompt's length - 1.
@@ -18,6 +19,7 @@ def token_reach(view: View) -> Values:
     return view.column(centred if view.centred else raw)
 
 
+@METRICS.add
 @metric(unit="share", tap="block_output, block_input", invariant=GAUGES, reads="reach")
 def write_reach(view: View) -> Values:
     """Mean depth back to the blocks whose updates move the first choice, over the number of blocks - 1.

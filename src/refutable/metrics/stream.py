@@ -2,12 +2,13 @@
 
 import math
 
-from refutable.metrics import Values, metric
+from refutable.metrics import METRICS, Values, metric
 from refutable.traces.trace import View, centred_norm_column
 
 EARLY, LATE, OF = 5, 30, 32
 
 
+@METRICS.add
 @metric(unit="ratio", tap="block_output", invariant=("norm-scale", "value-output"))
 def late_over_early(view: View) -> Values:
     """Norm of the stream after block 30 of 32 over that after block 5 of 32, at the same shares of any other depth.
@@ -18,6 +19,7 @@ def late_over_early(view: View) -> Values:
     return view.norm("block_output")[:, late] / view.norm("block_output")[:, early]
 
 
+@METRICS.add
 @metric(unit="share", tap="block_output", per="layer", invariant=("norm-scale", "value-output"))
 def centred_share(view: View) -> Values:
     """Norm of each block's output with its mean over the width taken off, over its whole norm.

@@ -5,11 +5,12 @@ leaves the function alone; growth does not, and neither does the scale-folded fo
 Taken raw, all of them count means over the width that a LayerNorm model never reads; the mean-centred form does not.
 """
 
-from refutable.metrics import Values, ratio_metric
+from refutable.metrics import METRICS, Values, ratio_metric
 from refutable.metrics.direction import norm_of_update
 from refutable.traces.trace import View
 
 
+@METRICS.add
 @ratio_metric(tap="attention_update, attention_input", per="layer", invariant=("value-output",))
 def attention_gain(view: View) -> tuple[Values, Values]:
     """Norm of the attention update over the norm of attention's normalised input (the notebook's attention gain).
@@ -19,6 +20,7 @@ def attention_gain(view: View) -> tuple[Values, Values]:
     return view.norm("attention_update"), view.norm("attention_input")
 
 
+@METRICS.add
 @ratio_metric(tap="mlp_update, mlp_input", per="layer", invariant=("value-output",))
 def mlp_gain(view: View) -> tuple[Values, Values]:
     """Norm of the MLP update over the norm of the MLP's normalised input (the notebook's MLP gain).
@@ -28,18 +30,21 @@ def mlp_gain(view: View) -> tuple[Values, Values]:
     return view.norm("mlp_update"), view.norm("mlp_input")
 
 
+@METRICS.add
 @ratio_metric(tap="attention_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def attention_growth(view: View) -> tuple[Values, Values]:
     """Norm of the attention update over the norm of the block's input; raw, it counts their means."""
     return view.norm("attention_update"), view.norm("block_input")
 
 
+@METRICS.add
 @ratio_metric(tap="attention_update, mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def update_growth(view: View) -> tuple[Values, Values]:
     """Norm of the whole update (attention + MLP) over the norm of the block's input; raw, it counts their means."""
     return norm_of_update(view), view.norm("block_input")
 
 
+@METRICS.add
 @ratio_metric(tap="attention_update, mlp_update", per="layer", invariant=("norm-scale", "value-output"))
 def attention_over_mlp(view: View) -> tuple[Values, Values]:
     """Norm of the attention update over the norm of the MLP update of one block; raw, it counts their means.
@@ -49,6 +54,7 @@ def attention_over_mlp(view: View) -> tuple[Values, Values]:
     return view.norm("attention_update"), view.norm("mlp_update")
 
 
+@METRICS.add
 @ratio_metric(tap="mlp_update, block_input", per="layer", invariant=("norm-scale", "value-output"))
 def mlp_growth(view: View) -> tuple[Values, Values]:
     """Norm of the MLP update over the norm of the block's input; raw, it counts their means."""

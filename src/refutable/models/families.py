@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from refutable._util.registry import Registry
 from refutable.errors import BadInput, did_you_mean
 
 Wiring = Literal["parallel", "sequential"]
@@ -56,6 +57,11 @@ class Family:
     not_additive: tuple[str, Any] | None = None
     in_place: bool = False
     norms: int = 2
+
+    @property
+    def name(self) -> str:
+        """What the registry calls it: its `model_type`."""
+        return self.model_type
 
     def wiring_of(self, config: Mapping[str, Any]) -> Wiring:
         """Return how a model with this configuration is wired, as its documentation has it; the probe sees it."""
@@ -172,7 +178,9 @@ _ROWS = (
     _llama_like("stablelm", wiring_switch="use_parallel_residual", norm="LayerNorm"),
 )
 
-FAMILIES: Mapping[str, Family] = {row.model_type: row for row in _ROWS}
+FAMILIES: Registry[Family] = Registry("family", Family)
+for _row in _ROWS:
+    FAMILIES.add(_row)
 
 
 def family_of(model_type: str) -> Family:
@@ -184,6 +192,6 @@ def family_of(model_type: str) -> Family:
     if model_type not in FAMILIES:
         raise BadInput(
             f"unknown architecture {model_type!r}; known: {', '.join(sorted(FAMILIES))}."
-            f"{did_you_mean(model_type, FAMILIES)} To add it, write its row in families.py (docs/adding-a-family.md)"
+            f"{did_you_mean(model_type, FAMILIES)} To add it, write its row: docs/adding-a-family.md"
         )
     return FAMILIES[model_type]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from refutable._util.registry import Registry
 from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName, did_you_mean
@@ -174,6 +175,10 @@ def _any_matches(name: str, patterns: Collection[str]) -> bool:
 GLOB = frozenset("*?[")
 
 
+MODELS: Registry[ModelRow] = Registry("model", ModelRow)  # rows that extensions add to the packaged ones
+_PACKAGED = "refutable/data/models.yaml"
+
+
 class ModelRegistry:
     """The rows of every registry file, later files adding to and overriding earlier ones."""
 
@@ -217,16 +222,30 @@ class ModelRegistry:
 
 
 def load_registry(extra: Path | None = None) -> ModelRegistry:
-    """Load the packaged registry and, on top of it, a suite's own file.
+    """Load the packaged registry, the rows that extensions add and, on top of them, a suite's own file.
 
     Raises:
         BadInput: a file is unusable; every problem is named.
     """
     packaged = resources.files("refutable.data").joinpath("models.yaml").read_text(encoding="utf-8")
-    rows = _rows(parse_yaml(packaged, "refutable/data/models.yaml"), {})
+    rows = _rows(parse_yaml(packaged, _PACKAGED), {})
+    for name in MODELS:
+        rows[name] = _added(MODELS[name], rows)
     if extra is not None:
         rows = {**rows, **_rows(read_yaml(extra), rows)}
     return ModelRegistry(rows.values())
+
+
+def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:
+    """Return a row that an extension added; it has a name of its own, and a known family."""
+    place = MODELS.place(row.name)
+    if row.name in packaged:
+        raise BadInput(f"two models are called {row.name!r}: {_PACKAGED} and {place}; rename one")
+    try:
+        family_of(row.family)
+    except BadInput as error:
+        raise BadInput(f"{place}: models.{row.name}.family: {error}") from None
+    return row
 
 
 def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -229,8 +229,8 @@ ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
         init_input_by_width,
     )
 }
-ROW_WORDS: Mapping[str, tuple[str | bool, ...]] = {
-    "family": tuple(FAMILIES),
+ROW_WORDS: Mapping[str, Collection[str | bool]] = {
+    "family": FAMILIES,
     "organisation": (
         "BigScience",
         "EleutherAI",

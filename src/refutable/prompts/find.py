@@ -1,4 +1,4 @@
-"""Finding prompt sets: the packaged ones by name, a user's by path."""
+"""Finding prompt sets: the packaged ones and those that extensions add by name, a user's by path."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+from refutable._util.registry import Registry
 from refutable._util.strict_yaml import parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName
 from refutable.prompts.prompt_set import Prompt, PromptSet, packaged_form
@@ -17,6 +18,7 @@ from refutable.prompts.text_files import read_prompt_file
 
 HALVED = "grand-unified-500"
 HALVES = ("exploration", "confirmation")
+PROMPTS: Registry[PromptSet] = Registry("prompt set", PromptSet)  # what extensions add to the packaged sets
 
 
 def given_prompts(given: str) -> PromptSet:
@@ -45,7 +47,7 @@ def given_prompts(given: str) -> PromptSet:
 
 
 def load_prompts(name: str, beside: Path = Path()) -> PromptSet:
-    """Load a packaged prompt set by name, or a file by path.
+    """Load a packaged prompt set, or one that an extension added, by name, or a file by path.
 
     Args:
         name: of a packaged set, or a path that ends in .yaml or .yml (the packaged form), .jsonl or .txt.
@@ -59,8 +61,12 @@ def load_prompts(name: str, beside: Path = Path()) -> PromptSet:
     if name.endswith((".jsonl", ".txt")):
         return read_prompt_file(beside / name)
     known = packaged_names()
+    if name in PROMPTS:
+        if name in known:
+            raise BadInput(f"two prompt sets are called {name!r}: a packaged one and {PROMPTS.place(name)}; rename one")
+        return PROMPTS[name]
     if name not in known:
-        raise UnknownName("prompt set", name, known)
+        raise UnknownName("prompt set", name, [*known, *PROMPTS])
     return _packaged(name)
 
 
@@ -70,9 +76,9 @@ def packaged_names() -> list[str]:
     return sorted([*names, *(f"{HALVED}-{half}" for half in HALVES if HALVED in names)])
 
 
-def packaged_sets() -> Iterator[PromptSet]:
-    """Yield every packaged prompt set."""
-    yield from (load_prompts(name) for name in packaged_names())
+def known_sets() -> Iterator[PromptSet]:
+    """Yield every prompt set that has a name: the packaged ones, and those that extensions add."""
+    yield from (load_prompts(name) for name in (*packaged_names(), *PROMPTS))
 
 
 @functools.cache

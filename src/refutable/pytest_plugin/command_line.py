@@ -163,8 +163,12 @@ def _path(config: pytest.Config, given: object | None) -> Path | None:
 
 def _ini_path(config: pytest.Config, key: str) -> Path | None:
     given = str(config.getini(key))
-    base = config.inipath.parent if config.inipath is not None else config.rootpath
-    return base / given if given else None
+    return ini_folder(config) / given if given else None
+
+
+def ini_folder(config: pytest.Config) -> Path:
+    """Return the folder of the ini file, or the root where there is none."""
+    return config.inipath.parent if config.inipath is not None else config.rootpath
 
 
 def dest(name: str) -> str:

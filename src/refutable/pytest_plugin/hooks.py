@@ -11,6 +11,7 @@ import pytest
 from refutable._util.provenance import provenance
 from refutable.claims.cases import Case
 from refutable.errors import RefutableError
+from refutable.extensions import extend, import_modules, load_installed
 from refutable.pytest_plugin import command_line
 from refutable.pytest_plugin.collector import Collector
 from refutable.pytest_plugin.lines import asked_of, closing_lines, header_lines, infeasible_lines
@@ -72,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption(command_line.dest("offline")):
         os.environ["HF_HUB_OFFLINE"] = "1"
     try:
+        _extend(config)
         config.stash[SESSION] = Session.prepare(command_line.options_of(config))
         if writes_reports(config):
             _open_recorder(config)
@@ -170,6 +172,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     for line in (*summary.splitlines(), *closing_lines(recorder)):
         terminalreporter.write_line(line)
     terminalreporter.write_line(f"reports: {os.path.relpath(recorder.folder, config.invocation_params.dir)}")
+
+
+def _extend(config: pytest.Config) -> None:
+    """Let installed packages, conftests and the modules of the ini key add what they have."""
+    named = [name for name in config.getini("refutable_extensions") if name != "conftest"]  # pytest has read that
+    for module in import_modules(named, command_line.ini_folder(config)):
+        if not config.pluginmanager.is_registered(module):
+            config.pluginmanager.register(module)
+    load_installed()
+    extend("pytest_refutable_extend", lambda extensions: config.hook.pytest_refutable_extend(extensions=extensions))
 
 
 def _open_recorder(config: pytest.Config) -> None:

@@ -168,4 +168,4 @@ class Statistic:
         return n >= self.calibrated_from and not shape.breaks & frozenset(self.assumes)
 
 
-STATISTICS: Registry[Statistic] = Registry("statistic", "refutable.statistics")
+STATISTICS: Registry[Statistic] = Registry("statistic", Statistic, "refutable.statistics")

@@ -76,7 +76,6 @@ def _extremes(n: int, region: Region) -> tuple[BoundedFit, ...]:
 
 
 STATISTICS.add(
-    "boundary",
     Statistic(
         "boundary",
         (Assumption.INDEPENDENT, Assumption.STABLE),

@@ -126,7 +126,6 @@ def _shares(data: Data) -> tuple[Sample, ...]:
 
 
 STATISTICS.add(
-    "bounded_mean",
     Statistic(
         "bounded_mean",
         (Assumption.INDEPENDENT,),

@@ -28,7 +28,6 @@ def clustered_mean(data: Data) -> TFit:
 
 
 STATISTICS.add(
-    "clustered_mean",
     Statistic(
         "clustered_mean",
         (Assumption.LITTLE_SKEW,),

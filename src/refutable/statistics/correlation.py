@@ -185,7 +185,6 @@ def _perfect_orders(n: int, region: Region) -> tuple[CorrelationFit, ...]:
 NEAR_NORMAL = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS)
 
 STATISTICS.add(
-    "pearson",
     Statistic(
         "pearson",
         NEAR_NORMAL,
@@ -198,7 +197,6 @@ STATISTICS.add(
     ),
 )
 STATISTICS.add(
-    "partial_correlation",
     Statistic(
         "partial_correlation",
         NEAR_NORMAL,
@@ -210,7 +208,6 @@ STATISTICS.add(
     ),
 )
 STATISTICS.add(
-    "spearman",
     Statistic(
         "spearman",
         (Assumption.INDEPENDENT,),

@@ -43,7 +43,6 @@ ASSUMED = (
 )
 
 STATISTICS.add(
-    "difference_of_groups",
     Statistic(
         "difference_of_groups",
         ASSUMED,
@@ -56,7 +55,6 @@ STATISTICS.add(
     ),
 )
 STATISTICS.add(
-    "difference_of_categories",
     Statistic(
         "difference_of_categories",
         ASSUMED,

@@ -82,7 +82,6 @@ def _exp(x: float) -> float:
 
 
 STATISTICS.add(
-    "geometric_mean",
     Statistic(
         "geometric_mean",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

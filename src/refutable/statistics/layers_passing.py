@@ -123,7 +123,6 @@ def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
 
 
 STATISTICS.add(
-    "layers_passing",
     Statistic(
         "layers_passing",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

@@ -14,7 +14,6 @@ def mean(data: Data) -> TFit:
 
 
 STATISTICS.add(
-    "mean",
     Statistic(
         "mean",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

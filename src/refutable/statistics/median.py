@@ -95,6 +95,5 @@ def _extremes(n: int, region: Region) -> tuple[MedianFit, ...]:
 
 
 STATISTICS.add(
-    "median",
     Statistic("median", (Assumption.INDEPENDENT,), median, extremes=_extremes, varies=lambda data: data.samples),
 )

@@ -36,7 +36,6 @@ def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
 
 
 STATISTICS.add(
-    "models_passing",
     Statistic(
         "models_passing",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

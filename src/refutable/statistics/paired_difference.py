@@ -24,7 +24,6 @@ def _differences(data: Data) -> Sample:
 
 
 STATISTICS.add(
-    "paired_difference",
     Statistic(
         "paired_difference",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

@@ -119,7 +119,6 @@ def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
 
 
 STATISTICS.add(
-    "permutation_difference",
     Statistic(
         "permutation_difference",
         (Assumption.INDEPENDENT, Assumption.EQUAL_SPREAD),

@@ -97,7 +97,6 @@ def _of_weights(variances: NDArray[np.float64], freedom: NDArray[np.int64], betw
 
 
 STATISTICS.add(
-    "random_effects",
     Statistic(
         "random_effects",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

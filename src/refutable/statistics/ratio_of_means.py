@@ -140,7 +140,6 @@ def _varies(data: Data) -> tuple[Sample, ...]:
 
 
 STATISTICS.add(
-    "ratio_of_means",
     Statistic(
         "ratio_of_means",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

@@ -169,7 +169,6 @@ def _between(region: Region, k: int, n: int) -> float:
 
 
 STATISTICS.add(
-    "share_between_categories",
     Statistic(
         "share_between_categories",
         (

@@ -93,7 +93,6 @@ def _counts_between(region: Region, n: int) -> tuple[int, int]:
 
 
 STATISTICS.add(
-    "share_of_prompts",
     Statistic(
         "share_of_prompts",
         (Assumption.INDEPENDENT,),

@@ -49,7 +49,6 @@ def _line(y: NDArray[np.float64], x: NDArray[np.float64], data: Data, method: st
 
 CAVEATS = ("the spread about the line is the same along it", "the relation is a line")
 STATISTICS.add(
-    "slope",
     Statistic(
         "slope",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
@@ -62,7 +61,6 @@ STATISTICS.add(
     ),
 )
 STATISTICS.add(
-    "power_law_exponent",
     Statistic(
         "power_law_exponent",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

@@ -127,7 +127,6 @@ def _extremes(n: int, region: Region) -> tuple[TrendFit, ...]:
 
 
 STATISTICS.add(
-    "trend",
     Statistic(
         "trend",
         (Assumption.INDEPENDENT,),

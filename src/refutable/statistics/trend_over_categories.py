@@ -40,7 +40,6 @@ def _means(values: NDArray[np.float64], clusters: tuple[str, ...], names: list[s
 
 
 STATISTICS.add(
-    "trend_over_categories",
     Statistic(
         "trend_over_categories",
         (Assumption.INDEPENDENT_CATEGORIES,),

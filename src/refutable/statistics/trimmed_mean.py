@@ -38,7 +38,6 @@ def trimmed_mean(data: Data) -> TFit:
 
 
 STATISTICS.add(
-    "trimmed_mean",
     Statistic(
         "trimmed_mean",
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),

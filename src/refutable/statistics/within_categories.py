@@ -52,7 +52,6 @@ def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
 
 
 STATISTICS.add(
-    "pearson_within_categories",
     Statistic(
         "pearson_within_categories",
         (Assumption.INDEPENDENT_INSIDE, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
@@ -65,7 +64,6 @@ STATISTICS.add(
     ),
 )
 STATISTICS.add(
-    "spearman_within_categories",
     Statistic(
         "spearman_within_categories",
         (Assumption.INDEPENDENT_INSIDE,),

@@ -58,21 +58,16 @@ class Search:
     counter_example: dict[str, Any] | None
 
 
-THEOREMS: Registry[Theorem] = Registry("property", "refutable.theorems")
+THEOREMS: Registry[Theorem] = Registry("property", Theorem, "refutable.theorems")
 
 
 def theorem(
     name: str,
     inputs: st.SearchStrategy[dict[str, Any]],
     premise: Callable[[dict[str, Any]], bool] = lambda example: True,
-) -> Callable[[Callable[[dict[str, Any]], bool]], Callable[[dict[str, Any]], bool]]:
-    """Register a predicate as the theorem called `name`."""
-
-    def add(holds: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], bool]:
-        THEOREMS.add(name, Theorem(name, inputs, holds, premise))
-        return holds
-
-    return add
+) -> Callable[[Callable[[dict[str, Any]], bool]], Theorem]:
+    """Make the theorem called `name` of a predicate."""
+    return lambda holds: Theorem(name, inputs, holds, premise)
 
 
 def search_counter_example(subject: Theorem, examples: int) -> Search:

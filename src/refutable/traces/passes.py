@@ -16,38 +16,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-PassName = Literal[
-    "forward", "loss", "wiring", "rotation", "heads", "rank", "reach", "perturbation", "jacobian", "through"
-]
+from refutable._util.registry import Registry
+
 ProbeName = Literal["wiring", "rotation"]
-DynamicPass = Literal["perturbation", "jacobian", "through"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
 NormChange = Literal["keep-norm", "never-shorten", "never-lengthen"]
 Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens"]
 Intervention = Literal["none", Change]
 Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
-DYNAMIC: tuple[PassName, ...] = get_args(DynamicPass)
-CHANGEABLE: tuple[PassName, ...] = ("forward", "loss")  # what can be made under an intervention
-PROBE_PASSES: tuple[PassName, ...] = get_args(ProbeName)
+PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)
 
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
 KRYLOV = {"seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96}  # how largest values are looked for
-PARAMETERS: Mapping[PassName, Mapping[str, float]] = {
-    "wiring": {"version": 2},
-    "loss": {"version": 1},
-    "heads": {"version": 2},
-    "rank": {"version": 2},
-    "reach": {"version": 1},
-    "perturbation": {"version": 1, "seed": 0, "directions": 3},
-    "jacobian": {"version": 2, **KRYLOV},
-    "through": {"version": 1, **KRYLOV},
-}
+
+
+@dataclass(frozen=True, slots=True)
+class PassKind:
+    """A kind of pass. To add one: docs/adding-a-pass.md.
+
+    Attributes:
+        name: as metrics write it in ``reads``.
+        run: ``run(model, prompts, key, about, spec)`` returns the trace; or where it is, as ``"package.module:run"``,
+            which is imported only when something is measured. A probe's takes (network, family, key, about).
+        parameters: what determines its numbers besides the prompts and the weights; kept in the trace's key, so that a
+            new version of it is measured again.
+        changeable: whether it can be made under an intervention.
+        dynamic: whether it follows changes, so that claims on it are ``evidence: dynamical``.
+        one_block: whether it can be made of the last block alone, where a claim asks for no other.
+    """
+
+    name: str
+    run: str | Callable[..., Any]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    changeable: bool = False
+    dynamic: bool = False
+    one_block: bool = False
+
+
+PASSES: Registry[PassKind] = Registry("pass", PassKind)
+_MADE_BY = "refutable.measure.passes"
+for _kind in (
+    PassKind("forward", f"{_MADE_BY}.forward:run_pass", changeable=True),
+    PassKind("loss", f"{_MADE_BY}.loss:run_loss", {"version": 1}, changeable=True),
+    PassKind("heads", f"{_MADE_BY}.heads:run_heads", {"version": 2}),
+    PassKind("rank", f"{_MADE_BY}.rank:run_rank", {"version": 2}),
+    PassKind("reach", f"{_MADE_BY}.reach:run_reach", {"version": 1}),
+    PassKind(
+        "perturbation",
+        f"{_MADE_BY}.perturbation:run_perturbation",
+        {"version": 1, "seed": 0, "directions": 3},
+        dynamic=True,
+    ),
+    PassKind("jacobian", f"{_MADE_BY}.jacobian:run_jacobian", {"version": 2, **KRYLOV}, dynamic=True, one_block=True),
+    PassKind("through", f"{_MADE_BY}.through:run_through", {"version": 1, **KRYLOV}, dynamic=True),
+    PassKind("wiring", f"{_MADE_BY}.wiring_probe:probe_wiring", {"version": 2}),
+    PassKind("rotation", f"{_MADE_BY}.rotation_probe:probe_rotation"),
+):
+    PASSES.add(_kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +93,7 @@ class Pass:
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
     """
 
-    name: PassName
+    name: str
     prompts: str = ""
     intervention: Intervention = "none"
     blocks: Blocks = "all"
@@ -87,11 +118,12 @@ class Pass:
     def facts(self) -> dict[str, object]:
         """What its trace's key holds of it; nothing but its name where it is plain, as it always was."""
         facts: dict[str, object] = {"pass": self.name}
-        if self.name in PARAMETERS:
-            facts["parameters"] = dict(PARAMETERS[self.name])
+        kind = PASSES[self.name]
+        if kind.parameters:
+            facts["parameters"] = dict(kind.parameters)
         if self.intervention != "none":
             facts["intervention"] = self.intervention
-        if self.intervention != "none" or self.name == "jacobian":
+        if self.intervention != "none" or kind.one_block:
             facts["blocks"] = self.blocks
         if self.bos != "default":  # a pass as the tokenizer has it keeps its address
             facts["bos"] = self.bos

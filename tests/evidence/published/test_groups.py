@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from places import RECORDED, ROOT
 
+from hypotheses.theorems.published import TABLES, digest
 from refutable.claims.cases import cases_of
 from refutable.claims.file import load_claims
 from refutable.evidence import decide_case
@@ -20,7 +21,6 @@ from refutable.models.device import Device
 from refutable.models.registry import load_registry
 from refutable.models.selection import Selection
 from refutable.prompts.find import load_prompts
-from refutable.theorems.published import TABLES, digest
 from refutable.verdicts.judge import Judgement
 
 NAMES = ("gptj_parallel_test", "thermodynamic_benchmark", "gpt2_layernorm_validation")

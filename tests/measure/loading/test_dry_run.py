@@ -40,14 +40,13 @@ def test_every_model_of_the_registry_would_load_and_nothing_is_fetched(tmp_path,
 @pytest.mark.parametrize("tap", ["attention", "mlp", "attention_update", "mlp_update"])
 def test_a_wrong_name_of_a_tap_is_told_with_the_blocks_that_lack_it(tmp_path, monkeypatch, tap):
     wrong = families._llama_like("llama", **{tap: "self_atn"})
-    monkeypatch.setattr(families, "FAMILIES", {**families.FAMILIES, "llama": wrong})
+    monkeypatch.setitem(families.FAMILIES._things, "llama", wrong)
     assert tried(tmp_path, "smollm2").faults == (f"tap {tap}: no module 'self_atn' in 30 of 30 blocks, first in 1",)
 
 
 def test_a_wrong_path_of_the_blocks_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        families, "FAMILIES", {**families.FAMILIES, "llama": families._llama_like("llama", blocks="model.h")}
-    )
+    wrong = families._llama_like("llama", blocks="model.h")
+    monkeypatch.setitem(families.FAMILIES._things, "llama", wrong)
     assert tried(tmp_path, "smollm2").faults == ("no blocks at 'model.h'",)
 
 
@@ -80,7 +79,7 @@ def test_the_command_prints_one_line_a_model_and_exits_1_on_a_fault(monkeypatch)
     assert len(lines) == 1 + 1 + sum(row.name.startswith("tiny-") for row in REGISTRY)
     assert lines[-1].endswith("models, 0 with a fault")
     wrong = families._gpt_like("gpt2", mlp="feed_forward")
-    monkeypatch.setattr(families, "FAMILIES", {**families.FAMILIES, "gpt2": wrong})
+    monkeypatch.setitem(families.FAMILIES._things, "gpt2", wrong)
     told = CliRunner().invoke(app, ["dry-run", "gpt2", "--device", "cpu"])
     assert told.exit_code == 1
     assert "gpt2: tap mlp: no module 'feed_forward' in 12 of 12 blocks" in told.output

@@ -17,7 +17,7 @@ from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.forward import run_pass
 from refutable.measure.passes.heads import run_heads
 from refutable.metrics import evaluate
-from refutable.traces.passes import HEAD_RESIDUAL
+from refutable.traces.passes import HEAD_RESIDUAL, Pass
 from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
@@ -33,7 +33,7 @@ def column(trace: Trace, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_the_heads_and_the_bias_sum_to_the_attention_update(model_of: ModelOf, name: str) -> None:
-    trace = run_heads(model_of(name), prompt_set(), "key", ABOUT)
+    trace = run_heads(model_of(name), prompt_set(), "key", ABOUT, Pass("heads"))
     residual = column(trace, HEAD_RESIDUAL)
     assert residual[np.isfinite(residual)].max() < 1e-6
     assert len(trace.blocks) == len(prompt_set().prompts) * VARIANTS[name].layers
@@ -42,7 +42,7 @@ def test_the_heads_and_the_bias_sum_to_the_attention_update(model_of: ModelOf, n
 @pytest.mark.parametrize("name", ["gpt2", "gptj", "llama", "granite", "bloom", "falcon-40b"])
 def test_a_heads_norm_is_that_of_the_update_when_the_others_are_silent(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
-    trace = run_heads(model, prompt_set(), "key", ABOUT)
+    trace = run_heads(model, prompt_set(), "key", ABOUT, Pass("heads"))
     last = np.cumsum([prompt.tokens for prompt in prompt_set().prompts]) - 1
     for head in range(4):
         silent = tiny_model(VARIANTS[name])
@@ -67,7 +67,7 @@ def test_heads_that_all_add_the_same_are_coherent_and_orthogonal_ones_are_not() 
         for block in model.blocks():
             weight = block.self_attn.o_proj.weight
             weight.copy_(torch.eye(32))  # each head in its own eight channels
-    orthogonal = run_heads(model, prompt_set(), "key", ABOUT)
+    orthogonal = run_heads(model, prompt_set(), "key", ABOUT, Pass("heads"))
     np.testing.assert_allclose(evaluate("head_coherence", orthogonal).values, 0, atol=1e-6)
     np.testing.assert_allclose(evaluate("head_interference", orthogonal).values, 1, rtol=1e-6)
     with torch.no_grad():
@@ -78,7 +78,7 @@ def test_heads_that_all_add_the_same_are_coherent_and_orthogonal_ones_are_not() 
             block.self_attn.o_proj.weight.copy_(
                 torch.eye(32)[:8].T.repeat(1, 4)[:, :32].reshape(32, 8, 4)[:, :, 0].repeat(1, 4)
             )
-    same = run_heads(model, prompt_set(), "key", ABOUT)
+    same = run_heads(model, prompt_set(), "key", ABOUT, Pass("heads"))
     np.testing.assert_allclose(evaluate("head_coherence", same).values, 1, atol=1e-5)
     np.testing.assert_allclose(evaluate("head_cancellation", same).values, 1, rtol=1e-5)
     np.testing.assert_allclose(evaluate("head_interference", same).values, 2, rtol=1e-5)  # the root of four
@@ -88,26 +88,26 @@ def test_heads_that_all_add_the_same_are_coherent_and_orthogonal_ones_are_not() 
 @pytest.mark.parametrize("name", NORM_FOLLOWS)
 def test_where_a_norm_follows_the_sum_no_head_has_a_share(model_of: ModelOf, name: str) -> None:
     with pytest.raises(NoSuchTap, match="a norm follows the sum of its heads"):
-        run_heads(model_of(name), prompt_set(), "key", ABOUT)
+        run_heads(model_of(name), prompt_set(), "key", ABOUT, Pass("heads"))
 
 
 @pytest.mark.parametrize("name", POST_NORM)
 def test_post_norm_blocks_add_no_heads(model_of: ModelOf, name: str) -> None:
     with pytest.raises(NoSuchTap, match="post-norm"):
-        run_heads(model_of(name), prompt_set(), "key", ABOUT)
+        run_heads(model_of(name), prompt_set(), "key", ABOUT, Pass("heads"))
 
 
 def test_heads_that_do_not_make_up_the_update_are_an_error() -> None:
     model = tiny_model(VARIANTS["llama"])
     model.blocks()[1].self_attn.o_proj.register_forward_hook(lambda module, args, output: 1.01 * output)
     with pytest.raises(ClosureError, match="the heads of layer 2 do not sum"):
-        run_heads(model, prompt_set(), "key", ABOUT)
+        run_heads(model, prompt_set(), "key", ABOUT, Pass("heads"))
 
 
 def test_one_head_has_no_pair() -> None:
     config = {**VARIANTS["llama"].config, "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 32}
     model = tiny_model(replace(VARIANTS["llama"], config=config))
-    trace = run_heads(model, prompt_set(), "key", ABOUT)
+    trace = run_heads(model, prompt_set(), "key", ABOUT, Pass("heads"))
     with pytest.raises(NoSuchTap, match="it has one head"):
         evaluate("head_coherence", trace)
     np.testing.assert_allclose(evaluate("head_cancellation", trace).values, 1, rtol=1e-6)
@@ -115,4 +115,4 @@ def test_one_head_has_no_pair() -> None:
 
 def test_in_bfloat16_the_heads_sum_within_its_rounding() -> None:
     model = tiny_model(VARIANTS["gptj"], dtype="bfloat16")
-    run_heads(model, prompt_set(), "key", {**ABOUT, "dtype": "bfloat16"})
+    run_heads(model, prompt_set(), "key", {**ABOUT, "dtype": "bfloat16"}, Pass("heads"))

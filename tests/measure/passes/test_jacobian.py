@@ -20,7 +20,7 @@ from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.forward import run_pass
 from refutable.measure.passes.jacobian import Maps, largest_eigenvalue, largest_singular_value, run_jacobian
 from refutable.metrics import evaluate
-from refutable.traces.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, KRYLOV, paired
+from refutable.traces.passes import JACOBIAN_NORM, JACOBIAN_RADIUS, KRYLOV, Pass, paired
 from refutable.traces.trace import Trace
 
 ModelOf = Callable[[str], LoadedModel]
@@ -63,7 +63,7 @@ def jacobians(model: LoadedModel, ids: list[int]) -> list[torch.Tensor]:
 def test_singular_value_and_radius_are_those_of_the_jacobian_written_out(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
     blocks: Any = "all" if name == "llama" else "last"
-    trace = run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, blocks)
+    trace = run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, Pass("jacobian", blocks=blocks))
     off = torch.eye(32) - 1 / 32
     for prompt, ids in enumerate(model.tokenizer.encode(prompt_set(LENGTHS))):
         for layer, j in enumerate(jacobians(model, ids)):
@@ -83,7 +83,10 @@ def test_singular_value_and_radius_are_those_of_the_jacobian_written_out(model_o
 def test_eager_attention_and_sdpa_have_the_same_jacobian(model_of: ModelOf) -> None:
     sdpa = model_of("llama")
     eager = replace(sdpa, network=eager_twin(VARIANTS["llama"]), attention_implementation="eager")
-    traces = [run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, "last") for model in (sdpa, eager)]
+    traces = [
+        run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, Pass("jacobian", blocks="last"))
+        for model in (sdpa, eager)
+    ]
     for name in (JACOBIAN_NORM, JACOBIAN_RADIUS):
         one, two = (column(traces[i], name) for i in range(2))
         np.testing.assert_allclose(one[:, -1], two[:, -1], rtol=1e-4)
@@ -106,7 +109,7 @@ def test_a_parallel_block_whose_gain_is_080_has_a_radius_of_one_or_more(name: st
     )
     vectors = constructed.vectors(constructed.KINDS[name], targets, 0)
     model = constructed.build(name, targets, vectors, tuple((token,) * 4 for token in range(tokens)))
-    trace = run_jacobian(model, prompt_set((4, 4)), "key", ABOUT, "last")
+    trace = run_jacobian(model, prompt_set((4, 4)), "key", ABOUT, Pass("jacobian", blocks="last"))
     plain = run_pass(model, prompt_set((4, 4)), "key", ABOUT)
     np.testing.assert_allclose(evaluate("layer_gain", plain).values, 0.8, rtol=1e-5)
     assert (column(trace, JACOBIAN_RADIUS)[:, -1] > 1 - 1e-3).all()
@@ -114,7 +117,10 @@ def test_a_parallel_block_whose_gain_is_080_has_a_radius_of_one_or_more(name: st
 
 def test_the_last_blocks_jacobian_alone_is_taken_where_that_is_asked(model_of: ModelOf) -> None:
     model = model_of("llama")
-    whole, last = (run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, blocks) for blocks in ("all", "last"))
+    whole, last = (
+        run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, Pass("jacobian", blocks=blocks))
+        for blocks in ("all", "last")
+    )
     np.testing.assert_allclose(
         evaluate("jacobian_norm", last, layer="last").values, evaluate("jacobian_norm", whole, layer="last").values
     )
@@ -126,7 +132,7 @@ def test_the_last_blocks_jacobian_alone_is_taken_where_that_is_asked(model_of: M
 
 def test_what_has_not_converged_is_not_measured(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refutable.measure.passes.jacobian.KRYLOV", {**KRYLOV, "steps": 2})
-    trace = run_jacobian(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_jacobian(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT, Pass("jacobian"))
     with pytest.raises(NotMeasured, match="has not converged"):
         evaluate("spectral_radius", trace)
 
@@ -172,7 +178,7 @@ def test_weights_that_are_nothing_but_nan_are_nan_and_not_a_crash() -> None:
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.fill_(torch.nan)
-    trace = run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_jacobian(model, prompt_set(LENGTHS), "key", ABOUT, Pass("jacobian"))
     assert np.isnan(column(trace, JACOBIAN_NORM)).all()
 
 

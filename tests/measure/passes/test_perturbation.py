@@ -19,6 +19,7 @@ from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.forward import run_pass
 from refutable.measure.passes.perturbation import _changes, run_perturbation
 from refutable.metrics import METRICS, evaluate
+from refutable.traces.passes import Pass
 from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
@@ -49,7 +50,7 @@ def test_growth_is_its_closed_form_where_a_block_adds_its_own_direction(c: float
     """x + c x / rms(x) has J = I + k (I - u u^T), u = x / |x|, k = c sqrt(D) / |x|: 1 along u, 1 + k across."""
     model = linear_model(c)
     one_token = prompt_set((1,) * 6)
-    trace = run_perturbation(model, one_token, "key", ABOUT)
+    trace = run_perturbation(model, one_token, "key", ABOUT, Pass("perturbation"))
     ids = torch.tensor([one[0] for one in model.tokenizer.encode(one_token)])
     x = model.network.get_input_embeddings().weight[ids].detach().double()  # (prompts, D)
     radius = x.norm(dim=-1).numpy()
@@ -74,7 +75,7 @@ def test_growth_is_its_closed_form_where_a_block_adds_its_own_direction(c: float
 
 
 def test_where_blocks_add_nothing_changes_pass_as_they_are() -> None:
-    trace = run_perturbation(linear_model(0.0), prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_perturbation(linear_model(0.0), prompt_set(LENGTHS), "key", ABOUT, Pass("perturbation"))
     for name in ("perturbation_growth", "relative_perturbation_growth", "noise_gain", "radial_gain"):
         np.testing.assert_allclose(evaluate(name, trace).values, 1, rtol=1e-6)
     np.testing.assert_allclose(evaluate("relative_perturbation_slope", trace).values, 0, atol=1e-6)
@@ -82,9 +83,9 @@ def test_where_blocks_add_nothing_changes_pass_as_they_are() -> None:
 
 @pytest.mark.parametrize("name", ["gptj", "codegen", "gpt_neox-parallel", "falcon-7b", "falcon-40b", "phi", "cohere"])
 def test_a_parallel_block_passes_a_change_of_length_as_it_is(model_of: ModelOf, name: str) -> None:
-    trace = run_perturbation(model_of(name), prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_perturbation(model_of(name), prompt_set(LENGTHS), "key", ABOUT, Pass("perturbation"))
     np.testing.assert_allclose(evaluate("radial_gain", trace).values, 1, atol=5e-3)  # the norm's eps is the rest
-    sequential = run_perturbation(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT)
+    sequential = run_perturbation(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT, Pass("perturbation"))
     assert np.abs(evaluate("radial_gain", sequential).values - 1).max() > 0.1
 
 
@@ -129,7 +130,7 @@ def test_the_change_is_the_limit_of_a_finite_difference(model_of: ModelOf, name:
 
 def test_padded_or_alone_or_in_another_order_it_is_the_same(model_of: ModelOf) -> None:
     model = model_of("gptj")
-    whole = run_perturbation(model, prompt_set((6, 3, 40)), "key", ABOUT)  # two batches on a CPU
+    whole = run_perturbation(model, prompt_set((6, 3, 40)), "key", ABOUT, Pass("perturbation"))  # two batches on a CPU
     assert whole.meta["batches"] == 2
     ids = model.tokenizer.encode(prompt_set((6, 3, 40)))
 
@@ -146,7 +147,7 @@ def test_padded_or_alone_or_in_another_order_it_is_the_same(model_of: ModelOf) -
     original = module.cut_batches
     try:
         module.cut_batches = lambda *a, **k: [[2, 0, 1]]  # type: ignore[assignment]
-        padded = run_perturbation(alone, prompt_set((6, 3, 40)), "key", ABOUT)
+        padded = run_perturbation(alone, prompt_set((6, 3, 40)), "key", ABOUT, Pass("perturbation"))
     finally:
         module.cut_batches = original
     for name in (name for name in METRICS if METRICS[name].reads == "perturbation"):
@@ -155,7 +156,7 @@ def test_padded_or_alone_or_in_another_order_it_is_the_same(model_of: ModelOf) -
 
 def test_the_stream_is_the_one_that_the_forward_pass_sees(model_of: ModelOf) -> None:
     model = model_of("llama")
-    trace = run_perturbation(model, prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_perturbation(model, prompt_set(LENGTHS), "key", ABOUT, Pass("perturbation"))
     plain = run_pass(model, prompt_set(LENGTHS), "key", {"model": "tiny", "dtype": "float32"})
     for norm in ("raw", "centred"):
         expected = evaluate("layer_gain", plain, norm=norm).values
@@ -166,7 +167,7 @@ def test_the_stream_is_the_one_that_the_forward_pass_sees(model_of: ModelOf) -> 
 
 
 def test_other_positions_are_not_read(model_of: ModelOf) -> None:
-    trace = run_perturbation(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_perturbation(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT, Pass("perturbation"))
     with pytest.raises(NoSuchTap, match="reads the last token only"):
         evaluate("noise_gain", trace, position="all")
 
@@ -175,7 +176,9 @@ def test_in_bfloat16_growth_is_that_of_float32_to_its_rounding() -> None:
     fine, coarse = (
         evaluate(
             "perturbation_growth",
-            run_perturbation(tiny_model(VARIANTS["llama"], dtype=d), prompt_set(LENGTHS), "k", ABOUT),
+            run_perturbation(
+                tiny_model(VARIANTS["llama"], dtype=d), prompt_set(LENGTHS), "k", ABOUT, Pass("perturbation")
+            ),
         )
         for d in ("float32", "bfloat16")
     )
@@ -195,4 +198,4 @@ def test_an_operation_without_a_derivative_is_said_and_not_guessed() -> None:
     model = tiny_model(VARIANTS["llama"])
     model.blocks()[0].mlp.register_forward_hook(lambda module, args, output: NoForward.apply(output))
     with pytest.raises(NoSuchTap, match="has no derivative here"):
-        run_perturbation(model, prompt_set(LENGTHS), "key", ABOUT)
+        run_perturbation(model, prompt_set(LENGTHS), "key", ABOUT, Pass("perturbation"))

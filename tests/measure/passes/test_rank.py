@@ -16,6 +16,7 @@ from refutable.errors import NotMeasured
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.rank import effective_ranks, run_rank, variances
 from refutable.metrics import evaluate
+from refutable.traces.passes import Pass
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "rank"}
@@ -33,7 +34,7 @@ def by_hand(states: np.ndarray) -> float:
 @torch.inference_mode()
 def test_each_blocks_rank_is_that_of_the_states_of_each_prompt_alone(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
-    trace = run_rank(model, PROMPTS, "key", ABOUT)
+    trace = run_rank(model, PROMPTS, "key", ABOUT, Pass("rank"))
     for prompt, ids in enumerate(model.tokenizer.encode(PROMPTS)):
         seen: list[np.ndarray] = []
         handles = [
@@ -81,7 +82,7 @@ def test_a_block_that_only_shortens_takes_no_direction_away_and_one_that_project
             return change(args[0])
 
         model.blocks()[-1].register_forward_hook(hook)
-        return evaluate(of, run_rank(model, PROMPTS, "key", ABOUT), layer="last").values
+        return evaluate(of, run_rank(model, PROMPTS, "key", ABOUT, Pass("rank")), layer="last").values
 
     def one_channel(x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x[..., :1], torch.zeros_like(x[..., 1:])], dim=-1)
@@ -97,4 +98,4 @@ def test_a_block_that_only_shortens_takes_no_direction_away_and_one_that_project
 
 def test_one_token_after_the_first_differs_from_none(model_of: ModelOf) -> None:
     with pytest.raises(NotMeasured, match="a prompt has 2 tokens, and a rank needs 3"):
-        run_rank(model_of("llama"), prompt_set((5, 2)), "key", ABOUT)
+        run_rank(model_of("llama"), prompt_set((5, 2)), "key", ABOUT, Pass("rank"))

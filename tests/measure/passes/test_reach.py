@@ -15,7 +15,7 @@ from refutable.measure.instrument.interventions import intervening
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.reach import run_reach
 from refutable.metrics import evaluate
-from refutable.traces.passes import REACH_WRITE
+from refutable.traces.passes import REACH_WRITE, Pass
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "reach"}
@@ -42,7 +42,12 @@ def first_choice(model: LoadedModel, ids: list[int], layer: int, scale: float) -
 @pytest.mark.parametrize("name", KINDS)
 def test_what_taking_a_blocks_update_out_does_is_the_slope_of_scaling_it(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
-    found = run_reach(model, PROMPTS, "key", ABOUT).blocks[REACH_WRITE].to_numpy().reshape(len(PROMPTS.prompts), -1)
+    found = (
+        run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
+        .blocks[REACH_WRITE]
+        .to_numpy()
+        .reshape(len(PROMPTS.prompts), -1)
+    )
     ids = model.tokenizer.encode(PROMPTS)[2]
     for layer in range(len(model.blocks())):
         slope = (first_choice(model, ids, layer, 1.01) - first_choice(model, ids, layer, 0.99)) / 0.02
@@ -52,16 +57,18 @@ def test_what_taking_a_blocks_update_out_does_is_the_slope_of_scaling_it(model_o
 @pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
 def test_without_attention_the_last_token_alone_matters(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
-    assert (evaluate("token_reach", run_reach(model, PROMPTS, "key", ABOUT), layer="first").values > 0.01).all()
+    assert (
+        evaluate("token_reach", run_reach(model, PROMPTS, "key", ABOUT, Pass("reach")), layer="first").values > 0.01
+    ).all()
     with intervening(model, "ablate-attention"):
-        trace = run_reach(model, PROMPTS, "key", ABOUT)
+        trace = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
     assert (evaluate("token_reach", trace).values == 0).all()
 
 
 def test_before_the_last_block_reads_back_no_further_than_its_attention(model_of: ModelOf) -> None:
     model = model_of("llama")
     with intervening(model, "ablate-attention", "last"):
-        trace = run_reach(model, PROMPTS, "key", ABOUT)
+        trace = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
     assert (evaluate("token_reach", trace, layer="last").values == 0).all()
     assert (evaluate("token_reach", trace, layer="first").values > 0).all()
 
@@ -72,13 +79,13 @@ def test_where_one_block_alone_writes_the_reach_is_its_depth(writes: int, reach:
     for layer, block in enumerate(model.blocks()):
         if layer != writes:
             block.register_forward_hook(lambda m, args, out: (args[0], *out[1:]) if isinstance(out, tuple) else args[0])
-    trace = run_reach(model, PROMPTS, "key", ABOUT)
+    trace = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
     np.testing.assert_allclose(evaluate("write_reach", trace).values, reach, atol=1e-6)
 
 
 def test_padding_changes_nothing(model_of: ModelOf) -> None:
     model = model_of("gpt_neox-parallel")
-    together = run_reach(model, PROMPTS, "key", ABOUT)
+    together = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
 
     class Alone:
         def encode(self, prompts: Any, bos: Any = "default") -> list[list[int]]:
@@ -87,11 +94,11 @@ def test_padding_changes_nothing(model_of: ModelOf) -> None:
     from dataclasses import replace
 
     alone: Any = replace(model, tokenizer=Alone())
-    single = run_reach(alone, prompt_set((12,)), "key", ABOUT)
+    single = run_reach(alone, prompt_set((12,)), "key", ABOUT, Pass("reach"))
     for name in ("token_reach", "write_reach"):
         np.testing.assert_allclose(evaluate(name, together).values[2], evaluate(name, single).values[0], rtol=1e-3)
 
 
 def test_one_token_has_nothing_behind_it(model_of: ModelOf) -> None:
     with pytest.raises(NotMeasured, match="nothing lies behind it"):
-        run_reach(model_of("llama"), prompt_set((3, 1)), "key", ABOUT)
+        run_reach(model_of("llama"), prompt_set((3, 1)), "key", ABOUT, Pass("reach"))

@@ -19,7 +19,7 @@ from refutable.measure.passes.jacobian import run_jacobian
 from refutable.measure.passes.perturbation import run_perturbation
 from refutable.measure.passes.through import run_through
 from refutable.metrics import evaluate
-from refutable.traces.passes import JACOBIAN_NORM, THROUGH_NORM, paired
+from refutable.traces.passes import JACOBIAN_NORM, THROUGH_NORM, Pass, paired
 from refutable.traces.trace import Trace
 
 ModelOf = Callable[[str], LoadedModel]
@@ -69,7 +69,7 @@ def whole_jacobian(model: LoadedModel, ids: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_it_is_the_largest_singular_value_of_the_jacobian_written_out(model_of: ModelOf, name: str) -> None:
     model = model_of(name)
-    trace = run_through(model, prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_through(model, prompt_set(LENGTHS), "key", ABOUT, Pass("through"))
     off = torch.eye(32) - 1 / 32
     for prompt, ids in enumerate(model.tokenizer.encode(prompt_set(LENGTHS))):
         j = whole_jacobian(model, ids)
@@ -85,8 +85,8 @@ def test_the_fastest_change_is_no_slower_than_random_ones_and_no_faster_than_eve
 ) -> None:
     model = model_of(name)
     through, random, each = (
-        run(model, prompt_set(LENGTHS), "key", {**ABOUT, "pass": "made"})
-        for run in (run_through, run_perturbation, run_jacobian)
+        run(model, prompt_set(LENGTHS), "key", {**ABOUT, "pass": "made"}, Pass(name))
+        for name, run in (("through", run_through), ("perturbation", run_perturbation), ("jacobian", run_jacobian))
     )
     fastest = column(through, THROUGH_NORM)[:, -1]
     assert (fastest >= evaluate("perturbation_amplification", random).values).all()
@@ -95,7 +95,7 @@ def test_the_fastest_change_is_no_slower_than_random_ones_and_no_faster_than_eve
 
 def test_the_rate_is_of_the_streams_own_norms(model_of: ModelOf) -> None:
     model = model_of("llama")
-    trace = run_through(model, prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_through(model, prompt_set(LENGTHS), "key", ABOUT, Pass("through"))
     plain = run_pass(model, prompt_set(LENGTHS), "key", {"model": "tiny", "dtype": "float32"})
     amplified = evaluate("amplification_from_embedding", plain).values
     expected = np.log(column(trace, THROUGH_NORM)[:, -1] / amplified) / trace.meta["layers"]
@@ -104,10 +104,10 @@ def test_the_rate_is_of_the_streams_own_norms(model_of: ModelOf) -> None:
 
 def test_padded_or_alone_it_is_the_same(model_of: ModelOf) -> None:
     model = model_of("gptj")
-    together = column(run_through(model, prompt_set((6, 3)), "key", ABOUT), THROUGH_NORM)
+    together = column(run_through(model, prompt_set((6, 3)), "key", ABOUT, Pass("through")), THROUGH_NORM)
     for prompt, ids in enumerate(model.tokenizer.encode(prompt_set((6, 3)))):
         alone = replace(model, tokenizer=SimpleNamespace(encode=lambda prompts, one=ids: [one]))
-        found = column(run_through(alone, prompt_set((len(ids),)), "key", ABOUT), THROUGH_NORM)
+        found = column(run_through(alone, prompt_set((len(ids),)), "key", ABOUT, Pass("through")), THROUGH_NORM)
         np.testing.assert_allclose(found[0], together[prompt], rtol=1e-4)
 
 
@@ -117,12 +117,12 @@ def test_blocks_that_add_nothing_change_nothing() -> None:
         for block in model.blocks():
             for path in ("self_attn.o_proj", "mlp.down_proj"):
                 block.get_submodule(path).weight.zero_()
-    trace = run_through(model, prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_through(model, prompt_set(LENGTHS), "key", ABOUT, Pass("through"))
     np.testing.assert_allclose(column(trace, THROUGH_NORM), 1.0, rtol=1e-5)
     np.testing.assert_allclose(evaluate("largest_relative_growth", trace).values, 0.0, atol=1e-5)
 
 
 def test_a_model_whose_norms_keep_the_mean_has_no_centred_form(model_of: ModelOf) -> None:
-    trace = run_through(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT)
+    trace = run_through(model_of("llama"), prompt_set(LENGTHS), "key", ABOUT, Pass("through"))
     with pytest.raises(NoSuchTap, match="do not take the mean off"):
         evaluate("largest_relative_growth", trace, norm="centred")

@@ -20,13 +20,11 @@ from refutable.measure.instrument.taps import first_tensor
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import HEAD_RESIDUAL, HEAD_STEMS, Bos, paired
+from refutable.traces.passes import HEAD_RESIDUAL, HEAD_STEMS, Pass, paired
 from refutable.traces.trace import Trace
 
 
-def run_heads(
-    model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default"
-) -> Trace:
+def run_heads(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Read every head of every block at each prompt's last token.
 
     Raises:
@@ -39,7 +37,7 @@ def run_heads(
     columns = [*names, *(f"heads.norm.{head}" for head in range(1, heads + 1)), HEAD_RESIDUAL]
     absent = {} if heads > 1 else dict.fromkeys(paired("heads.cosine"), "it has one head")
     trace = last_token_trace(
-        model, prompts, key, about, columns, lambda ids, cut: _run_batch(model, ids, cut, heads), absent, bos
+        model, prompts, key, about, columns, lambda ids, cut: _run_batch(model, ids, cut, heads), absent, spec.bos
     )
     _check_sum(trace, model)
     return trace

@@ -33,7 +33,7 @@ from refutable.traces.passes import (
     KRYLOV,
     RADIUS_RESIDUAL,
     Blocks,
-    Bos,
+    Pass,
     paired,
 )
 from refutable.traces.trace import Trace
@@ -62,8 +62,7 @@ def run_jacobian(
     prompts: PromptSet,
     key: str,
     about: Mapping[str, Any],
-    blocks: Blocks = "all",
-    bos: Bos = "default",
+    spec: Pass,
 ) -> Trace:
     """Take the Jacobian of every block, or of the last.
 
@@ -71,7 +70,7 @@ def run_jacobian(
         NoSuchTap: an operation of this model has no derivative.
     """
     absent: dict[str, str] = {}
-    if blocks == "last":
+    if spec.blocks == "last":
         absent = dict.fromkeys(COLUMNS, "this pass takes the last block's Jacobian alone")
     if model.family.norm != "LayerNorm":
         absent |= dict.fromkeys(
@@ -79,10 +78,10 @@ def run_jacobian(
         )
 
     def run(ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
-        return _run_batch(model, ids, cut, blocks)
+        return _run_batch(model, ids, cut, spec.blocks)
 
     with differentiable(model):
-        return last_token_trace(model, prompts, key, about, COLUMNS, run, absent, bos)
+        return last_token_trace(model, prompts, key, about, COLUMNS, run, absent, spec.bos)
 
 
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blocks: Blocks) -> torch.Tensor:

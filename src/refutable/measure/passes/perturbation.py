@@ -26,7 +26,7 @@ from refutable.measure.instrument.taps import first_tensor, hooked
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.last_token import at_last, both_norms, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import DEPTH_COSINE, PARAMETERS, PERTURBATION_STEMS, Bos, paired
+from refutable.traces.passes import DEPTH_COSINE, PASSES, PERTURBATION_STEMS, Pass, paired
 from refutable.traces.trace import Trace, centred_norm_column, norm_column
 
 _DUAL: Any = torch.autograd.forward_ad  # a vector and its change side by side; torch types none of it
@@ -34,15 +34,13 @@ STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (
 COLUMNS = [*STREAM, *(name for stem in (*PERTURBATION_STEMS, DEPTH_COSINE) for name in paired(stem))]
 
 
-def run_perturbation(
-    model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default"
-) -> Trace:
+def run_perturbation(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Follow perturbations through every block.
 
     Raises:
         NoSuchTap: an operation of this model has no forward-mode derivative.
     """
-    count, seed = (int(PARAMETERS["perturbation"][name]) for name in ("directions", "seed"))
+    count, seed = (int(PASSES["perturbation"].parameters[name]) for name in ("directions", "seed"))
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(count, len(prompts.prompts), model.width, generator=generator)
     directions = directions.to(model.network.get_input_embeddings().weight)
@@ -51,7 +49,7 @@ def run_perturbation(
         return _run_batch(model, ids, cut, directions[:, list(cut)])
 
     with differentiable(model):
-        return last_token_trace(model, prompts, key, about, COLUMNS, run, bos=bos)
+        return last_token_trace(model, prompts, key, about, COLUMNS, run, bos=spec.bos)
 
 
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], directions: torch.Tensor) -> torch.Tensor:

@@ -22,20 +22,22 @@ from refutable.measure.instrument.taps import first_tensor, hooked
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Bos, paired
+from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Pass, paired
 from refutable.traces.trace import Trace
 
 COLUMNS = [name for stem in (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT) for name in paired(stem)]
 LEAST = 3  # one token after the first differs from none
 
 
-def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default") -> Trace:
+def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Take the effective rank and the variance of each prompt's token states before and after every block.
 
     Raises:
         NotMeasured: a prompt has fewer than three tokens.
     """
-    return last_token_trace(model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=bos)
+    return last_token_trace(
+        model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=spec.bos
+    )
 
 
 @torch.inference_mode()

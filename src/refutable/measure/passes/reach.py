@@ -21,21 +21,21 @@ from refutable.measure.instrument.taps import first_tensor
 from refutable.measure.loading.loaded import LoadedModel
 from refutable.measure.passes.last_token import at_last, both_norms, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Bos, paired
+from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Pass, paired
 from refutable.traces.trace import Trace
 
 COLUMNS = [*paired(REACH_TOKENS), REACH_WRITE]
 
 
-def run_reach(
-    model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default"
-) -> Trace:
+def run_reach(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Take the reach over tokens before each block, and what each block's update does.
 
     Raises:
         NotMeasured: a prompt has one token.
     """
-    return last_token_trace(model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=bos)
+    return last_token_trace(
+        model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=spec.bos
+    )
 
 
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:

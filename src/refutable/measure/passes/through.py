@@ -22,16 +22,14 @@ from refutable.measure.passes.jacobian import Maps, block_maps, centred_maps, la
 from refutable.measure.passes.last_token import at_last, both_norms, last_token_trace
 from refutable.measure.passes.perturbation import STREAM
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import THROUGH_NORM, THROUGH_RESIDUAL, Bos, paired
+from refutable.traces.passes import THROUGH_NORM, THROUGH_RESIDUAL, Pass, paired
 from refutable.traces.trace import Trace
 
 OF_ALL = [*paired(THROUGH_NORM), *paired(THROUGH_RESIDUAL)]  # of no layer: they stand in every layer's row
 COLUMNS = [*STREAM, *OF_ALL]
 
 
-def run_through(
-    model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], bos: Bos = "default"
-) -> Trace:
+def run_through(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Take the largest singular value of the Jacobian through all blocks, beside the norms of the stream.
 
     Raises:
@@ -42,7 +40,7 @@ def run_through(
         absent = dict.fromkeys((OF_ALL[1], OF_ALL[3]), "its norms do not take the mean off")
     with differentiable(model):
         return last_token_trace(
-            model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), absent, bos
+            model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), absent, spec.bos
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from refutable._util.registry import Registry
@@ -10,9 +11,21 @@ from refutable.errors import BadInput, RefutableError
 from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
 
-Writer = Callable[[RunResult, Store, Path], None]
 
-REPORTS: Registry[Writer] = Registry("report", "refutable.reports.formats")
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report of a run.
+
+    Attributes:
+        name: of the file that it writes.
+        write: writes it: of the run, with the store for the measurements behind it, into a folder.
+    """
+
+    name: str
+    write: Callable[[RunResult, Store, Path], None]
+
+
+REPORTS: Registry[Report] = Registry("report", Report, "refutable.reports.formats")
 
 
 def write_reports(run: RunResult, store: Store, folder: Path) -> None:
@@ -24,7 +37,7 @@ def write_reports(run: RunResult, store: Store, folder: Path) -> None:
     problems = []
     for name in REPORTS:
         try:
-            REPORTS[name](run, store, folder)
+            REPORTS[name].write(run, store, folder)
         except (OSError, RefutableError) as error:
             problems.append(f"{name} could not be written ({error}); the journal has every verdict: refutable report")
     if problems:

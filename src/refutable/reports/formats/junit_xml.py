@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
-from refutable.reports.formats import REPORTS
+from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import Check, RunResult
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
@@ -22,13 +22,15 @@ FILE = "junit.xml"
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@REPORTS.register("junit.xml")
 def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write junit.xml."""
     root = ET.Element("testsuites")
     root.append(_suite(run))
     ET.indent(root)
     write_whole(folder / FILE, ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
+
+
+REPORTS.add(Report("junit.xml", write))
 
 
 def _suite(run: RunResult) -> ET.Element:

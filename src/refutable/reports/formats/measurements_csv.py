@@ -18,7 +18,7 @@ from refutable._util.atomic import write_whole
 from refutable.errors import RefutableError
 from refutable.metrics import METRICS, evaluate
 from refutable.models.registry import ModelRow, load_registry
-from refutable.reports.formats import REPORTS
+from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
@@ -46,7 +46,6 @@ CATEGORY_COLUMNS = (
 )
 
 
-@REPORTS.register("measurements.csv")
 def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write the three tables of every plain forward trace that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
@@ -58,6 +57,9 @@ def write(run: RunResult, store: Store, folder: Path) -> None:
     _write(folder / "measurements.csv", PROMPT_COLUMNS, prompts)
     _write(folder / "layers.csv", LAYER_COLUMNS, (line for trace in traces for line in _layers(trace)))
     _write(folder / "categories.csv", CATEGORY_COLUMNS, (line for trace in traces for line in _categories(trace)))
+
+
+REPORTS.add(Report("measurements.csv", write))
 
 
 def _is_plain(trace: Trace) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
-from refutable.reports.formats import REPORTS
+from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
 from refutable.verdicts.robustness import Control, Variation
@@ -26,19 +26,23 @@ VARIATION_COLUMNS = ("Claim", "Subject", "Variation", "Verdict", *ESTIMATE_COLUM
 CONTROL_COLUMNS = ("Claim", "Subject", "Control", "Part", "Verdict", "Share", *ESTIMATE_COLUMNS, "Why")
 
 
-@REPORTS.register("variations.csv")
 def write_variations(run: RunResult, store: Store, folder: Path) -> None:
     """Write variations.csv: each claim that was looked at and declares variations, as it stands and under each."""
     rows = (line for row in _looked(run) if row.judgement.variations for line in _variations(row))
     _write(folder / "variations.csv", VARIATION_COLUMNS, rows)
 
 
-@REPORTS.register("controls.csv")
+REPORTS.add(Report("variations.csv", write_variations))
+
+
 def write_controls(run: RunResult, store: Store, folder: Path) -> None:
     """Write controls.csv: each control of each claim that was looked at, and each part of it."""
     found = ((row, *item) for row in _looked(run) for item in row.judgement.controls.items())
     rows = (line for row, name, control in found for line in _control(row, name, control))
     _write(folder / "controls.csv", CONTROL_COLUMNS, rows)
+
+
+REPORTS.add(Report("controls.csv", write_controls))
 
 
 def _looked(run: RunResult) -> list[VerdictRow]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
-from refutable.reports.formats import REPORTS
+from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import JOURNAL, Check, RunResult, read_journal
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
@@ -36,10 +36,12 @@ def as_json(run: RunResult) -> dict[str, Any]:
     }
 
 
-@REPORTS.register("verdicts.json")
 def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write verdicts.json."""
     write_whole(folder / FILE, json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+REPORTS.add(Report("verdicts.json", write))
 
 
 def read_run(path: Path) -> tuple[RunResult, Path]:

@@ -25,7 +25,7 @@ from refutable.models.subject import WeightsKind
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
-from refutable.traces.passes import PARAMETERS, PROBE_PASSES
+from refutable.traces.passes import PASSES, PROBE_PASSES
 from refutable.verdicts.preregistration.lockfile import Lock, shown
 from refutable.verdicts.row import VerdictRow
 
@@ -100,7 +100,7 @@ def hash_of(claim: BaseClaim, models: Iterable[str], prompts: Prompts) -> str:
         decisive["statistic"] = STATISTICS[claim.test.statistic].version
         decisive["prompts"] = prompts(claim.prompts).hash
         read = {METRICS[name].reads for name in claim.test.of}
-        if made := {name: dict(PARAMETERS[name]) for name in read if name in PARAMETERS}:
+        if made := {name: dict(p) for name in read if (p := PASSES[name].parameters)}:
             decisive["passes"] = made
     if together := sorted(models):
         decisive["models"] = together

@@ -1,4 +1,4 @@
-"""Theorems: which are true, what the counter-example to each false one is, and how a search behaves."""
+"""The documents' theorems: which are true, and what the counter-example to each false one is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 from places import ROOT
 
-from refutable.errors import UnknownName
-from refutable.theorems import THEOREMS, Theorem, published, search_counter_example
+from hypotheses.theorems import published
+from refutable.theorems import THEOREMS, search_counter_example
 
 # With x the stream, d its update: |x + d|^2 = |x|^2 + 2 x.d + |d|^2.
 TRUE = {
@@ -121,35 +120,6 @@ def test_parallel_and_zero_vectors_leave_no_gap(example):
     assert not THEOREMS["triangle-gap-means-opposition"].premise(example)
 
 
-def test_the_same_search_gives_the_same_answer():
-    subject = THEOREMS["obtuse-update-contracts"]
-    assert search_counter_example(subject, 200) == search_counter_example(subject, 200)
-
-
-def test_an_input_outside_the_premise_refutes_nothing():
-    subject = THEOREMS["obtuse-update-contracts"]
-    assert not subject.refuted_by({"x": [1], "d": [2]})  # not obtuse
-
-
-def test_a_premise_that_nothing_satisfies_was_tried_on_nothing():
-    never = Theorem("never", st.fixed_dictionaries({"x": st.integers()}), lambda e: False, lambda e: False)
-    found = search_counter_example(never, 50)
-    assert (found.tried, found.counter_example) == (0, None)
-
-
-def test_the_smallest_counter_example_is_kept():
-    subject = Theorem("small", st.fixed_dictionaries({"x": st.integers(0, 1000)}), lambda e: e["x"] < 17)
-    assert search_counter_example(subject, 200).counter_example == {"x": 17}
-
-
-def test_a_property_that_crashes_is_an_error_and_no_counter_example():
-    def crash(example):
-        raise ZeroDivisionError("crash")
-
-    with pytest.raises(ZeroDivisionError):
-        search_counter_example(Theorem("crash", st.fixed_dictionaries({"x": st.integers()}), crash), 10)
-
-
 @pytest.mark.parametrize("name", sorted(TRUE))
 def test_what_is_true_is_proved_in_writing(name):
     proof = ROOT / "docs" / "proofs" / f"{name}.md"
@@ -181,8 +151,3 @@ def test_an_amplification_that_counts_the_embedding_is_not_the_notebooks(monkeyp
     assert starts_after(example)
     monkeypatch.setattr(published, "_amplification", lambda embedding, updates: (embedding + sum(updates)) / embedding)
     assert not starts_after(example)
-
-
-def test_an_unknown_theorem_is_refused_with_the_nearest():
-    with pytest.raises(UnknownName, match=r"unknown property 'triangle-inequalty'.*Did you mean 'triangle-inequality'"):
-        THEOREMS["triangle-inequalty"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from hypotheses.theorems.blocks import Matrix, Vector, dot, matrix_of, plus, times, vector_of, vectors
 from refutable.theorems import theorem
-from refutable.theorems.blocks import Matrix, Vector, dot, matrix_of, plus, times, vector_of, vectors
 
 Example = dict[str, Any]
 
