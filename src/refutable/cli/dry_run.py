@@ -27,6 +27,7 @@ def dry_run(
 
     Says of each: its class, parameters, dtype and memory against the device's, how it would be spread, its tokenizer.
     """
+    from refutable._util.extras import require_measure
     from refutable.models.device import choose_device
     from refutable.models.file_hashes import FileHashes
     from refutable.models.selection import DTYPES
@@ -37,6 +38,7 @@ def dry_run(
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
     rows = _rows(names or [], every, models_file(models))
     finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
+    require_measure()
     from refutable.measure.loading.dry_run import try_dry
 
     faulty = 0

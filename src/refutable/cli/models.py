@@ -56,6 +56,7 @@ def draw(
     models: ModelsOption = None,
 ) -> None:
     """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
+    from refutable._util.extras import require_measure
     from refutable.models.device import choose_device
     from refutable.models.registry import load_registry
     from refutable.models.selection import DTYPES
@@ -67,6 +68,7 @@ def draw(
     if out.exists() and any(out.iterdir()):
         raise BadInput(f"--out {out}: not empty; name a new folder")
     subject = Subject(row.name, weights="init", dtype=dtype, device=choose_device(device).name, seed=seed)
+    require_measure()
     from refutable.measure.loading.load import draw as draw_weights
 
     draw_weights(row.config, subject, rule=row.init).save_pretrained(out)
