@@ -8,4 +8,4 @@ The flow, one direction, each arrow one function (docs/decisions/0001-flow.md)::
 Importing this package imports nothing heavy: pytest loads the plugin in every project where it is installed.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -82,6 +82,7 @@ class Suite:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
+        self.python: tuple[str, ...] = (sys.executable,)
         self.environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith("PYTEST")},
             "REFUTABLE_CACHE": str(cache),
@@ -100,9 +101,9 @@ class Suite:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
-    def pytest(self, *arguments: str, timeout: float = 300) -> Result:
+    def run(self, *arguments: str, timeout: float = 300) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *arguments],
+            [*self.python, *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -111,16 +112,11 @@ class Suite:
         )
         return Result(done.returncode, done.stdout + done.stderr, self.folder)
 
+    def pytest(self, *arguments: str, timeout: float = 300) -> Result:
+        return self.run("-m", "pytest", *arguments, timeout=timeout)
+
     def refutable(self, *arguments: str) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-c", "from refutable.cli import app; app()", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        return Result(done.returncode, done.stdout + done.stderr, self.folder)
+        return self.run("-c", "from refutable.cli import app; app()", *arguments, timeout=120)
 
 
 @pytest.fixture(scope="session")

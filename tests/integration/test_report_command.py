@@ -10,7 +10,7 @@ import pytest
 from places import ROOT
 from typer.testing import CliRunner, Result
 
-from refutable.cli.main import app
+from refutable.cli import app
 from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.journal import Journal
 

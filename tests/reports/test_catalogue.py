@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.file import claims_from, load_claims
-from refutable.cli.main import app
+from refutable.cli import app
 from refutable.errors import BadInput
 from refutable.reports.catalogue import (
     PENDING,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.file import claims_from, load_claims
-from refutable.cli.main import app
+from refutable.cli import app
 from refutable.models.registry import load_registry
 from refutable.reports.formats.verdicts_json import as_json, read_verdicts
 from refutable.reports.journal import RunResult

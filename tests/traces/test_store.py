@@ -139,15 +139,35 @@ def test_what_is_not_json_has_no_address():
             key_of({"a": value})
 
 
-def test_the_folder_is_the_environments(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.delenv("REFUTABLE_CACHE", raising=False)
-    assert cache_folder() == tmp_path / "xdg" / "refutable"
-    monkeypatch.setenv("REFUTABLE_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("REFUTABLE_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "refutable"
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Return the home of a user with no variables set, on a system whose caches are in ``Caches``."""
+    for name in ("REFUTABLE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(
+        "platformdirs.user_cache_path", lambda name, *, appauthor: tmp_path / "Library" / "Caches" / name
+    )
+    return tmp_path
+
+
+def test_the_cache_is_where_the_system_keeps_caches(home):
+    assert cache_folder() == home / "Library" / "Caches" / "refutable"
+
+
+def test_the_folder_of_earlier_versions_is_still_used_where_there_is_one(home, monkeypatch):
+    (home / ".cache" / "refutable").mkdir(parents=True)
+    assert cache_folder() == home / ".cache" / "refutable"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "xdg"))
+    assert cache_folder() == home / "Library" / "Caches" / "refutable"
+    (home / "xdg" / "refutable").mkdir(parents=True)
+    assert cache_folder() == home / "xdg" / "refutable"
+
+
+def test_the_folder_that_the_user_names_goes_before_every_other(home, monkeypatch):
+    (home / ".cache" / "refutable").mkdir(parents=True)
+    monkeypatch.setenv("REFUTABLE_CACHE", str(home / "own"))
+    assert cache_folder() == home / "own"
 
 
 # Hashes of files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -55,6 +55,12 @@ def version_of(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def with_version(package: str, packages: Mapping[str, str | None]) -> str:
+    """Return ``torch 2.13.0``, or ``no torch`` where it is not among the packages of a run's provenance."""
+    version = packages.get(package)
+    return f"{package} {version}" if version is not None else f"no {package}"
 
 
 def _git(root: Path, files: Sequence[Path]) -> dict[str, Any]:

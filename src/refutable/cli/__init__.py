@@ -1,5 +1,5 @@
 """The `refutable` command, one file for each group of subcommands."""
 
-from refutable.cli.main import app
+from refutable.cli.app import app
 
 __all__ = ["app"]

@@ -1,4 +1,4 @@
-"""The command `refutable dry-run`: whether models of the registry would load, tried without weights or network."""
+"""The subcommand `dry-run`: whether models of the registry would load, tried without weights or network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refutable.errors import BadInput, RefutableError
+from refutable.cli.defaults import ModelsOption, models_file
+from refutable.errors import BadInput
 
 if TYPE_CHECKING:
     from refutable.models.registry import ModelRow
@@ -20,42 +21,39 @@ def dry_run(
     device: Annotated[
         str, typer.Option(help="what the model would run on: auto, cpu, cuda, cuda:N, cuda:all")
     ] = "auto",
-    models: Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")] = None,
+    models: ModelsOption = None,
 ) -> None:
     """Build models without weights and look for every module and number that a first run would need; exit 1 on a fault.
 
     Says of each: its class, parameters, dtype and memory against the device's, how it would be spread, its tokenizer.
     """
+    from refutable._util.extras import require_measure
     from refutable.models.device import choose_device
     from refutable.models.file_hashes import FileHashes
     from refutable.models.selection import DTYPES
     from refutable.models.weights import Finder
     from refutable.traces.store import cache_folder
 
-    try:
-        if dtype not in DTYPES:
-            raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
-        rows = _rows(names or [], every, models)
-        finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
-        from refutable.measure.loading.dry_run import try_dry
+    if dtype not in DTYPES:
+        raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
+    rows = _rows(names or [], every, models_file(models))
+    finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
+    require_measure()
+    from refutable.measure.loading.dry_run import try_dry
 
-        faulty = 0
-        for row in rows:
-            found = try_dry(row, dtype, finder)
-            faulty += bool(found.faults)
-            typer.echo(f"{row.name}: {'; '.join(found.faults) if found.faults else 'ready'} ({', '.join(found.notes)})")
-        typer.echo(f"{len(rows)} models, {faulty} with a fault")
-    except RefutableError as error:
-        typer.echo(f"ERROR: {error}", err=True)
-        raise typer.Exit(4) from None
+    faulty = 0
+    for row in rows:
+        found = try_dry(row, dtype, finder)
+        faulty += bool(found.faults)
+        typer.echo(f"{row.name}: {'; '.join(found.faults) if found.faults else 'ready'} ({', '.join(found.notes)})")
+    typer.echo(f"{len(rows)} models, {faulty} with a fault")
     raise typer.Exit(1 if faulty else 0)
 
 
 def _rows(names: list[str], every: bool, models: Path | None) -> list[ModelRow]:
-    from refutable._util.pytest_ini import ini_path
     from refutable.models.registry import load_registry
 
-    registry = load_registry(models or ini_path("refutable_models"))
+    registry = load_registry(models)
     if bool(names) == every:
         raise BadInput("name models, or write --all (not both): refutable dry-run gptj 'pythia-*'")
     found = [row for name in names for row in registry.matching(name)] if names else list(registry)

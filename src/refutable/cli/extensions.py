@@ -7,7 +7,6 @@ import importlib.metadata
 import typer
 
 from refutable._util.pytest_ini import ini_words
-from refutable.errors import RefutableError
 
 WITHOUT = ("diff", "init")  # read neither claims nor models
 
@@ -16,21 +15,17 @@ def load_extensions(context: typer.Context) -> None:
     """Let installed packages and the modules that the ini file names add what they have."""
     if context.invoked_subcommand in WITHOUT:
         return
-    try:
-        folder, names = ini_words("refutable_extensions")
-        if not names and not importlib.metadata.entry_points(group="refutable.extensions"):
-            return
-        import pytest
+    folder, names = ini_words("refutable_extensions")
+    if not names and not importlib.metadata.entry_points(group="refutable.extensions"):
+        return
+    import pytest
 
-        from refutable import hookspecs
-        from refutable.extensions import HOOK, extend, import_modules, load_installed
+    from refutable import hookspecs
+    from refutable.extensions import HOOK, extend, import_modules, load_installed
 
-        load_installed()
-        plugins = pytest.PytestPluginManager()
-        plugins.add_hookspecs(hookspecs)
-        for module in import_modules(names, folder):
-            plugins.register(module)
-        extend(HOOK, lambda extensions: plugins.hook.pytest_refutable_extend(extensions=extensions))
-    except RefutableError as error:
-        typer.echo(f"ERROR: {error}", err=True)
-        raise typer.Exit(4) from None
+    load_installed()
+    plugins = pytest.PytestPluginManager()
+    plugins.add_hookspecs(hookspecs)
+    for module in import_modules(names, folder):
+        plugins.register(module)
+    extend(HOOK, lambda extensions: plugins.hook.pytest_refutable_extend(extensions=extensions))

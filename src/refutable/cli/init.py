@@ -1,10 +1,12 @@
-"""A suite of one's own, started: a claims file with one claim and the ini file that switches refutable on."""
+"""The subcommand `init`: templates for a suite of one's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from refutable._util.atomic import write_whole
+import typer
+
 from refutable.errors import BadInput
 
 CLAIMS = """\
@@ -25,6 +27,12 @@ testpaths = refutable.suite
 """
 
 
+def init(folder: Annotated[Path, typer.Argument(help="a new or existing folder")] = Path()) -> None:
+    """Start a suite of your own: a claims file with one claim, and the ini file that switches refutable on."""
+    for line in write_starter(folder):
+        typer.echo(line)
+
+
 def write_starter(folder: Path) -> list[str]:
     """Write the files of a new suite.
 
@@ -34,6 +42,8 @@ def write_starter(folder: Path) -> list[str]:
     Raises:
         BadInput: a file of that name is already there; nothing is written.
     """
+    from refutable._util.atomic import write_whole
+
     files = {"claims.yaml": CLAIMS, "pytest.ini": INI}
     there = [name for name in files if (folder / name).exists()]
     if there:

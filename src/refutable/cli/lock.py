@@ -1,4 +1,4 @@
-"""The command `refutable lock`: records what each claim says now, and what of its data is there already."""
+"""The subcommand `lock`: records what each claim says now, and what of its data is there already."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refutable.errors import RefutableError
+from refutable._util.pytest_ini import ini_path
+from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, models_file
 
 if TYPE_CHECKING:
     from refutable.prompts.prompt_set import PromptSet
     from refutable.verdicts.preregistration.lockfile import Lock, Update
     from refutable.verdicts.row import VerdictRow
 
-REPORTS = (Path("reports/verdicts.json"), Path("reports/published/verdicts.json"))  # beside the claims
+VERDICTS = ("verdicts.json", "published/verdicts.json")  # among the reports
 
 
 def lock(
-    claims: Annotated[Path, typer.Argument(help="claims file")] = Path("claims.yaml"),
-    models: Annotated[Path | None, typer.Option(help="registry rows that add to or override the packaged ones")] = None,
+    claims: ClaimsArgument = None,
+    models: ModelsOption = None,
     seen: Annotated[
         list[Path] | None,
         typer.Option(
-            help="a verdicts.json whose verdicts were seen; by default those in reports/, where there are any"
+            help="a verdicts.json whose verdicts were seen; by default those among the reports, where there are any"
         ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 where the lock is not in step")] = False,
@@ -34,21 +35,18 @@ def lock(
     """Record in claims.lock what each claim says now, with the date: what is measured later is then confirmatory."""
     from refutable.verdicts.preregistration.lockfile import lock_file, read_lock, write_lock
 
-    try:
-        path = lock_file(claims)
-        old = read_lock(path)
-        change = _update(claims, models, old, seen)
-        for line in tell(change, old):
-            typer.echo(line)
-        if check and not change.nothing:
-            typer.echo(f"{path} is not in step with {claims}; run: refutable lock {claims}", err=True)
-            raise typer.Exit(1)
-        if not check and not (change.nothing and path.exists()):
-            write_lock(path, change.lock)
-            typer.echo(f"wrote {path}; commit it before anything is measured")
-    except RefutableError as error:
-        typer.echo(f"ERROR: {error}", err=True)
-        raise typer.Exit(4) from None
+    file = claims_file(claims)
+    path = lock_file(file)
+    old = read_lock(path)
+    change = _update(file, models_file(models), old, seen)
+    for line in tell(change, old):
+        typer.echo(line)
+    if check and not change.nothing:
+        typer.echo(f"{path} is not in step with {file}; run: refutable lock {file}", err=True)
+        raise typer.Exit(1)
+    if not check and not (change.nothing and path.exists()):
+        write_lock(path, change.lock)
+        typer.echo(f"wrote {path}; commit it before anything is measured")
 
 
 def tell(change: Update, old: Lock) -> Iterator[str]:
@@ -97,6 +95,6 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
 def _rows(claims: Path, seen: Sequence[Path] | None) -> Iterator[VerdictRow]:
     from refutable.reports.formats.verdicts_json import read_verdicts
 
-    there = [claims.parent / file for file in REPORTS if (claims.parent / file).is_file()]
-    for file in seen or there:
+    reports = ini_path("refutable_reports") or claims.parent / "reports"
+    for file in seen or [reports / name for name in VERDICTS if (reports / name).is_file()]:
         yield from read_verdicts(file).rows

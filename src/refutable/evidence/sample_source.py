@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refutable._util.extras import require_measure
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable.claims.sampling import samples_of
@@ -140,6 +141,7 @@ class SampleSource:
         return found
 
     def _trace(self, subject: Subject, spec: Pass) -> Trace:
+        require_measure()  # for a stored trace too: its key holds the versions of torch and transformers
         weights = self.find_weights(subject, spec)
         if spec.bos != "default" and weights.tokenizer is None:
             raise NotMeasured(NO_BOS)

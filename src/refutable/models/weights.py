@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.hashing import key_of
+from refutable._util.provenance import version_of
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.device import EVERY_GPU, Device, cuda_devices
 from refutable.models.file_hashes import FileHashes
@@ -111,8 +112,8 @@ class Finder:
             "seed": subject.seed,
             "dtype": subject.dtype,
             "device": subject.device_type,
-            "torch": metadata.version("torch"),
-            "transformers": metadata.version("transformers"),
+            "torch": version_of("torch"),
+            "transformers": version_of("transformers"),
         }
         rule = "transformers' rule" if row.init == "transformers" else f"the {row.init} rule"
         tokenizer, digest = self.tokenizer_at_hand(row, subject)

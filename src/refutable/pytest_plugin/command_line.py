@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from refutable._util.pytest_ini import ini_path
+from refutable.errors import BadInput
 from refutable.options import Options
 
 _PREFIX = "refutable_"
@@ -103,7 +105,7 @@ def restart_if_split(config: pytest.Config, args: list[str]) -> None:
     with tests: it would root itself at the weights and never see the project's ini file.
     """
     fused = _fused(args)
-    if fused == args or not (_names_claims(fused) or _ini_above(Path(config.invocation_params.dir))):
+    if fused == args or not (_names_claims(fused) or _ini_names_claims(config)):
         return
     raise SystemExit(pytest.main(fused, config.invocation_params.plugins))
 
@@ -129,21 +131,11 @@ def _names_claims(args: list[str]) -> bool:
     return any(arg.startswith(("--claims", "--refutable-claims")) for arg in args)
 
 
-def _ini_above(folder: Path) -> bool:
-    for place in (folder, *folder.parents):
-        for name in (
-            "pytest.toml",
-            ".pytest.toml",
-            "pytest.ini",
-            ".pytest.ini",
-            "pyproject.toml",
-            "tox.ini",
-            "setup.cfg",
-        ):
-            file = place / name
-            if file.is_file() and "refutable_claims" in file.read_text(encoding="utf-8", errors="replace"):
-                return True
-    return False
+def _ini_names_claims(config: pytest.Config) -> bool:
+    try:
+        return ini_path("refutable_claims", Path(config.invocation_params.dir)) is not None
+    except BadInput as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _weights(config: pytest.Config) -> str:

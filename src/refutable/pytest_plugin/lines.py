@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from refutable import __version__
+from refutable._util.provenance import with_version
 from refutable._util.text import counted
 from refutable.claims.cases import Case
 from refutable.reports.recorder import Recorder
@@ -22,8 +23,8 @@ def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterat
         f" {numbers}{', offline' if options.offline else ''}"
     )
     yield (
-        f"torch {packages.get('torch')}, transformers {packages.get('transformers')}; {device.title} ({device.name});"
-        f" {options.dtype}; weights {_weights(options.weights)}"
+        f"{with_version('torch', packages)}, {with_version('transformers', packages)}; {device.title}"
+        f" ({device.name}); {options.dtype}; weights {_weights(options.weights)}"
     )
     if session.given is not None:
         yield f"prompts: {_given(session)}, instead of the claims' own"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
+from refutable._util.provenance import with_version
 from refutable._util.text import plural
 from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
 from refutable.reports.catalogue import states
@@ -46,8 +47,8 @@ def _front(claims: Sequence[BaseClaim], run: RunResult) -> Iterator[str]:
     yield ""
     yield f"{len(claims)} claims; {len(run.rows)} verdicts on claims and subjects: {told or 'none'}."
     yield (
-        f"Measured on {run.provenance.get('device', '?')}, torch {packages.get('torch')}, transformers"
-        f" {packages.get('transformers')}, commit {str(run.provenance.get('git_commit') or 'unknown')[:12]}."
+        f"Measured on {run.provenance.get('device', '?')}, {with_version('torch', packages)},"
+        f" {with_version('transformers', packages)}, commit {str(run.provenance.get('git_commit') or 'unknown')[:12]}."
     )
     yield ""
 

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
@@ -23,12 +24,16 @@ from refutable.traces.trace import Trace
 
 
 def cache_folder() -> Path:
-    """Return where traces, converted weights and hashes are kept: $REFUTABLE_CACHE, or the user's cache folder."""
+    """Return where traces, converted weights and hashes are kept.
+
+    $REFUTABLE_CACHE, where it is set; else the folder of earlier versions (``refutable`` in $XDG_CACHE_HOME or in
+    ``~/.cache``), where there is one; else the system's folder for a user's caches.
+    """
     explicit = os.environ.get("REFUTABLE_CACHE")
     if explicit:
         return Path(explicit)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "refutable"
+    earlier = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refutable"
+    return earlier if earlier.is_dir() else platformdirs.user_cache_path("refutable", appauthor=False)
 
 
 class Store:

@@ -10,7 +10,7 @@ import pytest
 from places import ROOT
 from typer.testing import CliRunner
 
-from refutable.cli.main import app
+from refutable.cli import app
 from refutable.measure.loading.dry_run import DryRun, try_dry
 from refutable.models import families
 from refutable.models.device import Device

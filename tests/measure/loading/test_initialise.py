@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from refutable.cli.main import app
+from refutable.cli import app
 from refutable.errors import BadInput, InstrumentError, UnknownName
 from refutable.measure.loading import initialise as module
 from refutable.measure.loading.initialise import OUTPUTS, RULES, TRANSFORMERS, Sizes, initialise, kinds_of, undrawn

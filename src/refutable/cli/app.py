@@ -1,0 +1,53 @@
+"""The `refutable` command: what is done beside a run of pytest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from refutable.cli.claims import check, schema
+from refutable.cli.dry_run import dry_run
+from refutable.cli.extensions import load_extensions
+from refutable.cli.init import init
+from refutable.cli.lock import lock
+from refutable.cli.models import draw, models, prompts
+from refutable.cli.published import catalogue, page, publish
+from refutable.cli.runs import diff, report
+from refutable.errors import RefutableError
+
+UNUSABLE = 4  # as pytest exits where it cannot use what it was given
+STATUSES = {"diff": 2}  # as diff(1), whose 1 says that the files differ
+
+
+class Commands(TyperGroup):
+    """The subcommands, with one handler of errors for all: a message that says what to fix, and no traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # click's Context or typer's own, by the version of typer
+        """Run the extensions' callback and the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `refutable models | head`: click ends quietly
+        except (RefutableError, OSError) as error:
+            typer.echo(f"ERROR: {_message(error)}", err=True)
+            raise typer.Exit(STATUSES.get(ctx.invoked_subcommand, UNUSABLE)) from None
+
+
+def _message(error: RefutableError | OSError) -> str:
+    if isinstance(error, RefutableError):
+        return str(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}cannot be used ({error.strerror or error}); check the path and its permissions"
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Scientific claims about transformers, on trial.",
+)
+app.callback()(load_extensions)
+for command in (init, check, lock, schema, models, prompts, draw, dry_run, report, diff, publish, page, catalogue):
+    app.command()(command)

@@ -1,0 +1,78 @@
+"""Subcommands of what claims are tried on: `models`, `prompts` and `draw`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refutable.cli import screen
+from refutable.cli.defaults import ModelsOption, models_file
+from refutable.errors import BadInput
+
+FACTS = ("layers", "heads", "d_model", "wiring", "norm")
+
+
+def models(models: ModelsOption = None) -> None:
+    """List every model of the registry."""
+    from refutable.models.registry import load_registry
+
+    table = screen.table()
+    for name in ("model", "hub", "family", "parameters", *FACTS, "licence", "gated"):
+        table.add_column(name)
+    for row in load_registry(models_file(models)):
+        facts = (str(row.fact(name)) for name in FACTS)
+        gated = "gated" if row.gated else ""
+        table.add_row(row.name, row.hub or "-", row.family, f"{row.parameters:,}", *facts, row.licence, gated)
+    screen.console().print(table)
+
+
+def prompts(
+    name: Annotated[str | None, typer.Argument(help="a packaged set, or a file: print its texts")] = None,
+) -> None:
+    """List the packaged prompt sets, or print the texts of one, one a line."""
+    from refutable.prompts.find import given_prompts, known_sets
+
+    if name is not None:
+        for prompt in given_prompts(name).prompts:
+            typer.echo(prompt.text)
+        return
+    table = screen.table()
+    for column in ("prompt set", "n", "categories", "SHA-256", "source"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("prompt set", "n", "SHA-256"))
+    for each in known_sets():
+        counts = ", ".join(f"{count} {category}" for category, count in each.counts.items())
+        table.add_row(each.name, str(len(each)), counts, each.hash, each.source)
+    screen.console().print(table)
+
+
+def draw(
+    model: Annotated[str, typer.Argument(help="name of a registry row")],
+    out: Annotated[Path, typer.Option(help="folder to write safetensors and config.json to")],
+    seed: int = 0,
+    dtype: str = "float32",
+    device: str = "auto",
+    models: ModelsOption = None,
+) -> None:
+    """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
+    from refutable._util.extras import require_measure
+    from refutable.models.device import choose_device
+    from refutable.models.registry import load_registry
+    from refutable.models.selection import DTYPES
+    from refutable.models.subject import Subject
+
+    row = load_registry(models_file(models))[model]
+    if dtype not in DTYPES:
+        raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
+    if out.exists() and any(out.iterdir()):
+        raise BadInput(f"--out {out}: not empty; name a new folder")
+    subject = Subject(row.name, weights="init", dtype=dtype, device=choose_device(device).name, seed=seed)
+    require_measure()
+    from refutable.measure.loading.load import draw as draw_weights
+
+    draw_weights(row.config, subject, rule=row.init).save_pretrained(out)
+    typer.echo(
+        f"{row.name}: weights freshly drawn by the {row.init} rule, seed {seed}, {dtype}."
+        f" Read them: pytest --model {row.name} --weights {out}"
+    )

@@ -1,0 +1,107 @@
+"""Subcommands on the verdicts that a repository stands by: `publish`, `page` and `catalogue`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refutable._util.pytest_ini import ini_path
+from refutable.cli import screen
+from refutable.cli.defaults import (
+    ClaimsArgument,
+    ModelsOption,
+    VerdictsOption,
+    claims_file,
+    models_file,
+    published_file,
+    reports_folder,
+)
+from refutable.errors import BadInput
+
+
+def publish(
+    run: Annotated[
+        Path | None, typer.Argument(help="verdicts.json of a run; by default the one among the reports")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="the published file; by default published/verdicts.json among the reports")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    fewer: Annotated[
+        bool, typer.Option("--fewer", help="published verdicts that were not measured again may go")
+    ] = False,
+    claims: Annotated[
+        Path | None, typer.Option(help="claims file, for the page; by default the ini file's, else claims.yaml")
+    ] = None,
+    models: ModelsOption = None,
+    page: Annotated[
+        Path | None, typer.Option(help="page of verdicts, by default the ini file's; written anew where there is one")
+    ] = None,
+) -> None:
+    """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
+    from refutable.reports.diff import as_text
+    from refutable.reports.publish import changes, publish_run, write_page
+
+    run, to = run or reports_folder() / "verdicts.json", published_file(to)
+    found = changes(run, to)
+    if found is None:
+        typer.echo("nothing is published yet")
+    else:
+        typer.echo(as_text(found, width=screen.console().width, colour=screen.colour(), most=40), nl=False)
+    if not yes and not typer.confirm(f"write {to}?"):
+        raise typer.Exit(1)
+    publish_run(run, to, fewer=fewer)
+    typer.echo(f"published: {to}")
+    page = page or ini_path("refutable_page")
+    if page is not None and page.is_file():
+        write_page(claims_file(claims), to, page, models_file(models))
+        typer.echo(f"wrote {page}")
+
+
+def page(
+    claims: ClaimsArgument = None,
+    verdicts: VerdictsOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="the page to write; by default the ini file's, else verdicts.md by the reports")
+    ] = None,
+    models: ModelsOption = None,
+) -> None:
+    """Write the page of verdicts: every claim in its document's order, with what became of it."""
+    from refutable.reports.publish import write_page
+
+    out = out or ini_path("refutable_page") or reports_folder() / "verdicts.md"
+    write_page(claims_file(claims), published_file(verdicts), out, models_file(models))
+    typer.echo(f"wrote {out}")
+
+
+def catalogue(
+    claims: ClaimsArgument = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="the catalogue: one `id kind` or `id kind same-as` a line; by default the ini file's"),
+    ] = None,
+    verdicts: VerdictsOption = None,
+) -> None:
+    """Show every sentence of a catalogue with its kind, the claims that try it, and how each stands."""
+    from refutable._util.text import counted
+    from refutable.claims.file import load_claims
+    from refutable.reports.catalogue import catalogue_lines, read_catalogue
+    from refutable.reports.formats.verdicts_json import read_verdicts
+
+    loaded = load_claims(claims_file(claims))
+    ids = ids or ini_path("refutable_catalogue")
+    if ids is None:
+        raise BadInput("no catalogue: name one with --ids FILE, or set refutable_catalogue in the ini file")
+    lines = catalogue_lines(read_catalogue(ids), loaded, read_verdicts(published_file(verdicts)).rows)
+    table = screen.table()
+    table.add_column("sentence", no_wrap=True, overflow="fold")
+    table.add_column("kind", no_wrap=True, overflow="fold")
+    table.add_column("claims, and how they stand", overflow="fold")
+    for line in lines:
+        states = "\n".join(f"{claim}: {state}" for claim, state in line.claims.items())
+        table.add_row(line.id, line.kind, states or "no claim")
+    screen.console().print(table)
+    tried = sum(bool(line.claims) for line in lines)
+    typer.echo(f"{counted(len(lines), 'distinct sentence')}, {tried} of them on trial")

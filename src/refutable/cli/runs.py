@@ -1,0 +1,60 @@
+"""Subcommands on what runs left: `report` and `diff`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refutable.cli import screen
+from refutable.cli.defaults import reports_folder
+from refutable.errors import BadInput
+
+
+def report(
+    journal: Annotated[
+        Path | None,
+        typer.Argument(
+            help="journal of a run; or its folder, or the verdicts.json that is left of it;"
+            " by default the journal among the reports"
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder to write to; the journal's own by default")] = None,
+) -> None:
+    """Rebuild every report from a run's journal, also after a kill -9."""
+    from refutable._util.text import counted
+    from refutable.reports.formats import write_reports
+    from refutable.reports.formats.verdicts_json import read_run
+    from refutable.traces.store import Store, cache_folder
+
+    run, file = read_run(journal or reports_folder() / "journal.jsonl")
+    if out is None and file.suffix == ".json":
+        raise BadInput(f"{file}: no journal, so its folder is left alone; write its reports elsewhere: --out DIR")
+    write_reports(run, Store(cache_folder()), out or file.parent)
+    ended = "complete" if run.complete else "cut short, and never came to its end"
+    counts = f"{counted(len(run.rows), 'verdict')} and {counted(len(run.checks), 'check')}"
+    typer.echo(f"{counts} rebuilt; the run is {ended}")
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(help="verdicts.json of one run")],
+    b: Annotated[Path, typer.Argument(help="verdicts.json of another")],
+    as_json: Annotated[bool, typer.Option("--json", help="write JSON")] = False,
+) -> None:
+    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run.
+
+    What else differs beside a verdict (labels, controls, variations) is told and changes no exit status.
+    """
+    from refutable.reports import diff as differ
+    from refutable.reports.formats.verdicts_json import read_verdicts
+
+    before, after = read_verdicts(a), read_verdicts(b)
+    changes = differ.differences(before, after)
+    if as_json:
+        data = differ.as_json(before, after, changes)
+        typer.echo(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        typer.echo(differ.as_text(changes, width=screen.console().width, colour=screen.colour()), nl=False)
+    raise typer.Exit(0 if differ.same(changes) else 1)

@@ -1,0 +1,31 @@
+"""How wide output is and whether it is coloured; where it is piped both are always the same."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPED_WIDTH = 180
+
+
+def colour() -> bool:
+    """Whether somebody is looking."""
+    return sys.stdout.isatty()
+
+
+def console() -> Console:
+    """Return a console that shows text as it is."""
+    from rich.console import Console
+
+    return Console(width=None if colour() else PIPED_WIDTH, markup=False, highlight=False)
+
+
+def table() -> Table:
+    """Return a table without lines."""
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False)
