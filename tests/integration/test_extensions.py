@@ -206,6 +206,15 @@ def test_what_a_page_puts_into_a_conftest_runs_in_that_one_file(suite: Suite, pa
         assert (suite.folder / "reports" / "verdicts.txt").read_text() == "SUPPORTED triangle (-)\n"
 
 
+def test_a_report_that_fails_keeps_no_other_from_being_written(suite: Suite) -> None:
+    own = conftest_of(ROOT / "docs" / "adding-a-report.md")
+    suite.write("conftest.py", own.replace("lines = (", "raise KeyError('nothing')\n        lines = ("))
+    run = suite.pytest("-k", "triangle")
+    assert run.verdicts == {"triangle": "SUPPORTED"}, run.text
+    assert "verdicts.txt could not be written (KeyError: 'nothing'); the journal has every verdict" in run.text
+    assert "INTERNALERROR" not in run.text
+
+
 def test_everything_that_can_be_added_has_its_page() -> None:
     shown = "".join(conftest_of(page) for page in PAGES)
     for each in fields(Extensions):

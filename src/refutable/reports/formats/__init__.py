@@ -38,7 +38,8 @@ def write_reports(run: RunResult, store: Store, folder: Path) -> None:
     for name in REPORTS:
         try:
             REPORTS[name].write(run, store, folder)
-        except (OSError, RefutableError) as error:
-            problems.append(f"{name} could not be written ({error}); the journal has every verdict: refutable report")
+        except Exception as error:  # an extension's report may raise anything
+            why = str(error) if isinstance(error, OSError | RefutableError) else f"{type(error).__name__}: {error}"
+            problems.append(f"{name} could not be written ({why}); the journal has every verdict: refutable report")
     if problems:
         raise BadInput("\n".join(problems))
