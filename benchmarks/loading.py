@@ -17,7 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from benchmarks.clock import synchronise
 from benchmarks.table import MILLI, console, plain_table
 from refutable.errors import RefutableError
-from refutable.measure.loading.load import draw, load_model
+from refutable.measurement.loading.load import draw, load_model
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import ModelRow, load_registry

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.rows import Gains, Row
 from benchmarks.workload import Workload, pad
-from refutable.measure.instrument.taps import first_tensor
+from refutable.measurement.instrument.taps import first_tensor
 
 PEERS = {"transformer_lens": "TransformerLens", "nnsight": "nnsight"}
 _KINDS = ("hook_resid_pre", "hook_resid_post", "hook_attn_out", "hook_mlp_out")

@@ -13,9 +13,9 @@ from scipy.stats import entropy
 from transformers.activations import ACT2FN, GELUTanh
 
 from benchmarks.workload import Workload, pad
-from refutable.measure.instrument.taps import BlockReader
-from refutable.measure.loading.loaded import LoadedModel
-from refutable.measure.passes.forward import run_batches, run_pass
+from refutable.measurement.instrument.taps import BlockReader
+from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.passes.forward import run_batches, run_pass
 
 Gains = NDArray[np.float64]
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from places import ROOT
 PLANTED = {
     "_util/text.py": "from refutable.models.subject import Subject",
     "statistics/mean.py": "from refutable.verdicts.judge import judge",
-    "verdicts/judge.py": "def late():\n    from refutable.measure.session import measure_subject",
+    "verdicts/judge.py": "def late():\n    from refutable.measurement.session import measure_subject",
     "a_room_that_nobody_named.py": "",
 }
 

@@ -77,8 +77,8 @@ def test_a_deeper_configuration_has_smaller_output_matrices_and_is_read_from_the
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.init in RULES and row.stand_in], ids=lambda row: row.name)
 def test_the_stated_deviation_is_that_of_weights_that_are_drawn(row):
-    from refutable.measure.loading.initialise import kinds_of
-    from refutable.measure.loading.load import draw
+    from refutable.measurement.loading.initialise import kinds_of
+    from refutable.measurement.loading.load import draw
     from refutable.models.families import family_of
     from refutable.models.subject import Subject
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tiny import VARIANTS, row_of, tiny_model
 
 from refutable.errors import BadInput, WeightsUnavailable
-from refutable.measure.loading.load import load_model
+from refutable.measurement.loading.load import load_model
 from refutable.models import hub
 from refutable.models.device import Device, choose_device, cuda_devices
 from refutable.models.file_hashes import FileHashes

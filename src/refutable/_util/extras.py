@@ -1,11 +1,13 @@
-"""What measuring needs and judging does not."""
+"""What only some uses need: packages for measuring, and pandas."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
+from types import ModuleType
 
-from refutable.errors import NotMeasured
+from refutable.errors import BadInput, NotMeasured
 
 MEASURE = ("torch", "transformers", "accelerate", "gguf", "safetensors")
 INSTALL = "pip install 'refutable[measure]'"
@@ -20,6 +22,18 @@ def require_measure() -> None:
     if _missing():
         packages = ", ".join(_missing())
         raise NotMeasured(f"measuring needs what is not installed here ({packages}): {INSTALL}")
+
+
+def pandas() -> ModuleType:
+    """Return pandas.
+
+    Raises:
+        BadInput: it is not installed; says the command that installs it.
+    """
+    try:
+        return importlib.import_module("pandas")
+    except ImportError:
+        raise BadInput("a table of pandas needs pandas: pip install 'refutable[pandas]'") from None
 
 
 @functools.cache

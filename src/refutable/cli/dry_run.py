@@ -39,7 +39,7 @@ def dry_run(
     rows = _rows(names or [], every, models_file(models))
     finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
     require_measure()
-    from refutable.measure.loading.dry_run import try_dry
+    from refutable.measurement.loading.dry_run import try_dry
 
     faulty = 0
     for row in rows:

@@ -69,7 +69,7 @@ def draw(
         raise BadInput(f"--out {out}: not empty; name a new folder")
     subject = Subject(row.name, weights="init", dtype=dtype, device=choose_device(device).name, seed=seed)
     require_measure()
-    from refutable.measure.loading.load import draw as draw_weights
+    from refutable.measurement.loading.load import draw as draw_weights
 
     draw_weights(row.config, subject, rule=row.init).save_pretrained(out)
     typer.echo(

@@ -241,7 +241,7 @@ class SampleSource:
 
     def _measure_planned(self, subject: Subject, spec: Pass) -> None:
         """Load a subject once and make every pass of it that is planned and not stored."""
-        from refutable.measure.session import measure_subject
+        from refutable.measurement.session import measure_subject
 
         row = self.selection.registry[subject.model]
         wanted = {}

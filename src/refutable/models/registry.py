@@ -53,7 +53,7 @@ class ModelRow(Frozen):
     config_source: str = Field(default="registry", description="where the configuration's values come from")
     init: InitRule = Field(
         default="transformers",
-        description="by which code's scheme fresh weights are drawn (measure/initialise.py); transformers: not known",
+        description="by which code's scheme fresh weights are drawn (init_rules.py); transformers: not known",
     )
     wheel: Wheel | None = None
     sha256: dict[str, str] = Field(default_factory=dict, description="registered hashes of weight files")

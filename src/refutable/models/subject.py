@@ -11,6 +11,7 @@ from typing import Any, Literal
 PRETRAINED = "pretrained"
 INIT = "init"
 OWN_TOKENIZER = "own tokenizer"
+GIVEN_TOKENS = "given token ids"
 
 
 class WeightsKind(StrEnum):

@@ -60,7 +60,7 @@ class PassKind:
 
 
 PASSES: Registry[PassKind] = Registry("pass", PassKind)
-_MADE_BY = "refutable.measure.passes"
+_MADE_BY = "refutable.measurement.passes"
 for _kind in (
     PassKind("forward", f"{_MADE_BY}.forward:run_pass", changeable=True),
     PassKind("loss", f"{_MADE_BY}.loss:run_loss", {"version": 1}, changeable=True),

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from refutable._util import extras
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
 from refutable.traces.passes import LAST_TOKEN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRIMITIVES_VERSION = 4
 FIRST_IS_BOS = "the tokenizer's BOS"
@@ -122,6 +126,19 @@ class Trace:
                 rows, prompt = np.ones(len(where), dtype=np.bool_), np.arange(len(self))
                 return View(self, position, rows, prompt, layers, centred)
         return View(self, position, rows, prompt[rows], layers, centred)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the table of blocks as a tidy frame: `prompt`, `layer`, `position`, `text`, and every primitive.
+
+        What was not measured is missing, never zero.
+
+        Raises:
+            BadInput: pandas is not installed.
+        """
+        extras.pandas()
+        frame: pd.DataFrame = self.blocks.to_pandas()
+        prompts = self.prompts.select(["text"]).to_pandas()
+        return frame.join(prompts, on="prompt")
 
     def prompt_of_tokens(self) -> NDArray[np.int64]:
         """Return the index of the prompt of each (prompt, position), shape (tokens,); a prompt's follow each other."""

@@ -1,0 +1,163 @@
+"""The library: what `import refutable` gives. torch is imported by `measure` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from refutable.claims import file as claims_files
+from refutable.errors import BadInput
+from refutable.evidence.one_trace import judge_trace
+from refutable.evidence.sample_source import SampleSource
+from refutable.extensions import load_installed
+from refutable.metrics import evaluate
+from refutable.models.device import choose_device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.selection import select
+from refutable.models.weights import Finder
+from refutable.prompts.in_memory import prompts_from
+from refutable.reports.formats.verdicts_json import read_run as read_reports
+from refutable.traces.passes import Blocks, Bos, Intervention, Pass
+from refutable.traces.store import Store, cache_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from refutable.claims import BaseClaim
+    from refutable.metrics import LayerChoice
+    from refutable.statistics.sample import Sample
+    from refutable.traces.trace import Position, Trace
+    from refutable.verdicts.judge import Judgement
+
+__all__ = ["judge", "load_claims", "measure", "metric", "read_run"]
+
+
+def load_claims(path: str | Path) -> tuple[BaseClaim, ...]:
+    """Load every claim of a claims file and of the files that it includes.
+
+    Installed packages that extend refutable are asked first, so that claims may name what they add.
+
+    Raises:
+        BadInput: with one line for every problem in the files.
+    """
+    load_installed()
+    return claims_files.load_claims(Path(path))
+
+
+def measure(
+    model: Any,
+    tokenizer: Any = None,
+    prompts: str | Path | Sequence[str] | Sequence[Sequence[int]] = "grand-unified-25",
+    *,
+    run: str = "forward",
+    under: Intervention = "none",
+    blocks: Blocks = "all",
+    bos: Bos = "default",
+    dtype: str = "float32",
+    device: str = "auto",
+    offline: bool = False,
+) -> Trace:
+    """Make one pass over a model and return its trace.
+
+    Args:
+        model: a causal language model of transformers that is already in memory, of any supported family: it is
+            measured on its own device and in its own dtype, and afterwards it is as it was. Or the name of a model in
+            the registry, or the folder of one (safetensors and config.json): found, loaded and released again.
+        tokenizer: of a model in memory; not needed where prompts are token ids. A named model has its own.
+        prompts: a packaged set's name, a file, a list of texts, or (for a model in memory) a list of token id lists.
+        run: which pass (`refutable.traces.passes`); metrics say which they are read from.
+        under: an intervention in the forward pass.
+        blocks: which blocks are changed, or whose Jacobian is taken.
+        bos: whether prompts begin with the beginning-of-sequence token.
+        dtype: of a named model or a folder.
+        device: of a named model or a folder, as ``--device``.
+        offline: never ask the hub for a named model.
+
+    Raises:
+        BadInput: an unknown model, family or prompt set, or prompts that cannot be used.
+        NotMeasured: there are no weights, or this pass means nothing on this model.
+        InstrumentError: the measurement cannot be believed.
+    """
+    given = prompts_from(prompts)
+    spec = Pass(run, given.prompts.name, under, blocks, bos)
+    if not isinstance(model, str | Path):
+        from refutable.measurement.in_memory import measure_in_memory
+
+        return measure_in_memory(model, tokenizer, given, spec)
+    if tokenizer is not None or given.ids is not None:
+        raise BadInput("a tokenizer and token ids go with a model in memory; a named model has its own tokenizer")
+    row, path = _named(model)
+    chosen = choose_device(device)
+    selection = select(
+        ModelRegistry([row]), chosen, models=(row.name,), weights=str(path) if path else "pretrained", dtype=dtype
+    )
+    folder = cache_folder()
+    finder = Finder(FileHashes(folder), chosen, offline=offline, cpu_asked=device == "cpu")
+    source = SampleSource(selection, finder, Store(folder))
+    source.give(given.prompts)
+    return source.trace(selection.subject(row.name), spec)
+
+
+def metric(
+    name: str,
+    trace: Trace,
+    *,
+    position: Position = "last",
+    norm: Literal["raw", "centred"] = "raw",
+    layer: LayerChoice = None,
+) -> Sample:
+    """Return a metric of a trace: `values` has one row a prompt, shape (n,), or (n, layers) of one with layers.
+
+    Args:
+        name: as claims write it; a wrong one is answered with those there are.
+        trace: what `measure` returned.
+        position: which token; ``all`` is the mean over every position but the first, ``whole`` the prompt as a matrix.
+        norm: raw vectors, or with their mean over the width taken off.
+        layer: ``first``, ``last``, ``mean`` or a number from 1; None keeps every layer.
+
+    Raises:
+        UnknownName: no such metric.
+        NoSuchTap: the architecture has no such quantity, or the model no such layer.
+        NonFiniteError: a primitive it reads is NaN or infinite.
+    """
+    return evaluate(name, trace, position=position, norm=norm, layer=layer)
+
+
+def judge(claim: BaseClaim, trace: Trace) -> Judgement:
+    """Judge a claim on the model and the prompts of a trace: `verdict`, `why`, `estimate`, `labels`, `controls`.
+
+    Which models and prompts the claim names itself does not matter. What would need another pass (a control on freshly
+    drawn weights, a variation in dtype) is NOT_MEASURED beside the verdict.
+
+    Raises:
+        BadInput: the claim is not decided by one model's trace.
+    """
+    return judge_trace(claim, trace)
+
+
+def read_run(folder: str | Path) -> pd.DataFrame:
+    """Return the verdicts of a run, a row each: `reports/`, a verdicts.json or a journal.
+
+    Numbers that were not measured are missing, never zero. Needs pandas.
+
+    Raises:
+        BadInput: there is no run there, or pandas is not installed.
+    """
+    from refutable.reports.frame import verdicts_frame
+
+    return verdicts_frame(read_reports(Path(folder))[0])
+
+
+def _named(model: str | Path) -> tuple[ModelRow, Path | None]:
+    """Return the row of a named model, or of a folder by its own config.json, with the folder."""
+    path = Path(model)
+    if path.is_dir():
+        from refutable.models.folder import row_of_folder
+
+        return row_of_folder(path), path
+    (row, *others) = load_registry().matching(str(model))
+    if others:
+        raise BadInput(f"{model!r} names {1 + len(others)} models; name one")
+    return row, None

@@ -1,0 +1,52 @@
+"""A model's operations in forms that have derivatives, forward and backward, for as long as a pass needs them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from refutable.errors import NoSuchTap
+from refutable.measurement.loading.loaded import LoadedModel
+
+
+@contextmanager
+def differentiable(model: LoadedModel) -> Iterator[None]:
+    """Run attention, experts and activations in forms that torch can differentiate, and say what has no derivative.
+
+    Nothing is recorded for a backward pass but what `torch.func` records itself.
+
+    Raises:
+        NoSuchTap: an operation of this model has no derivative.
+    """
+    config = model.config
+    experts = getattr(config, "_experts_implementation", None)
+    if experts is not None:
+        config._experts_implementation = "eager"
+    plain = _plain_activations(model)
+    try:
+        with warnings.catch_warnings(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)  # torch's own, of its formulas
+            yield
+    except NotImplementedError as error:
+        what = str(error).splitlines()[0]
+        raise NoSuchTap(f"{model.row.name}: an operation of its blocks has no derivative here ({what})") from None
+    finally:
+        if experts is not None:
+            config._experts_implementation = experts
+        for module in plain:
+            del module.forward
+
+
+def _plain_activations(model: LoadedModel) -> list[torch.nn.Module]:
+    """Give BLOOM's activation the formula that its hand-written backward pass belongs to; it has no forward mode."""
+    found = [module for module in model.network.modules() if type(module).__name__ == "BloomGelu"]
+    if found:
+        from transformers.models.bloom.modeling_bloom import bloom_gelu_forward
+
+        for module in found:
+            module.forward = bloom_gelu_forward
+    return found

@@ -1,0 +1,172 @@
+"""Hooks that read one block's taps and reduce them, on the device, as the pass goes by.
+
+A block's vectors are reduced when the block ends, to 25 numbers a position and one attention row a prompt: nothing of
+the size of an activation survives. (Where that is little memory, they are kept until the pass ends and all blocks are
+reduced by one launch: a small pass is bound by launches.) Families that add to an update in place say so, and its
+tensor is copied at once (a kept reference would read the sum; closure would say so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from refutable.errors import InstrumentError
+from refutable.measurement.instrument.attention_probe import ACTIVE, LastQuery
+from refutable.measurement.instrument.reduce import REDUCED, TAPS, Vectors, reduce_blocks
+from refutable.models.families import Family
+from refutable.traces.trace import UPDATE_TAPS, Tap
+
+__all__ = ["REDUCED", "TAPS", "BlockReader", "first_tensor", "primitives", "reading"]
+
+Hook = Callable[[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
+
+
+class BlockReader:
+    """Hooks on one block; after each pass `reduced`, or `kept`, holds what they saw.
+
+    Attributes:
+        keep: whether to keep the vectors until `primitives` reduces those of all blocks.
+        reduced: shape (B, T, REDUCED), float32, in the order of `trace.PRIMITIVE_COLUMNS` up to closure.
+        kept: the vectors, where they are kept.
+    """
+
+    def __init__(
+        self, block: torch.nn.Module, family: Family, *, additive: bool, scale: float, title: str = "a block"
+    ) -> None:
+        self._title = title
+        self._block = block
+        self._family = family
+        self._additive = additive
+        self._scale = scale
+        self._seen: dict[Tap, torch.Tensor] = {}
+        self.keep = False
+        self.reduced: torch.Tensor | None = None
+        self.kept: Vectors | None = None
+
+    def attach(self) -> list[Any]:
+        """Put the hooks on; returns handles to take them off. No hook returns anything, so none changes the pass."""
+        self._seen = {}
+        hooks: dict[str, list[Hook]] = {}
+        family = self._family
+        hooks.setdefault(family.attention, []).append(self._keep_input("attention_input"))
+        hooks.setdefault(family.mlp, []).append(self._keep_input("mlp_input"))
+        if family.attention_implementation == "eager":
+            hooks.setdefault(family.attention, []).append(self._see_attention)
+        if self._additive:
+            hooks.setdefault(family.attention_update, []).append(self._keep_output("attention_update"))
+            hooks.setdefault(family.mlp_update, []).append(self._keep_output("mlp_update"))
+        handles = [
+            self._block.get_submodule(path).register_forward_hook(_all(some), with_kwargs=True)
+            for path, some in hooks.items()
+        ]
+        return [*handles, self._block.register_forward_hook(self._finish, with_kwargs=True)]
+
+    def _keep_input(self, tap: Tap) -> Hook:
+        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            self._seen[tap] = _hidden_states(args, kwargs)
+
+        return hook
+
+    def _keep_output(self, tap: Tap) -> Hook:
+        copy = self._family.in_place and tap == "mlp_update"
+
+        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            tensor = first_tensor(output)
+            self._seen[tap] = tensor.clone() if copy else tensor
+
+        return hook
+
+    def _see_attention(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        watcher = ACTIVE.get()
+        weights = output[1] if isinstance(output, tuple | list) and len(output) > 1 else None
+        if watcher is not None and torch.is_tensor(weights):
+            watcher.see_probabilities(weights)
+
+    def _finish(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        self._seen["block_output"] = y = first_tensor(output)
+        self._seen["block_input"] = _hidden_states(args, kwargs).to(y.device)  # it may come from another GPU's block
+        self._check_seen()
+        if self.keep:
+            self.kept = self._seen
+        else:
+            self.reduced = reduce_blocks([self._seen], self._scale)[0]
+        self._seen = {}
+
+    def _check_seen(self) -> None:
+        """Refuse a tap that no module showed, or that is no vector of the stream: nothing could be checked of it."""
+        x = self._seen["block_input"]
+        shape = x.shape
+        for tap in TAPS if self._additive else (tap for tap in TAPS if tap not in UPDATE_TAPS):
+            seen = self._seen.get(tap)
+            if seen is not None and seen.shape == shape:
+                continue
+            if seen is None or seen.shape[-1] != x.shape[-1] or seen.numel() != x.numel():
+                found = (
+                    "was not seen" if seen is None else f"has shape {tuple(seen.shape)}, the stream {tuple(x.shape)}"
+                )
+                raise InstrumentError(
+                    f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong"
+                    " (families.py)"
+                )
+
+
+def primitives(readers: Sequence[BlockReader], scale: float) -> torch.Tensor:
+    """Return what the readers of a pass saw, (blocks, B, T, REDUCED), and let go of it."""
+    kept = [reader.kept for reader in readers if reader.kept is not None]
+    reduced = [reader.reduced for reader in readers if reader.reduced is not None]
+    result = reduce_blocks(kept, scale) if kept else torch.stack([one.to(reduced[0].device) for one in reduced])
+    for reader in readers:
+        reader.kept = reader.reduced = None
+    return result
+
+
+def first_tensor(output: Any) -> torch.Tensor:
+    """Return the tensor of a module's output, which is a tensor, a tuple or a list that begins with one."""
+    tensor: torch.Tensor = output[0] if isinstance(output, tuple | list) else output
+    return tensor
+
+
+def _hidden_states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """Return the tensor a module was called with: its first argument, in most families given by position."""
+    tensor: torch.Tensor = args[0] if args else kwargs["hidden_states"]
+    return tensor
+
+
+def _all(hooks: Sequence[Hook]) -> Hook:
+    """Return one hook that runs several: a module pays once for being watched."""
+    if len(hooks) == 1:
+        return hooks[0]
+
+    def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        for each in hooks:
+            each(module, args, kwargs, output)
+
+    return hook
+
+
+@contextmanager
+def hooked(handles: Sequence[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
+    """Take hooks off after the passes inside, whatever happens."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def reading(readers: Sequence[BlockReader], watcher: LastQuery) -> Iterator[None]:
+    """Attach the readers for the passes inside, and take them off whatever happens."""
+    handles = [handle for reader in readers for handle in reader.attach()]
+    with hooked(handles):
+        token = ACTIVE.set(watcher)
+        try:
+            yield
+        finally:
+            ACTIVE.reset(token)

@@ -1,0 +1,97 @@
+"""The rank pass: in how many directions, and how far, the states of a prompt's tokens differ, before and after blocks.
+
+The states of a prompt's tokens after the first, at one depth, are a matrix (tokens, width); their mean over the tokens
+is taken off, and what is left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007),
+between 1 and one less than those tokens: neither a factor nor a rotation of all states, nor a vector added to each,
+changes it. The variance is sum s^2 over the number of tokens. Raw, and with each state's mean over the width taken off.
+
+The first token is left out, as at position ``all``: where it has a massive activation, the states would have hardly a
+direction but that one, and a block that takes it off would seem to bring new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from refutable.errors import NotMeasured
+from refutable.measurement.instrument.batching import pad
+from refutable.measurement.instrument.taps import first_tensor, hooked
+from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.passes.last_token import last_token_trace
+from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Pass, paired
+from refutable.traces.trace import Trace
+
+COLUMNS = [name for stem in (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT) for name in paired(stem)]
+LEAST = 3  # one token after the first differs from none
+
+
+def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
+    """Take the effective rank and the variance of each prompt's token states before and after every block.
+
+    Raises:
+        NotMeasured: a prompt has fewer than three tokens.
+    """
+    return last_token_trace(
+        model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=spec.bos
+    )
+
+
+@torch.inference_mode()
+def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
+    """Return (B, layers, COLUMNS)."""
+    lengths = [len(ids[i]) for i in cut]
+    if min(lengths) < LEAST:
+        raise NotMeasured(
+            f"{model.row.name}: a prompt has {min(lengths)} tokens, and a rank needs {LEAST}; leave it out"
+        )
+    tokens, mask = pad([ids[i] for i in cut], model.device)[:2]
+    seen: list[torch.Tensor] = []
+
+    def see(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        given = args[0] if args else kwargs["hidden_states"]
+        forms = [form for states in (given, first_tensor(output)) for form in (states, _centred(states))]
+        values = [of(form, lengths) for of in (effective_ranks, variances) for form in forms]
+        seen.append(torch.stack([value.to(model.device) for value in values], dim=-1))
+
+    handles = [block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]
+    with hooked(handles):
+        model.backbone(tokens, mask)
+    return torch.stack(seen, dim=1)
+
+
+def _centred(states: torch.Tensor) -> torch.Tensor:
+    states = states.float()
+    return states - states.mean(dim=-1, keepdim=True)
+
+
+def effective_ranks(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Return the effective rank of each prompt's states, (B,), of states (B, T, D) right-padded to T.
+
+    By the eigenvalues of the tokens' Gram matrix, in float64: its square roots are the singular values. NaN where all
+    tokens after the first are in one state; 1 where they are two.
+    """
+    ranks = []
+    for own in _about_their_mean(states, lengths):
+        gram = own @ own.T  # (tokens, tokens)
+        if not bool(torch.isfinite(gram).all()):
+            ranks.append(torch.full((), torch.nan, device=own.device))
+            continue
+        singular = torch.linalg.eigvalsh(gram)[1:].clamp(min=0).sqrt()  # the smallest is 0: the mean was taken off
+        share = singular / singular.sum()
+        ranks.append(torch.exp(-torch.xlogy(share, share).sum()).float())
+    return torch.stack(ranks)
+
+
+def variances(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Return the trace of the covariance of each prompt's states, (B,), of states (B, T, D) right-padded to T."""
+    return torch.stack([(own**2).sum(dim=-1).mean().float() for own in _about_their_mean(states, lengths)])
+
+
+def _about_their_mean(states: torch.Tensor, lengths: Sequence[int]) -> list[torch.Tensor]:
+    """Return the states of each prompt's tokens after the first less their mean, in float64, (tokens - 1, D) each."""
+    later = [row[1:length].double() for row, length in zip(states, lengths, strict=True)]
+    return [own - own.mean(dim=0) for own in later]

@@ -1,0 +1,82 @@
+"""The reach pass: from how far back, in tokens and in blocks, the model's first choice of a next token is moved.
+
+The gradient of the log-probability of the most probable next token, at each block's input and output:
+
+* *tokens*: what a small change of a token's state does, relative to the state's length, is |gradient| |state|. These
+  are the weights of the mean distance back from the last token, as a share of the prompt's length less one;
+* *writes*: what taking out all that a block added, at every token, does to first order: |sum over tokens of gradient .
+  update|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from refutable.errors import NotMeasured
+from refutable.measurement.instrument.batching import pad
+from refutable.measurement.instrument.taps import first_tensor
+from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.passes.last_token import at_last, both_norms, last_token_trace
+from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Pass, paired
+from refutable.traces.trace import Trace
+
+COLUMNS = [*paired(REACH_TOKENS), REACH_WRITE]
+
+
+def run_reach(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
+    """Take the reach over tokens before each block, and what each block's update does.
+
+    Raises:
+        NotMeasured: a prompt has one token.
+    """
+    return last_token_trace(
+        model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=spec.bos
+    )
+
+
+def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
+    """Return (B, layers, COLUMNS)."""
+    if any(len(ids[i]) < 2 for i in cut):
+        raise NotMeasured(f"{model.row.name}: a prompt has one token, and nothing lies behind it; leave it out")
+    tokens, mask, last = pad([ids[i] for i in cut], model.device)[:3]
+    stream: list[torch.Tensor] = []  # before the first block and after each: (B, T, D)
+
+    def begin(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        stream.append((args[0] if args else kwargs["hidden_states"]).detach().requires_grad_())
+        return ((stream[0], *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream[0]})
+
+    def see(block: torch.nn.Module, args: Any, output: Any) -> None:
+        stream.append(first_tensor(output))
+
+    blocks = list(model.blocks())
+    handles = [blocks[0].register_forward_pre_hook(begin, with_kwargs=True)]
+    handles += [block.register_forward_hook(see) for block in blocks]
+    try:
+        with torch.enable_grad():
+            logits = model.network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
+            chosen = torch.log_softmax(at_last(logits, last).float(), dim=-1).amax(dim=-1)  # (B,)
+            gradients = torch.autograd.grad(chosen.sum(), stream)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return _reduce([one.detach() for one in stream], gradients, last)
+
+
+def _reduce(stream: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor], last: torch.Tensor) -> torch.Tensor:
+    """Return (B, layers, COLUMNS) of states and gradients (B, T, D), one more than there are layers."""
+    home, columns = last.device, []
+    back = last[:, None] - torch.arange(stream[0].shape[1], device=home)  # (B, T); below 0 at padding, of no weight
+    for layer in range(len(stream) - 1):
+        pull = gradients[layer].float().norm(dim=-1)  # (B, T)
+        reaches = []
+        for length in both_norms(stream[layer]):
+            weight = (pull * length).to(home) * (back >= 0)
+            reaches.append((weight * back).sum(dim=-1) / weight.sum(dim=-1) / last)
+        update = stream[layer + 1].float() - stream[layer].float().to(stream[layer + 1].device)
+        write = (gradients[layer + 1].float() * update).sum(dim=-1).to(home) * (back >= 0)
+        columns.append(torch.stack([*reaches, write.sum(dim=-1).abs()], dim=-1))
+    return torch.stack(columns, dim=1)
