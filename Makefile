@@ -5,8 +5,8 @@ STAMP := .venv/.installed
 PYTEST := $(BIN)/python -m pytest
 
 # What is quick: every folder of tests but two, and of those two what finds most faults in the least time.
-FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measure/,$(sort $(wildcard tests/*/))) \
-  $(addprefix tests/measure/,instrument test_known_truth.py) \
+FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/,$(sort $(wildcard tests/*/))) \
+  $(addprefix tests/measurement/,instrument test_known_truth.py) \
   $(addprefix tests/integration/,test_docs.py test_import_contract.py test_inert.py test_report_command.py)
 
 .PHONY: verify test test-fast check coverage compare format clean

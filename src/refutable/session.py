@@ -13,7 +13,7 @@ from typing import Any
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
-from refutable.errors import BadInput, NotMeasured, RefutableError, Undecidable
+from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
 from refutable.evidence.plan import build_plan
 from refutable.evidence.published.read import read_table
@@ -32,7 +32,7 @@ from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
 from refutable.verdicts.falsifiability.feasibility import Infeasible, infeasible
-from refutable.verdicts.judge import Judgement
+from refutable.verdicts.judge import Judgement, undecided
 from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
 from refutable.verdicts.preregistration.status import Registrations, hashes_of
 from refutable.verdicts.row import VerdictRow
@@ -119,12 +119,12 @@ class Session:
             weights = self._weights(case, judgement, traces)
         except (KeyError, ValueError, TypeError):  # a store whose metas somebody broke: the verdict itself stands
             weights = {}
-        return VerdictRow(
-            id=case.id,
+        return VerdictRow.of(
+            judgement,
+            case=case.id,
             claim=case.claim.id,
             subject=case.subject,
             about={**_about(case), **self._registered(case, judgement, traces)},
-            judgement=judgement,
             recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if m in case.models},
             weights=weights,
             traces=traces,
@@ -137,12 +137,8 @@ class Session:
             return Judgement(Verdict.NOT_MEASURED, case.claim.prediction, f"{skipped}; not tried (--skip-hopeless)")
         try:
             return decide_case(case, self.source)
-        except NotMeasured as error:
-            return Judgement(Verdict.NOT_MEASURED, case.claim.prediction, str(error))
-        except Undecidable as error:
-            return Judgement(Verdict.INCONCLUSIVE, case.claim.prediction, str(error))
         except RefutableError as error:
-            return Judgement(Verdict.ERROR, case.claim.prediction, str(error))
+            return undecided(error, case.claim.prediction)
         except OSError as error:
             why = f"a file cannot be used ({error.strerror}); can the cache folder ($REFUTABLE_CACHE) be written?"
             return Judgement(Verdict.ERROR, case.claim.prediction, why)

@@ -37,7 +37,8 @@ def row(claim: str, verdict: Verdict, subject: str, *contradicts: str, weights: 
     about = {"statement": f"{claim} holds", "evidence": "measured", "alpha": 0.05, "contradicts": contradicts}
     judged = Judgement(verdict, "< 1", f"why {claim}")
     kind = {} if weights == "-" else {"weights_kind": weights}
-    return VerdictRow(f"{claim}-x", claim, subject, {**about, "for": over}, judged, {}, kind, (), 0.0)
+    about = {**about, "for": over}
+    return VerdictRow.of(judged, case=f"{claim}-x", claim=claim, subject=subject, about=about, weights=kind)
 
 
 @pytest.mark.parametrize(("first", "second"), [*itertools.product(Verdict, Verdict)])

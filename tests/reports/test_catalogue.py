@@ -50,7 +50,8 @@ def some() -> tuple[Any, ...]:
 
 def row(claim: str, verdict: Verdict, subject: str = "m") -> VerdictRow:
     about = {"statement": "s", "evidence": "measured", "alpha": 0.05}
-    return VerdictRow(f"{claim}-{subject}", claim, subject, about, Judgement(verdict, "< 1", "w"), {}, {}, (), 0.0)
+    judged = Judgement(verdict, "< 1", "w")
+    return VerdictRow.of(judged, case=f"{claim}-{subject}", claim=claim, subject=subject, about=about)
 
 
 @pytest.mark.documents

@@ -22,7 +22,20 @@ WEIGHTS = {"weights_kind": "pretrained", "dtype": "float32", "tokens": "own toke
 
 def estimate(value: float, half: float | None) -> Estimate:
     ends = (None, None, None) if half is None else (value - half, value + half, 0.9)
-    return Estimate(value, *ends, 25, "prompt", 0.1, 0.2, "t", "mean", ("last_gain",))
+    low, high, level = ends
+    return Estimate(
+        value=value,
+        low=low,
+        high=high,
+        level=level,
+        n=25,
+        unit="prompt",
+        p=0.1,
+        effect_size=0.2,
+        method="t",
+        statistic="mean",
+        of=("last_gain",),
+    )
 
 
 def row(claim: str = "c", verdict: str = "SUPPORTED", value: float | None = 1.0, **weights: str) -> VerdictRow:
@@ -35,9 +48,8 @@ def row(claim: str = "c", verdict: str = "SUPPORTED", value: float | None = 1.0,
         "prompt_set_hash": "a",
         **weights,
     }
-    return VerdictRow(
-        f"{claim}-m", claim, "m", about, Judgement(Verdict(verdict), "> 1", "why", found), {}, told, (), 0.0
-    )
+    judged = Judgement(Verdict(verdict), "> 1", "why", found)
+    return VerdictRow.of(judged, case=f"{claim}-m", claim=claim, subject="m", about=about, weights=told)
 
 
 def run(*rows: VerdictRow) -> RunResult:
@@ -140,7 +152,7 @@ def beside(labels: tuple[str, ...] = (), **verdicts: str) -> VerdictRow:
     controls = {"any-data": Control(Verdict(verdicts["control"]), "w")} if "control" in verdicts else {}
     variations = {"norm centred": Variation(Verdict(verdicts["norm"]), "w")} if "norm" in verdicts else {}
     one = row()
-    return replace(one, judgement=replace(one.judgement, labels=labels, controls=controls, variations=variations))
+    return replace(one, labels=labels, controls=controls, variations=variations)
 
 
 def test_what_stands_beside_a_verdict_is_told_and_makes_no_other_run() -> None:
@@ -163,7 +175,7 @@ def test_what_stands_beside_a_verdict_is_told_and_makes_no_other_run() -> None:
 
 def test_a_label_that_changed_with_its_verdict_is_told_as_well() -> None:
     refuted = row(verdict="REFUTED")
-    other = replace(refuted, judgement=refuted.judgement.labelled("fragile"))
+    other = refuted.labelled("fragile")
     changes = differences(run(row()), run(other))
     assert [change.kind for change in changes] == ["verdict", "labels"]
     assert not same(changes)

@@ -35,7 +35,19 @@ claims:
   - {id: b, statement: Who knows., source: {document: one, section: First}, evidence: causal, needs: twins}
   - {id: c, statement: It grows., source: {document: two, section: Second}, evidence: none, reason: no measure}
 """
-FOUND = Estimate(0.91, 0.9, 0.92, 0.9, 25, "prompt", 0.01, 1.0, "t", "mean", ("last_gain",))
+FOUND = Estimate(
+    value=0.91,
+    low=0.9,
+    high=0.92,
+    level=0.9,
+    n=25,
+    unit="prompt",
+    p=0.01,
+    effect_size=1.0,
+    method="t",
+    statistic="mean",
+    of=("last_gain",),
+)
 
 
 def claims():
@@ -53,7 +65,8 @@ def page_of(found):
 def run(verdict: Verdict = Verdict.SUPPORTED, claim_hash: str | None = None) -> RunResult:
     about = {"statement": "s", "evidence": "measured", "alpha": 0.05, "claim_hash": claim_hash or hashes()["a"]}
     judged = Judgement(verdict, "< 1", "mean | found", FOUND, ("fragile",))
-    row = VerdictRow("a-gptj", "a", "gptj", about, judged, {}, {"weights_kind": "pretrained"}, (), 0.0)
+    weights = {"weights_kind": "pretrained"}
+    row = VerdictRow.of(judged, case="a-gptj", claim="a", subject="gptj", about=about, weights=weights)
     return RunResult({"device": "CPU", "packages": {}, "git_commit": None}, (row,))
 
 

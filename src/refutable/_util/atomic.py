@@ -1,9 +1,14 @@
-"""Files that are whole or not there."""
+"""Atomic writes: a file or a folder is there whole, or not at all."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import shutil
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -15,3 +20,31 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text)
     Path(aside).chmod(0o644)
     Path(aside).replace(path)
+
+
+def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
+    """Write a table with a header, atomically; a missing cell is empty."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_whole(path, text.getvalue())
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """Give a folder to fill, and move it into place when it is full; where one is there by then, that one stays.
+
+    Raises:
+        OSError: it cannot be moved, and no other is there.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+    try:
+        yield aside
+        aside.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

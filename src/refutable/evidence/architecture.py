@@ -31,7 +31,9 @@ def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource) -> Judg
         )
     if test.predicts is not None:
         true = float(value) in parse_region(test.predicts)
-        estimate = Estimate(float(value), None, None, None, 1, "census", None, None, "looked up", "fact", (test.fact,))
+        estimate = Estimate(
+            value=float(value), n=1, unit="census", method="looked up", statistic="fact", of=(test.fact,)
+        )
     else:
         true, estimate = value == test.equals, None
     verdict = Verdict.SUPPORTED if true else Verdict.REFUTED

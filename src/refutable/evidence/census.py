@@ -37,5 +37,5 @@ def judge_census(test: MeasuredTest, samples: tuple[Sample, ...]) -> Judgement:
     name = f"{test.statistic} of {samples[0].of}"
     relation = "lies inside" if verdict is Verdict.SUPPORTED else "lies outside"
     why = f"{name} = {value:.4g}{counted}: {relation} {test.region}; {ONLY}"
-    estimate = Estimate(value, None, None, None, n, CENSUS, None, None, "census", test.statistic, test.of)
+    estimate = Estimate(value=value, n=n, unit=CENSUS, method="census", statistic=test.statistic, of=test.of)
     return Judgement(verdict, str(test.region), why, estimate)

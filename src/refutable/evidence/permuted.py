@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -60,8 +61,18 @@ def _part(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders:
     p = _permutation_p(values, observed, test.region)
     level = 1 - 2 * CONFIDENCE_TAIL
     method = f"{share.method}; p of the value among shuffles" if p is not None else share.method
-    of = tuple(test.of)
-    estimate = Estimate(share.value, low, high, level, share.n, "shuffle", p, None, method, "share SUPPORTED", of)
+    estimate = Estimate(
+        value=share.value,
+        low=low,
+        high=high,
+        level=level,
+        n=share.n,
+        unit="shuffle",
+        p=p,
+        method=method,
+        statistic="share SUPPORTED",
+        of=tuple(test.of),
+    )
     holds = share.value > 0.5 or (low > alpha and p is not None and p > alpha)
     verdict = Verdict.SUPPORTED if holds else Verdict.REFUTED
     told = f"; p = {p:.3g} of what was found among them" if p is not None else ""
@@ -107,14 +118,7 @@ def _count_supported(
 
 def _first(holds: Callable[[int], bool], n: int) -> int:
     """Return the first index at which something that stays true is true; n where it never is."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return bisect.bisect_left(range(n), True, key=holds)
 
 
 def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:

@@ -17,7 +17,7 @@ from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.checks import Checks, check
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Bos
-from refutable.verdicts.judge import Judgement, decide, judge
+from refutable.verdicts.judge import Judgement, decide, judge, undecided
 from refutable.verdicts.verdict import Verdict
 
 
@@ -199,12 +199,8 @@ def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:
     """Return a judgement, or what kept it from being made as a verdict of its own: the claim's own verdict stands."""
     try:
         return look()
-    except Undecidable as error:
-        return Judgement(Verdict.INCONCLUSIVE, predicts, str(error))
-    except NotMeasured as error:
-        return Judgement(Verdict.NOT_MEASURED, predicts, str(error))
     except RefutableError as error:
-        return Judgement(Verdict.ERROR, predicts, str(error))
+        return undecided(error, predicts)
 
 
 def judge_specification(specification: Specification, model: str | None, source: SampleSource) -> Judgement:

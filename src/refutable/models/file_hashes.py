@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from refutable._util.atomic import write_whole
 from refutable._util.hashing import key_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,11 +48,7 @@ class FileHashes:
         if memo.is_file() and _SHA256.fullmatch(known := memo.read_text()):
             return known
         digest = compute(real)
-        self._memo.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=self._memo)
-        with os.fdopen(handle, "w") as out:
-            out.write(digest)
-        Path(aside).replace(memo)
+        write_whole(memo, digest)
         return digest
 
 

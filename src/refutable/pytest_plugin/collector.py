@@ -44,7 +44,9 @@ class Collector:
             "evidence": case.claim.evidence,
             "alpha": case.claim.alpha,
         }
-        self._recorder.verdict(VerdictRow(case.id, case.claim.id, case.subject, about, judgement, {}, {}, (), 0.0))
+        self._recorder.verdict(
+            VerdictRow.of(judgement, case=case.id, claim=case.claim.id, subject=case.subject, about=about)
+        )
 
     def _check(self, report: pytest.TestReport) -> None:
         """Keep the worst outcome of a test's three phases, and record it after the last."""

@@ -40,9 +40,9 @@ def announce(row: VerdictRow) -> None:
         case Verdict.REFUTED:
             pytest.fail(row.evidence(), pytrace=False)
         case Verdict.INCONCLUSIVE:
-            pytest.skip(f"inconclusive: {row.judgement.why}")
+            pytest.skip(f"inconclusive: {row.why}")
         case Verdict.NOT_MEASURED:
-            pytest.skip(f"not measured: {row.judgement.why}")
+            pytest.skip(f"not measured: {row.why}")
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def compare(run: RunResult, baseline: RunResult) -> Comparison:
         for key, row in now.items()
         if row.verdict.looked and (key not in then or not then[key].verdict.looked)
     ]
-    errors = [f"{row.id}: {row.judgement.why}" for row in run.rows if row.verdict is Verdict.ERROR]
+    errors = [f"{row.id}: {row.why}" for row in run.rows if row.verdict is Verdict.ERROR]
     return Comparison(tuple(changed), tuple(not_remeasured), tuple(new), tuple(errors))
 
 

@@ -72,7 +72,7 @@ def differences(before: RunResult, after: RunResult) -> list[Change]:
             changes += [] if key[:2] in failed else [Change("only in A", old, None)]
         elif old.verdict is not new.verdict:
             changes.append(Change("verdict", old, new))
-        elif moved(old.judgement.estimate, new.judgement.estimate):
+        elif moved(old.estimate, new.estimate):
             changes.append(Change("moved", old, new))
         if old is not None and new is not None:
             changes += [Change(kind, old, new) for kind in BESIDE if _told(old, kind) != _told(new, kind)]
@@ -161,10 +161,9 @@ def _side(row: VerdictRow | None, kind: str) -> dict[str, Any] | None:
 
 def _told(row: VerdictRow, kind: str) -> frozenset[str]:
     """Return the labels of a verdict, or its controls or variations with the verdict of each."""
-    judged = row.judgement
     if kind == "labels":
-        return frozenset(judged.labels)
-    beside: Mapping[str, Control | Variation] = judged.controls if kind == "controls" else judged.variations
+        return frozenset(row.labels)
+    beside: Mapping[str, Control | Variation] = row.controls if kind == "controls" else row.variations
     return frozenset(f"{name}: {one.verdict.value}" for name, one in beside.items())
 
 
@@ -180,6 +179,6 @@ def _sides(change: Change) -> tuple[Text, Text]:
 def _found(row: VerdictRow | None) -> Text:
     if row is None:
         return Text()
-    estimate = row.judgement.estimate
-    told = row.judgement.why if row.verdict is Verdict.ERROR else interval_text(estimate) if estimate else ""
+    estimate = row.estimate
+    told = row.why if row.verdict is Verdict.ERROR else interval_text(estimate) if estimate else ""
     return Text.assemble((row.verdict.value, COLOURS.get(row.verdict, "")), f" {told}" if told else "")

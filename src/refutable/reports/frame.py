@@ -19,7 +19,7 @@ def verdicts_frame(run: RunResult) -> pd.DataFrame:
     """Return a row for each verdict of a run."""
     rows = []
     for row in run.rows:
-        estimate = row.judgement.estimate
+        estimate = row.estimate
         rows.append(
             {
                 "id": row.id,
@@ -27,9 +27,9 @@ def verdicts_frame(run: RunResult) -> pd.DataFrame:
                 "subject": row.subject,
                 "verdict": row.verdict.value,
                 **{name: getattr(estimate, name) if estimate is not None else None for name in COLUMNS},
-                "predicts": row.judgement.predicts,
-                "labels": ", ".join(row.judgement.labels),
-                "why": row.judgement.why,
+                "predicts": row.predicts,
+                "labels": ", ".join(row.labels),
+                "why": row.why,
                 **{name: row.about.get(name) for name in ABOUT},
                 **{name: row.weights.get(name) for name in WEIGHTS},
             }

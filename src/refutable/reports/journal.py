@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from refutable.errors import BadInput
 from refutable.verdicts.multiplicity import KEY, adjust
@@ -33,9 +35,12 @@ class Check:
     """
 
     name: str
-    outcome: str
+    outcome: Literal["passed", "failed", "skipped", "error"]
     message: str
     seconds: float
+
+
+CHECK = TypeAdapter(Check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +74,7 @@ class Journal:
 
     def check(self, check: Check) -> None:
         """Append a check."""
-        self._write(
-            {
-                "kind": "check",
-                "name": check.name,
-                "outcome": check.outcome,
-                "message": check.message,
-                "seconds": check.seconds,
-            }
-        )
+        self._write({"kind": "check", **asdict(check)})
 
     def close(self, *, complete: bool) -> None:
         """Close the file, saying that the run came to its end where it did."""
@@ -112,11 +109,7 @@ def read_journal(path: Path) -> RunResult:
         raise BadInput(f"{path}: not a journal of format {FORMAT}")
     try:
         rows = tuple(VerdictRow.from_dict(line) for line in lines if line["kind"] == "verdict")
-        checks = tuple(
-            Check(line["name"], line["outcome"], line["message"], line["seconds"])
-            for line in lines
-            if line["kind"] == "check"
-        )
+        checks = tuple(CHECK.validate_python(line) for line in lines if line["kind"] == "check")
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: a verdict in it cannot be read ({error}); it was written by another version") from None
     head = {key: value for key, value in lines[0].items() if key not in ("kind", "format")}

@@ -11,7 +11,7 @@ from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
 from refutable.reports.catalogue import states
 from refutable.reports.journal import RunResult
 from refutable.verdicts.row import VerdictRow
-from refutable.verdicts.verdict import Estimate, Verdict
+from refutable.verdicts.verdict import Verdict
 
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
@@ -118,27 +118,20 @@ def _quoted(text: str, place: str = "") -> Iterator[str]:
 
 
 def _verdict(row: VerdictRow, now: str) -> str:
-    estimate, labels = row.judgement.estimate, list(row.judgement.labels)
+    estimate, labels = row.estimate, list(row.labels)
     if row.about.get("claim_hash") not in (None, now):
         labels.append("of an earlier form of the claim")
     weights = "" if row.weights_kind == "-" else f" ({row.weights_kind})"
     cells = [
         row.subject + weights,
         f"**{row.verdict.value}**",
-        f"{estimate.value:.4g}" if estimate is not None else row.judgement.details.get("seen", ""),
-        _interval(estimate),
+        f"{estimate.value:.4g}" if estimate is not None else row.details.get("seen", ""),
+        estimate.at_level if estimate is not None else "",
         f"{estimate.n} {plural(estimate.unit)}" if estimate is not None and estimate.low is not None else "",
         ", ".join(labels),
-        row.judgement.why,
+        row.why,
     ]
     return _line(cells)
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return ""
-    level = f" at {100 * estimate.level:.4g} %" if estimate.level is not None else ""
-    return f"[{estimate.low:.4g}, {estimate.high:.4g}]{level}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def _table(rows: list[VerdictRow]) -> Table:
     for name in ("claim", "subject", "weights", "verdict", "estimate [interval]", "n", "labels"):
         table.add_column(name, overflow="fold", no_wrap=name in ("verdict", "n"))
     for row in sorted(rows, key=lambda row: (row.claim, row.subject)):
-        estimate = row.judgement.estimate
+        estimate = row.estimate
         table.add_row(
             row.claim,
             _subject(row),
@@ -71,7 +71,7 @@ def _table(rows: list[VerdictRow]) -> Table:
             Text(row.verdict.value, style=COLOURS.get(row.verdict, "")),
             _found(row),
             str(estimate.n) if estimate is not None and estimate.statistic != "fact" else "",
-            ", ".join(row.judgement.labels),
+            ", ".join(row.labels),
         )
     return table
 
@@ -97,18 +97,17 @@ def _subject(row: VerdictRow) -> str:
 
 
 def _found(row: VerdictRow) -> str:
-    estimate = row.judgement.estimate
+    estimate = row.estimate
     if estimate is not None:
         return interval_text(estimate) + alpha_text(row)
-    return row.judgement.details.get("seen", "" if row.verdict is not Verdict.ERROR else row.judgement.why)
+    return row.details.get("seen", "" if row.verdict is not Verdict.ERROR else row.why)
 
 
 def interval_text(estimate: Estimate) -> str:
     """Return ``value [low, high]``, or the value alone where there is no interval."""
     if estimate.level is None and (estimate.low is None or estimate.high is None):
         return f"{estimate.value:.4g}"
-    low, high = (f"{end:.4g}" if end is not None else "unbounded" for end in (estimate.low, estimate.high))
-    return f"{estimate.value:.4g} [{low}, {high}]"
+    return f"{estimate.value:.4g} {estimate.ends}"
 
 
 def alpha_text(row: VerdictRow) -> str:
@@ -136,7 +135,7 @@ def _not_measured(run: RunResult) -> list[str]:
 
 def _reason(row: VerdictRow) -> str:
     """Return why a case was not measured, with what many cases share said once."""
-    why = row.judgement.why
+    why = row.why
     if why.startswith(("needs ", "cannot be tested")):
         return _NEEDS if why.startswith("needs ") else _UNTESTABLE
     return _UNSELECTED if "was not selected" in why or "was selected" in why or ": NOT_MEASURED " in why else why

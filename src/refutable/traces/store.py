@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from refutable._util.atomic import new_folder
 from refutable.traces.trace import Trace
 
 
@@ -56,21 +56,13 @@ class Store:
     def put(self, trace: Trace) -> None:
         """Store a trace; a second writer of the same key changes nothing."""
         place = self._place(trace.key)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
-        try:
+        with new_folder(place) as aside:
             pq.write_table(trace.blocks, aside / "blocks.parquet")
             pq.write_table(trace.prompts, aside / "prompts.parquet")
             text = json.dumps(dict(trace.meta), indent=1, sort_keys=True, allow_nan=False)
             (aside / "meta.json").write_text(text, encoding="utf-8")
             if place.is_dir() and self.get(trace.key) is None:
                 shutil.rmtree(place)  # damaged from outside: a trace is moved into place whole
-            aside.rename(place)
-        except OSError:
-            if not (place / "meta.json").is_file():
-                raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def metas(self) -> Iterator[Mapping[str, Any]]:
         """Yield what every stored trace was made of; a damaged one is passed over."""

@@ -33,8 +33,7 @@ class Contradiction:
     def message(self) -> str:
         """Both verdicts with their evidence."""
         told = "\n".join(
-            f"  {row.claim}: {row.about['statement']}\n    SUPPORTED: {row.judgement.why}"
-            for row in (self.first, self.second)
+            f"  {row.claim}: {row.about['statement']}\n    SUPPORTED: {row.why}" for row in (self.first, self.second)
         )
         return (
             f"{self.first.claim} and {self.second.claim} cannot both hold, and both came out SUPPORTED on"

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from refutable._util.text import plural
+from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
 from refutable.statistics.region import Region
-from refutable.verdicts.robustness import Control, Variation
+from refutable.verdicts.robustness import Control, Variation, Variations
 from refutable.verdicts.verdict import Estimate, Verdict
 
 
@@ -39,11 +41,11 @@ class Judgement:
     why: str
     estimate: Estimate | None = None
     labels: tuple[str, ...] = ()
-    variations: Mapping[str, Variation] = field(default_factory=dict)
+    variations: Variations = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, Control] = field(default_factory=dict)
 
-    def labelled(self, *labels: str) -> Judgement:
+    def labelled(self, *labels: str) -> Self:
         """Return the same with labels added, each once."""
         if not labels:
             return self
@@ -52,6 +54,16 @@ class Judgement:
     def under(self, changes: Mapping[str, str]) -> Variation:
         """Return it as a variation of the claim, under these changes."""
         return Variation(self.verdict, self.why, self.estimate, changes)
+
+
+def undecided(error: RefutableError, predicts: str) -> Judgement:
+    """Return what an error makes of a claim: NOT_MEASURED and INCONCLUSIVE with the reason, or ERROR."""
+    match error:
+        case NotMeasured():
+            return Judgement(Verdict.NOT_MEASURED, predicts, str(error))
+        case Undecidable():
+            return Judgement(Verdict.INCONCLUSIVE, predicts, str(error))
+    return Judgement(Verdict.ERROR, predicts, str(error))
 
 
 def decide(fit: Fit, region: Region, alpha: float) -> Verdict:
@@ -105,11 +117,7 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
 def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
     """Return the evidence in one line: estimate, interval, n, prediction, and how they stand to each other."""
     name = f"{estimate.statistic} of {' and '.join(estimate.of)}"
-    interval = (
-        f" [{estimate.low:.4g}, {estimate.high:.4g}] at {100 * estimate.level:.4g} %"
-        if estimate.low is not None and estimate.high is not None and estimate.level is not None
-        else ""
-    )
+    interval = f" {estimate.at_level}" if estimate.level is not None else ""
     relation = {
         Verdict.SUPPORTED: "lies inside",
         Verdict.REFUTED: "lies outside",

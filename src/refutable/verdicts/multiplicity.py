@@ -10,7 +10,7 @@ under independence or positive dependence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,36 +18,13 @@ from scipy import stats
 
 from refutable.claims import MeasuredClaim
 from refutable.claims.cases import Case
-from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.row import Adjusted, VerdictRow
 from refutable.verdicts.verdict import Verdict
 
 NOT_AFTER_HOLM = "not after Holm"
 KEY = "families"  # in a run's provenance: so that a journal alone tells who the members were
 
 Families = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Adjusted:
-    """What a family makes of one member's p-values.
-
-    Attributes:
-        family: its name.
-        members: how many there are, as declared.
-        measured: how many of them have a p-value in this run; the others count as p = 1.
-        holm: adjusted p-value of the prediction.
-        benjamini_hochberg: the same, for the false discovery rate.
-        holm_refuted: adjusted p-value of the prediction's opposite.
-        benjamini_hochberg_refuted: the same, for the false discovery rate.
-    """
-
-    family: str
-    members: int
-    measured: int
-    holm: float
-    benjamini_hochberg: float
-    holm_refuted: float
-    benjamini_hochberg_refuted: float
 
 
 def declared(cases: Iterable[Case]) -> dict[str, list[str]]:
@@ -78,7 +55,7 @@ def family_lines(rows: Iterable[VerdictRow], families: Families) -> list[str]:
     """Return what the summary says of each family that has a verdict, one line a family."""
     lines = []
     for name, members in families.items():
-        found = [row for row in rows if row.adjusted is not None and row.adjusted["family"] == name]
+        found = [row for row in rows if row.adjusted is not None and row.adjusted.family == name]
         if found:
             stand = " and ".join(_standing(found, verdict) for verdict in (Verdict.SUPPORTED, Verdict.REFUTED))
             lines.append(
@@ -114,29 +91,40 @@ def _adjusted(family: str, members: int, rows: Sequence[VerdictRow]) -> list[Adj
         return []
     columns = []
     for name in ("p", "p_refuted"):
-        found = [getattr(row.judgement.estimate, name) for row in rows]
+        found = [getattr(row.estimate, name) for row in rows]
         p = np.array([1.0 if one is None else one for one in found] + [1.0] * (members - len(rows)))
         columns += [adjusted[: len(rows)].tolist() for adjusted in (holm(p), stats.false_discovery_control(p))]
-    return [Adjusted(family, members, len(rows), *each) for each in zip(*columns, strict=True)]
+    return [
+        Adjusted(
+            family=family,
+            members=members,
+            measured=len(rows),
+            holm=for_holm,
+            benjamini_hochberg=for_rate,
+            holm_refuted=against_holm,
+            benjamini_hochberg_refuted=against_rate,
+        )
+        for for_holm, for_rate, against_holm, against_rate in zip(*columns, strict=True)
+    ]
 
 
 def _tested(row: VerdictRow) -> bool:
-    estimate = row.judgement.estimate
+    estimate = row.estimate
     return row.verdict.looked and estimate is not None and estimate.p is not None
 
 
 def _marked(row: VerdictRow, adjusted: Adjusted) -> VerdictRow:
     decisive = {Verdict.SUPPORTED: adjusted.holm, Verdict.REFUTED: adjusted.holm_refuted}.get(row.verdict, 0.0)
-    judged = row.judgement if decisive <= row.about["alpha"] else row.judgement.labelled(NOT_AFTER_HOLM)
-    return replace(row, judgement=judged, adjusted=asdict(adjusted))
+    marked = row if decisive <= row.about["alpha"] else row.labelled(NOT_AFTER_HOLM)
+    return replace(marked, adjusted=adjusted)
 
 
 def _bare(row: VerdictRow) -> VerdictRow:
     """Return a row without what an earlier adjusting said of it."""
-    labels = tuple(label for label in row.judgement.labels if label != NOT_AFTER_HOLM)
-    return replace(row, judgement=replace(row.judgement, labels=labels), adjusted=None)
+    labels = tuple(label for label in row.labels if label != NOT_AFTER_HOLM)
+    return replace(row, labels=labels, adjusted=None)
 
 
 def _standing(rows: Sequence[VerdictRow], verdict: Verdict) -> str:
-    fallen = [NOT_AFTER_HOLM in row.judgement.labels for row in rows if row.verdict is verdict]
+    fallen = [NOT_AFTER_HOLM in row.labels for row in rows if row.verdict is verdict]
     return f"{fallen.count(False)} of {len(fallen)} {verdict.value}"

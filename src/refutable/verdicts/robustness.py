@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
-from refutable.verdicts.verdict import Estimate, Verdict, estimate_as_dict, estimate_from
+from pydantic import BeforeValidator, Field
+
+from refutable.verdicts.verdict import Estimate, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +26,8 @@ class Control:
     verdict: Verdict
     why: str
     estimate: Estimate | None = None
-    share: float | None = None
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
     parts: Mapping[str, Control] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
-        parts = {name: part.as_dict() for name, part in self.parts.items()}
-        return {**_found(self), "share": self.share, "parts": parts}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Control:
-        """Read a control back.
-
-        Raises:
-            KeyError, TypeError, ValueError: the data are no control.
-        """
-        parts = {name: cls.from_dict(part) for name, part in data["parts"].items()}
-        return cls(Verdict(data["verdict"]), data["why"], estimate_from(data["estimate"]), data["share"], parts)
 
     def __str__(self) -> str:
         return f"{self.verdict.value}: {self.why}"
@@ -62,25 +49,14 @@ class Variation:
     estimate: Estimate | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
-        return {**_found(self), "changes": dict(self.changes)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any] | str) -> Variation:
-        """Read a variation back; version 1 kept its verdict alone.
-
-        Raises:
-            KeyError, TypeError, ValueError: the data are no variation.
-        """
-        if isinstance(data, str):
-            return cls(Verdict(data), "")
-        return cls(Verdict(data["verdict"]), data["why"], estimate_from(data["estimate"]), data["changes"])
-
     def differs(self, verdict: Verdict) -> bool:
         """Whether it was looked at and came out otherwise."""
         return self.verdict.looked and self.verdict is not verdict
 
 
-def _found(of: Control | Variation) -> dict[str, Any]:
-    return {"verdict": str(of.verdict.value), "why": of.why, "estimate": estimate_as_dict(of.estimate)}
+def _of_version_1(variation: object) -> object:
+    """Return a variation as it is written now; version 1 of verdicts.json kept its verdict alone."""
+    return {"verdict": variation, "why": ""} if isinstance(variation, str) else variation
+
+
+Variations = Mapping[str, Annotated[Variation, BeforeValidator(_of_version_1)]]

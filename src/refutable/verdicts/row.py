@@ -4,48 +4,72 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, TypeAdapter
 
 from refutable.verdicts.judge import Judgement
-from refutable.verdicts.robustness import Control, Variation
-from refutable.verdicts.verdict import Estimate, Verdict, estimate_as_dict, estimate_from
+from refutable.verdicts.robustness import Control
+from refutable.verdicts.verdict import Estimate
 
 USUAL_ALPHA = 0.05
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjusted:
+    """What a family makes of one member's p-values.
+
+    Attributes:
+        family: its name.
+        members: how many there are, as declared.
+        measured: how many of them have a p-value in this run; the others count as p = 1.
+        holm: adjusted p-value of the prediction.
+        benjamini_hochberg: the same, for the false discovery rate.
+        holm_refuted: adjusted p-value of the prediction's opposite.
+        benjamini_hochberg_refuted: the same, for the false discovery rate.
+    """
+
+    family: str
+    members: int
+    measured: int
+    holm: float
+    benjamini_hochberg: float
+    holm_refuted: float
+    benjamini_hochberg_refuted: float
+
+
 @dataclass(frozen=True, slots=True)
-class VerdictRow:
-    """One (claim, subject) with its verdict, its evidence and where the evidence came from. Plain values only.
+class VerdictRow(Judgement):
+    """One (claim, subject) with its judgement and where its evidence came from. Plain values only.
 
     Attributes:
         id: the test's id.
         claim: the claim's id.
         subject: the models it was tried on, or "-".
         about: the claim: catalogue, statement, evidence, source, alpha, hash, reading_of.
-        judgement: the verdict with its evidence.
         recorded: what the claim's author reported, by model.
         weights: which weights, dtype, device, tokens, tap, prompts and traces, as text.
         traces: keys of the traces it was judged on.
         seconds: how long it took, measuring included.
-        adjusted: its p-values adjusted over its family (`claim_families.Adjusted`), where it has one.
+        adjusted: its p-values adjusted over its family, where it has one.
     """
 
-    id: str
-    claim: str
-    subject: str
-    about: Mapping[str, Any]
-    judgement: Judgement
-    recorded: Mapping[str, Mapping[str, Any]]
-    weights: Mapping[str, str]
-    traces: tuple[str, ...]
-    seconds: float
-    adjusted: Mapping[str, Any] | None = None
+    id: str = field(kw_only=True)
+    claim: str = field(kw_only=True)
+    subject: str = field(kw_only=True)
+    about: Mapping[str, Any] = field(kw_only=True)
+    recorded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
+    weights: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    traces: tuple[str, ...] = field(default=(), kw_only=True)
+    seconds: Annotated[float, PlainSerializer(lambda seconds: round(seconds, 3))] = field(default=0.0, kw_only=True)
+    adjusted: Adjusted | None = field(default=None, kw_only=True)
 
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict."""
-        return self.judgement.verdict
+    @classmethod
+    def of(cls, judgement: Judgement, *, case: str, claim: str, subject: str, **told: Any) -> VerdictRow:
+        """Return the row of a judgement on a case; `told` are the attributes besides."""
+        judged = {each.name: getattr(judgement, each.name) for each in fields(Judgement)}
+        return cls(**judged, id=case, claim=claim, subject=subject, **told)
 
     @property
     def weights_kind(self) -> str:
@@ -74,10 +98,10 @@ class VerdictRow:
         lines = [
             f"{self.verdict.value}: {self.about['statement']}",
             f"  claim      {self.claim} on {self.subject}",
-            f"  found      {self.judgement.why}",
-            f"  predicted  {self.judgement.predicts}",
+            f"  found      {self.why}",
+            f"  predicted  {self.predicts}",
         ]
-        estimate = self.judgement.estimate
+        estimate = self.estimate
         if estimate is not None and estimate.p is not None:
             effect = f", effect size {estimate.effect_size:.3g}" if estimate.effect_size is not None else ""
             lines.append(f"  test       {estimate.method}, p = {estimate.p:.3g}{effect}, alpha = {self.about['alpha']}")
@@ -86,12 +110,12 @@ class VerdictRow:
         if self.adjusted is not None:
             lines.append(f"  family     {_adjusted(self.adjusted)}")
         lines += [f"  recorded   {model}: {_recorded(record)}" for model, record in self.recorded.items()]
-        lines += [f"  {name}: {text}" for name, text in self.judgement.details.items()]
-        lines += [f"  control    {name}: {control}" for name, control in self.judgement.controls.items()]
-        if self.judgement.variations:
+        lines += [f"  {name}: {text}" for name, text in self.details.items()]
+        lines += [f"  control    {name}: {control}" for name, control in self.controls.items()]
+        if self.variations:
             lines.append(f"  variations {self._variations()}")
-        if self.judgement.labels:
-            lines.append(f"  labels     {', '.join(self.judgement.labels)}")
+        if self.labels:
+            lines.append(f"  labels     {', '.join(self.labels)}")
         if self.weights_kind != "-":
             lines.append(
                 f"  weights    {self.weights_kind} ({self.weights.get('weights_detail', '')}),"
@@ -102,84 +126,53 @@ class VerdictRow:
         return "\n".join(lines)
 
     def _variations(self) -> str:
-        shown = self.judgement.variations.items()
+        shown = self.variations.items()
         return "; ".join(f"{name}: {one.verdict.value}{_interval(one.estimate)}" for name, one in shown)
 
     def properties(self) -> dict[str, str]:
         """Return everything a machine reads of it, as plain text, for a testcase's properties."""
-        estimate = self.judgement.estimate
+        estimate = self.estimate
         numbers = dataclasses.asdict(estimate) if estimate is not None else {}
+        adjusted = dataclasses.asdict(self.adjusted) if self.adjusted is not None else {}
         named = {
             "claim": self.claim,
             "subject": self.subject,
             "verdict": str(self.verdict.value),
-            "predicts": self.judgement.predicts,
-            "why": self.judgement.why,
-            "labels": ", ".join(self.judgement.labels),
+            "predicts": self.predicts,
+            "why": self.why,
+            "labels": ", ".join(self.labels),
             **{name: _text(value) for name, value in self.about.items()},
             **{("estimate" if name == "value" else name): _text(value) for name, value in numbers.items()},
-            **{name: _text(value) for name, value in (self.adjusted or {}).items()},
+            **{name: _text(value) for name, value in adjusted.items()},
             **self.weights,
             "recorded": "; ".join(f"{model}: {_recorded(record)}" for model, record in self.recorded.items()),
             "variations": self._variations(),
-            **_controls(self.judgement.controls),
-            **self.judgement.details,
+            **_controls(self.controls),
+            **self.details,
             "traces": ", ".join(self.traces),
         }
         return {name: text for name, text in named.items() if text}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        judged = self.judgement
-        return {
-            "id": self.id,
-            "claim": self.claim,
-            "subject": self.subject,
-            "verdict": str(self.verdict.value),
-            "predicts": judged.predicts,
-            "why": judged.why,
-            "labels": list(judged.labels),
-            "estimate": estimate_as_dict(judged.estimate),
-            "variations": {name: variation.as_dict() for name, variation in judged.variations.items()},
-            "controls": {name: control.as_dict() for name, control in judged.controls.items()},
-            "details": dict(judged.details),
-            "recorded": {model: dict(record) for model, record in self.recorded.items()},
-            "about": dict(self.about),
-            "weights": dict(self.weights),
-            "traces": list(self.traces),
-            "seconds": round(self.seconds, 3),
-            "adjusted": dict(self.adjusted) if self.adjusted is not None else None,
-        }
+        written = ROW.dump_python(self, mode="json")
+        return {name: written[name] for name in ORDER}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VerdictRow:
-        """Read a row back; version 1 had no controls of its own, and of a variation the verdict alone.
+        """Read a row back, also one of version 1 (no controls, and of a variation the verdict alone).
 
         Raises:
-            KeyError, TypeError, ValueError: the data are not a row of this version.
+            ValueError: the data are not a row of a version that is read.
         """
-        judgement = Judgement(
-            Verdict(data["verdict"]),
-            data["predicts"],
-            data["why"],
-            estimate_from(data["estimate"]),
-            tuple(data["labels"]),
-            {name: Variation.from_dict(variation) for name, variation in data["variations"].items()},
-            data["details"],
-            {name: Control.from_dict(control) for name, control in data.get("controls", {}).items()},
-        )
-        return cls(
-            data["id"],
-            data["claim"],
-            data["subject"],
-            data["about"],
-            judgement,
-            data["recorded"],
-            data["weights"],
-            tuple(data["traces"]),
-            float(data["seconds"]),
-            data.get("adjusted"),
-        )
+        return ROW.validate_python(data)
+
+
+ROW = TypeAdapter(VerdictRow)
+ORDER = (
+    *("id", "claim", "subject", "verdict", "predicts", "why", "labels", "estimate", "variations", "controls"),
+    *("details", "recorded", "about", "weights", "traces", "seconds", "adjusted"),
+)
 
 
 def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
@@ -197,8 +190,7 @@ def _interval(estimate: Estimate | None) -> str:
     """Return `` value [low, high]`` of an estimate; nothing where there is none."""
     if estimate is None:
         return ""
-    ends = ", ".join("unbounded" if end is None else f"{end:.4g}" for end in (estimate.low, estimate.high))
-    return f" {estimate.value:.4g}" + (f" [{ends}]" if estimate.level is not None else "")
+    return f" {estimate.value:.4g}" + (f" {estimate.ends}" if estimate.level is not None else "")
 
 
 def _text(value: Any) -> str:
@@ -213,10 +205,11 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _adjusted(of: Mapping[str, Any]) -> str:
-    for_, against = (f"{of[f'holm{end}']:.3g} / {of[f'benjamini_hochberg{end}']:.3g}" for end in ("", "_refuted"))
+def _adjusted(of: Adjusted) -> str:
+    for_ = f"{of.holm:.3g} / {of.benjamini_hochberg:.3g}"
+    against = f"{of.holm_refuted:.3g} / {of.benjamini_hochberg_refuted:.3g}"
     return (
-        f"{of['family']}, {of['members']} members, {of['measured']} measured: Holm / Benjamini-Hochberg p = {for_}"
+        f"{of.family}, {of.members} members, {of.measured} measured: Holm / Benjamini-Hochberg p = {for_}"
         f" that it is as predicted, {against} that it is not"
     )
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated
+
+from pydantic import PlainSerializer
+
+
+def _finite(number: float | None) -> float | None:
+    return float(number) if number is not None and math.isfinite(number) else None
+
+
+Finite = Annotated[float | None, PlainSerializer(_finite)]
+"""A number that may be infinite, as an interval's end may; JSON has no form for that, so it is null there."""
 
 
 class Verdict(StrEnum):
@@ -30,7 +38,7 @@ class Verdict(StrEnum):
         return self.decided or self is Verdict.INCONCLUSIVE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What was found, with its inputs.
 
@@ -49,33 +57,28 @@ class Estimate:
         p_refuted: p-value of the alternative that contradicts the claim; None where there is no test.
     """
 
-    value: float
-    low: float | None
-    high: float | None
-    level: float | None
+    value: Annotated[float, PlainSerializer(_finite)]
+    low: Finite = None
+    high: Finite = None
+    level: Finite = None
     n: int
     unit: str
-    p: float | None
-    effect_size: float | None
+    p: Finite = None
+    effect_size: Finite = None
     method: str
     statistic: str
     of: tuple[str, ...]
-    p_refuted: float | None = None
+    p_refuted: Finite = None
 
+    @property
+    def ends(self) -> str:
+        """The interval in words: ``[low, high]``, an end that is missing or infinite in JSON ``unbounded``."""
+        low, high = ("unbounded" if end is None else f"{end:.4g}" for end in (self.low, self.high))
+        return f"[{low}, {high}]"
 
-def estimate_as_dict(estimate: Estimate | None) -> dict[str, Any] | None:
-    """Return an estimate as JSON values: an infinite one (an interval without an end) has no JSON form and is null."""
-    if estimate is None:
-        return None
-    numbers = dataclasses.asdict(estimate)
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in finite.items()}
-
-
-def estimate_from(data: Mapping[str, Any] | None) -> Estimate | None:
-    """Read an estimate back.
-
-    Raises:
-        KeyError, TypeError: the data are no estimate.
-    """
-    return Estimate(**{**data, "of": tuple(data["of"])}) if data is not None else None
+    @property
+    def at_level(self) -> str:
+        """The interval with its confidence, `` at 90 %`` where it has a level; empty without both ends."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self.ends} at {100 * self.level:.4g} %" if self.level is not None else self.ends

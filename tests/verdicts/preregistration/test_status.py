@@ -268,7 +268,7 @@ def verdict_row(subject="gptj", kind="pretrained", details=(), **about):
     judged = Judgement(Verdict.SUPPORTED, "< 1", "because", details=dict(details))
     told = {"statement": "s", "evidence": "measured", "alpha": 0.05, **about}
     weights = {"weights_kind": kind, "prompt_set_hash": "hash of grand-unified-25"}
-    return VerdictRow("a", "a", subject, told, judged, {}, weights, (), 0.0)
+    return VerdictRow.of(judged, case="a", claim="a", subject=subject, about=told, weights=weights)
 
 
 def test_what_is_seen_when_locking_is_what_the_store_and_earlier_verdicts_hold_of_the_same_prompts():

@@ -6,7 +6,6 @@ import copy
 import logging
 import shutil
 import struct
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from refutable._util.atomic import new_folder
 from refutable._util.hashing import key_of
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
@@ -208,14 +208,13 @@ def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
             raise BadInput(f"{shard}: holds no tensors by name; give the weights that `save_pretrained` writes")
         tensors |= loaded
 
-    def write(aside: Path) -> None:
+    with new_folder(place) as aside:
         owned = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
         save_file(owned, aside / "model.safetensors", metadata={"format": "pt"})
         for name in folder.glob("*.json"):
             if not name.name.endswith(".index.json"):
                 shutil.copy(name, aside / name.name)
-
-    return _write_aside(place, write)
+    return place
 
 
 def _converted_gguf(path: Path, digest: str, cache: Path) -> Path:
@@ -241,31 +240,16 @@ def _converted_gguf(path: Path, digest: str, cache: Path) -> Path:
     if hasattr(plain.config, "quantization_config"):
         del plain.config.quantization_config
 
-    def write(aside: Path) -> None:
+    with new_folder(place) as aside:
         plain.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
-
-    return _write_aside(place, write)
+    return place
 
 
 def _place(cache: Path, digest: str) -> Path:
     import transformers
 
     return cache / "converted" / key_of({"of": digest, "by": [CONVERTER_VERSION, transformers.__version__]})[:32]
-
-
-def _write_aside(place: Path, write: Any) -> Path:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as aside:
-        inside = Path(aside) / "whole"
-        inside.mkdir()
-        write(inside)
-        try:
-            inside.rename(place)
-        except OSError:
-            if not place.is_dir():
-                raise
-    return place
 
 
 def _first_line(error: Exception) -> str:

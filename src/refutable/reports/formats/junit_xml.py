@@ -58,13 +58,13 @@ def _claim_case(row: VerdictRow) -> ET.Element:
     _properties(case, row.properties())
     match row.verdict:
         case Verdict.REFUTED:
-            _say(case, "failure", f"REFUTED: {row.judgement.why}", row.evidence())
+            _say(case, "failure", f"REFUTED: {row.why}", row.evidence())
         case Verdict.INCONCLUSIVE:
-            _say(case, "skipped", f"inconclusive: {row.judgement.why}", "")
+            _say(case, "skipped", f"inconclusive: {row.why}", "")
         case Verdict.NOT_MEASURED:
-            _say(case, "skipped", f"not measured: {row.judgement.why}", "")
+            _say(case, "skipped", f"not measured: {row.why}", "")
         case Verdict.ERROR:
-            _say(case, "error", f"ERROR: {row.judgement.why}", row.evidence())
+            _say(case, "error", f"ERROR: {row.why}", row.evidence())
     return case
 
 

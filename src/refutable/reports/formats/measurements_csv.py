@@ -6,15 +6,14 @@ mean and standard deviation of last gain and output entropy by prompt category. 
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from refutable._util.atomic import write_whole
+from refutable._util.atomic import write_csv
 from refutable.errors import RefutableError
 from refutable.metrics import METRICS, evaluate
 from refutable.models.registry import ModelRow, load_registry
@@ -54,9 +53,15 @@ def write(run: RunResult, store: Store, folder: Path) -> None:
     traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
     rows = {row.name: row for row in load_registry()}
     prompts = (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"])))
-    _write(folder / "measurements.csv", PROMPT_COLUMNS, prompts)
-    _write(folder / "layers.csv", LAYER_COLUMNS, (line for trace in traces for line in _layers(trace)))
-    _write(folder / "categories.csv", CATEGORY_COLUMNS, (line for trace in traces for line in _categories(trace)))
+    write_csv(folder / "measurements.csv", (*PROMPT_COLUMNS, *PROVENANCE), prompts)
+    write_csv(
+        folder / "layers.csv", (*LAYER_COLUMNS, *PROVENANCE), (line for trace in traces for line in _layers(trace))
+    )
+    write_csv(
+        folder / "categories.csv",
+        (*CATEGORY_COLUMNS, *PROVENANCE),
+        (line for trace in traces for line in _categories(trace)),
+    )
 
 
 REPORTS.add(Report("measurements.csv", write))
@@ -123,7 +128,7 @@ def _categories(trace: Trace) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def _values(name: str, trace: Trace, norm: Any = "raw") -> np.ndarray[Any, np.dtype[np.float64]]:
+def _values(name: str, trace: Trace, norm: Literal["raw", "centred"] = "raw") -> NDArray[np.float64]:
     """Return a metric's values, or NaN for every prompt where this architecture or this pass has none."""
     try:
         return evaluate(name, trace, norm=norm).values
@@ -145,14 +150,6 @@ def _provenance(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _number(value: Any) -> Any:
+def _number(value: float | None) -> str:
     """Return a number for the table; what was not measured is an empty cell, never zero."""
     return "" if value is None or not np.isfinite(value) else repr(float(value))
-
-
-def _write(path: Path, columns: tuple[str, ...], lines: Iterable[Mapping[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*columns, *PROVENANCE], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_whole(path, text.getvalue())

@@ -5,13 +5,11 @@ The claim's own verdict is a row of variations.csv as well, the one without chan
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from refutable._util.atomic import write_whole
+from refutable._util.atomic import write_csv
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
 from refutable.traces.store import Store
@@ -28,8 +26,8 @@ CONTROL_COLUMNS = ("Claim", "Subject", "Control", "Part", "Verdict", "Share", *E
 
 def write_variations(run: RunResult, store: Store, folder: Path) -> None:
     """Write variations.csv: each claim that was looked at and declares variations, as it stands and under each."""
-    rows = (line for row in _looked(run) if row.judgement.variations for line in _variations(row))
-    _write(folder / "variations.csv", VARIATION_COLUMNS, rows)
+    rows = (line for row in _looked(run) if row.variations for line in _variations(row))
+    write_csv(folder / "variations.csv", VARIATION_COLUMNS, rows)
 
 
 REPORTS.add(Report("variations.csv", write_variations))
@@ -37,9 +35,9 @@ REPORTS.add(Report("variations.csv", write_variations))
 
 def write_controls(run: RunResult, store: Store, folder: Path) -> None:
     """Write controls.csv: each control of each claim that was looked at, and each part of it."""
-    found = ((row, *item) for row in _looked(run) for item in row.judgement.controls.items())
+    found = ((row, *item) for row in _looked(run) for item in row.controls.items())
     rows = (line for row, name, control in found for line in _control(row, name, control))
-    _write(folder / "controls.csv", CONTROL_COLUMNS, rows)
+    write_csv(folder / "controls.csv", CONTROL_COLUMNS, rows)
 
 
 REPORTS.add(Report("controls.csv", write_controls))
@@ -50,9 +48,8 @@ def _looked(run: RunResult) -> list[VerdictRow]:
 
 
 def _variations(row: VerdictRow) -> Iterator[Mapping[str, Any]]:
-    judged = row.judgement
-    own = Variation(judged.verdict, judged.why, judged.estimate)
-    for name, one in {"": own, **judged.variations}.items():
+    own = Variation(row.verdict, row.why, row.estimate)
+    for name, one in {"": own, **row.variations}.items():
         yield {**_found(row, one.verdict, one.why, one.estimate), "Variation": name}
 
 
@@ -72,11 +69,3 @@ def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | Non
         **dict(zip(ESTIMATE_COLUMNS, cells, strict=True)),
         "Why": why,
     }
-
-
-def _write(path: Path, columns: tuple[str, ...], lines: Iterable[Mapping[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_whole(path, text.getvalue())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
 from refutable.errors import BadInput
 from refutable.reports.formats import REPORTS, Report
-from refutable.reports.journal import JOURNAL, Check, RunResult, read_journal
+from refutable.reports.journal import CHECK, JOURNAL, RunResult, read_journal
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -29,10 +30,7 @@ def as_json(run: RunResult) -> dict[str, Any]:
         "provenance": dict(run.provenance),
         "counts": {verdict.value: counts[verdict] for verdict in Verdict},
         "verdicts": [row.as_dict() for row in sorted(run.rows, key=lambda row: row.id)],
-        "checks": [
-            {"name": c.name, "outcome": c.outcome, "message": c.message, "seconds": c.seconds}
-            for c in sorted(run.checks, key=lambda c: c.name)
-        ],
+        "checks": [asdict(check) for check in sorted(run.checks, key=lambda check: check.name)],
     }
 
 
@@ -71,7 +69,9 @@ def read_verdicts(path: Path) -> RunResult:
             known = " and ".join(map(str, READABLE))
             raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
-        return RunResult(data["provenance"], rows, tuple(Check(**check) for check in data["checks"]), data["complete"])
+        return RunResult(
+            data["provenance"], rows, tuple(CHECK.validate_python(check) for check in data["checks"]), data["complete"]
+        )
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give a verdicts.json that pytest wrote") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):

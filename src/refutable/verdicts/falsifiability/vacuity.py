@@ -153,7 +153,7 @@ class _Tried:
 
 
 def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
-    return Estimate(value, None, None, None, n, unit, None, None, "generated data", test.statistic, tuple(test.of))
+    return Estimate(value=value, n=n, unit=unit, method="generated data", statistic=test.statistic, of=tuple(test.of))
 
 
 def _search_all(test: MeasuredTest, whole: bool) -> Found:

@@ -202,9 +202,9 @@ def _seen_in(row: VerdictRow) -> list[tuple[str | None, str]]:
         return []
     on = row.weights.get("prompt_set_hash")
     ending = "@wiring" if row.about.get("evidence") == "wiring" else "@drawn" if row.weights_kind == _DRAWN else ""
-    lacking = row.judgement.details.get("lacking", "").split(", ")
+    lacking = row.details.get("lacking", "").split(", ")
     return [
         (on, f"{model}{ending}")
         for model in row.subject.split(", ")
-        if model not in lacking and not row.judgement.details.get(model, "").startswith("NOT_MEASURED")
+        if model not in lacking and not row.details.get(model, "").startswith("NOT_MEASURED")
     ]
