@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 from .conftest import Suite
@@ -234,8 +235,8 @@ def test_collect_only_leaves_the_last_reports_alone(suite: Suite) -> None:
 def test_the_starter_suite_runs_as_it_says(suite: Suite) -> None:
     made = suite.refutable("init", "mine")
     assert made.status == 0, made.text
-    run = Suite.__new__(Suite)
-    run.folder, run.environment = suite.folder / "mine", suite.environment
+    run = copy.copy(suite)
+    run.folder = suite.folder / "mine"
     assert (
         "collected 1 item" in run.pytest("--collect-only").text
         or "1 test collected" in run.pytest("--collect-only").text
