@@ -42,6 +42,53 @@ NAMED = (
 )
 
 
+SHAPE = '''\
+def pytest_refutable_extend(extensions):
+    from typing import ClassVar
+
+    import numpy as np
+
+    from refutable.errors import Undecidable
+    from refutable.statistics import Statistic
+    from refutable.statistics.assumptions import Assumption
+    from refutable.statistics.student import fit_values
+    from refutable.statistics.takes import Takes
+
+    class LayersOfTwo(Takes):
+        """Two metrics of every layer of a prompt."""
+
+        each_layer: ClassVar[bool] = True
+
+        def check(self, asked, metrics):
+            super().check(asked, metrics)
+            if asked.holds_above is None and asked.layer == "each":
+                raise ValueError("leave `layer:` out: each layer is what it looks at")
+
+        def recorded(self, values, holds):
+            raise Undecidable("one prompt has no spread")
+
+    def profile_correlation(data):
+        """The mean over prompts of the correlation over layers of two metrics, with a t bound on either side."""
+        (x, y), unit = (sample.values for sample in data.samples), data.samples[0].unit
+        x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+        return fit_values((x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1)), unit)
+
+    assumes = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW)
+    extensions.statistics.add(
+        Statistic("profile_correlation", assumes, profile_correlation, takes=LayersOfTwo(2), least=2, range=(-1, 1))
+    )
+'''
+PROFILES = """\
+schema: 1
+claims:
+  - id: the-updates-grow-in-the-same-layers
+    statement: Over a prompt's layers, what attention adds and what the MLP adds do not mirror each other.
+    evidence: measured
+    models: [tiny-llama]
+    test: {statistic: profile_correlation, of: [attention_growth, mlp_growth], predicts: "> -0.999"MORE}
+"""
+
+
 @pytest.fixture
 def site(suite: Suite) -> Path:
     """Return a folder that is on the path of every process of the suite, as site-packages is."""
@@ -64,6 +111,28 @@ def test_a_conftest_adds_a_metric_and_a_claim_on_it_has_its_verdict(suite: Suite
     assert run.verdicts == SUPPORTED, run.text
     assert run.json["verdicts"][0]["estimate"]["value"] > 0
     assert suite.pytest("-n", "2").verdicts == SUPPORTED
+
+
+def test_one_file_adds_a_statistic_of_a_new_input_shape(suite: Suite) -> None:
+    suite.write("claims.yaml", PROFILES.replace("MORE", ""))
+    suite.write("conftest.py", SHAPE)
+    run = suite.pytest("-W", "error")
+    (row,) = run.json["verdicts"]
+    assert row["verdict"] == "SUPPORTED", run.text
+    assert -0.999 < row["estimate"]["value"] <= 1
+    assert row["estimate"]["n"] == 25
+    suite.write("claims.yaml", PROFILES.replace("> -0.999", "< -0.999").replace("MORE", ""))
+    assert suite.pytest().json["verdicts"][0]["verdict"] == "REFUTED"
+    for more, expected in (
+        (", layer: each", "leave `layer:` out: each layer is what it looks at"),
+        (", layer: last", "statistic 'profile_correlation' looks at each layer; remove `layer:`"),
+        (', holds: "< 1"', "statistic 'profile_correlation' does not count; remove `holds:`"),
+        (", fact: layers", "`of:` names 2 and `fact:` is one more: remove what is over"),
+    ):
+        suite.write("claims.yaml", PROFILES.replace("MORE", more))
+        refused = suite.pytest()
+        assert refused.status == 4, more
+        assert expected in refused.text
 
 
 def test_an_installed_package_adds_a_metric_for_pytest_and_for_the_command(suite: Suite, site: Path) -> None:

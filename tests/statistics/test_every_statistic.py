@@ -44,19 +44,19 @@ def sample(values):
 
 def data_of(name, n, draw):
     """Return data of n units for a statistic, whatever it takes; `draw(shape)` gives values."""
-    of = STATISTICS[name]
-    holds = parse_region("< 0.5") if of.needs_holds else None
-    if of.takes_layers:
+    of = STATISTICS[name].takes
+    holds = parse_region("< 0.5") if of.counts == "always" else None
+    if of.each_layer:
         return Data((sample(draw((n, 4))),), holds)
     if of.pools:
         return Data(tuple(sample(draw((6,))) for _ in range(n)), holds)
-    if of.needs_parts:
+    if of.parts:
         return Data((sample(draw((n,))), sample(draw((n,)))), holds)
-    if of.takes_models:
+    if of.over_models:
         return Data(tuple(sample(draw((n,))) for _ in range(4)), holds)
-    if of.needs_groups or of.needs_categories:
+    if of.compares is not None:
         return Data((sample(draw((n // 2,))), sample(draw((n - n // 2,)))), holds)
-    return Data(tuple(sample(draw((n,))) for _ in range(of.metrics)), holds)
+    return Data(tuple(sample(draw((n,))) for _ in range(of.variables)), holds)
 
 
 def uniform(seed=0):
@@ -195,7 +195,7 @@ def test_bounds_widen_as_less_error_is_allowed(name, seed, n):
 @settings(max_examples=8)
 def test_no_data_bring_what_is_called_out_of_reach(name, seed, n, region):
     chosen, size = STATISTICS[name], n
-    fewer = 4 if chosen.takes_models else size
+    fewer = 4 if chosen.takes.over_models else size
     labels = " ".join(feasibility(chosen, parse_region(region), 0.05, fewer))
     rng = np.random.default_rng(seed)
     middle = rng.uniform(0, 1)

@@ -10,10 +10,8 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 from refutable.claims.base import ID_PATTERN, ClaimOnModels
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
-    SHAPE,
     ControlName,
     Variations,
-    may_permute,
     metric_named,
     normless,
     statistic_named,
@@ -65,15 +63,9 @@ class MeasuredClaim(ClaimOnModels):
 
     @model_validator(mode="after")
     def _pooled_fits(self) -> MeasuredClaim:
-        statistic = statistic_named(self.test.statistic)
-        if statistic.pools and self.quantifier != "pooled":
-            raise ValueError(f"statistic {statistic.name!r} is of several models; write `for: pooled`")
+        statistic_named(self.test.statistic).takes.check_quantifier(self.test.statistic, self.quantifier)
         if self.quantifier != "pooled":
             return self
-        if statistic.needs_groups or statistic.takes_layers or statistic.needs_holds or statistic.by_category:
-            raise ValueError(
-                f"statistic {statistic.name!r} is not of one value a model; write `for: majority`, or another statistic"
-            )
         for key in ("controls", "multiverse"):
             if key in self.model_fields_set:
                 raise ValueError(f"`for: pooled` takes no `{key}:`; remove it")
@@ -93,15 +85,14 @@ class MeasuredClaim(ClaimOnModels):
         chosen = statistic_named(self.test.statistic)
         for name in self.multiverse.statistic:
             other = statistic_named(name)
-            if other.needs_parts and metric_named(self.test.of[0]).parts is None:
+            if other.takes.parts and metric_named(self.test.of[0]).parts is None:
                 raise ValueError(
                     f"`multiverse.statistic:` {name!r} divides lengths; metric {self.test.of[0]!r} is no ratio of two;"
                     " remove it"
                 )
             if self.test.against is not None and name in NOT_OF_DIFFERENCES:
                 raise ValueError(f"`multiverse.statistic:` {name!r} is not of differences; remove it or `against:`")
-            shape = SHAPE if self.test.holds is None else (*SHAPE, "may_hold")
-            if any(getattr(other, what) != getattr(chosen, what) for what in shape):
+            if not chosen.takes.like(other.takes, counting=self.test.holds is not None):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
         if self.multiverse.dtype and self.test.other is not None and self.test.other.dtype is not None:
             raise ValueError("`against:` compares dtypes already; remove it or `multiverse.dtype:`")
@@ -115,8 +106,8 @@ class MeasuredClaim(ClaimOnModels):
     @model_validator(mode="after")
     def _something_to_permute(self) -> MeasuredClaim:
         chosen = statistic_named(self.test.statistic)
-        if "permuted" in self.controls and not may_permute(chosen):
-            what = "compares prompts by category" if chosen.needs_categories else "has neither"
+        if "permuted" in self.controls and not chosen.takes.shuffles:
+            what = "compares prompts by category" if chosen.takes.compares == "categories" else "has neither"
             raise ValueError(
                 f"control 'permuted' shuffles pairs of two metrics, or models between groups; statistic {chosen.name!r}"
                 f" {what}, so remove it"
@@ -200,7 +191,7 @@ class InitializationClaim(MeasuredClaim):
                 raise ValueError(f"weights that are drawn take no `{key}:`; remove it")
         if self.test.groups is not None:
             raise ValueError("drawn weights are not compared by groups; remove `groups:`")
-        by_category = self.test.categories is not None or statistic_named(self.test.statistic).by_category
+        by_category = self.test.categories is not None or statistic_named(self.test.statistic).takes.by_category
         if self.test.over_models or by_category:
             raise ValueError("the seed is the unit of replication here; take a statistic of seeds")
         return self

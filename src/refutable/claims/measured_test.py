@@ -18,7 +18,7 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
-from refutable.statistics.region import GRAMMAR, Region, RegionText, parse_region
+from refutable.statistics.region import Region, RegionText, parse_region
 from refutable.traces.passes import PASSES, Blocks, Change, NormChange
 from refutable.traces.trace import Position
 
@@ -88,7 +88,8 @@ class MeasuredTest(Frozen):
     @property
     def over_models(self) -> bool:
         """Whether models are what is compared: one verdict on all of them, each one unit."""
-        return self.groups is not None or self.fact is not None or statistic_named(self.statistic).takes_models
+        takes = statistic_named(self.statistic).takes
+        return self.groups is not None or self.fact is not None or takes.over_models
 
     @property
     def holds_region(self) -> Region:
@@ -111,55 +112,19 @@ class MeasuredTest(Frozen):
 
     @model_validator(mode="after")
     def _fits(self) -> MeasuredTest:
-        statistic = statistic_named(self.statistic)
-        self._check_variables(statistic.metrics)
-        if statistic.needs_holds and self.holds is None:
-            raise ValueError(f"statistic {self.statistic!r} counts where something holds; add `holds:` ({GRAMMAR})")
-        if not (statistic.needs_holds or statistic.may_hold) and self.holds is not None:
-            raise ValueError(f"statistic {self.statistic!r} does not count; remove `holds:`")
-        if self.holds_above is not None and not statistic.may_have_a_side:
-            raise ValueError(f"statistic {self.statistic!r} looks for no boundary; remove `holds_above:`")
-        if statistic.needs_groups != (self.groups is not None):
-            word = "compares two groups of models; add `groups:`" if statistic.needs_groups else "takes no `groups:`"
-            raise ValueError(f"statistic {self.statistic!r} {word}")
-        if statistic.needs_parts and metric_named(self.of[0]).parts is None:
-            raise ValueError(f"statistic {self.statistic!r} divides lengths; metric {self.of[0]!r} is no ratio of two")
+        takes, metrics = statistic_named(self.statistic).takes, [metric_named(name) for name in self.of]
+        takes.check(self, metrics)
         if len(set(self.of)) < len(self.of):
             raise ValueError(f"`of:` names {self.of[0]!r} twice; a metric always agrees with itself")
         if self.groups is not None and len(self.groups) != 2:
             raise ValueError(f"`groups:` names {len(self.groups)} group(s); write two")
-        layered = [name for name in self.of if metric_named(name).per == "layer"]
-        if statistic.takes_layers or (statistic.may_hold and self.holds is not None):
-            if len(layered) != len(self.of):
-                raise ValueError(f"statistic {self.statistic!r} looks at layers; {self.of[0]!r} has one value a prompt")
-            if self.layer not in (None, "each"):
-                raise ValueError(f"statistic {self.statistic!r} looks at each layer; remove `layer:`")
-        elif layered and self.layer in (None, "each"):
-            raise ValueError(
-                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number"
-                " from 1"
-            )
-        elif not layered and self.layer is not None:
-            raise ValueError(f"metric {self.of[0]!r} has one value a prompt; remove `layer:`")
+        takes.check_layers(self, metrics)
         for name in self.of:
             if metric_named(name).last_only and self.position != "last":
                 raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
         if self.norm == "centred" and (why := normless(self.of)):
             raise ValueError(f"{why}; remove `norm:`")
         return self
-
-    def _check_variables(self, number: int) -> None:
-        """Refuse another number of variables, metrics and a fact together, than the statistic has."""
-        named, fact = len(self.of), self.fact is not None
-        if named + fact == number:
-            return
-        of = f"statistic {self.statistic!r} is of {('one metric', 'two variables', 'three variables')[number - 1]}"
-        if number == 1 and fact:
-            raise ValueError(f"{of} and takes no `fact:`; remove it, or take a statistic of two, such as 'trend'")
-        if named + fact < number:
-            fix = "" if fact else ", or a number of each model as `fact:`"
-            raise ValueError(f"{of}; `of:` names {named}: name another metric{fix}")
-        raise ValueError(f"{of}; `of:` names {named}{' and `fact:` is one more' if fact else ''}: remove what is over")
 
     @model_validator(mode="after")
     def _changes_fit(self) -> MeasuredTest:
@@ -201,8 +166,8 @@ class MeasuredTest(Frozen):
             raise ValueError(
                 "`against:` pairs prompts, and here the model is the unit; remove it, or compare by prompts"
             )
-        statistic = statistic_named(self.statistic)
-        if self.other.model is not None and (statistic.takes_layers or (statistic.may_hold and self.holds)):
+        takes = statistic_named(self.statistic).takes
+        if self.other.model is not None and takes.reads_layers(counting=self.holds is not None):
             raise ValueError(
                 f"statistic {self.statistic!r} looks at each layer, and two models need not have as many; name one"
                 " `layer:` with another statistic, or remove `against:`"
@@ -213,14 +178,7 @@ class MeasuredTest(Frozen):
 
     @model_validator(mode="after")
     def _compares(self) -> MeasuredTest:
-        statistic = statistic_named(self.statistic)
-        if statistic.needs_categories != (self.categories is not None):
-            word = (
-                "compares prompts by category; add `categories:`"
-                if statistic.needs_categories
-                else "takes no `categories:`"
-            )
-            raise ValueError(f"statistic {self.statistic!r} {word}")
+        statistic_named(self.statistic).takes.check_categories(self)
         if self.categories is not None and len(self.categories) != 2:
             raise ValueError(f"`categories:` names {len(self.categories)} group(s); write two")
         if self.categories is not None:

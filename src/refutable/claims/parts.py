@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,27 +16,22 @@ from pydantic import (
     model_validator,
 )
 
+from refutable._util.registry import Named, Registry
 from refutable._util.strict_yaml import Frozen
 from refutable.errors import UnknownName, did_you_mean
+from refutable.metrics import METRICS, Metric
 from refutable.models.config_facts import FACT_WORDS, FACTS
 from refutable.models.registry import Selector
 from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
+from refutable.statistics import STATISTICS, Statistic
 from refutable.traces.trace import Tap, Token
+
+T = TypeVar("T", bound=Named)
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
 WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be
 
 ControlName = Literal["initialization", "permuted", "any-data"]
-SHAPE = (
-    "metrics",
-    "needs_holds",
-    "needs_groups",
-    "needs_categories",
-    "takes_layers",
-    "takes_models",
-    "pools",
-)  # what a statistic takes
-
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantifier = Literal["each", "all", "any", "majority"]
@@ -154,25 +149,28 @@ class Variations(Frozen):
         return names
 
 
-def known_name(registry: Any, name: str) -> str:
+def known_name(registry: Registry[T], name: str) -> str:
     """Return the name; raises ValueError, with the nearest right word, where the registry has no such name."""
-    try:
-        registry[name]
-    except UnknownName as error:
-        raise ValueError(str(error)) from None
+    named(registry, name)
     return name
 
 
-def statistic_named(name: str) -> Any:
+def named(registry: Registry[T], name: str) -> T:
+    """Return what a registry holds under a name; raises ValueError, with the nearest right word, where it has none."""
+    try:
+        return registry[name]
+    except UnknownName as error:
+        raise ValueError(str(error)) from None
+
+
+def statistic_named(name: str) -> Statistic:
     """Return the statistic of this name; raises ValueError where there is none."""
-    from refutable.statistics import STATISTICS
-
-    return STATISTICS[known_name(STATISTICS, name)]
+    return named(STATISTICS, name)
 
 
-def may_permute(statistic: Any) -> bool:
-    """Whether a statistic has something to shuffle: the pairs of two metrics, or models between two groups."""
-    return bool((statistic.metrics == 2 and statistic.pairs_matter) or statistic.needs_groups)
+def metric_named(name: str) -> Metric:
+    """Return the metric of this name; raises ValueError where there is none."""
+    return named(METRICS, name)
 
 
 def normless(metrics: Iterable[str]) -> str:
@@ -182,10 +180,3 @@ def normless(metrics: Iterable[str]) -> str:
         return ""
     shown = " and ".join(map(repr, names))
     return f"{shown} read{'s' if len(names) == 1 else ''} no norm, so raw and centred are one"
-
-
-def metric_named(name: str) -> Any:
-    """Return the metric of this name; raises ValueError where there is none."""
-    from refutable.metrics import METRICS
-
-    return METRICS[known_name(METRICS, name)]

@@ -26,7 +26,7 @@ def samples_of(test: MeasuredTest, name: str, trace: Trace, folded: InputNorm | 
     Raises:
         NoSuchTap, NonFiniteError, BadInput: as `metrics.measure`.
     """
-    parts = PARTS if STATISTICS[test.statistic].needs_parts else (None,)
+    parts = PARTS if STATISTICS[test.statistic].takes.parts else (None,)
     return tuple(
         evaluate(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded, part=part)
         for part in parts

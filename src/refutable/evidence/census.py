@@ -27,12 +27,7 @@ def judge_census(test: MeasuredTest, samples: tuple[Sample, ...]) -> Judgement:
         SUPPORTED where the value lies in the region and REFUTED where it does not; no interval and no p-value.
     """
     statistic = STATISTICS[test.statistic]
-    values, n, counted = samples[0].values[0], 1, ""
-    if statistic.needs_holds:
-        passing, n = int(test.holds_region.contains(values).sum()), len(values)
-        value, counted = passing / n, f" ({passing} of {n} layers {test.holds})"
-    else:
-        value = float(values.mean())
+    value, n, counted = statistic.takes.recorded(samples[0].values[0], test.holds_region if test.holds else None)
     verdict = Verdict.SUPPORTED if value in test.region else Verdict.REFUTED
     name = f"{test.statistic} of {samples[0].of}"
     relation = "lies inside" if verdict is Verdict.SUPPORTED else "lies outside"

@@ -51,7 +51,7 @@ def judge_over_models(claim: MeasuredClaim, models: tuple[str, ...], source: Sam
     if not measured.rows:
         first = next(iter(measured.lacking.values()))
         raise NotMeasured(f"none of {len(models)} models was measured ({first})", "pytest --model NAME")
-    counted = STATISTICS[claim.test.statistic].takes_models
+    counted = STATISTICS[claim.test.statistic].takes.over_models
     samples = _counted(claim.test, models, measured) if counted else _beside_fact(claim.test, measured)
     judged = _judged(claim, samples, measured.lacking, _members(claim.test, measured))
     n = len(models) if counted else len(measured.rows)

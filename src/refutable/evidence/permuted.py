@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
-from refutable.statistics import STATISTICS, Data, Fit, Statistic
+from refutable.statistics import STATISTICS, Data, Fit
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
 from refutable.statistics.share_of_prompts import ShareFit
@@ -37,13 +36,8 @@ def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: flo
         samples: the claim's own.
         alpha: the claim's error probability each way.
     """
-    if STATISTICS[test.statistic].needs_groups:
-        orders = {"all models": _orders(samples[0].n + samples[1].n, None)}
-    else:
-        orders = {"all pairs": _orders(samples[1].n, None)}
-        clusters = samples[1].clusters
-        if 1 < len(set(clusters)) < len(clusters):
-            orders["within category"] = _orders(samples[1].n, clusters)
+    takes = STATISTICS[test.statistic].takes
+    orders = {name: _orders(*exchange) for name, exchange in takes.exchanges(samples).items()}
     try:
         observed = _fit(test, samples).value
         parts = {name: _part(test, samples, alpha, order, observed) for name, order in orders.items()}
@@ -89,7 +83,7 @@ def _shuffled(
         ys = samples[1].values[orders]  # (shuffles, n)
         values = statistic.pairings(samples[0].values, ys)
         return values, _count_supported(test, samples, alpha, orders, np.argsort(values, kind="stable"))
-    fits = [_fit(test, _reordered(samples, order, statistic)) for order in orders]
+    fits = [_fit(test, statistic.takes.shuffled(samples, order)) for order in orders]
     supported = sum(decide(fit, test.region, alpha) is Verdict.SUPPORTED for fit in fits)
     return np.array([fit.value for fit in fits]), supported
 
@@ -109,7 +103,7 @@ def _count_supported(
         return decide(_fit_of(index), half, alpha) is not Verdict.SUPPORTED
 
     def _fit_of(index: int) -> Fit:
-        return _fit(test, _reordered(samples, orders[rising[index]], statistic))
+        return _fit(test, statistic.takes.shuffled(samples, orders[rising[index]]))
 
     first = 0 if np.isinf(region.low) else _first(above, len(rising))
     end = len(rising) if np.isinf(region.high) else _first(not_below, len(rising))
@@ -123,14 +117,6 @@ def _first(holds: Callable[[int], bool], n: int) -> int:
 
 def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
     return STATISTICS[test.statistic].fit(Data(samples, test.holds_region if test.holds else None, test.holds_above))
-
-
-def _reordered(samples: tuple[Sample, ...], order: Order, statistic: Statistic) -> tuple[Sample, ...]:
-    first, second = samples
-    if not statistic.needs_groups:
-        return first, replace(second, values=second.values[order])
-    values = np.concatenate([first.values, second.values])[order]
-    return replace(first, values=values[: first.n]), replace(second, values=values[first.n :])
 
 
 def _orders(n: int, clusters: Sequence[str] | None) -> Order:

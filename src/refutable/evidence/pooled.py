@@ -54,7 +54,7 @@ def judge_pooled(
 
 
 def _pool(claim: MeasuredClaim, found: dict[str, Samples]) -> Samples:
-    if STATISTICS[claim.test.statistic].pools:
+    if STATISTICS[claim.test.statistic].takes.pools:
         return tuple(of[0] for of in found.values())
     columns = zip(*found.values(), strict=True)
     return tuple(

@@ -68,6 +68,11 @@ class Metric:
         return RANGES[self.unit]
 
     @property
+    def is_ratio(self) -> bool:
+        """Whether it is a ratio of two lengths, which can be taken apart."""
+        return self.parts is not None
+
+    @property
     def has_norm(self) -> bool:
         """Whether its raw and mean-centred forms differ: what the mean's shift leaves alone has one form only."""
         return "mean-shift" not in self.invariant

@@ -19,6 +19,7 @@ from refutable.errors import Undecidable
 from refutable.statistics.assumptions import Assumption, Shape
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
+from refutable.statistics.takes import Takes
 
 Side = Literal["above", "below"]
 EVERY = (-math.inf, math.inf)
@@ -108,16 +109,7 @@ class Statistic:
         assumes: under what its error rates hold; the calibration holds it to data that meet these.
         fit: the function; raises Undecidable for data it cannot be fitted to.
         caveats: what else must be known of its assumptions, in words.
-        metrics: number of variables it takes: metrics, the last of which may be a fact of the models instead.
-        needs_holds: whether it counts where something holds.
-        may_hold: whether it may count: given `holds`, the share of a prompt's layers on which it is true.
-        may_have_a_side: whether it may be asked on which side of a boundary it holds.
-        needs_groups: whether it compares groups of models.
-        needs_categories: whether it compares two groups of prompts, by their categories.
-        by_category: whether it is of one sample's categories: of what lies between them, or inside them.
-        takes_layers: whether it looks at every layer.
-        pools: whether it takes one sample a model, of those that were measured (``for: pooled``).
-        takes_models: whether it takes one sample a model, with its prompts, empty where it was not measured.
+        takes: what it is fitted to: its shape.
         least: the fewest units that it can be fitted to.
         calibrated_from: the fewest units from which its error rates hold.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
@@ -127,8 +119,6 @@ class Statistic:
         range: the values that any data could give it; None for those of its metric.
         powerless: why its fits cannot say what they could have seen; None where they have `power`.
         version: raised when the same data would give other bounds, so that claims locked under the old one say so.
-        needs_parts: whether it takes a ratio apart: its samples are then the numerator and the denominator.
-        pairs_matter: whether its value rests on which value of one metric goes with which of the other.
         pairings: for a statistic of two metrics whose verdict rises or falls with its value alone: its values for one
             first sample, shape (n,), and many second ones, shape (k, n), at once; None where each is fitted by itself.
     """
@@ -137,16 +127,7 @@ class Statistic:
     assumes: tuple[Assumption, ...]
     fit: Callable[[Data], Fit]
     caveats: tuple[str, ...] = ()
-    metrics: int = 1
-    needs_holds: bool = False
-    may_hold: bool = False
-    may_have_a_side: bool = False
-    needs_groups: bool = False
-    needs_categories: bool = False
-    by_category: bool = False
-    takes_layers: bool = False
-    pools: bool = False
-    takes_models: bool = False
+    takes: Takes = Takes()  # noqa: RUF009 - frozen
     least: int = 1
     calibrated_from: int = 1
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
@@ -154,8 +135,6 @@ class Statistic:
     range: tuple[float, float] | None = None
     powerless: str | None = None
     version: int = 1
-    needs_parts: bool = False
-    pairs_matter: bool = True
     pairings: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property

@@ -10,6 +10,7 @@ from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.bounded_mean import BoundedFit
 from refutable.statistics.region import Region
+from refutable.statistics.shapes import Split
 
 
 def boundary(data: Data) -> BoundedFit:
@@ -81,10 +82,8 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.STABLE),
         boundary,
         caveats=("where there is no boundary, `> 0` is still SUPPORTED in no more than alpha of runs",),
-        metrics=2,
+        takes=Split(),
         range=(-1.0, 1.0),
-        needs_holds=True,
-        may_have_a_side=True,
         least=3,
         extremes=_extremes,
         powerless="it depends on how the units lie about the boundary",

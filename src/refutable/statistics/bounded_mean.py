@@ -14,6 +14,7 @@ from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
+from refutable.statistics.shapes import MayBeCounted
 
 NODES = 96
 STAKES = (1 - np.cos((2 * np.arange(1, NODES + 1) - 1) * math.pi / (2 * NODES))) / 2  # (NODES,), arcsine law on [0, 1]
@@ -130,7 +131,7 @@ STATISTICS.add(
         "bounded_mean",
         (Assumption.INDEPENDENT,),
         bounded_mean,
-        may_hold=True,
+        takes=MayBeCounted(),
         extremes=_extremes,
         varies=_shares,
         powerless="it depends on the whole distribution, not on a mean and a spread",

@@ -8,6 +8,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.student import TFit, fit_values
+from refutable.statistics.takes import Takes
 
 
 def clustered_mean(data: Data) -> TFit:
@@ -34,7 +35,7 @@ STATISTICS.add(
         clustered_mean,
         caveats=("categories are independent draws of their kind",),
         least=2,
-        by_category=True,
+        takes=Takes(by_category=True),
         version=2,
     ),
 )

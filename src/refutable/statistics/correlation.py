@@ -14,6 +14,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
+from refutable.statistics.shapes import Paired
 from refutable.statistics.student import is_flat
 
 
@@ -189,7 +190,7 @@ STATISTICS.add(
         "pearson",
         NEAR_NORMAL,
         pearson,
-        metrics=2,
+        takes=Paired(),
         range=(-1.0, 1.0),
         least=4,
         varies=lambda data: data.samples,
@@ -201,7 +202,7 @@ STATISTICS.add(
         "partial_correlation",
         NEAR_NORMAL,
         partial_correlation,
-        metrics=3,
+        takes=Paired(3),
         range=(-1.0, 1.0),
         least=5,
         varies=lambda data: data.samples,
@@ -213,7 +214,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT,),
         spearman,
         caveats=("the true correlation is not beyond 0.7 (at 0.95 it errs in 9 % at alpha 5 %)",),
-        metrics=2,
+        takes=Paired(),
         range=(-1.0, 1.0),
         least=4,
         extremes=_perfect_orders,

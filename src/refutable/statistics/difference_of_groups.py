@@ -7,6 +7,7 @@ import numpy as np
 from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.shapes import Categories, Groups
 from refutable.statistics.student import TFit, is_flat
 
 
@@ -48,7 +49,7 @@ STATISTICS.add(
         ASSUMED,
         difference_of_groups,
         caveats=("families share data and code: their models are not independent",),
-        needs_groups=True,
+        takes=Groups(),
         range=EVERY,
         least=4,
         calibrated_from=10,
@@ -60,7 +61,7 @@ STATISTICS.add(
         ASSUMED,
         difference_of_categories,
         caveats=("it speaks of prompts of these categories, not of categories like them",),
-        needs_categories=True,
+        takes=Categories(),
         range=EVERY,
         least=4,
         calibrated_from=10,

@@ -14,6 +14,7 @@ from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
+from refutable.statistics.shapes import PerLayer
 from refutable.statistics.student import is_flat
 
 
@@ -128,8 +129,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         layers_passing,
         caveats=("each layer's values over prompts are not skewed; layers may depend on each other",),
-        needs_holds=True,
-        takes_layers=True,
+        takes=PerLayer(),
         powerless="each layer has a spread of its own",
         extremes=_extremes,
     ),

@@ -9,6 +9,7 @@ from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.layers_passing import LayersFit, mean_tests
 from refutable.statistics.region import Region
+from refutable.statistics.shapes import PerModel
 
 
 def models_passing(data: Data) -> LayersFit:
@@ -41,8 +42,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         models_passing,
         caveats=("each model's values over prompts are not skewed; models may depend on each other",),
-        needs_holds=True,
-        takes_models=True,
+        takes=PerModel(),
         extremes=_extremes,
         powerless="each model has a spread of its own",
     ),

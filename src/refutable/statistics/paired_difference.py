@@ -8,6 +8,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
+from refutable.statistics.shapes import Differenced
 from refutable.statistics.student import TFit, fit_values
 
 
@@ -29,8 +30,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         paired_difference,
         caveats=("it is the differences that must not be skewed",),
-        metrics=2,
-        pairs_matter=False,
+        takes=Differenced(),
         range=EVERY,
         least=2,
         varies=lambda data: (_differences(data),),

@@ -14,6 +14,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
+from refutable.statistics.shapes import Groups
 
 EXACT = 20_000
 DRAWN = 9_999
@@ -124,7 +125,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.EQUAL_SPREAD),
         permutation_difference,
         caveats=("families share data and code: their models are not independent",),
-        needs_groups=True,
+        takes=Groups(),
         range=EVERY,
         least=2,
         extremes=_extremes,

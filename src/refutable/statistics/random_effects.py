@@ -12,6 +12,7 @@ from scipy import special
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.shapes import Pooled
 from refutable.statistics.student import TFit, is_flat, t_quantile
 
 
@@ -106,7 +107,7 @@ STATISTICS.add(
             "neither the models' means nor the prompts of one model are skewed",
         ),
         least=2,
-        pools=True,
+        takes=Pooled(),
         version=2,
     ),
 )

@@ -17,6 +17,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
+from refutable.statistics.shapes import Parts
 from refutable.statistics.student import TFit, t_quantile
 
 ROUNDING = 16 * np.finfo(np.float64).eps
@@ -147,6 +148,6 @@ STATISTICS.add(
         caveats=("what must not be skewed is numerator less ratio times denominator",),
         least=2,
         varies=_varies,
-        needs_parts=True,
+        takes=Parts(),
     ),
 )

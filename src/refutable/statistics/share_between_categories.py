@@ -14,6 +14,7 @@ from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
 from refutable.statistics.student import is_flat
+from refutable.statistics.takes import Takes
 
 LEAST = math.ulp(0.0)  # no data show that categories have nothing to do with it
 CENTRAL = 1e8  # a noncentrality beyond which F varies by its denominator alone
@@ -181,7 +182,7 @@ STATISTICS.add(
         caveats=("it says nothing of other categories than these",),
         range=(0.0, 1.0),
         least=3,
-        by_category=True,
+        takes=Takes(by_category=True),
         extremes=_extremes,
     ),
 )

@@ -11,6 +11,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
+from refutable.statistics.shapes import Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ STATISTICS.add(
         "share_of_prompts",
         (Assumption.INDEPENDENT,),
         share_of_prompts,
-        needs_holds=True,
+        takes=Counted(),
         extremes=_extremes,
     ),
 )

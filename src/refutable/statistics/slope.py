@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.shapes import Paired
 from refutable.statistics.student import TFit, is_flat
 
 
@@ -54,7 +55,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         slope,
         caveats=CAVEATS,
-        metrics=2,
+        takes=Paired(),
         range=EVERY,
         least=3,
         varies=lambda data: data.samples,
@@ -66,7 +67,7 @@ STATISTICS.add(
         (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW),
         power_law_exponent,
         caveats=(*CAVEATS, "both of the logarithms"),
-        metrics=2,
+        takes=Paired(),
         range=EVERY,
         least=3,
     ),

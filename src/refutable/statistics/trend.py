@@ -16,6 +16,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
+from refutable.statistics.shapes import Paired
 
 EXACT_PAIRS = 5000
 
@@ -135,7 +136,7 @@ STATISTICS.add(
             "what is left of a line is alike for every unit",
             "units that agree in the first variable, as rounded values do, prove nothing about each other",
         ),
-        metrics=2,
+        takes=Paired(),
         range=EVERY,
         least=2,
         extremes=_extremes,

@@ -11,6 +11,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
+from refutable.statistics.shapes import Paired
 from refutable.statistics.trend import TrendFit, trend
 
 
@@ -45,10 +46,9 @@ STATISTICS.add(
         (Assumption.INDEPENDENT_CATEGORIES,),
         trend_over_categories,
         caveats=("what is left of a line is alike for every category's mean (as many prompts in each)",),
-        metrics=2,
+        takes=Paired(by_category=True),
         range=EVERY,
         least=2,
-        by_category=True,
         extremes=STATISTICS["trend"].extremes,
         powerless="it depends on how the categories lie on both axes",
     ),

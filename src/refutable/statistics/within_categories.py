@@ -10,6 +10,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.correlation import CorrelationFit, correlate, fit_correlation, fit_ranks, paired
+from refutable.statistics.shapes import Paired
 from refutable.statistics.student import is_flat
 
 
@@ -57,10 +58,9 @@ STATISTICS.add(
         (Assumption.INDEPENDENT_INSIDE, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
         pearson_within_categories,
         caveats=("it says nothing of how categories differ",),
-        metrics=2,
+        takes=Paired(by_category=True),
         range=(-1.0, 1.0),
         least=4,
-        by_category=True,
     ),
 )
 STATISTICS.add(
@@ -69,9 +69,8 @@ STATISTICS.add(
         (Assumption.INDEPENDENT_INSIDE,),
         spearman_within_categories,
         caveats=("the true correlation is not beyond 0.7",),
-        metrics=2,
+        takes=Paired(by_category=True),
         range=(-1.0, 1.0),
         least=4,
-        by_category=True,
     ),
 )

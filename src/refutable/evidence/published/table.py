@@ -68,11 +68,11 @@ class Table:
             values = self._picked(values, layers, metric, model, test)
         texts = self._texts(model, len(values))
         if len(values) > 1 or texts:
-            if STATISTICS[test.statistic].needs_parts:
+            if STATISTICS[test.statistic].takes.parts:
                 raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
             return Sample(metric, values, "prompt", categories, texts)
         statistic, single = STATISTICS[test.statistic], SINGLE.get(self.map.summary, (self.map.summary,))
-        if not statistic.takes_layers and not statistic.needs_groups and statistic.name not in single:
+        if not statistic.takes.has_census and statistic.name not in single:
             raise NotMeasured(
                 f"{self.name} holds one value of {metric} for {model}, its {self.map.summary}: no {statistic.name} can"
                 " be had from that"
@@ -83,7 +83,7 @@ class Table:
         made_on = self.map.prompts or str(self.rows[model][0].cells.get("Prompt_Set") or "")
         if made_on and made_on != prompts:
             raise NotMeasured(f"{self.name} holds {model} on the prompts {made_on!r}, not on {prompts!r}")
-        if STATISTICS[test.statistic].needs_parts and test.statistic != self.map.summary:
+        if STATISTICS[test.statistic].takes.parts and test.statistic != self.map.summary:
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
         if (column.position, column.norm) != (test.position, test.norm):
             held = f"{column.norm} norms of {_token(column.position)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -71,9 +72,10 @@ def fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit | None:
     """Return the fit of a test's statistic to samples; None where they leave it undecidable."""
     data = Data(samples, _widened(test.holds_region) if test.holds else None, test.holds_above)
     try:
-        return STATISTICS[test.statistic].fit(data)
+        fitted = STATISTICS[test.statistic].fit(data)
     except Undecidable:
         return None
+    return fitted if math.isfinite(fitted.value) else None
 
 
 def _fits(test: MeasuredTest, values: tuple[NDArray[np.float64], ...]) -> Iterator[Fit]:
@@ -108,7 +110,7 @@ def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64],
 def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[tuple[Sample, ...]]:
     """Yield choices of generated prompts as samples: the most extreme ones, those that count, and random ones."""
     rows = _extreme_rows(test, values, units)
-    if not STATISTICS[test.statistic].needs_groups:
+    if STATISTICS[test.statistic].takes.compares != "groups":
         yield from (as_samples(test, tuple(of[row] for of in values), "prompt") for row in rows)
         return
     chosen = list(rows)
@@ -126,7 +128,7 @@ def as_samples(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], unit
 
 def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[Indices]:
     scores = [of.reshape(len(of), -1).mean(axis=1) for of in values]
-    if STATISTICS[test.statistic].needs_parts:
+    if STATISTICS[test.statistic].takes.parts:
         with np.errstate(divide="ignore", invalid="ignore"):
             scores = [np.nan_to_num(values[0] / values[1])]
     for score in scores:

@@ -126,7 +126,11 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
             if lacking := lacking_categories(claim, used):
                 yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: none is of category {lacking[0]!r}"
                 continue
-            if STATISTICS[claim.test.statistic].by_category and claim.test.fact is None and not any(used.categories):
+            if (
+                STATISTICS[claim.test.statistic].takes.by_category
+                and claim.test.fact is None
+                and not any(used.categories)
+            ):
                 yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: they have no categories"
                 continue
             found = infeasible(claim, len(used), registry)
@@ -165,7 +169,12 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside all values that the statistic can take."""
     statistic = STATISTICS[test.statistic]
-    if test.groups is not None or test.categories is not None or test.against is not None or statistic.takes_models:
+    if (
+        test.groups is not None
+        or test.categories is not None
+        or test.against is not None
+        or statistic.takes.over_models
+    ):
         return False  # a difference, or a number of models
     if test.holds is not None and statistic.range is None:
         return test.region.misses(0.0, 1.0)
@@ -174,11 +183,11 @@ def _impossible(test: MeasuredTest) -> bool:
 
 def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
     """Whether the statistic can be fitted to n units at all, tried on numbers without a pattern."""
-    if statistic.takes_models or statistic.pools or statistic.needs_categories:
+    if not statistic.takes.only_numbers:
         return min(n) >= statistic.least
     rng = np.random.default_rng(0)
-    shape = (8,) if statistic.takes_layers or (statistic.may_hold and test.holds) else ()
-    of = (*test.of, test.fact) if test.fact is not None else test.of * 2 if statistic.needs_parts else test.of
+    shape = (8,) if statistic.takes.reads_layers(counting=test.holds is not None) else ()
+    of = (*test.of, test.fact) if test.fact is not None else test.of * 2 if statistic.takes.parts else test.of
     middle = test.holds_region.threshold if test.holds is not None else 0.5  # it holds of some and not of others
     low, high = (0.2 * middle, 1.8 * middle) if middle > 0 else (middle - 0.4, middle + 0.4)
     samples = [

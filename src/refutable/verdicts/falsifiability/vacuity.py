@@ -10,8 +10,6 @@ import time
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
-
 from refutable._util.identity_cache import ByIdentity
 from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
@@ -83,19 +81,10 @@ def _proof(test: MeasuredTest) -> Found | None:
 
 def _span(test: MeasuredTest) -> tuple[float, float]:
     """Return where the statistic's value must lie whatever the data."""
-    low, high = _range(test)
     statistic = STATISTICS[test.statistic]
-    if statistic.takes_models:
-        return 0.0, np.inf
-    if test.holds is not None and statistic.metrics == 1:  # a share; of two, `boundary`, the difference of two shares
-        holds = test.holds_region
-        return (1.0, 1.0) if holds.low <= low and high <= holds.high else (0.0, 1.0)
-    if statistic.needs_groups or statistic.needs_categories:
-        return low - high, high - low
-    if statistic.metrics == 2 and not statistic.pairs_matter:  # the mean of the first minus that of the second
-        other = METRICS[test.of[1]].range
-        return low - other[1], high - other[0]
-    return statistic.range or (low, high)
+    ranges = [_range(test), *(METRICS[name].range for name in test.of[1:])]
+    span = statistic.takes.span(ranges, test.holds_region if test.holds else None)
+    return span or statistic.range or ranges[0]
 
 
 def _range(test: MeasuredTest) -> tuple[float, float]:
@@ -158,7 +147,7 @@ def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
 
 def _search_all(test: MeasuredTest, whole: bool) -> Found:
     statistic = STATISTICS[test.statistic]
-    if test.fact is not None or statistic.takes_models or statistic.pools or statistic.needs_categories:
+    if test.fact is not None or not statistic.takes.only_numbers:
         return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")
     tried = _Tried(test, time.process_time() + SECONDS)
     try:
@@ -182,7 +171,7 @@ def _look_harder(tried: _Tried) -> None:
     """Let Hypothesis steer vectors towards data that break the prediction."""
     from refutable.verdicts.falsifiability.steer import steer
 
-    test, groups = tried.test, STATISTICS[tried.test.statistic].needs_groups
+    test, groups = tried.test, STATISTICS[tried.test.statistic].takes.compares == "groups"
     each = 1 if test.against is None else 2
 
     def distance(traces: tuple[Trace, ...]) -> float | None:

@@ -1,0 +1,69 @@
+"""What a shape looks at of a claim's test and of its metrics: the rooms above have more to say of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Asked(Protocol):
+    """What a shape looks at of a claim's test."""
+
+    @property
+    def statistic(self) -> str:
+        """Its statistic."""
+        ...
+
+    @property
+    def of(self) -> tuple[str, ...]:
+        """Its metrics."""
+        ...
+
+    @property
+    def fact(self) -> str | None:
+        """A fact of the models, as the last variable."""
+        ...
+
+    @property
+    def holds(self) -> str | None:
+        """What must hold to count."""
+        ...
+
+    @property
+    def holds_above(self) -> bool | None:
+        """On which side of a boundary it holds."""
+        ...
+
+    @property
+    def layer(self) -> str | int | None:
+        """Which layer."""
+        ...
+
+    @property
+    def groups(self) -> Mapping[str, object] | None:
+        """Two groups of models."""
+        ...
+
+    @property
+    def categories(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Two groups of the prompts' categories."""
+        ...
+
+
+class OfMetric(Protocol):
+    """What a shape looks at of a metric."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def per(self) -> str:
+        """Of what it has one value: a prompt, or a layer."""
+        ...
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is a ratio of two lengths."""
+        ...
