@@ -93,6 +93,6 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
             return f"{item['msg'][0].lower()}{item['msg'][1:]} (got {_shown(item['input'])})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -163,7 +163,7 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
     return problems
 
 
-def _known_keys(entry: Any) -> dict[str, Sequence[str]]:
+def _known_keys(entry: object) -> dict[str, Sequence[str]]:
     evidence = entry.get("evidence") if isinstance(entry, dict) else None
     tested = isinstance(entry, dict) and "test" in entry
     for kind in sorted(CLAIM_CLASSES, key=lambda kind: ("test" in kind.model_fields) != tested):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from refutable._util.strict_yaml import YamlSource, read_yaml
 from refutable.errors import BadInput, did_you_mean
@@ -44,7 +43,7 @@ def include_problems(source: YamlSource) -> list[str]:
     ]
 
 
-def _unfit(name: Any) -> str:
+def _unfit(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         return f"must be the path of a YAML file (got {name!r})"
     if "\\" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

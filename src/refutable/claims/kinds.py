@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
@@ -73,7 +73,7 @@ class UntestableClaim(BaseClaim):
     reason: Text
 
 
-def _form(entry: Any) -> str | None:
+def _form(entry: object) -> str | None:
     """Return which form a claim about dynamics or an intervention has: it carries a test, or says what it needs."""
     if isinstance(entry, dict):
         test, evidence = entry.get("test"), entry.get("evidence")

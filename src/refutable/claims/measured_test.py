@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -29,7 +29,7 @@ NOT_OF_DIFFERENCES = {
 }
 
 
-def _against(value: Any) -> str | None:
+def _against(value: object) -> str | None:
     """Return which form `against:` has, or None for none of them."""
     return HELD if isinstance(value, dict | Against) else "plain form" if value == "plain" else None
 

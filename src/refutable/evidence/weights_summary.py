@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refutable._util.identity_cache import ByIdentity
@@ -71,7 +71,7 @@ def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
     return {name: text for name, text in told.items() if text}
 
 
-def _joined(values: Any) -> str:
+def _joined(values: Iterable[object]) -> str:
     return ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
 
 

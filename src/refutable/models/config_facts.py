@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from refutable.errors import UnknownName
+from refutable.models.config import Config
 from refutable.models.families import Family
 
 Fact = float | str | bool
@@ -21,40 +22,40 @@ HEAD_DIM = ("head_dim",)
 ROTARY_FRACTION = ("rotary_pct", "partial_rotary_factor")
 
 
-def first(config: Mapping[str, Any], keys: tuple[str, ...]) -> Any | None:
+def first(config: Config, keys: tuple[str, ...]) -> Any | None:
     """Return the value of the first of `keys` that the configuration has, or None."""
     return next((config[key] for key in keys if config.get(key) is not None), None)
 
 
-def _number(config: Mapping[str, Any], keys: tuple[str, ...]) -> int:
+def _number(config: Config, keys: tuple[str, ...]) -> int:
     value = first(config, keys)
     if value is None:
         raise KeyError(f"the configuration has none of {', '.join(keys)}")
     return int(value)
 
 
-def layers(family: Family, config: Mapping[str, Any]) -> int:
+def layers(family: Family, config: Config) -> int:
     """Number of blocks."""
     return _number(config, LAYERS)
 
 
-def heads(family: Family, config: Mapping[str, Any]) -> int:
+def heads(family: Family, config: Config) -> int:
     """Number of attention (query) heads in a block."""
     return _number(config, HEADS)
 
 
-def d_model(family: Family, config: Mapping[str, Any]) -> int:
+def d_model(family: Family, config: Config) -> int:
     """Width of the residual stream."""
     return _number(config, WIDTH)
 
 
-def d_head(family: Family, config: Mapping[str, Any]) -> int:
+def d_head(family: Family, config: Config) -> int:
     """Width of one attention head; the stream's width over the heads where the configuration does not say."""
     explicit = first(config, HEAD_DIM)
     return int(explicit) if explicit else d_model(family, config) // heads(family, config)
 
 
-def rotary_fraction(family: Family, config: Mapping[str, Any]) -> float:
+def rotary_fraction(family: Family, config: Config) -> float:
     """Share of a head's dimensions that rotary position embedding turns: 0 where positions are not rotary."""
     if family.positions != "rotary" or config.get("alibi"):
         return 0.0
@@ -66,58 +67,58 @@ def rotary_fraction(family: Family, config: Mapping[str, Any]) -> float:
     return float(explicit if explicit is not None else nested if nested is not None else 1.0)
 
 
-def wiring(family: Family, config: Mapping[str, Any]) -> str:
+def wiring(family: Family, config: Config) -> str:
     """``parallel`` or ``sequential``, as the configuration declares; the wiring probe sees it."""
     return family.wiring_of(config)
 
 
-def norm(family: Family, config: Mapping[str, Any]) -> str:
+def norm(family: Family, config: Config) -> str:
     """``LayerNorm`` or ``RMSNorm``: what normalises the input of a block."""
     return family.norm
 
 
-def positions(family: Family, config: Mapping[str, Any]) -> str:
+def positions(family: Family, config: Config) -> str:
     """``rotary``, ``learned`` or ``alibi``: how positions enter."""
     return "alibi" if config.get("alibi") is True else family.positions
 
 
-def norms(family: Family, config: Mapping[str, Any]) -> int:
+def norms(family: Family, config: Config) -> int:
     """Number of norms in a block."""
     if family.model_type == "falcon":  # two where the branches have one each, or the block is sequential
         return 1 if config.get("parallel_attn", True) and not config.get("new_decoder_architecture") else 2
     return family.norms
 
 
-def vocabulary(family: Family, config: Mapping[str, Any]) -> int:
+def vocabulary(family: Family, config: Config) -> int:
     """Rows of the token embedding, padding included."""
     return _number(config, ("vocab_size",))
 
 
-def attention(family: Family, config: Mapping[str, Any]) -> str:
+def attention(family: Family, config: Config) -> str:
     """``dense``: every token sees all before it; ``windowed``: in some block it sees only the nearest."""
     kinds = str(config.get("attention_types", "")) + str(config.get("layer_types", ""))
     window = config.get("sliding_window") is not None and config.get("use_sliding_window") is not False
     return "windowed" if "local" in kinds or "sliding" in kinds or window else "dense"
 
 
-def projection_weights(family: Family, config: Mapping[str, Any]) -> int:
+def projection_weights(family: Family, config: Config) -> int:
     """Weights of one block's query, key, value and output matrices, biases left out."""
     wide, of_heads = d_model(family, config), d_head(family, config) * heads(family, config)
     return 2 * wide * of_heads + 2 * wide * d_head(family, config) * _key_heads(family, config)
 
 
-def _key_heads(family: Family, config: Mapping[str, Any]) -> int:
+def _key_heads(family: Family, config: Config) -> int:
     if config.get("multi_query") and not config.get("new_decoder_architecture"):
         return 1
     return int(first(config, KEY_HEADS) or heads(family, config))
 
 
-def additive(family: Family, config: Mapping[str, Any]) -> bool:
+def additive(family: Family, config: Config) -> bool:
     """Whether a block's output is its input plus two updates (false for post-norm blocks)."""
     return family.is_additive(config)
 
 
-FACTS: Mapping[str, Callable[[Family, Mapping[str, Any]], Fact]] = {
+FACTS: Mapping[str, Callable[[Family, Config], Fact]] = {
     fact.__name__: fact
     for fact in (
         layers,
@@ -144,7 +145,7 @@ FACT_WORDS: Mapping[str, tuple[str | bool, ...]] = {
 }
 
 
-def fact_of(name: str, family: Family, config: Mapping[str, Any]) -> Fact:
+def fact_of(name: str, family: Family, config: Config) -> Fact:
     """Look one fact up.
 
     Raises:

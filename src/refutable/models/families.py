@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, did_you_mean
+from refutable.models.config import Config
 
 Wiring = Literal["parallel", "sequential"]
 
@@ -63,7 +64,7 @@ class Family:
         """What the registry calls it: its `model_type`."""
         return self.model_type
 
-    def wiring_of(self, config: Mapping[str, Any]) -> Wiring:
+    def wiring_of(self, config: Config) -> Wiring:
         """Return how a model with this configuration is wired, as its documentation has it; the probe sees it."""
         if self.wiring_override and config.get(self.wiring_override):
             return "parallel"
@@ -72,7 +73,7 @@ class Family:
         switch = config.get(self.wiring_switch)
         return self.wiring if switch is None else "parallel" if switch else "sequential"
 
-    def is_additive(self, config: Mapping[str, Any]) -> bool:
+    def is_additive(self, config: Config) -> bool:
         """Whether a block's output is its input plus two updates."""
         if self.not_additive is None:
             return True

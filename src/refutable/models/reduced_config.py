@@ -6,9 +6,9 @@ What a claim about wiring needs is the class and its switches; neither depth nor
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
+from refutable.models.config import Config
 from refutable.models.config_facts import HEADS, LAYERS, WIDTH, first
 
 BLOCKS = 2
@@ -20,7 +20,7 @@ _CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "ma
 _DROPPED = ("rope_scaling", "layer_types", "sliding_window", "window_size")
 
 
-def reduced(config: Mapping[str, Any]) -> dict[str, Any]:
+def reduced(config: Config) -> dict[str, Any]:
     """Return `config` with every size made small and every switch kept."""
     small = copy.deepcopy(dict(config))
     heads, width = int(first(config, HEADS) or 1), int(first(config, WIDTH) or 1)

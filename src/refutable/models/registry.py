@@ -15,6 +15,7 @@ from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models import config_facts
+from refutable.models.config import Config
 from refutable.models.families import Family, family_of
 from refutable.models.registry_facts import ROW_FACTS
 from refutable.statistics.region import RegionText, parse_region
@@ -70,7 +71,7 @@ class ModelRow(Frozen):
         """Whether the model is too large to be tried on a CPU unless asked to."""
         return self.parameters > CPU_PARAMETER_LIMIT
 
-    def fact(self, name: str, config: Mapping[str, Any] | None = None) -> config_facts.Fact:
+    def fact(self, name: str, config: Config | None = None) -> config_facts.Fact:
         """Return a fact, from `config` when given, else from the registry's configuration.
 
         Raises:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from refutable.errors import NotMeasured
+from refutable.models.config import Config
 from refutable.models.config_facts import Fact, d_head, d_model, layers
 from refutable.models.families import FAMILIES, Family
 from refutable.models.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
@@ -87,7 +88,6 @@ ROTARY_DEFAULTS: Mapping[str, tuple[float, str]] = {
     ),
 }
 UNKNOWN = "the registry does not say"
-Config = Mapping[str, Any]
 
 
 def parameters(row: Row, config: Config) -> float:

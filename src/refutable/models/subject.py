@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from refutable.models.config import Config
 
 PRETRAINED = "pretrained"
 INIT = "init"
@@ -75,7 +76,7 @@ class WeightsSource:
     digest: str
     form: Literal["safetensors", "bin", "gguf", "draw"]
     location: Path | None
-    config: Mapping[str, Any]
+    config: Config
     config_from: str
     tokenizer: Path | None
     tokenizer_digest: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -32,9 +32,9 @@ class Sample:
     unit: Unit
     clusters: tuple[str, ...] = field(default=())
     prompts: tuple[str, ...] = field(default=())
-    derived: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
-    def once(self, name: Any, make: Callable[[], T]) -> T:
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what is made of the sample, by what it is, made at the first call alone."""
         if name not in self.derived:
             self.derived[name] = make()

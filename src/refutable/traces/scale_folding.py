@@ -12,16 +12,16 @@ attention update, r^2 = |x|^2 + |a|^2 + 2 x.a. It is sqrt(D), all but eps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refutable.models.config import Config
 from refutable.models.config_facts import first
 from refutable.models.families import Family
-from refutable.traces.trace import View
+from refutable.traces.trace import Tap, View
 
 EPS = ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon", "norm_eps")
 DEFAULT_EPS = 1e-5  # of torch's LayerNorm, which OPT and OLMo leave alone
@@ -45,7 +45,7 @@ class InputNorm:
     absent: bool = False
 
 
-def input_norm(family: Family, config: Mapping[str, Any]) -> InputNorm:
+def input_norm(family: Family, config: Config) -> InputNorm:
     """Return how a model with this configuration norms what its modules read."""
     eps = first(config, EPS)
     return InputNorm(
@@ -62,7 +62,7 @@ class FoldedView(View):
 
     input_norm: InputNorm = InputNorm(False, 0.0, "sequential", absent=True)
 
-    def norm(self, tap: Any) -> NDArray[np.float64]:
+    def norm(self, tap: Tap) -> NDArray[np.float64]:
         """Return the norm at a tap, shape (rows, layers); of an input tap, before scale and bias."""
         if self.input_norm.absent or tap not in ("attention_input", "mlp_input"):
             return View.norm(self, tap)

@@ -74,7 +74,7 @@ class Store:
             if isinstance(meta, dict):
                 yield meta
 
-    def lock(self, name: str) -> AbstractContextManager[Any]:
+    def lock(self, name: str) -> AbstractContextManager[object]:
         """Return a lock between processes: whoever waits finds the trace stored."""
         folder = self.folder / "locks"
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ measured is null, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,7 +98,7 @@ class Trace:
     meta: Mapping[str, Any]
     blocks: pa.Table
     prompts: pa.Table
-    derived: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def view(self, position: Position, *, centred: bool) -> View:
         """Return the primitives at some positions, as metrics read them."""
@@ -222,10 +222,10 @@ class View:
         found: NDArray[np.float64] = np.sqrt(self._sums(values**2)) if kind == "norm" else self._sums(values)
         return found
 
-    def _sums(self, values: NDArray[Any]) -> NDArray[Any]:
+    def _sums(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the sums over each prompt's tokens, shape (prompts, layers)."""
         starts = np.flatnonzero(np.diff(self.trace.prompt_of_tokens(), prepend=-1))
-        sums: NDArray[Any] = np.add.reduceat(values, starts, axis=0, dtype=np.float64)
+        sums: NDArray[np.float64] = np.add.reduceat(values, starts, axis=0, dtype=np.float64)
         return sums
 
     @property

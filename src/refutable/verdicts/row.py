@@ -193,7 +193,7 @@ def _interval(estimate: Estimate | None) -> str:
     return f" {estimate.value:.4g}" + (f" {estimate.ends}" if estimate.level is not None else "")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):

@@ -24,7 +24,7 @@ ROUNDING = 1e-5  # by which a published value may lie beyond its metric's range:
 class TableRecord:
     """One row: its cells by column, and where it stands in words."""
 
-    cells: Mapping[str, Any]
+    cells: Mapping[str, object]
     where: str
 
 
@@ -62,12 +62,12 @@ def read_records(path: Path, under: str | None = None) -> TableRecords:
     return _FORMATS.get(kind, _csv)(path)
 
 
-def is_empty(cell: Any) -> bool:
+def is_empty(cell: object) -> bool:
     """Whether a cell holds nothing: it was not measured, and is never zero."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def number_in(row: TableRecord, column: str, cell: Any = None) -> float:
+def number_in(row: TableRecord, column: str, cell: object = None) -> float:
     """Return the finite number of a cell, or of one item of its list; raises BadInput where there is none."""
     cell = row.cells.get(column) if cell is None else cell
     if is_empty(cell):
@@ -75,8 +75,10 @@ def number_in(row: TableRecord, column: str, cell: Any = None) -> float:
     if isinstance(cell, list):
         raise BadInput(f"{row.where}: {column} is a list; say `list: prompts` or `list: layers` of it in the mapping")
     try:
-        value = float("no" if isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell) else cell)
-    except (TypeError, ValueError):
+        if isinstance(cell, bool) or not isinstance(cell, str | int | float) or "_" in str(cell):
+            raise ValueError(cell)
+        value = float(cell)
+    except ValueError:
         raise BadInput(f"{row.where}: {column} is {cell!r}, not a number") from None
     if not math.isfinite(value):
         raise BadInput(f"{row.where}: {column} is {value}; leave such rows out")
@@ -188,7 +190,7 @@ def _text(path: Path) -> str:
         raise BadInput(f"--measurements {path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
-def _parsed(text: str, where: str) -> Any:
+def _parsed(text: str, where: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -197,7 +199,7 @@ def _parsed(text: str, where: str) -> Any:
         raise BadInput(f"{where}: nested too deeply; give a list of records") from None
 
 
-def _record(row: Any, where: str) -> TableRecord:
+def _record(row: object, where: str) -> TableRecord:
     if not isinstance(row, dict):
         raise BadInput(f"{where} must be an object of column: value (got {str(row)[:60]!r})")
     return TableRecord(row, where)

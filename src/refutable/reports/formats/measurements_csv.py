@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def _is_plain(trace: Trace) -> bool:
     return trace.meta["pass"] == "forward" and "intervention" not in trace.meta
 
 
-def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
+def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, object]]:
     columns = {name: _values(name, trace) for name in ("last_gain", "total_amplification")}
     centred = _values("last_gain", trace, norm="centred")
     prompts = trace.prompts.to_pylist()
@@ -100,7 +100,7 @@ def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def _layers(trace: Trace) -> Iterator[Mapping[str, Any]]:
+def _layers(trace: Trace) -> Iterator[Mapping[str, object]]:
     values = {name: _values(name, trace) for name in LAYER_METRICS}
     for index, prompt in enumerate(trace.prompts.to_pylist()):
         for layer in range(trace.meta["layers"]):
@@ -113,7 +113,7 @@ def _layers(trace: Trace) -> Iterator[Mapping[str, Any]]:
             }
 
 
-def _categories(trace: Trace) -> Iterator[Mapping[str, Any]]:
+def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
     categories = np.array(trace.prompts["category"].to_pylist())
     values = {name: _values(name, trace) for name in ("last_gain", "output_entropy")}
     for category in dict.fromkeys(categories.tolist()):
@@ -136,7 +136,7 @@ def _values(name: str, trace: Trace, norm: Literal["raw", "centred"] = "raw") ->
         return np.full(len(trace), np.nan)
 
 
-def _provenance(trace: Trace) -> dict[str, Any]:
+def _provenance(trace: Trace) -> dict[str, object]:
     meta = trace.meta
     return {
         "Dtype": meta["dtype"],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from refutable._util.atomic import write_csv
 from refutable.reports.formats import REPORTS, Report
@@ -47,19 +46,19 @@ def _looked(run: RunResult) -> list[VerdictRow]:
     return sorted((row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED), key=lambda row: row.id)
 
 
-def _variations(row: VerdictRow) -> Iterator[Mapping[str, Any]]:
+def _variations(row: VerdictRow) -> Iterator[Mapping[str, object]]:
     own = Variation(row.verdict, row.why, row.estimate)
     for name, one in {"": own, **row.variations}.items():
         yield {**_found(row, one.verdict, one.why, one.estimate), "Variation": name}
 
 
-def _control(row: VerdictRow, name: str, control: Control) -> Iterator[Mapping[str, Any]]:
+def _control(row: VerdictRow, name: str, control: Control) -> Iterator[Mapping[str, object]]:
     for part, one in {"": control, **control.parts}.items():
         share = "" if one.share is None else repr(one.share)
         yield {**_found(row, one.verdict, one.why, one.estimate), "Control": name, "Part": part, "Share": share}
 
 
-def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | None) -> dict[str, Any]:
+def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | None) -> dict[str, object]:
     numbers = [getattr(estimate, name) if estimate is not None else None for name in NUMBERS]
     cells = ["" if number is None else number for number in numbers]
     return {
