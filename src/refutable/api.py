@@ -1,4 +1,4 @@
-"""The library: what `import refutable` gives. torch is imported by `measure` alone."""
+"""The library behind `import refutable`. Only `measure` imports torch."""
 
 from __future__ import annotations
 

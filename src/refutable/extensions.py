@@ -1,4 +1,4 @@
-"""What others add to what claims can name: metrics, statistics, theorems, families, passes, prompts, models, reports.
+"""Extensions: metrics, statistics, theorems, families, passes, prompts, models and reports that others add.
 
 An extension is a function that takes `Extensions` and adds things to it. There are two ways in:
 

@@ -1,4 +1,4 @@
-"""The hook that refutable adds to pytest: one, for all that an extension may add.
+"""The one hook that refutable adds to pytest, for everything that an extension may add.
 
 It is there whether or not claims are on trial, so that a conftest.py that has it harms no other run.
 """

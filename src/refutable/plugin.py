@@ -1,4 +1,4 @@
-"""The pytest plugin's entry: inert, and importing nothing heavy, unless a claims file is configured.
+"""The pytest plugin's entry point: inert and cheap unless a claims file is configured.
 
 It is loaded in every project where this package is installed, so it registers ini keys and a hook, and nothing else.
 Options, fixtures and hooks that do anything come from `refutable.pytest_plugin`, only where `refutable_claims` is set

@@ -1,4 +1,4 @@
-"""One run: claims, models and options in; a verdict row for every case out. The engine's front; it knows no pytest."""
+"""A run: claims, models and options in, a verdict row for every case out. Knows nothing of pytest."""
 
 from __future__ import annotations
 

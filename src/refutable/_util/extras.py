@@ -1,4 +1,4 @@
-"""What only some uses need: packages for measuring, and pandas."""
+"""Optional packages: those that only measuring needs, and pandas."""
 
 from __future__ import annotations
 

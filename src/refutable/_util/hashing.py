@@ -1,4 +1,4 @@
-"""The address of content: one hash of a set of facts."""
+"""Content addresses: one hash for a set of facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers kept by the identity of what they are about: frozen things that have no hash of their own."""
+"""A cache keyed by object identity, for frozen objects that have no hash."""
 
 from __future__ import annotations
 

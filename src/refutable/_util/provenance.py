@@ -1,4 +1,4 @@
-"""What would make two runs differ: versions, commit, device, claims. No host name, no path."""
+"""Provenance: versions, commit, device and claims. No host name, no path."""
 
 from __future__ import annotations
 

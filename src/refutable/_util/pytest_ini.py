@@ -1,4 +1,4 @@
-"""The ini file that pytest would read here, for commands that are not pytest: where claims, models and such are."""
+"""Reads pytest's ini file for commands that are not pytest: claims, models, reports and so on."""
 
 from __future__ import annotations
 

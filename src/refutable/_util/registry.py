@@ -1,4 +1,4 @@
-"""The one registry mechanism: things of one kind, each with a name, found in a package's files and added by others.
+"""The one registry: named things of one kind, found in the files of a package or added by extensions.
 
 The files of a package add what they define; looking a name up imports them once. What an extension adds is collected in
 a registry of its own and then adopted, so that it comes in as a whole or not at all.

@@ -1,4 +1,4 @@
-"""Turns pydantic's errors into this project's one message grammar: ``file:line path: what; allowed. Did you mean?``."""
+"""Turns pydantic's errors into one message format: ``file:line path: what; allowed. Did you mean?``."""
 
 from __future__ import annotations
 

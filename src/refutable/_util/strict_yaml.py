@@ -1,4 +1,4 @@
-"""YAML as inert data that remembers where each value stood.
+"""YAML as plain data that remembers the line of every value.
 
 No tags, no anchors or aliases (so no bombs), no duplicate keys, bounded size and depth; every value knows its line.
 """

@@ -1,4 +1,4 @@
-"""Counting and listing in words."""
+"""Plurals, counts and short lists in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every claim has, whatever its kind of evidence."""
+"""What all claims have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes a test: one case for each (claim, subject) where the claim says `for: each`, else one a claim."""
+"""Cases, each of which becomes a test: one per (claim, subject) with `for: each`, otherwise one per claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A claims file and the files that it includes: read once each, in their order, none from outside its folder."""
+"""Included claims files: each is read once, in order, and none from outside the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of claims, one class for each kind of evidence, and the file that holds them."""
+"""One class for each kind of evidence, and the claims file itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims that are decided by prompts through weights: measured, drawn, changed in the forward pass, followed in it."""
+"""Claims about a model run on prompts: measured, on drawn weights, under an intervention, or dynamical."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the `test:` of a claim on weights may say: a statistic of metrics, and what else must fit it."""
+"""The `test:` of a claim about a model run on prompts: a statistic of metrics, and what must go with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts that several kinds of claims share: selectors, sources, records, variations, and names looked up."""
+"""Parts that several kinds of claims share: sources, records, variations, and look-ups by name."""
 
 from __future__ import annotations
 

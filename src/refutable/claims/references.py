@@ -1,4 +1,4 @@
-"""What claims refer to (models, prompt sets, categories of prompts, layers), looked up before anything is measured."""
+"""Checks that the models, prompt sets, categories and layers which claims name exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a claim's `test:` may say where no model is run on prompts: a fact, a probe, a property."""
+"""The `test:` of claims that run no model on prompts: a fact, a probe or a property."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `refutable` command: what is done beside a run of pytest."""
+"""The Typer application and the one error handler of all subcommands."""
 
 from __future__ import annotations
 

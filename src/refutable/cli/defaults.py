@@ -1,4 +1,4 @@
-"""Arguments that several subcommands take, and what they are where none is given: the ini file's, as for pytest."""
+"""Arguments shared by subcommands, with their defaults from the ini file."""
 
 from __future__ import annotations
 

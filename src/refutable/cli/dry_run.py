@@ -1,4 +1,4 @@
-"""The subcommand `dry-run`: whether models of the registry would load, tried without weights or network."""
+"""The subcommand `dry-run`: would each model load? Tried without weights or network."""
 
 from __future__ import annotations
 

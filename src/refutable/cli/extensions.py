@@ -1,4 +1,4 @@
-"""What the command does before any subcommand: lets extensions add what they have, as a run of pytest does."""
+"""Loads extensions before any subcommand, as a pytest run does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subcommand `init`: templates for a suite of one's own."""
+"""Templates for `refutable init`."""
 
 from __future__ import annotations
 

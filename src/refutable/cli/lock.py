@@ -1,4 +1,4 @@
-"""The subcommand `lock`: records what each claim says now, and what of its data is there already."""
+"""The subcommand `lock`: records what each claim says now, and which of its data already exist."""
 
 from __future__ import annotations
 

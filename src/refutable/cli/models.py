@@ -1,4 +1,4 @@
-"""Subcommands of what claims are tried on: `models`, `prompts` and `draw`."""
+"""The subcommands `models`, `prompts` and `draw`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subcommands on the verdicts that a repository stands by: `publish`, `page` and `catalogue`."""
+"""The subcommands `publish`, `page` and `catalogue`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subcommands on what runs left: `report` and `diff`."""
+"""The subcommands `report` and `diff`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How wide output is and whether it is coloured; where it is piped both are always the same."""
+"""Width and colour of the output; fixed when it is piped."""
 
 from __future__ import annotations
 

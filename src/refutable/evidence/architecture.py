@@ -1,4 +1,4 @@
-"""Claims decided by a fact of a model's configuration: looked up, without interval."""
+"""Claims about a fact of a model: looked up, without an interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts on recorded values without replicates: they are a census of themselves and say nothing beyond."""
+"""Verdicts on recorded values without replicates: true of these values only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The controls of a measured claim: where it ought to fail, each tried with an estimate of its own."""
+"""Controls of a measured claim: where it ought to fail, each with its own estimate."""
 
 from __future__ import annotations
 

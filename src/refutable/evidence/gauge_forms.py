@@ -1,4 +1,4 @@
-"""Whether a verdict depends on how the weights are written: the claim in forms that leave the function alone."""
+"""Gauge dependence: does the verdict change when the weights are rewritten without changing the function?"""
 
 from __future__ import annotations
 

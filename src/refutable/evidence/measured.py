@@ -1,4 +1,4 @@
-"""Claims decided by prompts through a model's weights."""
+"""Claims about a model run on prompts."""
 
 from __future__ import annotations
 

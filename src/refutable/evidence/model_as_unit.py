@@ -1,4 +1,4 @@
-"""Claims whose unit of replication is the model: a fact beside a metric, how many models pass."""
+"""Claims whose unit of replication is the model: a metric against a fact, or how many models pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A claim judged on one trace that is at hand, by the code that judges it in a run."""
+"""Judges a claim on one trace, with the code that judges it in a run."""
 
 from __future__ import annotations
 

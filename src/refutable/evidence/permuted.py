@@ -1,4 +1,4 @@
-"""The control ``permuted``: how often the claim would have been SUPPORTED if nothing went with anything."""
+"""The control ``permuted``: how often would the claim be SUPPORTED if the pairs were shuffled?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan: for each subject, every pass that the selected cases read, so that its weights are loaded once."""
+"""The plan: every pass that the selected cases read, by subject, so that weights are loaded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look at a claim: its own test on its own subject, or the same with something about it changed."""
+"""One specification of a claim: its own test on its own subject, or a changed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims that nothing here decides: those that need an experiment nobody made, and those that cannot be tested."""
+"""Claims that nothing here decides: no experiment was made, or none is possible."""
 
 from __future__ import annotations
 

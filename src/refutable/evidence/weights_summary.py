@@ -1,4 +1,4 @@
-"""What a report says of the weights behind a verdict, and of where on them the claim looked."""
+"""What reports say about the weights behind a verdict, and the tap that was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims decided by a probe, on a reduced, freshly drawn instance of the model's class."""
+"""Claims decided by a probe of a reduced, freshly drawn instance of the model's class."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Measuring: the only part of this project that imports torch. Nothing here judges."""
+"""Measuring, the only room that imports torch. Nothing here judges."""

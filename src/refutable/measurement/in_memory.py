@@ -1,4 +1,4 @@
-"""A model that somebody else loaded: borrowed for one pass, and given back exactly as it was."""
+"""Measures a model object that is already in memory, and leaves it as it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures one subject: loads its weights once, makes every pass that is wanted, and lets go of them."""
+"""Measures one subject: loads its weights once, makes every pass that is asked for, releases it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics: pure functions of a trace, one (or one tight family) to a file, named as claims write them.
+"""Metrics: pure functions of a trace, one (or one tight family) per file, named as claims write them.
 
 A metric reads primitives at some positions and gives one value a row, or one a row and layer; the mean over a prompt's
 positions is taken here, so that one value a prompt remains. To add one: docs/adding-a-metric.md.

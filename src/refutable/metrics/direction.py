@@ -1,4 +1,4 @@
-"""Angles between the residual stream and what is added to it. Cosines lie in [-1, 1]; a zero vector gives NaN.
+"""Angles between the residual stream and its updates. Cosines lie in [-1, 1]; a zero vector gives NaN.
 
 Raw, two vectors with a common mean over the width look alike, though a LayerNorm model never reads that mean; the
 mean-centred form is the angle between what is read.

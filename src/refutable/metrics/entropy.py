@@ -1,4 +1,4 @@
-"""Entropies in nats: of attention (where a query looks) and of the output (what token comes next)."""
+"""Entropies in nats: of attention and of the output distribution; and prompt length."""
 
 import numpy as np
 

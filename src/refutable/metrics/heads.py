@@ -1,4 +1,4 @@
-"""How far the attention heads of one block add up, at the last token (pass ``heads``).
+"""How far the attention heads of a block add up, at the last token (pass ``heads``).
 
 Every head's contribution is its own columns of the output matrix applied to its mix of values; the bias is no head's.
 Not measured where a norm follows the heads' sum. Raw, contributions count their means over the width, which a LayerNorm

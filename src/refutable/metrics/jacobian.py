@@ -1,4 +1,4 @@
-"""What derivatives can do to a change of the last token, every other token held (passes ``jacobian``, ``through``)."""
+"""Singular values and spectral radii of Jacobians at the last token (passes ``jacobian``, ``through``)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How well a prompt's own tokens are foretold (pass ``loss``)."""
+"""Next-token loss (pass ``loss``)."""
 
 from refutable.metrics import GAUGES, METRICS, Values, metric
 from refutable.traces.passes import LOSS

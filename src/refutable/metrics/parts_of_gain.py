@@ -1,4 +1,4 @@
-"""What a block's gain would be of part of its update: attention's alone, or both without the angle between them.
+"""What a block's gain would be from attention alone, or without the angle between the two updates.
 
 Computed from the lengths and angles that were measured; nothing is run anew, so what later layers would make of it is
 not asked.

@@ -1,4 +1,4 @@
-"""How a small change of the stream at the last token grows (pass ``perturbation``), to first order and exactly.
+"""Growth of a small change at the last token, exact to first order (pass ``perturbation``).
 
 Random directions, the same for every block; over directions the geometric mean. Raw, lengths count their means over the
 width, which a LayerNorm model never reads; the mean-centred form does not.

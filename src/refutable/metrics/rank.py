@@ -1,4 +1,4 @@
-"""In how many directions, and how far, the states of a prompt's tokens differ (pass ``rank``), about their mean.
+"""Effective rank and variance of a prompt's token states about their mean (pass ``rank``).
 
 Of all tokens but the first, whose massive activation would be both. A factor on all states, a rotation of them all, or
 a vector added to each of them leaves the effective rank alone; the variance goes as the factor's square. Raw, states

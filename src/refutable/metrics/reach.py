@@ -1,4 +1,4 @@
-"""From how far back the model's first choice of a next token is moved, to first order (pass ``reach``)."""
+"""How far back the gradient of the top prediction reaches, in tokens and blocks (pass ``reach``)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The stream as a vector: how its norm stands at two depths, and how much of it is not its mean."""
+"""The norm of the stream late against early, and the share of it that is not its mean."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How large an update is, against what it is added to (growth) or against what the module read (gain).
+"""The size of an update relative to the stream (growth) or to what the module read (gain).
 
 A module's gain relative to its *normalised* input changes when the norm's scale is moved into the next matrix, which
 leaves the function alone; growth does not, and neither does the scale-folded form (`refutable.traces.scale_folding`).

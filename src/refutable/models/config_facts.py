@@ -1,4 +1,4 @@
-"""Architecture facts, read from a model's configuration as its authors wrote it (the real one, or the registry's).
+"""Architecture facts, read from a model's own configuration or the registry's.
 
 The same quantity has a different key in almost every family; the keys stand here, once, in the order they are tried.
 """

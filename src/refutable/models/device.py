@@ -1,4 +1,4 @@
-"""Which device there is and how much it holds, found without importing torch (a judged run never does).
+"""The device and its memory, found without importing torch.
 
 CUDA is asked through its driver library, which honours CUDA_VISIBLE_DEVICES as torch does.
 """

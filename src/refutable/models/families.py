@@ -1,4 +1,4 @@
-"""What this project knows of each architecture family: one row of data, no code, no torch.
+"""Model families: one row of data each, no code, no torch.
 
 A row says where a block's parts are and, more important, which module's output is *really added* to the residual
 stream: in BLOOM, MPT, Gemma-2/3, OLMo-2, GLM-4 and Granite a module's output is not the update. Every run checks it

@@ -1,4 +1,4 @@
-"""What identifies weight files: hashes of their contents, memoised, of a large file's pieces on every core."""
+"""Hashes of weight files, memoised; large files are hashed in pieces on every core."""
 
 from __future__ import annotations
 

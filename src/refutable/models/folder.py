@@ -1,4 +1,4 @@
-"""A folder of weights that no row of the registry describes: its row is made of its own config.json."""
+"""The registry row of a folder that no row describes, made from its own config.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schemes by which training codes draw their first weights, as data; `measure.initialise` applies them."""
+"""Initialisation schemes of training codes, as data; `measurement.loading.initialise` applies them."""
 
 from __future__ import annotations
 

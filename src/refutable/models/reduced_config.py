@@ -1,4 +1,4 @@
-"""A model's configuration at reduced size: the same class, switches and proportions, two blocks of width 32.
+"""A model's configuration at reduced size: same class, switches and proportions, two blocks of width 32.
 
 What a claim about wiring needs is the class and its switches; neither depth nor width.
 """

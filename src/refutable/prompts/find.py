@@ -1,4 +1,4 @@
-"""Finding prompt sets: the packaged ones and those that extensions add by name, a user's by path."""
+"""Finds prompt sets: packaged ones and those of extensions by name, files by path."""
 
 from __future__ import annotations
 

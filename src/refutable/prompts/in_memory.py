@@ -1,4 +1,4 @@
-"""Prompts that are values of a program, not a file: texts, or lists of token ids."""
+"""Prompts given in a program: texts, or lists of token ids."""
 
 from __future__ import annotations
 

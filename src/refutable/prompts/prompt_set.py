@@ -1,4 +1,4 @@
-"""A prompt set: named, hashed, with a category and a recorded token length for each prompt; and its packaged form."""
+"""A prompt set: named and hashed, with a category and a recorded token length per prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own prompts as JSON lines or plain text."""
+"""Prompt files in JSON lines or plain text."""
 
 from __future__ import annotations
 

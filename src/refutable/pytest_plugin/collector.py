@@ -1,4 +1,4 @@
-"""Takes every test report on the process that writes the reports, and hands verdicts and checks to the recorder."""
+"""Hands verdicts and other test outcomes to the recorder, on the process that writes the reports."""
 
 from __future__ import annotations
 

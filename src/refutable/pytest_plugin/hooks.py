@@ -1,4 +1,4 @@
-"""Everything pytest runs when refutable is switched on: fixtures, and hooks that hand over to the engine."""
+"""Fixtures and hooks of a run; each delegates to the engine."""
 
 from __future__ import annotations
 

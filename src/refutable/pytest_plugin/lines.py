@@ -1,4 +1,4 @@
-"""What a run says in the terminal besides its table of verdicts, and what provenance says it was asked."""
+"""The lines that a run prints besides its table of verdicts, and the options kept in its provenance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run keeps on pytest's config, and how a test item is traced back to its case."""
+"""What a run keeps on pytest's config, and how to get from a test item to its case."""
 
 from __future__ import annotations
 

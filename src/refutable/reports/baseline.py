@@ -1,4 +1,4 @@
-"""What changed against a published run: verdicts by (claim, subject, weights kind, dtype, tokens, prompts)."""
+"""Compares a run with a published one, verdict by verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A catalogue of a document's claims held against a claims file: which sentences are on trial, and how they stand.
+"""Which sentences of a catalogue have claims, and how these stand.
 
 A catalogue file has one line for each sentence: its id, its kind and, where it says what another does, that other's id.
 """

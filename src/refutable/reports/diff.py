@@ -1,4 +1,4 @@
-"""What differs between two runs: verdicts, estimates that moved beyond their intervals, and what stands beside them."""
+"""The differences between two runs: verdicts, estimates that moved, labels, controls, variations."""
 
 from __future__ import annotations
 

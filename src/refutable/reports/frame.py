@@ -1,4 +1,4 @@
-"""Verdicts as a table of pandas."""
+"""Verdicts as a pandas table."""
 
 from __future__ import annotations
 

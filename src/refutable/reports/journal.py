@@ -1,4 +1,4 @@
-"""The journal: every verdict, appended and synced to disk as it falls, so that nothing is lost to a kill -9.
+"""The journal: every verdict is appended and synced to disk at once, so a kill -9 loses nothing.
 
 One JSON object a line: first the run's provenance, then verdicts and checks, last the end. `read_journal` rebuilds a
 Run from as much as is there; a last line that was cut off is dropped and said.

@@ -1,4 +1,4 @@
-"""The page of verdicts: every claim in its document's order, in its author's words, with what became of it."""
+"""The page of verdicts: every claim in its document's order, with what became of it."""
 
 from __future__ import annotations
 

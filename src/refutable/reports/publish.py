@@ -1,4 +1,4 @@
-"""The published verdicts: what this repository stands by. Rewritten only here, with the difference shown first."""
+"""Publishing verdicts: rewrites them, with the difference shown first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collects what a run brings, on the one process that reports: verdicts into the journal, at the end the reports."""
+"""Collects the verdicts of a run, writes the journal, and at the end the reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary at the end of a run: a table of claim x subject, and in few lines what was not measured and why."""
+"""The summary in the terminal: a table of verdicts, and what was not measured and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics: what can be said of a sample, and how surely. One file each; they report, claims decide.
+"""Statistics, one per file: a value and its bounds. They report; claims decide.
 
 A statistic is fitted to samples and gives a Fit: a value, a bound on either side at any error probability, a p-value.
 `verdict.judge` alone turns a fit into a verdict. To add one: docs/adding-a-statistic.md.

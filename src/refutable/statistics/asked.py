@@ -1,4 +1,4 @@
-"""What a shape looks at of a claim's test and of its metrics: the rooms above have more to say of both."""
+"""Protocols: what a shape needs to know about a claim's test and its metrics."""
 
 from __future__ import annotations
 

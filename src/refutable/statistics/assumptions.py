@@ -1,4 +1,4 @@
-"""What a statistic may assume of its data, as an enumerated set, and the shapes of data that break each of them.
+"""Assumptions of statistics, and the data shapes that break each of them.
 
 `python -m benchmarks.calibration` holds every statistic to what it assumes and prints what becomes of it elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Whether a threshold in one variable (a fact such as d_head) separates where something holds and where not."""
+"""Does a threshold in one variable (a fact such as d_head) separate where something holds from where it does not?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean of values in [0, 1], without any assumption on how they are distributed."""
+"""The mean of values in [0, 1], without assumptions about their distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen, on the data themselves, of the assumptions that a statistic makes."""
+"""What the data show about a statistic's assumptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean over categories: what can be said where prompts of one category are alike."""
+"""The mean over categories, for prompts that resemble each other within a category."""
 
 from __future__ import annotations
 

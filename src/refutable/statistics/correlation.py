@@ -1,4 +1,4 @@
-"""Correlation of two metrics over units: Pearson's r and Spearman's rho, by Fisher's z."""
+"""Pearson's r, Spearman's rho and partial correlation, by Fisher's z."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The difference of two means by Welch's t: of two groups of models, or of two groups of prompts by category."""
+"""The difference of two means by Welch's t: of groups of models, or of prompts by category."""
 
 from __future__ import annotations
 

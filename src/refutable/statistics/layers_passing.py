@@ -1,4 +1,4 @@
-"""The share of a model's layers on which something holds: these layers are a census, prompts are the replicates."""
+"""The share of a model's layers on which something holds: the layers are a census, prompts the replicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At least k of m models: how many of these models pass, each tested over its prompts."""
+"""How many of m models pass, each tested over its prompts."""
 
 from __future__ import annotations
 

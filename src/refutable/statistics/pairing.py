@@ -1,4 +1,4 @@
-"""Values of the same prompts, paired by the prompt's text: never by position, for either side may lack a prompt."""
+"""Pairs values of the same prompts by the prompt's text, never by position."""
 
 from __future__ import annotations
 

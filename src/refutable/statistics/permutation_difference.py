@@ -1,4 +1,4 @@
-"""The difference between two small groups of models by exact permutation: no t, no normality."""
+"""The difference between two small groups of models, by exact permutation."""
 
 from __future__ import annotations
 

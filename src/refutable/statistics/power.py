@@ -1,4 +1,4 @@
-"""What a sample that decided nothing could have seen, and how many units would decide what it saw."""
+"""Power: the smallest effect a sample could have seen, and the n that would decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean over a population of models, of which those at hand are a sample: random-effects meta-analysis."""
+"""The mean over a population of models, by random-effects meta-analysis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ratio of two means: the mean numerator of a ratio over its mean denominator, by Fieller's theorem.
+"""The ratio of two means, by Fieller's theorem.
 
 The mean of ratios weighs every prompt alike; the ratio of means weighs a prompt by its denominator, as a table of mean
 norms does whose rows are divided.

@@ -1,4 +1,4 @@
-"""What a claim predicts: one grammar, `< x`, `<= x`, `> x`, `>= x`, `within [a, b]`, read into a region."""
+"""Predictions: `< x`, `<= x`, `> x`, `>= x`, `within [a, b]`, parsed into a region."""
 
 from __future__ import annotations
 

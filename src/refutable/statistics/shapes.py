@@ -1,4 +1,4 @@
-"""The shapes that statistics have, each in what it differs from `Takes`. To add one: docs/adding-a-statistic.md."""
+"""The input shapes of the statistics. To add one: docs/adding-a-statistic.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether prompts differ by category at all: the share of a metric's variance that lies between categories."""
+"""The share of a metric's variance that lies between prompt categories (omega squared)."""
 
 from __future__ import annotations
 

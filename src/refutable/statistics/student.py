@@ -1,4 +1,4 @@
-"""A value whose distance from the truth, in standard errors, follows Student's t: shared by all t statistics."""
+"""Estimates whose error follows Student's t: shared by all t statistics."""
 
 from __future__ import annotations
 

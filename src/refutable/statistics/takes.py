@@ -1,4 +1,4 @@
-"""What a statistic is fitted to: its shape. A shape owns all that follows from it, so that a new one is one class.
+"""Input shapes: a shape owns everything that follows from a statistic's input, so a new one is one class.
 
 A shape says what a claim's `test:` must and must not name, how many samples there are and what their rows are, what a
 shuffle exchanges, and where the value must lie whatever the data. The other rooms ask it and know no shape by name.

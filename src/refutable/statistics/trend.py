@@ -1,4 +1,4 @@
-"""Whether one variable rises with another, and how steeply: order alone, exact for few units."""
+"""Does one variable rise with another? By order alone, exact for few units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether one variable rises with another over categories: where the second is a number of each category."""
+"""Does a metric rise over categories that are each given a number?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trimmed mean: the mean of the middle, where a few extreme prompts must not decide."""
+"""The trimmed mean, for samples where a few extreme prompts must not decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Correlation of two metrics inside categories: what is left where prompts of one category are alike."""
+"""Correlation of two metrics within categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims that are mathematics: a property, generated inputs, and the smallest counter-example where there is one.
+"""Mathematical properties, tried on generated inputs; a counter-example is shrunk and kept.
 
 Inputs are integers, so a property is checked exactly: rounding neither makes nor hides a counter-example. None found in
 N tries proves nothing; a theorem claim is SUPPORTED only with a proof. To add one: docs/adding-a-theorem.md.

@@ -1,4 +1,4 @@
-"""Two properties of sums of vectors, as examples: what any theorem of an update to a residual stream begins with."""
+"""Two properties of sums of vectors, as examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The passes over a model that a claim can ask for, by name; what each leaves is a trace, stored like any other.
+"""The passes over a model that claims can ask for, by name.
 
 | pass | what it does | positions |
 |---|---|---|

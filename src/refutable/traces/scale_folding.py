@@ -1,4 +1,4 @@
-"""The scale-folded form: norms of what attention and the MLP read, before the norm's learned scale and bias.
+"""The scale-folded form: norms of module inputs before the norm's learned scale and bias.
 
 The scale c of a block's norm may be moved into the matrices that read it without changing the function; the norm of
 ``attention_input`` then changes by c and a gain with it. Before scale and bias there is nothing left to move, and the

@@ -1,4 +1,4 @@
-"""Traces of no model: vectors are made up and primitives computed from them, so that they could have been measured.
+"""Synthetic traces: made-up vectors with primitives computed from them, so that every identity holds.
 
 Every identity between a metric's primitives (the triangle inequality, Cauchy and Schwarz, block_output = block_input +
 both updates, entropies between 0 and the log of the number of keys) holds in them by construction.

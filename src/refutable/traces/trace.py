@@ -1,4 +1,4 @@
-"""A trace: what one pass leaves. Two tidy tables of primitives and what they were made of; no tensors.
+"""A trace: two tidy tables of primitives from one pass, and what they were made of. No tensors.
 
 ``blocks`` has one row for each (prompt, position, layer), in that order, layers counted from 1; ``prompts`` one row for
 each prompt. Norms, means and inner products are float32, reduced on the device; entropies in nats. What was not

@@ -1,1 +1,1 @@
-"""From an estimate and a prediction to a verdict, and what is said beside it."""
+"""From an estimate and a prediction to a verdict, with its labels, controls and variations."""

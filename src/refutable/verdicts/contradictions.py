@@ -1,4 +1,4 @@
-"""Claims that cannot both hold, found SUPPORTED on the same subject: a verdict or the pair is wrong."""
+"""Contradictions: claims that cannot both hold, both SUPPORTED on the same subject."""
 
 from __future__ import annotations
 

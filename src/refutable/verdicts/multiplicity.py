@@ -1,4 +1,4 @@
-"""Families of claims: the p-values of one declared family, adjusted together by Holm and by Benjamini and Hochberg.
+"""Families of claims: p-values adjusted together by Holm and by Benjamini and Hochberg.
 
 A family is as it was declared (`family:` on claims, each subject of `for: each` one member), whatever a run selected: a
 member that was not measured counts as p = 1. Verdicts keep the raw alpha. The p-values of the prediction and those of

@@ -1,4 +1,4 @@
-"""Quantifiers over models, `all`, `any` and `majority`: how the members' tests make one verdict, and how often it errs.
+"""The quantifiers `all`, `any` and `majority`: one verdict from several models, at a known error rate.
 
 Each says that at least k of m members' claims are true: k = m, 1, or over half. The k-th smallest of their p-values
 times m - k + 1 is a p-value of that, whatever the dependence between members (partial conjunction: Benjamini and

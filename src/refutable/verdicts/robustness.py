@@ -1,4 +1,4 @@
-"""What is kept beside a verdict: each control and each declared variation, with an estimate of its own."""
+"""Controls and variations of a verdict, each with its own estimate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict as it is kept and shown: one row of the journal, of verdicts.json, of junit.xml and of the summary."""
+"""One verdict as it is stored and shown: a row of the journal, verdicts.json, junit.xml and the summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verdict is, and what was found: the words that reports, controls and verdicts share."""
+"""The five verdicts, and the estimate behind one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the columns of a foreign table are: a small mapping in YAML, `--measurements-map FILE`."""
+"""The mapping of columns in `--measurements-map FILE`."""
 
 from __future__ import annotations
 

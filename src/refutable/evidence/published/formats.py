@@ -1,4 +1,4 @@
-"""Records of a table file, whatever its format: CSV, JSON, JSON lines or Parquet, told by the file's ending."""
+"""Reads the rows of a CSV, JSON, JSON lines or Parquet file, by its ending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a table of published measurements, and refuses rows that are no replicates of one another."""
+"""Reads a table of published measurements, and refuses rows that are no replicates of each other."""
 
 from __future__ import annotations
 

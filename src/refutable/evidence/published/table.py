@@ -1,4 +1,4 @@
-"""Numbers that somebody published, judged as they are: in this project's columns, or in others that a mapping names."""
+"""A table of published measurements as samples."""
 
 from __future__ import annotations
 

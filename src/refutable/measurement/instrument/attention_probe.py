@@ -1,4 +1,4 @@
-"""Sees attention probabilities without computing a full attention matrix.
+"""Reads the last query's attention probabilities without computing the full attention matrix.
 
 For families that go through transformers' attention interface, `REGISTERED` runs its SDPA kernel unchanged and
 recomputes, beside it, the one query row that claims read (the last token of each prompt). The other families run eager

@@ -1,4 +1,4 @@
-"""Batches: prompts sorted by length and cut where padding would cost more than another pass; token ids padded."""
+"""Batches: prompts sorted by length, cut where padding would cost more than another pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closure: every block's output is its input plus the updates that were read, or there is no number."""
+"""Closure: every block's output must equal its input plus the two updates that were read."""
 
 from __future__ import annotations
 

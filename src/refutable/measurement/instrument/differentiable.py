@@ -1,4 +1,4 @@
-"""A model's operations in forms that have derivatives, forward and backward, for as long as a pass needs them."""
+"""Temporarily replaces operations of a model by forms that torch can differentiate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a block found by the names that model code gives them: norms before modules, output matrices.
+"""Finds parts of a block by the names that model code gives them: norms, output matrices.
 
 Where taps are is data (`families.py`); these names are shared by so many families that rows would repeat them.
 """

@@ -1,4 +1,4 @@
-"""Blocks' tapped vectors, reduced to the primitives of a trace: 25 numbers a position, in float32, on the device.
+"""Reduces tapped vectors to the 25 primitives per position, in float32, on the device.
 
 The reference is plain torch and runs anywhere. On CUDA one fused kernel reads each vector once (`reduce_fused`):
 written out in torch the same takes some fifty launches a block and several times the memory traffic.

@@ -1,4 +1,4 @@
-"""The reduction of one block or of many as one Triton kernel: a program a position, each vector read once from memory.
+"""The same reduction as one Triton kernel: one program per position, each vector read once.
 
 The columns are those of `reduce.reduce_block`, in its order; tests hold the two to each other.
 """

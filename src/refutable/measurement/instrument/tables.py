@@ -1,4 +1,4 @@
-"""What the batches of a pass left, brought home and laid out as the two tables of a trace."""
+"""Lays out what the batches of a pass left as the two tables of a trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks that read one block's taps and reduce them, on the device, as the pass goes by.
+"""Hooks that read a block's taps and reduce them on the device during the pass.
 
 A block's vectors are reduced when the block ends, to 25 numbers a position and one attention row a prompt: nothing of
 the size of an activation survives. (Where that is little memory, they are kept until the pass ends and all blocks are

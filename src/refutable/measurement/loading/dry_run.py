@@ -1,4 +1,4 @@
-"""Builds a model of the registry on torch's meta device, so that a first real run does not fail on a name.
+"""Builds a model on the meta device, so that a first real run does not fail on a name.
 
 No weights, no memory and no network: the configuration's class as transformers builds it, every module that a tap
 needs, and the number of parameters. What only the weights can show, such as closure, is left to the run.

@@ -1,4 +1,4 @@
-"""Draws weights by the scheme of the code that trained a model: the one way to apply the rules of `init_rules`.
+"""Draws weights by the scheme of the code that trained a model (`models.init_rules`).
 
 A drawn matrix depends on the seed, its own name, its shape and the rule, and on nothing else in the network: not on the
 order of the modules, nor on what was drawn before. Every rule's biases are 0 and norm scales 1. A model's rule is the

@@ -1,4 +1,4 @@
-"""Loads a subject: reads its weights (converting GGUF and .bin once), or draws them."""
+"""Loads a subject: reads its weights (GGUF and .bin are converted once), or draws them."""
 
 from __future__ import annotations
 

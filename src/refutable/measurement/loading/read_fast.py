@@ -1,4 +1,4 @@
-"""Reads safetensors files onto a GPU by many threads at once, through pinned buffers.
+"""Reads safetensors onto a GPU with many threads, through pinned buffers.
 
 A mapped file is paged in by one thread a page at a time; here each thread reads a piece, sends it, and reads the next
 while the copy runs. Which tensor becomes which parameter stays transformers' business.

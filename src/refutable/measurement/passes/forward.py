@@ -1,4 +1,4 @@
-"""One instrumented pass over a prompt set: a loaded model in, a trace out."""
+"""The forward pass over a prompt set: a loaded model in, a trace out."""
 
 from __future__ import annotations
 

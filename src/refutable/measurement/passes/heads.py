@@ -1,4 +1,4 @@
-"""The heads pass: what each attention head adds to the stream at the last token, and how far heads agree.
+"""The heads pass: what each attention head adds to the stream at the last token.
 
 A head's contribution is its slice of the output matrix's columns, applied to its mix of values; with the bias, the
 contributions sum to the attention update, which is checked on every block of every run.

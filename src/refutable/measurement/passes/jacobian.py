@@ -1,4 +1,4 @@
-"""The Jacobian pass: d block_output / d block_input at the last token, every other position held.
+"""The Jacobian pass: d block_output / d block_input at the last token, other positions fixed.
 
 Never written out: v to J v is forward mode, u to J^T u reverse mode (`torch.func`). From a seeded vector these span a
 Krylov space, the one that power iteration walks through; all of it is used, and not the last vector alone, because two

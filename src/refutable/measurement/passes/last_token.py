@@ -1,4 +1,4 @@
-"""A trace of what is read at each prompt's last token alone: one row a prompt and layer."""
+"""A trace of what is read at each prompt's last token: one row per prompt and layer."""
 
 from __future__ import annotations
 

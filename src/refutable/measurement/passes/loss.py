@@ -1,4 +1,4 @@
-"""The loss pass: how well a model foretells each token of a prompt, as it is or under an intervention."""
+"""The loss pass: next-token loss, of the model as it is or under an intervention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The perturbation pass: a small change of the stream at the last token, followed through the blocks to first order.
+"""The perturbation pass: a small change at the last token, followed through the blocks to first order.
 
 Forward-mode differentiation carries the change beside the stream, so growth is that of an infinitely small change: no
 size is chosen, no difference of nearly equal numbers is taken, and low precision rounds the change as it rounds any

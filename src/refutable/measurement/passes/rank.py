@@ -1,4 +1,4 @@
-"""The rank pass: in how many directions, and how far, the states of a prompt's tokens differ, before and after blocks.
+"""The rank pass: effective rank and variance of token states, before and after each block.
 
 The states of a prompt's tokens after the first, at one depth, are a matrix (tokens, width); their mean over the tokens
 is taken off, and what is left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007),

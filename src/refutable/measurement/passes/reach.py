@@ -1,4 +1,4 @@
-"""The reach pass: from how far back, in tokens and in blocks, the model's first choice of a next token is moved.
+"""The reach pass: how far back, in tokens and in blocks, the gradient of the top prediction reaches.
 
 The gradient of the log-probability of the most probable next token, at each block's input and output:
 

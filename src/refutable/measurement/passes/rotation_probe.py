@@ -1,4 +1,4 @@
-"""The rotation probe: switch the rotation of queries and keys off, and watch what attention adds to the stream.
+"""The rotation probe: switch rotation off, and watch what attention adds to the stream.
 
 Rotary positions turn queries and keys, so they reach attention's probabilities. Whether they reach the vectors that are
 summed in the stream by any other way is seen with those probabilities held as they were: what is left of the change is

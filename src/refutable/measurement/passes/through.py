@@ -1,4 +1,4 @@
-"""The pass through all blocks: d block_output of the last / d block_input of the first, at the last token.
+"""The Jacobian of all blocks together: d last block_output / d first block_input, at the last token.
 
 No other token sees the last one, so every block's derivative at the last token is taken where the plain pass came by,
 and the whole is their product: v goes through the blocks' maps in order, u through their transposes in reverse. Its

@@ -1,4 +1,4 @@
-"""The wiring probe: change what attention adds and watch the same block's MLP, then the other way about.
+"""The wiring probe: change attention's update and watch the same block's MLP input, and vice versa.
 
 In a parallel block neither's input moves by one bit; in a sequential one that of whichever comes second does. The
 block's output must move each time, or the probe touched nothing.

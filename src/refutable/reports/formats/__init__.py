@@ -1,4 +1,4 @@
-"""Reports of a run, one format to a file. To add one: docs/adding-a-report.md."""
+"""Report formats, one per file. To add one: docs/adding-a-report.md."""
 
 from __future__ import annotations
 

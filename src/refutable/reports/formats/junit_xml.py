@@ -1,4 +1,4 @@
-"""junit.xml: verdicts as continuous-integration servers read them, by the table of the design.
+"""junit.xml, for continuous-integration servers.
 
 Written from the run, not by pytest, so that it is the same in series, under xdist, and rebuilt from a journal; it names
 no host.

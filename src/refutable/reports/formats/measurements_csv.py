@@ -1,4 +1,4 @@
-"""measurements.csv: every prompt and model in the notebook's fifteen columns and what it lacked; all layers beside it.
+"""measurements.csv, layers.csv and categories.csv: the numbers behind the verdicts.
 
 ``measurements.csv`` has one row a prompt, ``layers.csv`` one a prompt and layer (last token), ``categories.csv`` the
 mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md names the columns.

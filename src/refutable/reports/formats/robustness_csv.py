@@ -1,4 +1,4 @@
-"""variations.csv and controls.csv: what is kept beside each verdict; the first draws specification curves.
+"""variations.csv (specification curves) and controls.csv.
 
 The claim's own verdict is a row of variations.csv as well, the one without changes.
 """

@@ -1,4 +1,4 @@
-"""Choices of generated data that a prediction is held against, each fitted once for every prediction about it."""
+"""Generated data to hold a prediction against; each choice is fitted once for all predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be said of claims before any model is loaded: which verdicts these prompts or models can never bring."""
+"""Which verdicts these prompts or models can never reach, known before any model is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which verdicts n units can ever bring, before anything is measured."""
+"""Which verdicts n units can ever reach, and how many units would be needed."""
 
 from __future__ import annotations
 

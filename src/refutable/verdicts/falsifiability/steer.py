@@ -1,4 +1,4 @@
-"""Hypothesis steers generated vectors towards data that break a prediction, where no ready choice of data does."""
+"""Lets Hypothesis search for data that break a prediction, if no ready choice does."""
 
 from __future__ import annotations
 

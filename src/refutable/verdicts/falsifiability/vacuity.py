@@ -1,4 +1,4 @@
-"""Whether any data at all would satisfy a prediction: then it says nothing, however surely it is SUPPORTED.
+"""Vacuity: would any data at all satisfy the prediction?
 
 First by proof: the statistic cannot leave the values that its metrics can take. Else by search: among generated traces
 that could be measured (`refutable.traces.synthetic`), one whose value lies outside what is predicted is looked for.

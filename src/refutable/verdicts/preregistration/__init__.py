@@ -1,1 +1,1 @@
-"""What was claimed before it was measured: `claims.lock`, and what a verdict may say because of it."""
+"""Pre-registration: `claims.lock`, and whether a verdict is confirmatory."""

@@ -1,4 +1,4 @@
-"""claims.lock: what each claim was, since when, and what of its data had been seen by then. One line a claim, by id.
+"""claims.lock: what each claim said, since when, and which data existed then. One line per claim.
 
 The file is the author's word: its dates are believed as far as its own history (in git, say) is. What a run holds
 against it is told in `registration`.

@@ -1,4 +1,4 @@
-"""Pre-registration: the hash of all that decides a claim, and whether a verdict is confirmatory or exploratory.
+"""The hash of everything that decides a claim, and whether a verdict is confirmatory or exploratory.
 
 A verdict is confirmatory where its claim was locked in the very form that was tried, every measurement that it rests
 on was made after that, and none of its subjects had been measured on the same prompts when it was locked: measurements
