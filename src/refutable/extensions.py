@@ -112,7 +112,7 @@ def load_installed() -> None:
         try:
             extension = point.load()
         except (ImportError, AttributeError) as error:
-            raise BadInput(f"{source}: cannot be imported ({error}); mend or uninstall the package") from None
+            raise BadInput(f"{source}: cannot be imported ({error}); fix or uninstall the package") from None
         if not callable(extension):
             raise BadInput(f"{source}: is no function; name one that takes Extensions: package.module:function")
         extend(source, extension)

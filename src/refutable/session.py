@@ -99,7 +99,7 @@ class Session:
         self.source.plan = build_plan((case for case in cases if not self._skipped(case)), self.source.selection)
 
     def infeasible(self, case: Case) -> Infeasible | None:
-        """Return which verdicts a case can never come to with this run's prompts and models, as far as is known now."""
+        """Return which verdicts a case can never reach with this run's prompts and models, as far as known."""
         if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
             return None
         prompts = len(self.source.prompts(case.claim.prompts))
@@ -110,7 +110,7 @@ class Session:
         return found if found is not None and found.hopeless else None
 
     def try_case(self, case: Case) -> VerdictRow:
-        """Try one case; whatever happens, a row comes back."""
+        """Try one case. Always returns a row."""
         self.source.read.clear()
         started = time.perf_counter()
         judgement = self._judgement(case)
@@ -150,14 +150,14 @@ class Session:
             return Judgement(Verdict.ERROR, case.claim.prediction, why)
 
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
-        """Return what is told of the claim's registration."""
+        """Return the claim's registration, for its row."""
         looked = judgement.verdict.looked
         published = looked and self._on_table(case)
         metas = [self.source.used[key].meta for key in traces] if looked else []
         return self.registrations.describe(case.claim, metas, published=published)
 
     def _on_table(self, case: Case) -> bool:
-        """Whether a case is judged on the published table: weights that are drawn here are measured as ever."""
+        """Whether a case is judged on the published table; drawn weights are still measured."""
         return self.source.table is not None and case.claim.evidence in ("measured", "dynamical")
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
@@ -187,7 +187,7 @@ def _given(options: Options) -> PromptSet | None:
 
 
 def _on(given: PromptSet, claim: BaseClaim) -> BaseClaim:
-    """Return a claim with the given prompts in place of its own, which makes it another claim by its hash."""
+    """Return a claim with the given prompts instead of its own, which changes its hash."""
     return claim.model_copy(update={"prompts": given.name}) if isinstance(claim, MeasuredClaim) else claim
 
 

@@ -99,7 +99,7 @@ def test_a_line_shows_the_claims_of_a_sentence_and_of_all_that_say_the_same():
 
 
 def test_a_claim_about_a_sentence_that_is_not_there_is_refused():
-    with pytest.raises(BadInput, match=r"not in the catalogue: a: 'y', c: 'z'; mend"):
+    with pytest.raises(BadInput, match=r"not in the catalogue: a: 'y', c: 'z'; fix"):
         catalogue_lines((CatalogueSentence("x", "k", None),), some(), [])
 
 

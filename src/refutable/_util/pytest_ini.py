@@ -57,7 +57,7 @@ def _values(file: Path) -> Mapping[str, Any] | None:
         text = file.read_text(encoding="utf-8")
         return _toml(file.name, tomllib.loads(text)) if file.suffix == ".toml" else _sections(file.name, text)
     except (tomllib.TOMLDecodeError, configparser.Error, UnicodeDecodeError) as error:
-        raise BadInput(f"{file.name}: cannot be read ({str(error).splitlines()[0]}); mend it") from None
+        raise BadInput(f"{file.name}: cannot be read ({str(error).splitlines()[0]}); fix it") from None
 
 
 def _toml(name: str, data: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -28,7 +28,7 @@ class _One(RootModel[Claim]):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where claims stand, for what is seen to be wrong with them only when a registry or prompts are at hand.
+    """Where claims are in their files, for errors that only a registry or prompts can reveal.
 
     Attributes:
         file: name of the claims file.

@@ -106,7 +106,7 @@ class Restatement(Source):
 
 
 class Record(Frozen):
-    """What the claim's author reported for one model; kept beside what is measured, never judged as a measurement."""
+    """What the claim's author reported for one model; shown next to the measurement, never judged as one."""
 
     value: Annotated[float, Field(allow_inf_nan=False)]
     n: int | None = None
@@ -116,7 +116,7 @@ class Record(Frozen):
 
     @property
     def comparable(self) -> bool:
-        """Whether it is of the test's own quantity: read at a tap of this project (or nothing else is said)."""
+        """Whether it is the test's own quantity: read at one of our taps, or unspecified."""
         return self.tap is None or self.tap in get_args(Tap)
 
 

@@ -18,7 +18,7 @@ def check(
         str | None, typer.Option(help="prompts in place of the claims' own, as pytest's --prompts")
     ] = None,
 ) -> None:
-    """Check a claims file, and say which verdicts its prompts can never bring; no model is loaded."""
+    """Check a claims file, and list verdicts that its prompts can never reach. No model is loaded."""
     from refutable.verdicts.falsifiability.feasibility import check_feasible
 
     for line in check_feasible(claims_file(claims), models_file(models), prompts):

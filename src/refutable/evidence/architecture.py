@@ -14,7 +14,7 @@ from refutable.verdicts.verdict import Estimate, Verdict
 
 
 def judge_architecture(claim: ArchitectureClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Look the fact up: in the model's own configuration where it is at hand, else in the registry."""
+    """Look the fact up: in the model's own configuration if available, else in the registry."""
     return over_models(claim, models, lambda model: _look_up(claim, model, source))
 
 
@@ -27,7 +27,7 @@ def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource) -> Judg
     if config is not None and value != row.fact(test.fact):
         raise InstrumentError(
             f"{model}: {test.fact} is {value} in its own configuration and {row.fact(test.fact)} in the registry;"
-            " mend the row"
+            " fix the row"
         )
     if test.predicts is not None:
         true = float(value) in parse_region(test.predicts)

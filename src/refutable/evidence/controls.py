@@ -52,13 +52,13 @@ def controls_of(
 
 
 def any_data(claim: MeasuredClaim) -> Control:
-    """Return the control ``any-data``: SUPPORTED where no data whatever could break the prediction."""
+    """Return the control ``any-data``: SUPPORTED if no data could break the prediction."""
     found = search_generated_data(claim.test, whole="any-data" in claim.controls)
     return Control(found.verdict, found.why, found.estimate, found.share)
 
 
 def labels_of(controls: Mapping[str, Control], base: Verdict) -> tuple[str, ...]:
-    """Return what the controls say beside a verdict: ``vacuous`` always, the others where the claim is SUPPORTED."""
+    """Return the labels of the controls: ``vacuous`` always, the others if the claim is SUPPORTED."""
     return tuple(
         LABELS[name]
         for name, control in controls.items()

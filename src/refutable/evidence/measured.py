@@ -118,7 +118,7 @@ def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:
 
 
 def _beside(base: Judgement, variations: dict[str, Variation], controls: dict[str, Control]) -> Judgement:
-    """Return a judgement with its variations and controls, and the labels that they bring."""
+    """Return a judgement with its variations and controls, and their labels."""
     if not variations and not controls:
         return base
     labels = (*labels_of(controls, base.verdict), *fragile(variations, base.verdict))

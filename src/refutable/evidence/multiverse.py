@@ -66,7 +66,7 @@ def _own_values(claim: MeasuredClaim, source: SampleSource) -> dict[str, str]:
 
 
 def _bos_as_tokenised(specification: Specification, model: str | None, source: SampleSource) -> str:
-    """Return which choice of a beginning the tokenizer makes by itself, for that is no variation; empty if unknown."""
+    """Return what the tokenizer does by default (``with`` or ``without``), which is no variation; empty if unknown."""
     if model is None or source.table is not None:
         return ""
     meta = source.trace(
@@ -89,7 +89,7 @@ def _judged(
 
 
 def _out_of_reach(specification: Specification, model: str | None, source: SampleSource) -> str:
-    """Return why a variation that needs a pass of its own is not made, or an empty text."""
+    """Return why a variation that needs another pass is not made, or an empty text."""
     if source.table is not None:
         return f"{source.table.name} holds one pass: what another would give is not in it"
     registry = source.selection.registry

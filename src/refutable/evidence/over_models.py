@@ -12,7 +12,7 @@ from refutable.verdicts.quantifiers import combine
 
 
 def over_models(claim: ClaimOnModels, models: tuple[str, ...], judge_one: Callable[[str], Judgement]) -> Judgement:
-    """Judge each model at alpha and combine; with `each` there is one model and its judgement stands alone."""
+    """Judge each model at alpha and combine; with `each` there is one model, and its judgement is returned."""
     if claim.quantifier == "each":
         (model,) = models
         return judge_one(model)

@@ -187,7 +187,7 @@ class SampleSource:
         return self.finder.find(row, subject, download=download)
 
     def key(self, subject: Subject, weights: WeightsSource, spec: Pass) -> str:
-        """Return the address of a trace: all that determines it, and all that is told of its weights.
+        """Return the address of a trace: a hash of everything that determines it or is reported about its weights.
 
         The same weights found in another way (a local copy of a hub's files) are another trace, so that what a report
         says of them is always what this run found.

@@ -106,7 +106,7 @@ def group_samples(specification: Specification, source: SampleSource) -> Groups:
 
 
 def samples_under(specification: Specification, model: str | None, source: SampleSource) -> tuple[Sample, ...]:
-    """Return the samples of a model, or of two groups of models where none is named."""
+    """Return the samples of a model, or of two groups of models if none is named."""
     return (
         group_samples(specification, source).samples if model is None else model_samples(specification, model, source)
     )
@@ -135,7 +135,7 @@ def said_of_pairs(judged: Judgement, test: MeasuredTest, model: str) -> Judgemen
 
 
 def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
-    """Return the verdict alone of a test on its samples; errors as `judge_samples`."""
+    """Return only the verdict of a test on its samples; errors as `judge_samples`."""
     return decide(_fitted(test, samples).fit, test.region, alpha)
 
 
@@ -196,7 +196,7 @@ def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tupl
 
 
 def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:
-    """Return a judgement, or what kept it from being made as a verdict of its own: the claim's own verdict stands."""
+    """Return a judgement, or the verdict of the error that prevented it."""
     try:
         return look()
     except RefutableError as error:
@@ -204,7 +204,7 @@ def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:
 
 
 def judge_specification(specification: Specification, model: str | None, source: SampleSource) -> Judgement:
-    """Judge a model, or two groups where none is named; whatever happens, a judgement comes back."""
+    """Judge a model, or two groups if none is named. Always returns a judgement."""
     return attempt(
         specification.test.predicts,
         lambda: judge_samples(specification.test, samples_under(specification, model, source), specification.alpha),

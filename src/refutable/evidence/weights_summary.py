@@ -24,7 +24,7 @@ class WeightsSummary:
         self._of_claim = ByIdentity(_of_claim)
 
     def __call__(self, claim: BaseClaim, traces: Mapping[str, Trace]) -> dict[str, str]:
-        """Return what is told, as text by name.
+        """Return the summary as text by name.
 
         Args:
             claim: a claim that reads weights.

@@ -95,7 +95,7 @@ def borrowed(network: Any, attention: str) -> Iterator[str]:
 
 
 def _row(network: Any) -> ModelRow:
-    """Return a row of the registry for this object alone: its facts are those of its own configuration."""
+    """Return a registry row for this object, with the facts of its own configuration."""
     config = getattr(network, "config", None)
     if config is None or not hasattr(network, "get_input_embeddings"):
         raise BadInput(f"a {type(network).__name__} is no causal language model of transformers; give one")

@@ -27,7 +27,7 @@ Wanted = Mapping[Pass, tuple[WeightsSource, str, Mapping[str, Any]]]
 def measure_subject(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
 ) -> Iterator[tuple[Pass, Trace | RefutableError]]:
-    """Yield the trace of each wanted pass, or why there is none.
+    """Yield the trace of each requested pass, or the error that prevented it.
 
     Raises:
         ClosureError: a plain pass does not close, so that nothing which is read of this model can be believed.
@@ -47,7 +47,7 @@ def measure_subject(
 
 
 def _probed(one: Pass, network: Any, row: ModelRow, key: str, about: Mapping[str, Any]) -> Trace | RefutableError:
-    """Make a probe of a reduced instance, drawn for it; what it cannot be made of stops no other."""
+    """Make a probe on a reduced, freshly drawn instance; an error does not stop the other passes."""
     try:
         return _runner(one)(network, row.architecture, key, about)
     except NotMeasured as error:

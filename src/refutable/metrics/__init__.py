@@ -74,7 +74,7 @@ class Metric:
 
     @property
     def has_norm(self) -> bool:
-        """Whether its raw and mean-centred forms differ: what the mean's shift leaves alone has one form only."""
+        """Whether its raw and mean-centred forms differ; a metric invariant to mean shifts has only one form."""
         return "mean-shift" not in self.invariant
 
     @property

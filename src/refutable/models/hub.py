@@ -10,7 +10,7 @@ from refutable.models.registry import ModelRow
 
 
 def download(row: ModelRow, revision: str | None, patterns: Sequence[str]) -> Path:
-    """Fetch a model's files into the hub's own cache: safetensors where there are any, else .bin.
+    """Download a model's files into the hub's own cache: safetensors if there are any, else .bin.
 
     Raises:
         WeightsUnavailable: the repository is gated, absent or out of reach.

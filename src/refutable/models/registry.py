@@ -91,7 +91,7 @@ _FIELDS: dict[str, Sequence[str]] = {
 
 
 class Selector(Frozen):
-    """Which models a claim is about: every row that agrees with all that is said here."""
+    """Which models a claim is about: every row that agrees with all keys."""
 
     names: Names = Field(default=(), min_length=1, description="names or globs")
     except_: Names = Field(

@@ -56,7 +56,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class WeightsSource:
-    """Weights that are at hand: what they are, where, and the hashes that identify them.
+    """Weights that were found: what they are, where, and the hashes that identify them.
 
     Attributes:
         kind: what they are.

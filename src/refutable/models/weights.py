@@ -131,7 +131,7 @@ class Finder:
         )
 
     def tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
-        """Return where a tokenizer is without fetching one, and its hash; None and "stand-in" where there is none."""
+        """Return the path of a local tokenizer and its hash; None and "stand-in" if there is none."""
         for source in () if row.stand_in else (self._cached(row, subject), self._in_wheel(row)):
             if source is not None:
                 return source.location if source.form == "gguf" else source.tokenizer, source.tokenizer_digest

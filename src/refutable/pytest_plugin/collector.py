@@ -12,7 +12,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 class Collector:
-    """A plugin of its own, so that it exists only where reports are written."""
+    """A separate plugin, so that it exists only on the process that writes reports."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._recorder = config.stash[RECORDER]

@@ -57,7 +57,7 @@ def closing_lines(recorder: Recorder) -> Iterator[str]:
 
 
 def asked_of(session: Session) -> dict[str, str]:
-    """Return the options that decide, as text, for a run's provenance. A path is never told."""
+    """Return the options that matter, as text, for a run's provenance. Never a path."""
     options, source = session.options, session.source
     return {
         "models": ", ".join(sorted(source.selection.named)),

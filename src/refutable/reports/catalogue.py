@@ -91,7 +91,7 @@ def catalogue_lines(
     distinct = {entry.id: entry.same_as or entry.id for entry in entries}
     strange = [f"{claim.id}: {name!r}" for claim in claims for name in sentences_of(claim) if name not in distinct]
     if strange:
-        raise BadInput(f"not in the catalogue: {', '.join(strange)}; mend `catalogue:` of the claim, or add its line")
+        raise BadInput(f"not in the catalogue: {', '.join(strange)}; fix `catalogue:` of the claim, or add its line")
     stand = states(claims, verdicts)
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for claim in claims:

@@ -81,7 +81,7 @@ def differences(before: RunResult, after: RunResult) -> list[Change]:
 
 
 def same(changes: list[Change]) -> bool:
-    """Whether no verdict and no estimate is among these: what differs beside them alone makes no other run."""
+    """Whether no verdict and no estimate differs; labels, controls and variations do not count."""
     return all(change.kind in BESIDE for change in changes)
 
 
@@ -168,7 +168,7 @@ def _told(row: VerdictRow, kind: str) -> frozenset[str]:
 
 
 def _sides(change: Change) -> tuple[Text, Text]:
-    """Return what is told of both runs; of what stands beside a verdict, what the other run has not."""
+    """Return both sides in words; for labels, controls and variations, what the other side lacks."""
     before, after = change.before, change.after
     if change.kind not in BESIDE or before is None or after is None:
         return _found(before), _found(after)

@@ -20,7 +20,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:
-    """Return how a run differs from what is published, as `refutable diff` says it; None where nothing is yet."""
+    """Return how a run differs from the published one, as `refutable diff` prints it; None if nothing is published."""
     run = read_verdicts(run_file)
     return differences(read_verdicts(published), run) if published.is_file() else None
 

@@ -104,7 +104,7 @@ def _found(row: VerdictRow) -> str:
 
 
 def interval_text(estimate: Estimate) -> str:
-    """Return ``value [low, high]``, or the value alone where there is no interval."""
+    """Return ``value [low, high]``, or only the value if there is no interval."""
     if estimate.level is None and (estimate.low is None or estimate.high is None):
         return f"{estimate.value:.4g}"
     return f"{estimate.value:.4g} {estimate.ends}"

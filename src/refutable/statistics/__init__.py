@@ -72,7 +72,7 @@ class Fit(Protocol):
         ...
 
     def effect_size(self, threshold: float) -> float | None:
-        """Return the standardised distance from the threshold, or None where none is customary."""
+        """Return the standardised distance from the threshold, or None if there is no usual one."""
         ...
 
 

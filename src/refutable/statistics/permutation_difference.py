@@ -51,12 +51,12 @@ class PermutationFit:
         return len(self.shifts) + self.same
 
     def lower(self, tail: float) -> float:
-        """Return the lower bound; minus infinity where there are too few deals."""
+        """Return the lower bound; minus infinity if there are too few permutations."""
         skipped = self._skipped(tail)
         return -math.inf if skipped < 0 else float(self.shifts[skipped])
 
     def upper(self, tail: float) -> float:
-        """Return the upper bound; infinity where there are too few deals."""
+        """Return the upper bound; infinity if there are too few permutations."""
         skipped = self._skipped(tail)
         return math.inf if skipped < 0 else float(self.shifts[-1 - skipped])
 

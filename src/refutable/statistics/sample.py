@@ -35,7 +35,7 @@ class Sample:
     derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def once(self, name: Hashable, make: Callable[[], T]) -> T:
-        """Return what is made of the sample, by what it is, made at the first call alone."""
+        """Return a value derived from the sample, computed on first call."""
         if name not in self.derived:
             self.derived[name] = make()
         found: T = self.derived[name]

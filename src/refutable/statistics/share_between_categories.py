@@ -47,7 +47,7 @@ class BetweenFit:
         return between / (between + self.n)
 
     def lower(self, tail: float) -> float:
-        """Return the lower bound at error probability `tail`; 0 where chance alone would do."""
+        """Return the lower bound at error probability `tail`; 0 if chance could explain the value."""
         return _share(noncentrality(self.f, self.k, self.n, 1 - tail), self.n)
 
     def upper(self, tail: float) -> float:

@@ -29,7 +29,7 @@ class Exchange(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What recorded values without replicates come to: the value, of how many, and how it was counted, in words."""
+    """The value of recorded numbers without replicates, of how many, and how it was counted, in words."""
 
     value: float
     n: int
@@ -159,7 +159,7 @@ class Takes:
 
     @property
     def only_numbers(self) -> bool:
-        """Whether numbers alone are enough to fit it, without models or categories behind them."""
+        """Whether it can be fitted to plain numbers, without models or categories."""
         return not (self.over_models or self.pools or self.compares == "categories")
 
     # What a shuffle exchanges
@@ -204,7 +204,7 @@ class Takes:
         return self.each_layer or self.compares == "groups"
 
     def recorded(self, values: NDArray[np.float64], holds: Region | None) -> Recorded:
-        """Return what recorded values of one model come to, shape (1,) or (layers,): their mean, or a share."""
+        """Return the value of recorded numbers of one model, shape (1,) or (layers,): their mean, or a share."""
         if self.counts != "always" or holds is None:
             return Recorded(float(values.mean()), 1)
         passing, n = int(holds.contains(values).sum()), len(values)

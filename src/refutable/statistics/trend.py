@@ -93,7 +93,7 @@ def _at_least(ties: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _pairs_needed(ties: tuple[int, ...], tail: float) -> int:
-    """Return the fewest rising pairs that prove a rise; more than there are where none do."""
+    """Return the fewest rising pairs that prove a rise; more than there are if no number does."""
     at_least = _at_least(ties)
     proving = at_least <= tail
     return int(np.argmax(proving)) if proving[-1] else len(at_least)

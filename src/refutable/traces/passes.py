@@ -3,7 +3,7 @@
 | pass | what it does | positions |
 |---|---|---|
 | ``forward`` | prompts through the weights, as trained or under an intervention | all |
-| ``loss`` | how well each token of a prompt is foretold, as trained or under an intervention | all |
+| ``loss`` | next-token loss over a prompt, as trained or under an intervention | all |
 | ``heads`` | what each attention head adds | last |
 | ``rank`` | in how many directions and how far a prompt's tokens differ, before and after a block | all but the first |
 | ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |

@@ -65,7 +65,7 @@ class Store:
                 shutil.rmtree(place)  # damaged from outside: a trace is moved into place whole
 
     def metas(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what every stored trace was made of; a damaged one is passed over."""
+        """Yield the meta of every stored trace; damaged ones are skipped."""
         for file in sorted(self.folder.glob("traces/*/*/meta.json")):
             try:
                 meta = json.loads(file.read_text(encoding="utf-8"))

@@ -57,7 +57,7 @@ class Judgement:
 
 
 def undecided(error: RefutableError, predicts: str) -> Judgement:
-    """Return what an error makes of a claim: NOT_MEASURED and INCONCLUSIVE with the reason, or ERROR."""
+    """Return the judgement of an error: NOT_MEASURED, INCONCLUSIVE or ERROR, with the reason."""
     match error:
         case NotMeasured():
             return Judgement(Verdict.NOT_MEASURED, predicts, str(error))

@@ -66,7 +66,7 @@ def family_lines(rows: Iterable[VerdictRow], families: Families) -> list[str]:
 
 
 def describe(cases: Sequence[Case]) -> list[str]:
-    """Return what can be said of families before anything is measured, one line a family."""
+    """Return one line per family, before anything is measured."""
     alphas = {case.id: case.claim.alpha for case in cases}
     lines = []
     for name, members in declared(cases).items():
@@ -120,7 +120,7 @@ def _marked(row: VerdictRow, adjusted: Adjusted) -> VerdictRow:
 
 
 def _bare(row: VerdictRow) -> VerdictRow:
-    """Return a row without what an earlier adjusting said of it."""
+    """Return a row without the label and p-values of an earlier adjustment."""
     labels = tuple(label for label in row.labels if label != NOT_AFTER_HOLM)
     return replace(row, labels=labels, adjusted=None)
 

@@ -55,7 +55,7 @@ class Variation:
 
 
 def _of_version_1(variation: object) -> object:
-    """Return a variation as it is written now; version 1 of verdicts.json kept its verdict alone."""
+    """Return a variation in the current form; version 1 of verdicts.json kept only its verdict."""
     return {"verdict": variation, "why": ""} if isinstance(variation, str) else variation
 
 

@@ -18,7 +18,7 @@ USUAL_ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjusted:
-    """What a family makes of one member's p-values.
+    """One member's p-values, adjusted over its family.
 
     Attributes:
         family: its name.
@@ -67,7 +67,7 @@ class VerdictRow(Judgement):
 
     @classmethod
     def of(cls, judgement: Judgement, *, case: str, claim: str, subject: str, **told: Any) -> VerdictRow:
-        """Return the row of a judgement on a case; `told` are the attributes besides."""
+        """Return the row of a judgement on a case; `told` are the other attributes."""
         judged = {each.name: getattr(judgement, each.name) for each in fields(Judgement)}
         return cls(**judged, id=case, claim=claim, subject=subject, **told)
 
@@ -160,7 +160,7 @@ class VerdictRow(Judgement):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VerdictRow:
-        """Read a row back, also one of version 1 (no controls, and of a variation the verdict alone).
+        """Read a row back, also one of version 1 (no controls; of a variation only the verdict).
 
         Raises:
             ValueError: the data are not a row of a version that is read.
@@ -187,7 +187,7 @@ def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
 
 
 def _interval(estimate: Estimate | None) -> str:
-    """Return `` value [low, high]`` of an estimate; nothing where there is none."""
+    """Return `` value [low, high]`` of an estimate; empty if there is none."""
     if estimate is None:
         return ""
     return f" {estimate.value:.4g}" + (f" {estimate.ends}" if estimate.level is not None else "")

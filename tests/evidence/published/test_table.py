@@ -430,7 +430,7 @@ def test_a_value_outside_its_metrics_range_is_refused_with_its_place(
     place = {"csv": "table.csv:3", "jsonl": "table.jsonl:2", "parquet": "table.parquet: row 2"}
     with pytest.raises(BadInput, match=f"{place.get(kind, 'record 2')}: {told}") as caught:
         read_table(written(tmp_path, rows, kind), REGISTRY)
-    assert "mend these values" in str(caught.value)
+    assert "fix these values" in str(caught.value)
 
 
 def test_a_value_in_a_list_that_is_out_of_range_is_refused(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def _by_model(
     seen: set[str] = set()
     for record in records.rows:
         if None in record.cells:
-            raise BadInput(f"{record.where} has more cells than the header; mend the row")
+            raise BadInput(f"{record.where} has more cells than the header; fix the row")
         if record.cells.get("Role") == "Control":
             continue  # drawn weights beside the subject's own, in this project's tables
         told = given.only_model or str(record.cells.get(given.model) or "")
@@ -129,7 +129,7 @@ def _by_model(
 
 
 def _own(rows: list[TableRecord]) -> list[TableRecord]:
-    """Leave drawn weights out where they stand beside others: layers.csv has no column Role."""
+    """Leave drawn weights out if there are others: layers.csv has no column Role."""
     own = [row for row in rows if row.cells.get("Weights_Kind") != "initialisation"]
     return own or rows
 
@@ -172,5 +172,5 @@ def _outside(
     if not problems:
         return []
     more = [f"{path.name}: {len(problems) - SHOWN} more such values"] if len(problems) > SHOWN else []
-    fix = f"--measurements {path}: mend these values, or leave them out; a --measurements-map FILE names other columns"
+    fix = f"--measurements {path}: fix these values, or leave them out; a --measurements-map FILE names other columns"
     return [*problems[:SHOWN], *more, fix]

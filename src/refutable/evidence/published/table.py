@@ -44,11 +44,11 @@ class Table:
 
     @property
     def description(self) -> str:
-        """The table in words: its name, its hash, and what its mapping says beside."""
+        """The table in words: its name, its hash, and the note of its mapping."""
         return f"{self.name}, SHA-256 {self.sha256[:12]}" + (f"; {self.map.note}" if self.map.note else "")
 
     def sample(self, metric: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
-        """Return a metric of a model: one value a prompt, or one value alone, which is a census of what was recorded.
+        """Return a metric of a model: one value per prompt, or a single value, which is a census.
 
         Returns:
             Values of shape (prompts,) or (prompts, layers); a single row without replicates has the unit `CENSUS`.

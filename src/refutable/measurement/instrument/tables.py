@@ -27,7 +27,7 @@ OUTPUTS = 5  # numbers of a prompt that are read behind the last block
 
 @dataclass(frozen=True, slots=True)
 class ReducedBatch:
-    """What one batch left: on the device as one vector, so that one transfer brings it home.
+    """The output of one batch: one vector on the device, so that one transfer is enough.
 
     Attributes:
         prompts: indices of its prompts.

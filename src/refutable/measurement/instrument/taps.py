@@ -152,7 +152,7 @@ def _all(hooks: Sequence[Hook]) -> Hook:
 
 @contextmanager
 def hooked(handles: Sequence[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
-    """Take hooks off after the passes inside, whatever happens."""
+    """Remove hooks afterwards, also on errors."""
     try:
         yield
     finally:
@@ -162,7 +162,7 @@ def hooked(handles: Sequence[torch.utils.hooks.RemovableHandle]) -> Iterator[Non
 
 @contextmanager
 def reading(readers: Sequence[BlockReader], watcher: LastQuery) -> Iterator[None]:
-    """Attach the readers for the passes inside, and take them off whatever happens."""
+    """Attach the readers, and remove them afterwards, also on errors."""
     handles = [handle for reader in readers for handle in reader.attach()]
     with hooked(handles):
         token = ACTIVE.set(watcher)

@@ -36,7 +36,7 @@ OUTPUTS: Mapping[str, tuple[str, str]] = {
 
 @torch.no_grad()
 def initialise(network: Any, family: Family, rule: str, seed: int) -> None:
-    """Fill every parameter of a network by a rule, in place, whatever was there.
+    """Overwrite every parameter of a network by a rule, in place.
 
     Args:
         network: a causal language model, its weights tied already.
@@ -85,7 +85,7 @@ def kinds_of(network: Any, family: Family) -> dict[str, Kind]:
 
 @contextmanager
 def undrawn() -> Iterator[None]:
-    """Let networks be built without drawing: parameters are bare memory, buffers are as ever, nothing is tied."""
+    """Build networks without drawing weights: parameters are empty memory, buffers as usual, nothing is tied."""
     from transformers.initialization import no_init_weights
 
     with no_init_weights():

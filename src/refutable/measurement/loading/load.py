@@ -188,7 +188,7 @@ def _as_safetensors(source: WeightsSource, cache: Path) -> Path:
 
 
 def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
-    """Convert ``.bin`` shards to one safetensors file, once; they are unpickled with ``weights_only=True`` alone."""
+    """Convert ``.bin`` shards to one safetensors file, once; unpickled only with ``weights_only=True``."""
     from safetensors.torch import save_file
 
     place = _place(cache, key_of({"weights": source.digest, "config": source.config}))

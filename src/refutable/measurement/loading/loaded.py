@@ -90,5 +90,5 @@ class LoadedModel:
         return blocks
 
     def backbone(self, tokens: torch.Tensor, mask: torch.Tensor) -> None:
-        """Run its blocks and nothing after them but the final norm: what hooks see is what is wanted."""
+        """Run the blocks and the final norm, without the head; hooks read what is needed."""
         self.network.base_model(input_ids=tokens, attention_mask=mask, use_cache=False)

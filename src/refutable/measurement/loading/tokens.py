@@ -101,7 +101,7 @@ class GivenTokens:
 
 
 def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | StandInTokens:
-    """Load the tokenizer of a directory, or stand-in tokens where there is none."""
+    """Load the tokenizer of a directory, or stand-in tokens if there is none."""
     if location is None:
         return StandInTokens(vocabulary)
     from transformers import AutoTokenizer

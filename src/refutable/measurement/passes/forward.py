@@ -205,7 +205,7 @@ def _last_logits(model: LoadedModel, padded: Padded) -> tuple[torch.Tensor, tupl
 
 @functools.cache
 def _keeps_logits(network: Hashable) -> bool:
-    """Whether a class of models can apply its head to some positions alone."""
+    """Whether a model class can apply its head to selected positions only."""
     return "logits_to_keep" in inspect.signature(network.forward).parameters  # type: ignore[attr-defined]
 
 

@@ -89,7 +89,7 @@ def _changes(
     *,
     afresh: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run one pass with a change beside the stream.
+    """Run one pass with a tangent vector carried along the stream.
 
     Args:
         model, tokens, mask, last: the model and the batch.

@@ -42,7 +42,7 @@ def verdicts_schema() -> dict[str, Any]:
 
 
 def _of(adapter: TypeAdapter[Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of what a type is written as; the types it is made of go to the definitions."""
+    """Return the schema of a type as written; nested types go to the definitions."""
     schema = adapter.json_schema(mode="serialization")
     definitions |= schema.pop("$defs", {})
     return _closed(schema["properties"], schema)

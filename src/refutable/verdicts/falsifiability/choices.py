@@ -53,7 +53,7 @@ _FITS: dict[str, Fits] = {}
 
 
 def fits_of(test: MeasuredTest) -> Fits:
-    """Return the fits of a test's statistic to choices of generated data, whatever it predicts.
+    """Return the fits of a test's statistic to generated data; they do not depend on its prediction.
 
     Raises:
         RefutableError, KeyError: no data can be generated for it.

@@ -32,7 +32,7 @@ MOST = 64  # no statistic here needs more units than this to be fitted at all
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """What a claim's units can never bring.
+    """Verdicts that a claim can never reach with its units.
 
     Attributes:
         units: in words: "25 prompts", "groups of 1 and 3 models".
@@ -54,7 +54,7 @@ class Infeasible:
 def infeasible(
     claim: MeasuredClaim, prompts: int, registry: ModelRegistry, selected: Callable[[str], bool] | None = None
 ) -> Infeasible | None:
-    """Return which verdicts a claim can never come to; None where every one can.
+    """Return which verdicts a claim can never reach; None if it can reach both.
 
     Args:
         claim: a claim that is measured, on a model's weights or on drawn ones.
@@ -141,7 +141,7 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
 
 
 def describe_infeasible(found: Iterable[tuple[Case, Infeasible]]) -> list[str]:
-    """Return one line for each claim of these (case, what its units can never bring), its cases counted."""
+    """Return one line per claim that can never reach some verdict, with the number of its cases."""
     by_line: dict[str, int] = {}
     for case, one in found:
         line = f"{case.claim.id}: {one}"

@@ -15,7 +15,7 @@ MOST_UNITS = 1_000_000
 
 @functools.lru_cache(maxsize=4096)
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
-    """Say which verdicts n units can never bring, and how many units could.
+    """Return which verdicts n units can never reach, and how many units could.
 
     Returns:
         Labels among ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless``; empty when both can come.

@@ -43,7 +43,7 @@ class Found:
 
 
 def is_vacuous(test: MeasuredTest) -> bool:
-    """Whether the prediction holds, but for a bare end, whatever the data.
+    """Whether any data would satisfy the prediction (apart from a bare end of its region).
 
     A cosine below 1, an entropy above 0, a cancellation ratio below 1 (the triangle inequality) are predictions of
     this kind.
@@ -80,7 +80,7 @@ def _proof(test: MeasuredTest) -> Found | None:
 
 
 def _span(test: MeasuredTest) -> tuple[float, float]:
-    """Return where the statistic's value must lie whatever the data."""
+    """Return the range of the statistic's value over all possible data."""
     statistic = STATISTICS[test.statistic]
     ranges = [_range(test), *(METRICS[name].range for name in test.of[1:])]
     span = statistic.takes.span(ranges, test.holds_region if test.holds else None)
@@ -131,7 +131,7 @@ class _Tried:
         return None if fitted is None else self.hold(fitted)
 
     def found(self, *, whole: bool) -> Found:
-        """Return what it comes to; the share only where the whole was tried."""
+        """Return the result; the share only if all choices were tried."""
         tried, (_, worst) = self.inside + self.outside, self.worst
         if not tried:
             return Found(Verdict.INCONCLUSIVE, f"{self.test.statistic} could not be fitted to generated data")

@@ -82,7 +82,7 @@ class Update:
 
 
 def lock_file(claims: Path) -> Path:
-    """Return where the lock of a claims file is: beside it, under its name."""
+    """Return the path of the lock of a claims file: next to it, with its name."""
     return claims.with_suffix(".lock")
 
 

@@ -132,7 +132,7 @@ def current_hashes(claims: Sequence[BaseClaim], registry: ModelRegistry, file: P
 
 
 def own_metas(claim: BaseClaim, metas: Sequence[Meta]) -> list[Meta]:
-    """Return the metas of what a verdict rests on, without the drawn weights that stand beside as controls."""
+    """Return the metas of the traces behind a verdict, without those of its drawn controls."""
     if claim.evidence not in ("measured", "dynamical", "intervention"):
         return list(metas)
     return [meta for meta in metas if meta.get("weights_kind") != _DRAWN] or list(metas)
