@@ -101,6 +101,11 @@ def extend(source: str, extension: Callable[[Extensions], object]) -> None:
         _check_reads(extensions.metrics[name], extensions.metrics.place(name))
 
 
+def is_extended(source: str) -> bool:
+    """Whether an extension of this name has added anything."""
+    return any(registry.has_adopted(source) for registry in REGISTRIES.values())
+
+
 def load_installed() -> None:
     """Let every installed package extend refutable that has an entry point of the group ``refutable.extensions``.
 

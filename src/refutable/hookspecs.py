@@ -5,7 +5,11 @@ It is there whether or not claims are on trial, so that a conftest.py that has i
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
 from typing import TYPE_CHECKING
+
+from refutable._util.pytest_ini import ini_words
 
 if TYPE_CHECKING:
     from refutable.extensions import Extensions
@@ -38,3 +42,24 @@ def pytest_refutable_extend(extensions: Extensions) -> None:
         [project.entry-points."refutable.extensions"]
         my_package = "my_package.extension:extend"
     """
+
+
+def extend_without_pytest() -> None:
+    """Let installed packages and the modules that the ini file names add what they have, for the command and programs.
+
+    Raises:
+        BadInput: as `extensions.load_installed` and `extensions.import_modules`.
+    """
+    folder, names = ini_words("refutable_extensions")
+    if not names and not importlib.metadata.entry_points(group="refutable.extensions"):
+        return
+    import pytest
+
+    from refutable.extensions import HOOK, extend, import_modules, load_installed
+
+    load_installed()
+    plugins = pytest.PytestPluginManager()
+    plugins.add_hookspecs(sys.modules[__name__])
+    for module in import_modules(names, folder):
+        plugins.register(module)
+    extend(HOOK, lambda extensions: plugins.hook.pytest_refutable_extend(extensions=extensions))

@@ -81,6 +81,10 @@ class Registry(Generic[T]):
         self._places |= added._places
         self._adopted[source] = tuple(added._things)
 
+    def has_adopted(self, source: str) -> bool:
+        """Whether anything here was added by the extension of this name."""
+        return source in self._adopted
+
     def place(self, name: str) -> str:
         """Return the file and the line that added a thing."""
         return self._places[name]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import torch
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable.errors import BadInput
+from refutable.measurement.loading.borrowed import borrowed
 from refutable.measurement.loading.load import attention_of
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.tokens import GivenTokens, OwnTokenizer
 from refutable.measurement.session import make_pass
+from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.registry import ModelRow
+from refutable.models.selection import DTYPES
 from refutable.models.subject import GIVEN_TOKENS, OWN_TOKENIZER, Subject, WeightsKind, WeightsSource
 from refutable.traces.trace import PRIMITIVES_VERSION, Trace
 
@@ -28,24 +33,27 @@ if TYPE_CHECKING:
 DETAIL = "a model object in memory"
 
 
-def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: Pass) -> Trace:
+def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: Pass, name: str | None = None) -> Trace:
     """Make one pass over a causal language model of transformers, on its own device and in its own dtype.
 
-    Hooks, training mode, attention implementation and gradients are afterwards as they were, also where the pass fails.
+    The model is afterwards as it was, also where the pass fails (`borrowed`). Its weights are not hashed; the trace's
+    key is the hash of what is known of it and of its numbers.
 
     Args:
         network: the model; every parameter on a real device.
         tokenizer: its tokenizer, called with a text; None where prompts are token ids.
         given: the prompts.
         spec: which pass.
+        name: what the model is called; its family and ``-in-memory`` where not given.
 
     Raises:
         BadInput: the family is not known, or the model cannot be run as it is.
         RefutableError: as the pass itself.
     """
-    row, prompts = _row(network), given.prompts
-    tokens = _tokens(network, tokenizer, given.ids)
-    subject = Subject(row.name, weights="memory", dtype=_dtype(network), device=str(_device(network)))
+    row, prompts = _row(network, name), given.prompts
+    _check_parts(network, row.architecture.blocks)
+    tokens = _tokens(network, tokenizer, given, spec)
+    subject = Subject(row.name, weights="memory", dtype=_dtype(network), device=_device(network))
     told = OWN_TOKENIZER if isinstance(tokens, OwnTokenizer) else GIVEN_TOKENS
     weights = WeightsSource(
         WeightsKind.LOCAL, DETAIL, DETAIL, "safetensors", None, row.config, "the model's own", None, told, None
@@ -69,39 +77,21 @@ def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: P
         "torch": version_of("torch"),
         "transformers": version_of("transformers"),
     }
-    key = key_of({**about, "primitives": PRIMITIVES_VERSION})
-    with borrowed(network, attention_of(row)) as attention:
-        model = LoadedModel(row, subject, weights, network, tokens, attention)
-        return make_pass(model, spec, prompts, key, {**about, "attention_implementation": attention})
+    attention = attention_of(row)
+    model = LoadedModel(row, subject, weights, network, tokens, attention)
+    with borrowed(network, attention):
+        trace = make_pass(model, spec, prompts, "", {**about, "attention_implementation": attention})
+    return replace(trace, key=key_of({**about, "primitives": PRIMITIVES_VERSION, "numbers": _digest(trace)}))
 
 
-@contextmanager
-def borrowed(network: Any, attention: str) -> Iterator[str]:
-    """Put a model into evaluation mode, with attention that shows its probabilities, and put it back afterwards."""
-    training = {module: module.training for module in network.modules()}
-    found = {id(module.config): module.config for module in network.modules() if hasattr(module, "config")}
-    configs = list(found.values())
-    implementations = [config._attn_implementation for config in configs]
-    try:
-        network.eval()
-        for config in configs:
-            config._attn_implementation = attention
-        yield attention
-    finally:
-        for config, implementation in zip(configs, implementations, strict=True):
-            config._attn_implementation = implementation
-        for module, mode in training.items():
-            module.training = mode
-
-
-def _row(network: Any) -> ModelRow:
+def _row(network: Any, name: str | None) -> ModelRow:
     """Return a registry row for this object, with the facts of its own configuration."""
     config = getattr(network, "config", None)
     if config is None or not hasattr(network, "get_input_embeddings"):
         raise BadInput(f"a {type(network).__name__} is no causal language model of transformers; give one")
     family = family_of(config.model_type)
     return ModelRow(
-        name=f"{family.model_type.replace('_', '-')}-in-memory",
+        name=_slug(name or f"{family.model_type.replace('_', '-')}-in-memory"),
         title=type(network).__name__,
         family=family.model_type,
         parameters=max(1, sum(parameter.numel() for parameter in network.parameters())),
@@ -112,45 +102,82 @@ def _row(network: Any) -> ModelRow:
     )
 
 
+def _slug(name: str) -> str:
+    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).lstrip("._-")
+    if not slug:
+        raise BadInput(f"name={name!r}: a model is called by letters, digits, dots, dashes and underscores")
+    return slug
+
+
+def _check_parts(network: Any, blocks: str) -> None:
+    """Refuse a model without an unembedding, or wrapped by what hides its blocks."""
+    try:
+        network.get_submodule(blocks)
+        whole = network.get_output_embeddings() is not None
+    except AttributeError:
+        whole = False
+    if not whole:
+        raise BadInput(
+            f"a {type(network).__name__} has no {blocks} or no unembedding: load it with AutoModelForCausalLM (a"
+            " compiled model holds its own as `_orig_mod`, one of PEFT gives it by `get_base_model()`)"
+        )
+
+
 def _dtype(network: Any) -> str:
-    """Return the dtype of its floating-point parameters.
+    """Return the coarsest dtype of its floating-point parameters, which closure is held to.
 
     Raises:
-        BadInput: it is none of the dtypes that a pass is checked in, or there are several.
+        BadInput: one of them is none of the dtypes that a pass is checked in.
     """
     found = {str(p.dtype).removeprefix("torch.") for p in network.parameters() if p.is_floating_point()}
-    allowed = {"float64", "float32", "bfloat16", "float16"}
-    if len(found) != 1 or not found <= allowed:
+    if not found or found - set(DTYPES):
         raise BadInput(
             f"its parameters are {', '.join(sorted(found)) or 'of no floating-point dtype'}; convert it to one of"
-            f" {', '.join(sorted(allowed))}: model.to(torch.float32)"
+            f" {', '.join(DTYPES)}: model.to(torch.float32)"
         )
-    return found.pop()
+    return max(found, key=lambda name: torch.finfo(getattr(torch, name)).eps)
 
 
-def _device(network: Any) -> torch.device:
-    """Return the device of its embedding.
+def _device(network: Any) -> str:
+    """Return the device of its parameters, `EVERY_GPU` where they are on several.
 
     Raises:
         BadInput: a parameter has no memory.
     """
-    if any(parameter.device.type == "meta" for parameter in network.parameters()):
+    devices = {str(parameter.device) for parameter in network.parameters()}
+    if "meta" in devices:
         raise BadInput("some of its parameters are on the device 'meta', without values; load its weights first")
-    device: torch.device = network.get_input_embeddings().weight.device
-    return device
+    return devices.pop() if len(devices) == 1 else EVERY_GPU
 
 
-def _tokens(network: Any, tokenizer: Any, ids: tuple[tuple[int, ...], ...] | None) -> OwnTokenizer | GivenTokens:
+def _tokens(network: Any, tokenizer: Any, given: GivenPrompts, spec: Pass) -> OwnTokenizer | GivenTokens:
     """Return what makes token ids of the prompts.
 
     Raises:
         BadInput: texts without a tokenizer, or token ids that the model does not have.
     """
-    if ids is None and tokenizer is None:
-        raise BadInput("prompts that are texts need the model's tokenizer; give it, or give lists of token ids")
-    if ids is None:
-        return OwnTokenizer(tokenizer)
-    size, largest = int(network.get_input_embeddings().num_embeddings), max(map(max, ids))
+    if given.ids is None and (not callable(tokenizer) or not hasattr(tokenizer, "decode")):
+        raise BadInput(
+            f"prompts that are texts need the model's tokenizer, as AutoTokenizer loads it (got {tokenizer!r});"
+            " give it, or give lists of token ids"
+        )
+    tokens = OwnTokenizer(tokenizer) if given.ids is None else GivenTokens(given.ids)
+    size = int(network.get_input_embeddings().num_embeddings)
+    largest = max((max(ids, default=0) for ids in tokens.encode(given.prompts, spec.bos)), default=0)
     if largest >= size:
-        raise BadInput(f"token id {largest} is not in the model's vocabulary of {size}; give ids from 0 to {size - 1}")
-    return GivenTokens(ids)
+        raise BadInput(
+            f"token id {largest} is not in the model's vocabulary of {size}; give this model's own tokenizer, or ids"
+            f" from 0 to {size - 1}"
+        )
+    return tokens
+
+
+def _digest(trace: Trace) -> str:
+    """Return the hash of a trace's two tables."""
+    found = hashlib.sha256()
+    for table in (trace.blocks, trace.prompts):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        found.update(sink.getvalue())
+    return found.hexdigest()

@@ -216,12 +216,15 @@ def _measured(
     if chosen.per == "layer":
         values = _pick_layers(values, layer, view.only)
     values.setflags(write=False)  # the same sample is handed out again
-    columns = []
-    for name in ("category", "text"):
-        if name not in trace.derived:
-            trace.derived[name] = tuple(trace.prompts[name].to_pylist())
-        columns.append(tuple(itertools.compress(trace.derived[name], read)))
-    return Sample(chosen.name, values, "prompt", *columns)
+    categories, texts = (_of_prompts(name, trace, read) for name in ("category", "text"))
+    return Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
+
+
+def _of_prompts(name: str, trace: Trace, read: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return a column of the table of prompts, of those that are read; brought to Python once a trace."""
+    if name not in trace.derived:
+        trace.derived[name] = tuple(trace.prompts[name].to_pylist())
+    return tuple(itertools.compress(trace.derived[name], read))
 
 
 def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:

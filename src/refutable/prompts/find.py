@@ -21,25 +21,26 @@ HALVES = ("exploration", "confirmation")
 PROMPTS: Registry[PromptSet] = Registry("prompt set", PromptSet)  # what extensions add to the packaged sets
 
 
-def given_prompts(given: str) -> PromptSet:
+def given_prompts(given: str, asked_by: str = "--prompts ") -> PromptSet:
     """Return the set that stands in for the claims' own.
 
     Args:
         given: the path of a file, or the name of a packaged set.
+        asked_by: what it was given by, for messages.
 
     Raises:
         BadInput: it is neither, or the file is unusable.
     """
     path = Path(given)
     if path.exists() and not path.is_file():
-        raise BadInput(f"--prompts {given}: not a file; give YAML, JSONL, or text with one prompt a line")
+        raise BadInput(f"{asked_by}{given}: not a file; give YAML, JSONL, or text with one prompt a line")
     if path.suffix in (".yaml", ".yml"):
         found = load_prompts(given)
     elif path.is_file():
         found = read_prompt_file(path)
     elif path.suffix or path.parent != Path():
         raise BadInput(
-            f"--prompts {given}: no such file; give YAML, JSONL, text with one prompt a line, or a set's name"
+            f"{asked_by}{given}: no such file; give YAML, JSONL, text with one prompt a line, or a set's name"
         )
     else:
         found = load_prompts(given)

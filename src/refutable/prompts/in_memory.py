@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -36,12 +36,14 @@ def prompts_from(given: str | Path | Texts | TokenIds) -> GivenPrompts:
         BadInput: there are none, one is blank, repeated or too long, or ids are no whole numbers from 0.
     """
     if isinstance(given, str | Path):
-        return GivenPrompts(given_prompts(str(given)))
-    if not given:
+        return GivenPrompts(given_prompts(str(given), "prompts: "))
+    if len(given) == 0:
         raise BadInput("prompts: none were given; give a list of texts, or of lists of token ids")
     if all(isinstance(prompt, str) for prompt in given):
         texts = [str(prompt) for prompt in given]
         return GivenPrompts(_set("texts", COUNTED, [(text, count_tokens(text)) for text in texts]))
+    if isinstance(given, bytes) or not all(isinstance(prompt, Iterable) for prompt in given):
+        raise BadInput("prompts: must be a list of texts, or a list with a list of token ids for each prompt")
     ids = tuple(tuple(_id(token, prompt) for token in tokens) for prompt, tokens in enumerate(given))
     named = [(f"{len(tokens)} token ids, SHA-256 {key_of({'ids': tokens})}", len(tokens)) for tokens in ids]
     return GivenPrompts(_set("token-ids", "token ids", named), ids)

@@ -24,6 +24,7 @@ class Sample:
         unit: what one row is: a prompt, a model.
         clusters: a label for each row (the prompt's category, the model's name), for checks of independence.
         prompts: the text of each row's prompt, by which two models' values pair; empty where rows are no prompts.
+        measured_in: the unit of the values, as the metric has it (``ratio``, ``nats``); empty where it is not known.
         derived: what was computed from it before, by what it is: several claims are judged on one sample.
     """
 
@@ -32,6 +33,7 @@ class Sample:
     unit: Unit
     clusters: tuple[str, ...] = field(default=())
     prompts: tuple[str, ...] = field(default=())
+    measured_in: str = ""
     derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def once(self, name: Hashable, make: Callable[[], T]) -> T:

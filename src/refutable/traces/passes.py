@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from refutable._util.registry import Registry
+from refutable.errors import BadInput, UnknownName
 
 ProbeName = Literal["wiring", "rotation"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
@@ -128,6 +129,30 @@ class Pass:
         if self.bos != "default":  # a pass as the tokenizer has it keeps its address
             facts["bos"] = self.bos
         return facts
+
+
+def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str) -> Pass:
+    """Return the pass that a program asks for.
+
+    Raises:
+        BadInput: a word that is not known, a probe, or a change that this pass does not make.
+    """
+    kind = PASSES[name]
+    if name in PROBE_PASSES:
+        raise BadInput(f"{name!r} is a probe of a reduced instance; a claim with `evidence: wiring` asks for it")
+    for word, given, known in (
+        ("under", under, ("none", *get_args(Change))),
+        ("blocks", blocks, get_args(Blocks)),
+        ("bos", bos, get_args(Bos)),
+    ):
+        if given not in known:
+            raise UnknownName(f"{word}=", str(given), known)
+    if under != "none" and not kind.changeable:
+        able = ", ".join(each for each in PASSES if PASSES[each].changeable)
+        raise BadInput(f"the pass {name!r} is of the model as it is; remove under={under!r}, or run one of {able}")
+    if blocks != "all" and under == "none" and not kind.one_block:
+        raise BadInput(f"blocks={blocks!r} says where `under` changes the model, and nothing is changed; remove it")
+    return Pass(name, prompts, under, blocks, bos)  # type: ignore[arg-type]
 
 
 LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of each prompt alone

@@ -1,0 +1,148 @@
+"""Numbers from traces that somebody holds: nothing is looked for, read from the store or measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from refutable.errors import BadInput, NotMeasured
+from refutable.evidence.sample_source import SampleSource
+from refutable.models.device import Device
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.selection import Selection
+from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
+from refutable.models.weights import Finder
+from refutable.prompts.prompt_set import Prompt, PromptSet
+from refutable.traces.passes import Pass
+from refutable.traces.store import Store, cache_folder
+from refutable.traces.trace import Trace
+
+Meta = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class GivenTraces(SampleSource):
+    """A sample source that knows some traces and no other.
+
+    Attributes:
+        given: the traces, by whose they are and from which pass.
+    """
+
+    given: Mapping[tuple[Subject, Pass], Trace] = field(default_factory=dict)
+
+    def _trace(self, subject: Subject, spec: Pass) -> Trace:
+        found = self.given.get((subject, spec))
+        if found is None:
+            drawn = f" with weights drawn by seed {subject.seed}" if subject.weights == INIT else ""
+            raise NotMeasured(
+                f"this takes the pass {spec.title!r} of {subject.model} in {subject.dtype}{drawn} on {spec.prompts},"
+                f" and no such trace was given (but of {', '.join(sorted({each.title for _, each in self.given}))})",
+                "give its trace as well: refutable.judge(claim, trace, another)",
+            )
+        self.used[found.key] = found
+        return found
+
+    def find_weights(self, subject: Subject, spec: Pass, *, download: bool = True) -> WeightsSource:
+        """Return what a given trace says of a subject's weights.
+
+        Raises:
+            NotMeasured: no trace is of it.
+        """
+        for (of, _), trace in self.given.items():
+            if of == subject:
+                return _weights_of(trace.meta, self.selection.registry[subject.model])
+        raise NotMeasured(f"no trace of {subject.model} in {subject.dtype} was given")
+
+
+def given_traces(traces: Sequence[Trace]) -> GivenTraces:
+    """Return the sample source of some traces, the first of which is what is judged.
+
+    Raises:
+        BadInput: two traces cannot be told apart, or one name stands for two models or two prompt sets; or a model is
+            in no registry and its trace does not say what it is.
+    """
+    _check_names(traces)
+    packaged = load_registry()
+    rows = [_row_of(trace.meta, packaged) for trace in traces]
+    registry = ModelRegistry([*packaged, *rows])
+    first = traces[0].meta
+    device = Device(str(first["device"]), str(first.get("device_title", first["device"])), 0)
+    selection = Selection(registry, device, frozenset(row.name for row in rows), dtype=str(first["dtype"]))
+    given: dict[tuple[Subject, Pass], Trace] = {}
+    for trace in traces:
+        for subject in _subjects(trace.meta, selection, first):
+            spec = _pass_of(trace.meta)
+            if given.setdefault((subject, spec), trace).key != trace.key:
+                raise BadInput(f"two traces are of the pass {spec.title!r} of {subject.model}; give one of them")
+    folder = cache_folder()
+    source = GivenTraces(selection, Finder(FileHashes(folder), device), Store(folder), given=given)
+    for trace in reversed(traces):
+        source.give(_prompts_of(trace))
+    return source
+
+
+def _check_names(traces: Sequence[Trace]) -> None:
+    """Refuse traces that agree in a name and not in what it stands for: their values would be paired all the same."""
+    seen: dict[tuple[str, str], object] = {}
+    for meta in (trace.meta for trace in traces):
+        drawn = meta["weights_kind"] == str(WeightsKind.INITIALISATION)
+        names = [("prompt set", str(meta["prompt_set"]), meta["prompts"])]
+        names += [] if drawn else [("model", str(meta["model"]), meta["weights"])]
+        for what, name, stands_for in names:
+            if seen.setdefault((what, name), stands_for) != stands_for:
+                raise BadInput(f"the {what} {name!r} is not the same in all traces; give each {what} a name of its own")
+
+
+def _subjects(meta: Meta, selection: Selection, first: Meta) -> list[Subject]:
+    """Return as what a trace may be asked for: the model itself, or the model with weights drawn by a seed."""
+    dtype, model = str(meta["dtype"]), str(meta["model"])
+    if meta["weights_kind"] != str(WeightsKind.INITIALISATION):
+        return [selection.subject(model, dtype=dtype)]
+    drawn = selection.subject(model, seed=int(meta["seed"]), dtype=dtype)
+    own = meta["seed"] == first["seed"] if model == first["model"] else selection.registry[model].stand_in
+    return [drawn, selection.subject(model, dtype=dtype)] if own else [drawn]
+
+
+def _pass_of(meta: Meta) -> Pass:
+    of_spec = {name: meta[name] for name in ("intervention", "blocks", "bos") if name in meta}
+    return Pass(str(meta["pass"]), str(meta["prompt_set"]), **of_spec)
+
+
+def _row_of(meta: Meta, packaged: ModelRegistry) -> ModelRow:
+    """Return the row of a trace's model: the registry's, or one of the model's own configuration."""
+    if "model_config" not in meta:
+        return packaged[str(meta["model"])]
+    return ModelRow(
+        name=meta["model"],
+        title=meta["title"],
+        family=meta["family"],
+        parameters=1,
+        organisation="-",
+        licence="-",
+        config=meta["model_config"],
+    )
+
+
+def _prompts_of(trace: Trace) -> PromptSet:
+    columns = trace.prompts.select(["text", "category", "tokens", "complexity"]).to_pylist()
+    prompts = tuple(Prompt(text=one["text"], category=one["category"], tokens=one["tokens"]) for one in columns)
+    complexity = {one["category"]: one["complexity"] for one in columns if one["complexity"] is not None}
+    return PromptSet(str(trace.meta["prompt_set"]), prompts, complexity)
+
+
+def _weights_of(meta: Meta, row: ModelRow) -> WeightsSource:
+    kind = WeightsKind(meta["weights_kind"])
+    return WeightsSource(
+        kind=kind,
+        detail=str(meta["weights_detail"]),
+        digest=str(meta["weights"]),
+        form="draw" if kind is WeightsKind.INITIALISATION else "safetensors",
+        location=None,
+        config=row.config,
+        config_from=str(meta["config_from"]),
+        tokenizer=None,
+        tokenizer_digest=str(meta["tokens"]),
+        revision=meta.get("revision"),
+    )
