@@ -104,7 +104,7 @@ def _tests() -> Iterator[dict[str, Any]]:
             test["layer"] = CHOICES[rng.integers(len(CHOICES))]
         if not any(METRICS[name].last_only for name in of) and rng.integers(2):
             test["position"] = "all"
-        assert STATISTICS[test["statistic"]].metrics == len(of)
+        assert STATISTICS[test["statistic"]].takes.variables == len(of)
         yield test
 
 

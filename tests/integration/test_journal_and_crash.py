@@ -68,6 +68,7 @@ def test_an_interrupted_run_leaves_reports_of_what_was_decided(suite: Suite) -> 
         cwd=suite.folder,
         env=suite.environment,
         stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job starts with it ignored
     )
     journal = suite.folder / "reports" / "journal.jsonl"
     deadline = time.monotonic() + 60
