@@ -126,7 +126,18 @@ class Shelf(Finder):
             return Finder.find(self, row, subject, download=download)
         digest = key_of({"made up": row.name})
         kind, config = WeightsKind.PRETRAINED, row.config
-        return WeightsSource(kind, "made up", digest, "safetensors", None, config, "registry", None, "stand-in", None)
+        return WeightsSource(
+            kind=kind,
+            detail="made up",
+            digest=digest,
+            form="safetensors",
+            location=None,
+            config=config,
+            config_from="registry",
+            tokenizer=None,
+            tokenizer_digest="stand-in",
+            revision=None,
+        )
 
 
 def fill_store(trial: Session) -> int:

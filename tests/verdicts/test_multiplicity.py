@@ -151,6 +151,7 @@ def test_nothing_in_a_family_that_did_not_fall_by_chance():
     assert wrong / runs <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / runs)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 @settings(max_examples=15)  # statsmodels collects garbage on each call: 50 ms
 def test_holm_is_that_of_statsmodels(p):

@@ -56,7 +56,16 @@ def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: P
     subject = Subject(row.name, weights="memory", dtype=_dtype(network), device=_device(network))
     told = OWN_TOKENIZER if isinstance(tokens, OwnTokenizer) else GIVEN_TOKENS
     weights = WeightsSource(
-        WeightsKind.LOCAL, DETAIL, DETAIL, "safetensors", None, row.config, "the model's own", None, told, None
+        kind=WeightsKind.LOCAL,
+        detail=DETAIL,
+        digest=DETAIL,
+        form="safetensors",
+        location=None,
+        config=row.config,
+        config_from="the model's own",
+        tokenizer=None,
+        tokenizer_digest=told,
+        revision=None,
     )
     about = {
         "model": row.name,

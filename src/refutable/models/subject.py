@@ -54,7 +54,7 @@ class Subject:
         return self.device.split(":")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsSource:
     """Weights that were found: what they are, where, and the hashes that identify them.
 

@@ -118,16 +118,16 @@ class Finder:
         rule = "transformers' rule" if row.init == "transformers" else f"the {row.init} rule"
         tokenizer, digest = self.tokenizer_at_hand(row, subject)
         return WeightsSource(
-            WeightsKind.INITIALISATION,
-            f"freshly drawn by {rule}",
-            key_of(facts),
-            "draw",
-            None,
-            row.config,
-            "registry",
-            tokenizer,
-            digest,
-            None,
+            kind=WeightsKind.INITIALISATION,
+            detail=f"freshly drawn by {rule}",
+            digest=key_of(facts),
+            form="draw",
+            location=None,
+            config=row.config,
+            config_from="registry",
+            tokenizer=tokenizer,
+            tokenizer_digest=digest,
+            revision=None,
         )
 
     def tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
@@ -219,16 +219,16 @@ class Finder:
         if kind is WeightsKind.LOCAL:
             kind, detail = self._registered(row, files, detail)
         return WeightsSource(
-            kind,
-            detail,
-            digest,
-            form,
-            folder,
-            config,
-            config_from,
-            folder if tokenizer_files else None,
-            self.hashes.of_files(tokenizer_files) if tokenizer_files else "stand-in",
-            revision,
+            kind=kind,
+            detail=detail,
+            digest=digest,
+            form=form,
+            location=folder,
+            config=config,
+            config_from=config_from,
+            tokenizer=folder if tokenizer_files else None,
+            tokenizer_digest=self.hashes.of_files(tokenizer_files) if tokenizer_files else "stand-in",
+            revision=revision,
         )
 
     def _registered(self, row: ModelRow, files: list[Path], detail: str) -> tuple[WeightsKind, str]:
@@ -264,14 +264,14 @@ class Finder:
             "" if verified or (row.wheel and digest == row.wheel.sha256) else ", hash not registered: unverified"
         )
         return WeightsSource(
-            kind,
-            f"from {known_format} GGUF{detail}{unverified}",
-            digest,
-            "gguf",
-            path,
-            dict(row.config),
-            "registry",
-            path,
-            f"gguf:{digest}",
-            None,
+            kind=kind,
+            detail=f"from {known_format} GGUF{detail}{unverified}",
+            digest=digest,
+            form="gguf",
+            location=path,
+            config=dict(row.config),
+            config_from="registry",
+            tokenizer=path,
+            tokenizer_digest=f"gguf:{digest}",
+            revision=None,
         )
