@@ -194,9 +194,10 @@ def _named(model: str | Path, name: str | None) -> tuple[ModelRow, Path | None]:
     """Return the row of a model (named, a folder by its config.json, a GGUF file by `name`), and the path."""
     path = Path(model)
     if path.is_dir():
+        from refutable.measurement.loading.dry_run import parameters_of
         from refutable.models.folder import row_of_folder
 
-        return row_of_folder(path), path
+        return row_of_folder(path, parameters_of), path
     if path.is_file() and name is None:
         raise BadInput(f"{path}: a file does not say which model of the registry it holds; give its name: name=...")
     if isinstance(model, Path) and not path.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
+from refutable.measurement.loading.dry_run import parameters_of
 from refutable.measurement.loading.load import draw, fuse_activations
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.tokens import StandInTokens
@@ -218,13 +221,18 @@ def row_of(variant: Variant, name: str = "tiny", **changes: Any) -> ModelRow:
         "name": name,
         "title": name,
         "family": variant.family,
-        "parameters": 10_000,
         "organisation": "tests",
         "licence": "none",
         "config": variant.config,
         **changes,
     }
+    fields.setdefault("parameters", _parameters(json.dumps(fields["config"])))
     return ModelRow(**fields)
+
+
+@functools.cache
+def _parameters(config: str) -> int:
+    return parameters_of(json.loads(config))
 
 
 def stirred(network: Any, seed: int = 1) -> Any:

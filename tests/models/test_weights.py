@@ -25,9 +25,12 @@ from refutable.measurement.loading.load import load_model
 from refutable.models import hub
 from refutable.models.device import Device, choose_device, cuda_devices
 from refutable.models.file_hashes import FileHashes
+from refutable.models.from_gguf import check_gguf
+from refutable.models.gguf_header import read_gguf
 from refutable.models.registry import ModelRow, load_registry
+from refutable.models.safetensors_header import read_header
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
-from refutable.models.weight_files import check_gguf, check_safetensors, weight_files
+from refutable.models.weight_files import weight_files
 from refutable.models.weights import Finder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -57,10 +60,11 @@ def directory(folder: Path, **config: Any) -> Path:
 
 
 def gguf(path: Path, architecture: str) -> Path:
-    """Write the beginning of a GGUF file: version 3, no tensors, one key."""
-    key, value = b"general.architecture", architecture.encode()
-    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
-    path.write_bytes(head + struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value)
+    """Write the header of a GGUF file: version 3, one key, one tensor in Q4_1."""
+    key, value, name = b"general.architecture", architecture.encode(), b"token_embd.weight"
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 1)
+    keys = struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
+    path.write_bytes(head + keys + struct.pack("<Q", len(name)) + name + struct.pack("<IQIQ", 1, 32, 3, 0))
     return path
 
 
@@ -239,7 +243,7 @@ def test_no_bytes_are_more_than_bad_input(tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.getbasetemp() / "any"
     for prefix in (b"", struct.pack("<Q", len(content)), b"GGUF" + struct.pack("<IQQ", 3, 0, 1)):
         path.write_bytes(prefix + content)
-        for check in (check_safetensors, lambda file: check_gguf(file, row())):
+        for check in (read_header, lambda file: check_gguf(read_gguf(file), row())):
             with suppress(BadInput):
                 check(path)
 
@@ -262,7 +266,7 @@ def test_no_header_is_more_than_bad_input(tmp_path_factory: pytest.TempPathFacto
         text = json.dumps(header).encode()
         path.write_bytes(struct.pack("<Q", len(text)) + text)
         with suppress(BadInput):
-            check_safetensors(path)
+            read_header(path)
 
 
 def test_a_gguf_file_is_dequantised_and_says_whether_it_is_registered(finder: Finder, tmp_path: Path) -> None:
@@ -277,7 +281,7 @@ def test_a_gguf_file_is_dequantised_and_says_whether_it_is_registered(finder: Fi
 
 @pytest.mark.parametrize(("architecture", "variant"), [("llama", "mistral"), ("gemma3", "gemma3"), ("qwen2", "qwen2")])
 def test_gguf_names_of_architectures_are_understood(architecture: str, variant: str, tmp_path: Path) -> None:
-    check_gguf(gguf(tmp_path / "model.gguf", architecture), row_of(VARIANTS[variant]))
+    check_gguf(read_gguf(gguf(tmp_path / "model.gguf", architecture)), row_of(VARIANTS[variant]))
 
 
 # Only .bin files.

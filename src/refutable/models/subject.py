@@ -13,6 +13,7 @@ PRETRAINED = "pretrained"
 INIT = "init"
 OWN_TOKENIZER = "own tokenizer"
 GIVEN_TOKENS = "given token ids"
+STAND_IN = "stand-in"  # the digest of a tokenizer that is not there
 
 
 class WeightsKind(StrEnum):
@@ -67,7 +68,7 @@ class WeightsSource:
         config: the configuration's own keys.
         config_from: where the configuration comes from.
         tokenizer: directory that holds the tokenizer, or None: stand-in tokens.
-        tokenizer_digest: its hash; "stand-in" without one.
+        tokenizer_digest: its hash; `STAND_IN` without one.
         revision: the commit these weights are of, where known.
     """
 
@@ -85,4 +86,4 @@ class WeightsSource:
     @property
     def tokens(self) -> str:
         """Where token ids come from, in words."""
-        return OWN_TOKENIZER if self.tokenizer_digest != "stand-in" else "stand-in tokens"
+        return OWN_TOKENIZER if self.tokenizer_digest != STAND_IN else "stand-in tokens"

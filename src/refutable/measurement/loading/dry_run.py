@@ -6,22 +6,20 @@ needs, and the number of parameters. What only the weights can show, such as clo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from refutable.measurement.loading.load import attention_of, quiet
+from refutable.measurement.loading.accounted import count_parameters
+from refutable.measurement.loading.load import attention_of, configured, quiet
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import Family
 from refutable.models.reduced_config import reduced
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder, bytes_needed
-
-TOLERANCE = 0.01  # of the row's number of parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +56,24 @@ def try_dry(row: ModelRow, dtype: str, finder: Finder) -> DryRun:
         *_wrong_numbers(network, row),
         *_wrong_settings(network, attention, row.architecture),
     ]
-    counted = sum(weights.numel() for weights in network.parameters())
+    counted = count_parameters(network)
     notes = (f"{type(network).__name__}", f"{counted:,} parameters", *_needs(row, dtype, finder))
     return DryRun(tuple(faults), notes)
 
 
 def _built(config: Any, dtype: str, attention: str) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    settings = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
-    shape = AutoConfig.for_model(config["model_type"], **settings)
+    shape = configured(config)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(
             shape, dtype=getattr(torch, dtype), attn_implementation=attention, trust_remote_code=False
         )
+
+
+def parameters_of(config: Any) -> int:
+    """Return the number of parameters that a model of this configuration has; no weights are made."""
+    return count_parameters(_built(config, "float32", "eager"))
 
 
 def _wrong_modules(network: Any, small: Any, row: ModelRow) -> Iterator[str]:
@@ -106,9 +108,9 @@ def _has(block: torch.nn.Module, path: str) -> bool:
 
 
 def _wrong_numbers(network: Any, row: ModelRow) -> Iterator[str]:
-    counted = sum(weights.numel() for weights in network.parameters())
-    if abs(counted - row.parameters) > TOLERANCE * row.parameters:
-        yield f"{counted:,} parameters, and the row says {row.parameters:,}: more than {TOLERANCE:.0%} apart"
+    counted = count_parameters(network)
+    if counted != row.parameters:
+        yield f"{counted:,} parameters, and the row says {row.parameters:,}"
 
 
 def _wrong_settings(network: Any, attention: str, family: Family) -> Iterator[str]:

@@ -1,34 +1,32 @@
-"""Loads a subject: reads its weights (GGUF and .bin are converted once), or draws them."""
+"""Loads a subject: reads its weights, or draws them."""
 
 from __future__ import annotations
 
 import copy
 import logging
-import shutil
-import struct
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from refutable._util.atomic import new_folder
-from refutable._util.hashing import key_of
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
+from refutable.measurement.loading.accounted import check_accounted, check_named
+from refutable.measurement.loading.converted import as_safetensors, converted_gguf, first_line
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.loading.read_fast import layout_of, read_tensors
+from refutable.measurement.loading.read_fast import Layout, read_tensors
 from refutable.measurement.loading.tokens import load_tokenizer
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
+from refutable.models.from_folder import read_config
 from refutable.models.registry import ModelRow
+from refutable.models.safetensors_header import SafetensorsHeader, StoredTensor, read_header
 from refutable.models.subject import Subject, WeightsSource
 from refutable.models.weight_files import weight_files
 
-CONVERTER_VERSION = 1
 ROOM = 0.8  # share of a GPU's free memory that weights may take while they are read
 
 
@@ -43,7 +41,7 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
 
     Raises:
         BadInput: a weight file cannot be read.
-        InstrumentError: the file lacks weights that the architecture needs.
+        InstrumentError: weights are missing, left over, or not those of the model that was named.
     """
     quiet()
     attention = attention_of(row)
@@ -51,9 +49,9 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
     if source.form == "draw":
         network = draw(source.config, subject, attention, row.init)
         if tokenizer is not None and tokenizer.is_file():
-            tokenizer = _converted_gguf(tokenizer, source.tokenizer_digest.removeprefix("gguf:"), cache)
+            tokenizer = converted_gguf(tokenizer, source.tokenizer_digest.removeprefix("gguf:"), cache)
     else:
-        folder = _as_safetensors(source, cache)
+        folder = as_safetensors(source, cache)
         network = _read(folder, row, source, subject, attention)
         tokenizer = folder if source.form == "gguf" else tokenizer
     fuse_activations(network)
@@ -72,10 +70,9 @@ def draw(config: Mapping[str, Any], subject: Subject, attention: str = "eager", 
         rule: by which training code's scheme (`initialise.RULES`), or ``transformers``: N(0, initializer_range) for
             every matrix in most families, which is not how GPT-NeoX models or GPT-J were drawn.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    settings = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
-    shape = AutoConfig.for_model(config["model_type"], **settings)
+    shape = configured(config)
     own = rule != TRANSFORMERS
     if not own:
         torch.manual_seed(subject.seed)
@@ -124,42 +121,72 @@ def fuse_activations(network: Any) -> None:
 
 
 def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, attention: str) -> Any:
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    config = None
-    if not (folder / "config.json").is_file():
-        settings = copy.deepcopy({key: value for key, value in row.config.items() if key != "model_type"})
-        config = AutoConfig.for_model(row.family, **settings)
+    config = _config(folder, source)
     options: dict[str, Any] = {
         "dtype": getattr(torch, subject.dtype),
         "device_map": "balanced" if subject.device == EVERY_GPU else {"": subject.device},
         "attn_implementation": attention,
         "output_loading_info": True,
     }
+    headers = [read_header(file) for file in weight_files(folder)[0]]
+    stored = _stored(headers)
     try:
-        tensors = _read_fast(folder, subject)
+        chosen = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        tensors = _read_fast(headers, subject)
         if tensors is not None:
-            config = config or AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            chosen = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
             network, report = chosen.from_pretrained(None, config=config, state_dict=tensors, **options)
         else:
-            network, report = AutoModelForCausalLM.from_pretrained(
-                folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
+            network, report = chosen.from_pretrained(
+                folder, config=config, local_files_only=True, use_safetensors=True, **options
             )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {_first_line(error)}") from None
-    wrong = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
-    if wrong:
-        raise InstrumentError(
-            f"{row.name}: {len(wrong)} weights are missing from the files or of another shape ({', '.join(wrong[:3])},"
-            " ...); transformers would have drawn them at random"
-        )
+        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {first_line(error)}") from None
+    check_accounted(network, report, stored, row.name)
+    check_named(network, row, network.config.to_dict(), str(source.location))
+    if network.config._attn_implementation != attention:
+        raise InstrumentError(f"{row.name}: runs attention by {network.config._attn_implementation}, not {attention}")
     return network
 
 
-def _read_fast(folder: Path, subject: Subject) -> dict[str, torch.Tensor] | None:
+def _config(folder: Path, source: WeightsSource) -> Any:
+    """Return the configuration that was found with the weights; a GGUF file's is its own, in its converted folder."""
+    config = read_config(folder / "config.json") if source.form == "gguf" else source.config
+    made = configured(config)
+    if "quantization_config" in config:
+        made.quantization_config = {**config["quantization_config"], "dequantize": True}
+    return made
+
+
+def configured(config: Mapping[str, Any]) -> Any:
+    """Return a configuration as transformers' own object.
+
+    Raises:
+        BadInput: transformers cannot make one of it.
+    """
+    from transformers import AutoConfig
+
+    settings = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
+    try:
+        return AutoConfig.for_model(config["model_type"], **settings)
+    except Exception as error:  # its validators raise whatever they meet
+        raise BadInput(f"config.json: transformers cannot use it: {first_line(error)}") from None
+
+
+def _stored(headers: Sequence[SafetensorsHeader]) -> dict[str, StoredTensor]:
+    stored: dict[str, StoredTensor] = {}
+    for header in headers:
+        twice = sorted(stored.keys() & header.tensors.keys())
+        if twice:
+            raise BadInput(f"{header.path}: holds {twice[0]!r}, which another shard holds too; fetch them again")
+        stored |= header.tensors
+    return stored
+
+
+def _read_fast(headers: Sequence[SafetensorsHeader], subject: Subject) -> dict[str, torch.Tensor] | None:
     """Return the weights on the one GPU they go to; None where transformers must read them itself.
 
     That is on a CPU, on several GPUs, with a dtype that torch has not, and where both the weights as stored and as
@@ -167,7 +194,7 @@ def _read_fast(folder: Path, subject: Subject) -> dict[str, torch.Tensor] | None
     """
     if subject.device_type != "cuda" or subject.device == EVERY_GPU:
         return None
-    layouts = [layout_of(file) for file in weight_files(folder)[0]]
+    layouts = [Layout(header) for header in headers]
     if not all(layout.readable for layout in layouts):
         return None
     device, dtype = torch.device(subject.device), getattr(torch, subject.dtype)
@@ -175,85 +202,6 @@ def _read_fast(folder: Path, subject: Subject) -> dict[str, torch.Tensor] | None
     wanted = sum(layout.bytes_as(dtype) for layout in layouts)
     free = torch.cuda.mem_get_info(device)[0]
     return read_tensors(layouts, device) if stored + (wanted if wanted != stored else 0) < ROOM * free else None
-
-
-def _as_safetensors(source: WeightsSource, cache: Path) -> Path:
-    assert source.location is not None
-    match source.form:
-        case "gguf":
-            return _converted_gguf(source.location, source.digest, cache)
-        case "bin":
-            return _converted_bin(source.location, source, cache)
-    return source.location
-
-
-def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
-    """Convert ``.bin`` shards to one safetensors file, once; unpickled only with ``weights_only=True``."""
-    from safetensors.torch import save_file
-
-    place = _place(cache, key_of({"weights": source.digest, "config": source.config}))
-    if place.is_dir():
-        return place
-    tensors: dict[str, torch.Tensor] = {}
-    for shard in weight_files(folder)[0]:
-        try:  # files older than torch 1.6 are no zip archives and cannot be mapped into memory
-            loaded = torch.load(shard, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(shard))
-        except Exception as error:
-            if isinstance(error, MemoryError):
-                raise
-            raise BadInput(
-                f"{shard}: cannot be read with weights_only=True ({_first_line(error)}); fetch it again"
-            ) from None
-        if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
-            raise BadInput(f"{shard}: holds no tensors by name; give the weights that `save_pretrained` writes")
-        tensors |= loaded
-
-    with new_folder(place) as aside:
-        owned = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
-        save_file(owned, aside / "model.safetensors", metadata={"format": "pt"})
-        for name in folder.glob("*.json"):
-            if not name.name.endswith(".index.json"):
-                shutil.copy(name, aside / name.name)
-    return place
-
-
-def _converted_gguf(path: Path, digest: str, cache: Path) -> Path:
-    """Convert a GGUF file to safetensors, config and tokenizer, once: reading it takes some 20 s each time."""
-    place = _place(cache, digest)
-    if place.is_dir():
-        return place
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
-        )
-    except (ValueError, KeyError, NotImplementedError, struct.error) as error:
-        raise BadInput(
-            f"{path}: transformers cannot read this GGUF file ({_first_line(error)}); give safetensors instead"
-        ) from None
-    plain = type(model)(model.config)  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
-    plain.load_state_dict(model.state_dict())
-    if hasattr(plain.config, "quantization_config"):
-        del plain.config.quantization_config
-
-    with new_folder(place) as aside:
-        plain.save_pretrained(aside)
-        tokenizer.save_pretrained(aside)
-    return place
-
-
-def _place(cache: Path, digest: str) -> Path:
-    import transformers
-
-    return cache / "converted" / key_of({"of": digest, "by": [CONVERTER_VERSION, transformers.__version__]})[:32]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def quiet() -> None:

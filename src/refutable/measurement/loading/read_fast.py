@@ -7,18 +7,16 @@ while the copy runs. Which tensor becomes which parameter stays transformers' bu
 from __future__ import annotations
 
 import itertools
-import json
-import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
+
+from refutable.models.safetensors_header import SafetensorsHeader
 
 PIECE = 16 * 1024 * 1024
 THREADS = 16
@@ -39,44 +37,30 @@ DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the tensors of one safetensors file lie.
+    """Where the tensors of one safetensors file lie, and what torch makes of them.
 
     Attributes:
-        path: the file.
-        start: offset of the first tensor's first byte.
-        size: bytes of all tensors.
-        tensors: dtype, shape and place (from, to; relative to `start`) by name.
+        header: of the file.
     """
 
-    path: Path
-    start: int
-    size: int
-    tensors: dict[str, tuple[str, list[int], tuple[int, int]]]
+    header: SafetensorsHeader
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        return self.header.size
 
     @property
     def readable(self) -> bool:
         """Whether torch has all of its dtypes."""
-        return all(dtype in DTYPES for dtype, _, _ in self.tensors.values())
+        return all(tensor.dtype in DTYPES for tensor in self.header.tensors.values())
 
     def bytes_as(self, dtype: torch.dtype) -> int:
         """Return the memory that the floating-point tensors take in a dtype, and the others in their own."""
         return sum(
-            math.prod(shape) * (dtype.itemsize if DTYPES[own].is_floating_point else DTYPES[own].itemsize)
-            for own, shape, _ in self.tensors.values()
+            tensor.elements * (dtype if DTYPES[tensor.dtype].is_floating_point else DTYPES[tensor.dtype]).itemsize
+            for tensor in self.header.tensors.values()
         )
-
-
-def layout_of(path: Path) -> Layout:
-    """Read the header of a safetensors file that `weight_files.check_safetensors` has found whole."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header: dict[str, Any] = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    tensors = {
-        name: (one["dtype"], one["shape"], (one["data_offsets"][0], one["data_offsets"][1]))
-        for name, one in header.items()
-    }
-    return Layout(path, 8 + length, max((place[1] for _, _, place in tensors.values()), default=0), tensors)
 
 
 def read_tensors(layouts: Sequence[Layout], device: torch.device) -> dict[str, torch.Tensor]:
@@ -88,8 +72,8 @@ def read_tensors(layouts: Sequence[Layout], device: torch.device) -> dict[str, t
         whole = [torch.empty(layout.size, dtype=torch.uint8, device=device) for layout in layouts]
         pieces = []
         for layout, memory in zip(layouts, whole, strict=True):
-            file = opened.enter_context(layout.path.open("rb", buffering=0))
-            pieces += [(file.fileno(), layout.start, memory, at) for at in range(0, layout.size, PIECE)]
+            file = opened.enter_context(layout.header.path.open("rb", buffering=0))
+            pieces += [(file.fileno(), layout.header.start, memory, at) for at in range(0, layout.size, PIECE)]
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # the memory may still be in use by what ran before on another stream
         streams = set(pool.map(lambda piece: _copier(device).copy(*piece), pieces))
@@ -101,9 +85,9 @@ def read_tensors(layouts: Sequence[Layout], device: torch.device) -> dict[str, t
 
 
 def _views(layout: Layout, memory: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, (dtype, shape, (start, end)) in layout.tensors.items():
-        part = memory[start:end]
-        yield name, (part.clone() if start % ALIGNED else part).view(DTYPES[dtype]).view(shape)
+    for name, tensor in layout.header.tensors.items():
+        part = memory[tensor.start : tensor.end]
+        yield name, (part.clone() if tensor.start % ALIGNED else part).view(DTYPES[tensor.dtype]).view(tensor.shape)
 
 
 class _Copier:

@@ -1,0 +1,118 @@
+"""Accounts for every tensor of a weight file: what was not read, or read from nowhere, is refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Protocol
+
+from refutable.errors import InstrumentError
+from refutable.models.config import Config
+from refutable.models.registry import ModelRow
+from refutable.models.same_model import check_same
+
+# Buffers that older files carry and current code computes: a causal mask has four dimensions, so that a bias that was
+# trained, which has one, is never taken for it.
+_MASK = re.compile(r"(^|\.)(attn|attention|attn\.attention)\.(bias|masked_bias)$")
+_COMPUTED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|attn\.embed_positions|position_ids)$")
+_SCALES = re.compile(r"(_scale_inv|\.activation_scale|\.weight_scale|\.input_scale)$")  # of FP8 weights
+_SHOWN = 3
+
+
+class Stored(Protocol):
+    """What is asked of a tensor in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        ...
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        ...
+
+
+def check_accounted(
+    network: Any,
+    report: Mapping[str, Any],
+    stored: Mapping[str, Stored],
+    who: str,
+    known: Collection[str] | None = None,
+) -> None:
+    """Check that a network's weights are those of its files: all of them, and nothing else.
+
+    Twice: by the names that transformers reports, and, since it keeps silent about some, by the number of elements.
+
+    Args:
+        network: as transformers read it.
+        report: transformers' own account of the reading.
+        stored: the tensors of the files, by name.
+        who: the model, for messages.
+        known: names that a tensor of the files may have; those of the network's own, when absent.
+
+    Raises:
+        InstrumentError: a weight is missing, unexpected or of another shape.
+    """
+    missing = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
+    if missing:
+        raise InstrumentError(
+            f"{who}: {len(missing)} weights are missing from the files or of another shape ({_some(missing)});"
+            " transformers would have drawn them at random"
+        )
+    left = sorted(name for name in report["unexpected_keys"] if not is_computed(name, stored.get(name)))
+    if left:
+        raise InstrumentError(
+            f"{who}: {len(left)} tensors of the files would be left out ({_some(left)}); its config.json says that it"
+            " has none"
+        )
+    read = {name: tensor for name, tensor in stored.items() if not is_computed(name, tensor)}
+    held, expected = sum(tensor.elements for tensor in read.values()), _elements(network, read)
+    if held != expected:
+        own = network.state_dict() if known is None else known
+        odd = sorted(name for name in read if not any(one.endswith(name) or name.endswith(one) for one in own))
+        raise InstrumentError(
+            f"{who}: its files hold {held:,} numbers, and the model was made from {expected:,}"
+            f"{f'; perhaps {_some(odd)}' if odd else ''}"
+        )
+
+
+def check_named(network: Any, row: ModelRow, config: Config, where: str) -> None:
+    """Check that a network is the model that was named: by every fact, and by its number of parameters.
+
+    Raises:
+        BadInput: a fact differs.
+        InstrumentError: the number of parameters does.
+    """
+    check_same(row, config, where)
+    found = count_parameters(network)
+    if found != row.parameters:
+        raise InstrumentError(
+            f"{where}: not {row.name}: {found:,} parameters, and {row.name} has {row.parameters:,}; name the model"
+            " it is with --model, or write its row: docs/adding-a-model.md"
+        )
+
+
+def count_parameters(network: Any) -> int:
+    """Return the number of parameters; tied weights count once."""
+    return sum(int(parameter.numel()) for parameter in network.parameters())
+
+
+def is_computed(name: str, tensor: Stored | None) -> bool:
+    """Whether a tensor of a file is a buffer that current code computes by itself, or the scale of an FP8 weight."""
+    if _COMPUTED.search(name) or _SCALES.search(name):
+        return True
+    return bool(_MASK.search(name)) and (tensor is None or len(tensor.shape) in (0, 4))
+
+
+def _elements(network: Any, stored: Iterable[str]) -> int:
+    """Return how many numbers the files must hold: weights, kept buffers, and each tied copy that they have."""
+    kept = network.state_dict()
+    buffers = sum(int(buffer.numel()) for name, buffer in network.named_buffers() if name in kept)
+    whole = dict(network.named_parameters())
+    tied = [name for name in stored if name in kept and name not in whole and name not in dict(network.named_buffers())]
+    return count_parameters(network) + buffers + sum(int(kept[name].numel()) for name in tied)
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"

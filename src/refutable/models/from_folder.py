@@ -1,0 +1,113 @@
+"""Describes weights that lie in a folder: safetensors or .bin, config.json and a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refutable._util.reading import read_json
+from refutable.errors import BadInput
+from refutable.models.config import Config
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRow
+from refutable.models.safetensors_header import read_header
+from refutable.models.same_model import check_same
+from refutable.models.subject import STAND_IN, WeightsKind, WeightsSource
+from refutable.models.weight_files import tokenizer_files, weight_files
+
+DEQUANTISED_BY = ("fp8",)  # quantisation methods whose weights are turned back into plain numbers as they are read
+_OURS = ("attn_implementation", "auto_map", "_name_or_path")  # what this project decides, or never uses
+
+
+def folder_source(
+    row: ModelRow, folder: Path, kind: WeightsKind, revision: str | None, hashes: FileHashes
+) -> WeightsSource:
+    """Return the weights of a folder.
+
+    Args:
+        row: the model that was named.
+        folder: as `save_pretrained` writes it.
+        kind: what the weights are, as far as the folder's place tells.
+        revision: the commit that they are of, where known.
+        hashes: memo of file hashes.
+
+    Raises:
+        BadInput: a file is missing or damaged, or the folder is of another model than `row`.
+    """
+    files, form = weight_files(folder)
+    for file in files if form == "safetensors" else ():
+        read_header(file)
+    config, config_from = _config(row, folder)
+    tokenizer = tokenizer_files(folder)
+    detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only, converted to safetensors"
+    digest = hashes.of_files(files)
+    if kind is WeightsKind.LOCAL:
+        kind, detail = _registered(row, files, detail, hashes)
+    if "quantization_config" in config:
+        kind, detail = WeightsKind.DEQUANTISED, f"dequantised ({_method(config)}) from {detail}"
+    return WeightsSource(
+        kind=kind,
+        detail=detail,
+        digest=digest,
+        form=form,
+        location=folder,
+        config=config,
+        config_from=config_from,
+        tokenizer=folder if tokenizer else None,
+        tokenizer_digest=hashes.of_files(tokenizer) if tokenizer else STAND_IN,
+        revision=revision,
+    )
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a config.json, without what it has no say in: how attention is run, and code of its own.
+
+    Raises:
+        BadInput: it cannot be read, is no mapping with a `model_type`, or is of weights that stay quantised.
+    """
+    config = read_json(path, fix="fetch it again")
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise BadInput(f"{path}: names no `model_type`; give the folder of a model of transformers")
+    method = _method(config) if config.get("quantization_config") is not None else None
+    if method is not None and method not in DEQUANTISED_BY:
+        raise BadInput(
+            f"{path}: the weights are quantised by {method}, which is not turned back into plain numbers here; give the"
+            " model's plain weights, or a GGUF file"
+        )
+    return {key: _plain(value) for key, value in config.items() if not _is_ours(key)}
+
+
+def _plain(value: Any) -> Any:
+    return {key: _plain(one) for key, one in value.items() if not _is_ours(key)} if isinstance(value, dict) else value
+
+
+def _is_ours(key: str) -> bool:
+    return key in _OURS or key.startswith("_attn_implementation")
+
+
+def _method(config: Config) -> str:
+    settings = config["quantization_config"]
+    method = settings.get("quant_method") if isinstance(settings, Mapping) else None
+    return str(method or "an unnamed method")
+
+
+def _config(row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
+    path = folder / "config.json"
+    if not path.is_file():
+        return dict(row.config), "registry"
+    config = read_config(path)
+    if config["model_type"] != row.family:
+        raise BadInput(
+            f"{path}: model_type {config['model_type']!r}, but {row.name} is of family {row.family!r};"
+            " name the model it is with --model"
+        )
+    check_same(row, config, str(path))
+    return config, "config.json"
+
+
+def _registered(row: ModelRow, files: list[Path], detail: str, hashes: FileHashes) -> tuple[WeightsKind, str]:
+    known = row.sha256
+    if known and all(known.get(file.name) == hashes.sha256(file) for file in files):
+        return WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
+    return WeightsKind.LOCAL, f"{detail}, hash not registered: unverified"

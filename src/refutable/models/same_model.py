@@ -1,0 +1,76 @@
+"""Whether a configuration is that of the model whose name it goes by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from refutable.errors import BadInput, NotMeasured
+from refutable.models.config import Config
+from refutable.models.config_facts import FACTS, Fact
+from refutable.models.registry import ModelRow
+
+STATED_BY_GGUF = ("layers", "heads", "d_model", "d_head", "vocabulary", "rotary_fraction", "projection_weights")
+_ROUNDING = 1e-6  # a GGUF header holds float32
+_IMMATERIAL = frozenset({"initializer_range", "max_position_embeddings", "tie_word_embeddings"})  # of trained weights
+_SPELLINGS = {"rotary_emb_base": "rope_theta", "partial_rotary_factor": "rotary_pct"}
+_ROPE = ("rope_parameters", "rope_scaling")
+
+
+def check_same(row: ModelRow, config: Config, where: str, facts: Iterable[str] = FACTS) -> None:
+    """Refuse a configuration that differs from a row of the registry.
+
+    Compared are the facts that claims can ask for, and every key that both state, but for those that change nothing in
+    trained weights.
+
+    Args:
+        row: the model that was named.
+        config: what came with the weights.
+        where: the file, for the message.
+        facts: which facts `config` states.
+
+    Raises:
+        BadInput: something differs; the message has both values of each.
+    """
+    differences = dict((*_facts(row, config, facts), *_keys(row, config)))
+    if differences:
+        told = "; ".join(
+            f"{name} is {found!r}, and {row.name} has {own!r}" for name, (found, own) in differences.items()
+        )
+        raise BadInput(
+            f"{where}: not {row.name}: {told}; name the model it is with --model, or write its row:"
+            " docs/adding-a-model.md"
+        )
+
+
+def _facts(row: ModelRow, config: Config, facts: Iterable[str]) -> Iterator[tuple[str, tuple[Fact, Fact]]]:
+    for name in facts:
+        try:
+            found, own = row.fact(name, config), row.fact(name)
+        except (KeyError, NotMeasured):  # one of the two does not say
+            continue
+        if not _equal(found, own):
+            yield name, (found, own)
+
+
+def _keys(row: ModelRow, config: Config) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    own, found = _flat(row.config), _flat(config)
+    for key in own.keys() & found.keys() - _IMMATERIAL:
+        if not _equal(own[key], found[key]):
+            yield key, (found[key], own[key])
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    """Return the keys of a configuration, in one spelling, with those about rotary positions beside the others."""
+    rope: Mapping[str, Any] = next((config[key] for key in _ROPE if isinstance(config.get(key), Mapping)), {})
+    flat = {**{key: value for key, value in config.items() if key not in _ROPE}, **rope}
+    flat = {_SPELLINGS.get(key, key): value for key, value in flat.items() if value is not None}
+    flat["rope_type"] = flat.get("rope_type", flat.pop("type", "default"))
+    return flat
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=_ROUNDING)
+    return bool(a == b)
