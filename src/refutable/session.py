@@ -6,7 +6,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
 from refutable.verdicts.preregistration.status import Registrations, hashes_of
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
+
+DAMAGED = "a stored trace was not as it was written, and was measured again"
 
 
 @dataclass(slots=True)
@@ -86,7 +88,9 @@ class Session:
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         table = _table(options, registry)
-        source = SampleSource(selection, finder, Store(folder), table, options.claims.parent)
+        store = Store(folder)
+        store.sweep()
+        source = SampleSource(selection, finder, store, table, options.claims.parent)
         if given is not None:
             source.give(given)
         cases = cases_of(claims, registry, loaded.places, source.prompts, on_table=table is not None)
@@ -115,6 +119,8 @@ class Session:
         started = time.perf_counter()
         judgement = self._judgement(case)
         traces = tuple(self.source.read)
+        if not self.source.store.damaged.isdisjoint(traces):
+            judgement = replace(judgement, details={**judgement.details, "cache": DAMAGED})
         try:
             weights = self._weights(case, judgement, traces)
         except (KeyError, ValueError, TypeError):  # a store whose metas somebody broke: the verdict itself stands

@@ -91,6 +91,58 @@ def test_a_put_that_fails_leaves_nothing(store):
     assert [*place_of(store).parent.iterdir()] == []
 
 
+@pytest.mark.parametrize("name", ["meta.json", "blocks.parquet", "prompts.parquet", "seal"])
+def test_no_byte_of_a_stored_trace_can_change_unseen(store, name):
+    store.put(TRACE)
+    file = place_of(store) / name
+    whole = file.read_bytes()
+    generator = np.random.default_rng(0)
+    for at in {0, len(whole) - 1, *generator.integers(len(whole), size=150).tolist()}:
+        changed = bytearray(whole)
+        changed[at] ^= 1 << int(generator.integers(8))
+        file.write_bytes(changed)
+        assert store.get(TRACE.key) is None, at
+        assert TRACE.key in store.damaged
+    for cut in (b"", whole[:-1], whole[: len(whole) // 2], whole + b"\0"):
+        file.write_bytes(cut)
+        assert store.get(TRACE.key) is None
+    store.put(TRACE)
+    assert store.get(TRACE.key).blocks.equals(TRACE.blocks), "what is damaged is replaced"
+
+
+def test_a_trace_in_another_ones_place_is_not_believed(store):
+    other = dataclasses.replace(make_trace(random_vectors(seed=1)), key="another")
+    assert other.key != TRACE.key
+    store.put(TRACE)
+    store.put(other)
+    here, there, aside = place_of(store), place_of(store, other.key), store.folder / "aside"
+    here.rename(aside), there.rename(here), aside.rename(there)
+    assert store.get(TRACE.key) is store.get(other.key) is None
+
+
+def test_a_colleague_can_read_what_was_stored(store):
+    store.put(TRACE)
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in (place_of(store), *place_of(store).iterdir()):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~umask
+
+
+def test_what_a_killed_writer_left_is_swept_a_day_later(store):
+    store.put(TRACE)
+    left = [place_of(store).parent / ".x.aside", store.folder / "converted" / ".y.aside"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "half").write_text("half")
+    store.sweep()
+    assert all(folder.is_dir() for folder in left), "a writer that is at work is left alone"
+    for folder in left:
+        os.utime(folder, (0, 0))
+    store.sweep()
+    assert not any(folder.exists() for folder in left)
+    assert store.get(TRACE.key) is not None
+
+
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -202,13 +254,53 @@ def test_a_file_is_read_once_and_again_when_it_changes(tmp_path, monkeypatch):
     assert hashes.sha256(file) == ABC
 
 
-def test_a_file_of_the_hubs_cache_carries_its_hash_as_its_name(tmp_path):
+def test_a_file_that_is_called_like_a_hash_is_hashed_like_any_other(tmp_path):
     blob = tmp_path / "blobs" / ABC
     blob.parent.mkdir()
-    blob.write_bytes(b"is not read")
+    blob.write_bytes(b"")
     (tmp_path / "model.safetensors").symlink_to(blob)
-    assert FileHashes(tmp_path / "cache").sha256(tmp_path / "model.safetensors") == ABC
-    assert not (tmp_path / "cache").exists()
+    assert FileHashes(tmp_path / "cache").sha256(tmp_path / "model.safetensors") == EMPTY
+
+
+@pytest.mark.parametrize("how", ["in place", "by another file"])
+def test_weights_rewritten_at_the_same_size_and_time_are_other_weights(tmp_path, how):
+    file, hashes = tmp_path / "w", FileHashes(tmp_path / "cache")
+    file.write_bytes(b"abd")
+    before = file.stat()
+    assert hashes.sha256(file) != ABC
+    if how == "in place":
+        file.write_bytes(b"abc")
+    else:
+        (tmp_path / "other").write_bytes(b"abc")
+        (tmp_path / "other").replace(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert hashes.sha256(file) == ABC
+
+
+def test_a_memo_that_was_changed_or_moved_is_not_believed(tmp_path):
+    file, other, hashes = tmp_path / "w", tmp_path / "x", FileHashes(tmp_path / "cache")
+    file.write_bytes(b"abc")
+    other.write_bytes(b"")
+    assert (hashes.sha256(file), hashes.sha256(other)) == (ABC, EMPTY)
+    memos = [*(tmp_path / "cache" / "hashes").iterdir()]
+    assert len(memos) == 2
+    texts = [memo.read_text() for memo in memos]
+    for memo, text in zip(memos, texts[::-1], strict=True):
+        memo.write_text(text)  # each in the other's place
+    assert (hashes.sha256(file), hashes.sha256(other)) == (ABC, EMPTY)
+    for memo in memos:
+        whole = memo.read_text()
+        for at in range(len(whole)):
+            memo.write_text(whole[:at] + ("0" if whole[at] != "0" else "1") + whole[at + 1 :])
+            assert (hashes.sha256(file), hashes.sha256(other)) == (ABC, EMPTY)
+    memos[0].write_bytes(b"\xff\xfe")
+    assert (hashes.sha256(file), hashes.sha256(other)) == (ABC, EMPTY)
+
+
+def test_a_memo_that_cannot_be_written_is_done_without(tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder ought to be")
+    (tmp_path / "w").write_bytes(b"abc")
+    assert FileHashes(tmp_path / "cache").sha256(tmp_path / "w") == ABC
 
 
 def test_the_hash_of_several_files_depends_on_names_and_contents_and_not_on_order(tmp_path):

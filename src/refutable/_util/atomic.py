@@ -1,25 +1,34 @@
-"""Atomic writes: a file or a folder is there whole, or not at all."""
+"""Atomic writes: a file or a folder is there whole, or not at all.
+
+What is written aside has the permissions that the user's umask gives, so that a colleague can read a shared cache.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
+import secrets
 import shutil
-import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_ASIDE = ".aside"
+_DAY = 86_400.0  # no write takes so long: what is older was left by a process that died
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file aside and move it into place, so that no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    Path(aside).chmod(0o644)
-    Path(aside).replace(path)
+    aside = path.parent / f".{path.name}-{secrets.token_hex(8)}{_ASIDE}"
+    try:
+        with aside.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
@@ -39,7 +48,8 @@ def new_folder(place: Path) -> Iterator[Path]:
         OSError: it cannot be moved, and no other is there.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+    aside = place.parent / f".{place.name}-{secrets.token_hex(8)}{_ASIDE}"
+    aside.mkdir()
     try:
         yield aside
         aside.rename(place)
@@ -48,3 +58,17 @@ def new_folder(place: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep(folder: Path, patterns: Sequence[str]) -> None:
+    """Remove what writers that were killed left aside more than a day ago.
+
+    Args:
+        folder: below which to look.
+        patterns: globs of the folders that hold what is written aside, relative to `folder`.
+    """
+    for pattern in patterns:
+        for left in folder.glob(f"{pattern}/.*{_ASIDE}"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _DAY:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -150,7 +150,8 @@ class SampleSource:
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
         key = self.key(subject, weights, spec)
         if key not in self.used:
-            self.used[key] = self.store.get(key) or self._measured(subject, spec, key)
+            stored = self.store.get(key)
+            self.used[key] = self._measured(subject, spec, key) if stored is None else stored
         return self.used[key]
 
     def _changes(self, subject: Subject, weights: WeightsSource, spec: Pass) -> bool:

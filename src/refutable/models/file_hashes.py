@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from refutable._util.atomic import write_whole
 from refutable._util.hashing import key_of
+from refutable.errors import BadInput
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PIECE = 64 * 1024 * 1024
 _READ = 1024 * 1024
 
 
 class FileHashes:
-    """Hashes of files' contents, memoised by path, size and time of change."""
+    """Hashes of files' contents, memoised by path, size, times of change and inode.
+
+    The hub's cache names a large file by the hash that it ought to have; it is hashed like any other, since what
+    arrived may be something else.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._memo = folder / "hashes"
@@ -40,16 +44,35 @@ class FileHashes:
 
     def _known(self, path: Path, kind: str, compute: Callable[[Path], str]) -> str:
         real = path.resolve()
-        if len(real.name) == 64 and real.parent.name == "blobs":
-            return real.name  # the hub's cache names a large file by its SHA-256
-        status = real.stat()
-        facts = {"path": str(real), "size": status.st_size, "mtime": status.st_mtime_ns}
-        memo = self._memo / key_of(facts if kind == "sha256" else {**facts, "kind": kind})
-        if memo.is_file() and _SHA256.fullmatch(known := memo.read_text()):
-            return known
+        before = _identity(real)
+        memo = self._memo / key_of({**before, "kind": kind})
+        with suppress(OSError, ValueError):
+            known, _, check = memo.read_text(encoding="ascii").partition(" ")
+            if check == _check(memo.name, known):
+                return known
         digest = compute(real)
-        write_whole(memo, digest)
+        if _identity(real) != before:
+            raise BadInput(f"{path}: changed while it was read; wait until it is written, and run again")
+        with suppress(OSError):  # a cache that cannot be written is no reason not to judge
+            write_whole(memo, f"{digest} {_check(memo.name, digest)}")
         return digest
+
+
+def _identity(path: Path) -> dict[str, object]:
+    """Return what changes whenever a file's content does, as far as a file system tells."""
+    status = path.stat()
+    return {
+        "path": str(path),
+        "size": status.st_size,
+        "mtime": status.st_mtime_ns,
+        "ctime": status.st_ctime_ns,
+        "inode": status.st_ino,
+    }
+
+
+def _check(name: str, digest: str) -> str:
+    """Return what tells a memo that was damaged, or moved to another's place."""
+    return key_of({"memo": name, "digest": digest})[:16]
 
 
 def _sha256(path: Path) -> str:

@@ -45,7 +45,7 @@ def folder_source(
     if kind is WeightsKind.LOCAL:
         kind, detail = _registered(row, files, detail, hashes)
     if "quantization_config" in config:
-        kind, detail = WeightsKind.DEQUANTISED, f"dequantised ({_method(config)}) from {detail}"
+        kind, detail = WeightsKind.DEQUANTISED, f"from {_method(config)} {detail}"
     return WeightsSource(
         kind=kind,
         detail=detail,

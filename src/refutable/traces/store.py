@@ -1,15 +1,17 @@
 """Traces in a content-addressed directory of Parquet files.
 
 A trace's key is the hash of everything that determines it, so a stored trace is never stale; it is written aside and
-moved into place, so it is never half there.
+moved into place, so it is never half there; and it is sealed with a hash of its key and its bytes, so that one which
+was changed or moved afterwards is not believed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from refutable._util.atomic import new_folder
+from refutable._util.atomic import new_folder, sweep
 from refutable.traces.trace import Trace
+
+_FILES = ("meta.json", "blocks.parquet", "prompts.parquet")
+_SEAL = "seal"
 
 
 def cache_folder() -> Path:
@@ -41,26 +46,40 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damaged: set[str] = set()  # keys of traces that were there, and not as they were written
 
     def get(self, key: str) -> Trace | None:
-        """Return the trace of a key, or None where it is not stored or was damaged from outside: measure it again."""
+        """Return the trace of a key, or None where it is not stored or was damaged from outside: measure it again.
+
+        Raises:
+            PermissionError: it is there, and cannot be read.
+        """
         place = self._place(key)
         try:
-            meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-            blocks, prompts = (pq.read_table(place / f"{name}.parquet") for name in ("blocks", "prompts"))
-        except (FileNotFoundError, NotADirectoryError, ValueError, pa.ArrowException):
+            content = [(place / name).read_bytes() for name in _FILES]
+            sealed = (place / _SEAL).read_text(encoding="ascii")
+        except PermissionError:
+            raise
+        except (OSError, ValueError):
+            if place.is_dir():
+                self.damaged.add(key)
             return None
-        whole = isinstance(meta, dict) and "layers" in meta
-        return Trace(key, meta, blocks, prompts) if whole else None
+        if sealed != _seal(key, content):
+            self.damaged.add(key)
+            return None
+        blocks, prompts = (pq.read_table(pa.BufferReader(table)) for table in content[1:])
+        return Trace(key, json.loads(content[0]), blocks, prompts)
 
     def put(self, trace: Trace) -> None:
         """Store a trace; a second writer of the same key changes nothing."""
         place = self._place(trace.key)
         with new_folder(place) as aside:
-            pq.write_table(trace.blocks, aside / "blocks.parquet")
-            pq.write_table(trace.prompts, aside / "prompts.parquet")
-            text = json.dumps(dict(trace.meta), indent=1, sort_keys=True, allow_nan=False)
-            (aside / "meta.json").write_text(text, encoding="utf-8")
+            meta = json.dumps(dict(trace.meta), indent=1, sort_keys=True, allow_nan=False)
+            (aside / "meta.json").write_text(meta, encoding="utf-8")
+            pq.write_table(trace.blocks, aside / "blocks.parquet", write_page_checksum=True)
+            pq.write_table(trace.prompts, aside / "prompts.parquet", write_page_checksum=True)
+            seal = _seal(trace.key, [(aside / name).read_bytes() for name in _FILES])
+            (aside / _SEAL).write_text(seal, encoding="ascii")
             if place.is_dir() and self.get(trace.key) is None:
                 shutil.rmtree(place)  # damaged from outside: a trace is moved into place whole
 
@@ -80,5 +99,17 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name}.lock")
 
+    def sweep(self) -> None:
+        """Remove what writers that were killed left behind."""
+        sweep(self.folder, ("traces/*", "converted", "hashes"))
+
     def _place(self, key: str) -> Path:
         return self.folder / "traces" / key[:2] / key
+
+
+def _seal(key: str, content: Sequence[bytes]) -> str:
+    """Return a hash of a trace's key and the bytes of its files."""
+    seal = hashlib.sha256(key.encode())
+    for part in content:
+        seal.update(hashlib.sha256(part).digest())
+    return seal.hexdigest()
