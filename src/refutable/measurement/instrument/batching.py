@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 
-def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int) -> list[list[int]]:
-    """Group prompts into batches of the least total cost.
+def switch_lengths(network: Any) -> tuple[int, ...]:
+    """Return the lengths beyond which a network turns positions by other frequencies, ascending.
 
-    A batch costs its padded tokens plus `overhead` tokens; the cheapest cut of the sorted lengths is found exactly.
+    Long RoPE has one: the longest sequence of a batch decides for all of them, so that a prompt's numbers would depend
+    on its company.
+    """
+    settings = getattr(network.config, "rope_parameters", None) or {}
+    kinds = [settings, *(one for one in settings.values() if isinstance(one, Mapping))]
+    long = [one for one in kinds if one.get("rope_type") == "longrope"]
+    return tuple(sorted({int(one["original_max_position_embeddings"]) for one in long}))
+
+
+def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int, switches: Sequence[int] = ()) -> list[list[int]]:
+    """Group prompts into batches of the least total cost, none of which has prompts on both sides of a switch.
 
     Args:
         lengths: number of tokens of each prompt.
         overhead: what a pass costs beyond its tokens, in tokens.
         limit: most padded tokens in one batch; a single longer prompt still gets one.
+        switches: as `switch_lengths`.
 
     Returns:
         Indices of the prompts of each batch, longest batch first (so that memory runs out early or never).
+    """
+    sides: dict[int, list[int]] = {}
+    for i, length in enumerate(lengths):
+        sides.setdefault(bisect_left(switches, length), []).append(i)
+    return [
+        [side[i] for i in batch]
+        for _, side in sorted(sides.items(), reverse=True)
+        for batch in _cheapest([lengths[i] for i in side], overhead, limit)
+    ]
+
+
+def _cheapest(lengths: Sequence[int], overhead: int, limit: int) -> list[list[int]]:
+    """Return the cut of least total cost.
+
+    A batch costs its padded tokens plus `overhead` tokens; the cheapest cut of the sorted lengths is found exactly.
     """
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     ends = [at for at in range(1, len(order) + 1) if at == len(order) or lengths[order[at]] > lengths[order[at - 1]]]

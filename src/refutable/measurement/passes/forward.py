@@ -14,7 +14,7 @@ import torch
 
 from refutable.errors import InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
-from refutable.measurement.instrument.batching import Padded, cut_batches, pad
+from refutable.measurement.instrument.batching import Padded, cut_batches, pad, switch_lengths
 from refutable.measurement.instrument.closure import check_closure
 from refutable.measurement.instrument.interventions import changed_ids, intervening
 from refutable.measurement.instrument.tables import ReducedBatch, to_tables
@@ -126,7 +126,7 @@ def run_in_batches(
     overhead = OVERHEAD.get(model.device.type, 512)
     lengths = [len(tokens) for tokens in ids]
     while True:
-        cuts = cut_batches(lengths, overhead=overhead, limit=limit)
+        cuts = cut_batches(lengths, overhead=overhead, limit=limit, switches=switch_lengths(model.network))
         try:
             return [run(cut) for cut in cuts], halvings
         except torch.OutOfMemoryError:
