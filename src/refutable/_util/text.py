@@ -19,3 +19,8 @@ def few(names: Sequence[str], most: int = 4) -> str:
 def counted(number: int, word: str) -> str:
     """Return a number of things in words: ``1 claim``, ``2 claims``."""
     return f"{number} {word if number == 1 else plural(word)}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -52,7 +52,7 @@ def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: P
     """
     row, prompts = _row(network, name), given.prompts
     _check_parts(network, row.architecture.blocks)
-    tokens = _tokens(network, tokenizer, given, spec)
+    tokens = _tokens(network, tokenizer, given)
     subject = Subject(row.name, weights="memory", dtype=_dtype(network), device=_device(network))
     told = OWN_TOKENIZER if isinstance(tokens, OwnTokenizer) else GIVEN_TOKENS
     weights = WeightsSource(
@@ -159,7 +159,7 @@ def _device(network: Any) -> str:
     return devices.pop() if len(devices) == 1 else EVERY_GPU
 
 
-def _tokens(network: Any, tokenizer: Any, given: GivenPrompts, spec: Pass) -> OwnTokenizer | GivenTokens:
+def _tokens(network: Any, tokenizer: Any, given: GivenPrompts) -> OwnTokenizer | GivenTokens:
     """Return what makes token ids of the prompts.
 
     Raises:
@@ -170,15 +170,16 @@ def _tokens(network: Any, tokenizer: Any, given: GivenPrompts, spec: Pass) -> Ow
             f"prompts that are texts need the model's tokenizer, as AutoTokenizer loads it (got {tokenizer!r});"
             " give it, or give lists of token ids"
         )
-    tokens = OwnTokenizer(tokenizer) if given.ids is None else GivenTokens(given.ids)
     size = int(network.get_input_embeddings().num_embeddings)
-    largest = max((max(ids, default=0) for ids in tokens.encode(given.prompts, spec.bos)), default=0)
+    if given.ids is None:
+        return OwnTokenizer(tokenizer, size)
+    largest = max(max(ids, default=0) for ids in given.ids)
     if largest >= size:
         raise BadInput(
             f"token id {largest} is not in the model's vocabulary of {size}; give this model's own tokenizer, or ids"
             f" from 0 to {size - 1}"
         )
-    return tokens
+    return GivenTokens(given.ids)
 
 
 def _digest(trace: Trace) -> str:

@@ -13,7 +13,24 @@ from refutable.models.registry import ModelRow
 
 STATED_BY_GGUF = ("layers", "heads", "d_model", "d_head", "vocabulary", "rotary_fraction", "projection_weights")
 _ROUNDING = 1e-6  # a GGUF header holds float32
-_IMMATERIAL = frozenset({"initializer_range", "max_position_embeddings", "tie_word_embeddings"})  # of trained weights
+_IMMATERIAL = frozenset(  # keys that change nothing in how trained weights are run
+    {
+        "architectures",
+        "dtype",
+        "id2label",
+        "initializer_range",
+        "label2id",
+        "max_position_embeddings",
+        "output_attentions",
+        "output_hidden_states",
+        "quantization_config",
+        "return_dict",
+        "tie_word_embeddings",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+    }
+)
 _SPELLINGS = {"rotary_emb_base": "rope_theta", "partial_rotary_factor": "rotary_pct"}
 _ROPE = ("rope_parameters", "rope_scaling")
 
@@ -56,7 +73,7 @@ def _facts(row: ModelRow, config: Config, facts: Iterable[str]) -> Iterator[tupl
 
 def _keys(row: ModelRow, config: Config) -> Iterator[tuple[str, tuple[Any, Any]]]:
     own, found = _flat(row.config), _flat(config)
-    for key in own.keys() & found.keys() - _IMMATERIAL:
+    for key in sorted(own.keys() & found.keys()):
         if not _equal(own[key], found[key]):
             yield key, (found[key], own[key])
 
@@ -64,9 +81,14 @@ def _keys(row: ModelRow, config: Config) -> Iterator[tuple[str, tuple[Any, Any]]
 def _flat(config: Config) -> dict[str, Any]:
     """Return the keys of a configuration, in one spelling, with those about rotary positions beside the others."""
     rope: Mapping[str, Any] = next((config[key] for key in _ROPE if isinstance(config.get(key), Mapping)), {})
-    flat = {**{key: value for key, value in config.items() if key not in _ROPE}, **rope}
-    flat = {_SPELLINGS.get(key, key): value for key, value in flat.items() if value is not None}
-    flat["rope_type"] = flat.get("rope_type", flat.pop("type", "default"))
+    flat: dict[str, Any] = {"rope_type": rope.get("rope_type", rope.get("type", "default"))}
+    for key, value in {**config, **rope}.items():
+        if key in _IMMATERIAL or key in (*_ROPE, "type") or value is None:
+            continue
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": one for inner, one in _flat(value).items()}
+        else:
+            flat[_SPELLINGS.get(key, key)] = value
     return flat
 
 

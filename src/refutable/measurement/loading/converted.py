@@ -14,6 +14,7 @@ import torch
 from refutable._util.atomic import new_folder
 from refutable._util.hashing import key_of
 from refutable._util.reading import read_json
+from refutable._util.text import first_line
 from refutable.errors import BadInput, RefutableError
 from refutable.measurement.loading.accounted import check_accounted
 from refutable.models.file_hashes import FileHashes
@@ -151,8 +152,3 @@ def _place(cache: Path, digest: str) -> Path:
     import transformers
 
     return cache / "converted" / key_of({"of": digest, "by": [CONVERTER_VERSION, transformers.__version__]})[:32]
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its type where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

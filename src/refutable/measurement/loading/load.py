@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
+from refutable._util.text import first_line
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
 from refutable.measurement.loading.accounted import check_accounted, check_named
-from refutable.measurement.loading.converted import as_safetensors, converted_gguf, first_line
+from refutable.measurement.loading.converted import as_safetensors, converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.read_fast import Layout, read_tensors

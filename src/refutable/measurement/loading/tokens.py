@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
-from refutable.errors import NotMeasured
+from refutable._util.text import first_line
+from refutable.errors import BadInput, NotMeasured
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import NO_BOS, Bos
+
+_TELLING = (  # texts that tokenizers of other families cut otherwise
+    "The capital of France is Paris, isn't it?",
+    "x = 12345.678 * y[10]  # 2,000 units\n\n\tdef f(self):\n        return None",
+    "  HelloWorld   déjà vu, naïve — “quoted”… 東京は 🙂 we'LL I'VE",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTokenizer:
-    """The model's own tokenizer, as transformers loads it."""
+    """The model's own tokenizer, as transformers loads it.
+
+    Attributes:
+        tokenizer: transformers' object.
+        vocabulary: number of tokens that the model has an embedding for.
+        file: what its tokenizer.json does by itself, where it has one.
+    """
 
     tokenizer: Any
+    vocabulary: int
+    file: Tokenizer | None = None
 
     def encode(self, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
         """Return the ids of each prompt, special tokens as the tokenizer adds them by default.
@@ -28,8 +45,10 @@ class OwnTokenizer:
 
         Raises:
             NotMeasured: the tokenizer has no such token, a prompt has no other, or it does so by itself.
+            BadInput: the ids are not those of the file, have no embedding, begin twice or end with a token that no
+                prompt has.
         """
-        ids = [list(self.tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
+        ids = [self._encoded(prompt.text) for prompt in prompts.prompts]
         if bos == "default":
             return ids
         token = self.tokenizer.bos_token_id
@@ -42,6 +61,32 @@ class OwnTokenizer:
         if asked == ids:
             raise NotMeasured(f"prompts are tokenised {bos} a beginning-of-sequence token as it is: nothing varies")
         return asked
+
+    def _encoded(self, text: str) -> list[int]:
+        ids = [int(token) for token in self.tokenizer(text)["input_ids"]]
+        if max(ids, default=0) >= self.vocabulary:
+            raise BadInput(
+                f"token id {max(ids)} is not in the model's vocabulary of {self.vocabulary}; give this model's own"
+                f" tokenizer, or ids from 0 to {self.vocabulary - 1}"
+            )
+        bare = bare_ids(self.tokenizer, text)
+        if self.file is not None and bare != (own := self.file.encode(text, add_special_tokens=False).ids):
+            raise BadInput(
+                f"transformers cuts {text[:60]!r} into {len(bare)} tokens and the model's tokenizer.json into"
+                f" {len(own)}; give a folder whose tokenizer_config.json fits its tokenizer.json"
+            )
+        first, last = self.tokenizer.bos_token_id, getattr(self.tokenizer, "eos_token_id", None)
+        if first is not None and ids[:2] == [first, first]:
+            raise BadInput(
+                f"the prompt {text[:60]!r} begins with the beginning-of-sequence token, and the tokenizer puts another"
+                " before it; take it out of the prompt"
+            )
+        if last is not None and ids[1:] and ids[-1] == last and bare[-1:] != [last]:
+            raise BadInput(
+                "the tokenizer puts an end-of-sequence token after each prompt, so that the last token would be no"
+                ' word of it; set "add_eos_token": false in tokenizer_config.json'
+            )
+        return ids
 
     def decode(self, token: int) -> str:
         """Return the text of one token."""
@@ -101,12 +146,49 @@ class GivenTokens:
 
 
 def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | StandInTokens:
-    """Load the tokenizer of a directory, or stand-in tokens if there is none."""
+    """Load the tokenizer of a directory, or stand-in tokens if there is none.
+
+    A folder's tokenizer.json says how text is cut. Where the class that its configuration names would cut it otherwise,
+    the file is taken as it stands.
+
+    Raises:
+        BadInput: the files do not make a tokenizer.
+    """
     if location is None:
         return StandInTokens(vocabulary)
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    return OwnTokenizer(AutoTokenizer.from_pretrained(location, local_files_only=True, trust_remote_code=False))
+    found = _loaded(AutoTokenizer.from_pretrained, location, local_files_only=True, trust_remote_code=False)
+    path = location / "tokenizer.json"
+    if not path.is_file():
+        return OwnTokenizer(found, vocabulary)
+    file = _loaded(Tokenizer.from_file, str(path))
+    if any(bare_ids(found, text) != file.encode(text, add_special_tokens=False).ids for text in _TELLING):
+        found = _loaded(PreTrainedTokenizerFast.from_pretrained, location, local_files_only=True)
+    return OwnTokenizer(found, vocabulary, file)
+
+
+def bare_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return the token ids of a text, with no special token before or after."""
+    return [int(token) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+
+def _loaded(load: Callable[..., Any], location: Path | str, **options: Any) -> Any:
+    """Load a tokenizer's files; whatever is raised on the way is about them, a panic of its Rust code among it."""
+    try:
+        return load(location, **options)
+    except BaseException as error:
+        if isinstance(error, MemoryError) or not (isinstance(error, Exception) or is_panic(error)):
+            raise
+        raise BadInput(
+            f"{location}: its tokenizer cannot be loaded ({first_line(error)}); fetch tokenizer.json and"
+            " tokenizer_config.json again"
+        ) from None
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether Rust code panicked: what it raises is no `Exception`."""
+    return type(error).__name__ == "PanicException"
 
 
 def check_lengths(name: str, config: Any, ids: list[list[int]]) -> None:
@@ -115,7 +197,8 @@ def check_lengths(name: str, config: Any, ids: list[list[int]]) -> None:
     Raises:
         NotMeasured: one is.
     """
-    longest, most = max(len(one) for one in ids), getattr(config, "max_position_embeddings", None)
+    limits = ("max_position_embeddings", "n_positions", "max_seq_len")
+    longest, most = max(map(len, ids)), next((n for n in (getattr(config, key, None) for key in limits) if n), None)
     if most is not None and longest > most:
         raise NotMeasured(
             f"{name} reads at most {most} tokens and a prompt has {longest}; shorten or leave out that prompt"
