@@ -1,8 +1,9 @@
-"""Publishing verdicts: rewrites them, with the difference shown first."""
+"""Publishing: replaces the published verdicts, after showing the difference."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from refutable._util.atomic import write_whole
@@ -20,7 +21,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:
-    """Return how a run differs from the published one, as `refutable diff` prints it; None if nothing is published."""
+    """Return how a run differs from the published one, as `refutable diff` shows it; None if nothing is published."""
     run = read_verdicts(run_file)
     return differences(read_verdicts(published), run) if published.is_file() else None
 
@@ -31,7 +32,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
     Args:
         run_file: a run's verdicts.json.
         published: the file to write.
-        fewer: whether verdicts that are published now and were not measured again may go.
+        fewer: whether to allow published verdicts to go that were not measured again.
 
     Raises:
         BadInput: the run has errors, was cut short, lacks published verdicts, or read weights that nobody else has.
@@ -63,13 +64,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
 
 
 def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = None) -> None:
-    """Write the page of verdicts.
-
-    Args:
-        claims: the claims file.
-        verdicts: the published verdicts.json.
-        page: the Markdown file to write.
-        models: registry rows that add to or override the packaged ones.
+    """Write the page of verdicts, from a claims file and the published verdicts.json.
 
     Raises:
         BadInput: the claims or the verdicts cannot be used.
@@ -80,9 +75,7 @@ def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = N
 
 
 def _lasting(run: RunResult) -> RunResult:
-    """Return what lasts of a run: what was looked at, without the times it took, which no two runs share."""
-    from dataclasses import replace
-
+    """Return what lasts of a run: what was looked at, without times, which no two runs share."""
     rows = tuple(replace(row, seconds=0.0) for row in run.rows if row.verdict.looked)
     checks = tuple(replace(check, seconds=0.0) for check in run.checks)
     return replace(run, rows=rows, checks=checks)

@@ -46,7 +46,7 @@ def read_run(path: Path) -> tuple[RunResult, Path]:
     """Read a run back, with the file that it was read from.
 
     Args:
-        path: a journal, a verdicts.json, or the folder of one of them; a journal goes before.
+        path: a journal, a verdicts.json, or a folder with either, where the journal comes first.
 
     Raises:
         BadInput: there is neither, or it cannot be read.
@@ -57,10 +57,10 @@ def read_run(path: Path) -> tuple[RunResult, Path]:
 
 
 def read_verdicts(path: Path) -> RunResult:
-    """Read a verdicts.json back, or the one in a folder.
+    """Read back a verdicts.json, or the one in a folder.
 
     Raises:
-        BadInput: it is missing, or not one of a version that is read.
+        BadInput: it is missing, or not of a known version.
     """
     path = path / FILE if path.is_dir() else path
     try:
@@ -69,9 +69,8 @@ def read_verdicts(path: Path) -> RunResult:
             known = " and ".join(map(str, READABLE))
             raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
-        return RunResult(
-            data["provenance"], rows, tuple(CHECK.validate_python(check) for check in data["checks"]), data["complete"]
-        )
+        checks = tuple(CHECK.validate_python(check) for check in data["checks"])
+        return RunResult(data["provenance"], rows, checks, data["complete"])
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give a verdicts.json that pytest wrote") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
