@@ -19,12 +19,7 @@ SEEN = 0.05  # clustering is reported if an F test is significant at this level
 
 
 class Clustering(NamedTuple):
-    """How alike the units of a category are.
-
-    Attributes:
-        icc: intraclass correlation, estimated: the share of variance between categories; negative estimates mean none.
-        p: p-value of the F test of no clustering.
-    """
+    """How alike units of a category are: the estimated intraclass correlation, and p of the F test that it is 0."""
 
     icc: float
     p: float

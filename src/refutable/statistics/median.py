@@ -18,11 +18,7 @@ from refutable.statistics.region import Region
 
 @dataclass(frozen=True, slots=True)
 class MedianFit:
-    """A median between two order statistics (Thompson, 1936, Annals of Mathematical Statistics 7): the sign test.
-
-    Attributes:
-        ordered: the values in ascending order, shape (n,).
-    """
+    """A median between two order statistics (Thompson, 1936, Annals of Mathematical Statistics 7): the sign test."""
 
     ordered: NDArray[np.float64]
     unit: str

@@ -28,11 +28,7 @@ class Powered(Fit, Protocol):
 def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Mapping[str, str]:
     """Return, for an undecided fit, the smallest detectable effect and the n that would decide if its value were true.
 
-    Args:
-        fit: the statistic fitted to the sample.
-        region: what was predicted.
-        alpha: error probability each way.
-        powerless: why this statistic has no power; None if it has.
+    `powerless` says why this statistic has no power; None if it has.
     """
     if powerless is not None or not isinstance(fit, Powered):
         return {"power": f"cannot be said: {powerless or 'this statistic has no law of it'}"}

@@ -45,13 +45,7 @@ def random_effects(data: Data) -> TFit:
 
 
 def _of_weights(variances: NDArray[np.float64], freedom: NDArray[np.int64], between: float) -> float:
-    """Return the factor by which estimating the weights widens the variance of the mean (Meier, 1953).
-
-    Args:
-        variances: of each model's mean, as observed; shape (models,).
-        freedom: degrees of freedom of each; shape (models,).
-        between: variance between models, which does not depend on any one model's prompts.
-    """
+    """Return the factor by which estimating the weights widens the variance of the mean (Meier, 1953)."""
     weights = 1 / (variances + between)
     shares = weights / weights.sum()
     moved = variances * weights  # relative change of a weight per relative change of its variance

@@ -44,9 +44,7 @@ class Region:
         return (self.low + self.high) / 2
 
     def __contains__(self, value: float) -> bool:
-        above = value >= self.low if self.low_closed else value > self.low
-        below = value <= self.high if self.high_closed else value < self.high
-        return above and below
+        return bool(self.contains(np.asarray(value)))
 
     def contains(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which values lie in the region; same shape as `values`."""
@@ -69,8 +67,7 @@ class Region:
     def extremes(self, bounds: tuple[float, float] | None = None) -> tuple[float, ...]:
         """Return the values most favourable to a high value, to a low one and, if two-sided, to the region's middle.
 
-        Args:
-            bounds: the smallest and the largest possible value; without them, values beyond either end are taken.
+        Within `bounds`, the smallest and the largest possible value; without these, from beyond either end.
         """
         ends = [end for end in (self.low, self.high) if math.isfinite(end)]
         low, high = bounds or (min(ends) - 1 - abs(min(ends)), max(ends) + 1 + abs(max(ends)))
@@ -82,10 +79,7 @@ class Region:
 
 @functools.lru_cache(maxsize=4096)
 def parse_region(text: str) -> Region:
-    """Read a prediction.
-
-    Args:
-        text: one of the forms of `GRAMMAR`.
+    """Read a prediction in one of the forms of `GRAMMAR`.
 
     Raises:
         ValueError: it is none of them, `within` names an empty interval, or a number is too large to be finite.

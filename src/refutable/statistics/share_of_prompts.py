@@ -83,11 +83,7 @@ def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
 
 
 def _counts_between(region: Region, n: int) -> tuple[int, int]:
-    """Return the two counts between which "above its low end" becomes surer than "below its high end".
-
-    If any count proves both at some alpha, one of these does so at the smallest: the first p-value falls with the
-    count, the second rises.
-    """
+    """Return the two neighbouring counts of which one proves both ends, at the smallest alpha at which any does."""
     low, high = (min(max(end, 0.0), 1.0) for end in (region.low, region.high))
 
     def surer(k: int) -> bool:

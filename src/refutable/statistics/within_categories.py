@@ -20,16 +20,16 @@ def pearson_within_categories(data: Data) -> CorrelationFit:
     A partial correlation that holds fixed one variable for each category but one, and loses as many units.
     """
     x, y, categories = _left(data)
-    unit, lost = data.samples[0].unit, 3 + categories - 1
-    return fit_correlation(correlate(x, y), len(x), lost, unit, f"Pearson within {categories} categories, Fisher z")
+    method = f"Pearson within {categories} categories, Fisher z"
+    return fit_correlation(correlate(x, y), len(x), 3 + categories - 1, data.samples[0].unit, method)
 
 
 def spearman_within_categories(data: Data) -> CorrelationFit:
     """Spearman's correlation of two metrics' deviations from category means; variance of Bonett and Wright."""
     x, y, categories = _left(data)
-    unit, lost = data.samples[0].unit, 3 + categories - 1
     rho = correlate(stats.rankdata(x), stats.rankdata(y))
-    return fit_ranks(rho, len(x), lost, unit, f"Spearman within {categories} categories, Fisher z")
+    method = f"Spearman within {categories} categories, Fisher z"
+    return fit_ranks(rho, len(x), 3 + categories - 1, data.samples[0].unit, method)
 
 
 def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
