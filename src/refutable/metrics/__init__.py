@@ -172,8 +172,6 @@ def evaluate(
     """Return a metric of a trace, with one row for each prompt that has such a position.
 
     Args:
-        name: the metric.
-        trace: the result of one pass.
         position: which token. ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
             matrix of all its tokens, the first included (Frobenius norms).
         norm: raw vectors, or vectors less their mean over the width.
@@ -198,10 +196,12 @@ def evaluate(
     if chosen.per == "layer":
         view = replace(view, only=_index(layer, trace))
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, which no statistic takes
-        raw = chosen.compute(view) if part is None else _part(chosen, part)(view)
+        raw = chosen.compute(view) if part is None else _part(chosen, part, view)
     kept, values = _mean_over_positions(raw, view.prompt, len(trace))
-    if chosen.per == "layer":
-        values = _pick_layers(values, layer, view.only)
+    if chosen.per == "layer" and view.only is not None:
+        values = values[:, view.only]
+    elif chosen.per == "layer" and layer == "mean":
+        values = values.mean(axis=1)
     values.setflags(write=False)  # the sample is cached
     categories, texts = (_of_prompts(column, trace, kept) for column in ("category", "text"))
     trace.derived[asked] = sample = Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
@@ -215,11 +215,10 @@ def _of_prompts(column: str, trace: Trace, kept: NDArray[np.bool_]) -> tuple[str
     return tuple(itertools.compress(trace.derived[column], kept))
 
 
-def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:
-    both = chosen.parts
-    if both is None:
+def _part(chosen: Metric, part: Part, view: View) -> Values:
+    if chosen.parts is None:
         raise BadInput(f"metric {chosen.name!r} is no ratio of two lengths: it has no {part}")
-    return lambda view: both(view)[PARTS.index(part)]
+    return chosen.parts(view)[PARTS.index(part)]
 
 
 def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.bool_], Values]:
@@ -245,11 +244,3 @@ def _index(layer: LayerChoice, trace: Trace) -> int | None:
     if not 1 <= layer <= layers:
         raise NoSuchTap(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
     return layer - 1
-
-
-def _pick_layers(values: Values, layer: LayerChoice, only: int | None) -> Values:
-    """Return one layer's values, their mean over layers, or all of them."""
-    if only is not None:
-        return values[:, only]
-    picked: Values = values.mean(axis=1) if layer == "mean" else values
-    return picked
