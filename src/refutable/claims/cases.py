@@ -45,8 +45,6 @@ def cases_of(
     """Return every case of the claims, in their order.
 
     Args:
-        claims: the claims.
-        registry: every known model.
         file: the claims file's name, or the place of each claim in it.
         prompts: loads a prompt set; if given, the sets that claims name are checked.
         on_table: whether a published table replaces what models do with the prompts.

@@ -16,6 +16,7 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
+from refutable.metrics import METRICS
 from refutable.models.registry import Selector
 from refutable.traces.passes import PASSES, Change
 
@@ -147,8 +148,6 @@ class DynamicalClaim(PassTestClaim):
     def _check_kind(self) -> None:
         super()._check_kind()
         if not _dynamic(self.test):
-            from refutable.metrics import METRICS
-
             known = ", ".join(sorted(name for name in METRICS if PASSES[METRICS[name].reads].dynamic))
             raise ValueError(
                 f"{self.test.of[0]!r} is read from one plain pass; write `evidence: measured`, or a dynamical metric"

@@ -33,7 +33,6 @@ def prompt_problems(claim: BaseClaim, places: Places, prompts: Prompts, *, on_ta
 
     Args:
         claim: any claim; one that reads no prompts has no such problem.
-        places: where claims are.
         prompts: loads a prompt set; a set given instead of the claims' own need not have their categories.
         on_table: whether a published table, which has categories of its own, replaces the prompts.
     """
