@@ -39,9 +39,7 @@ def declared(cases: Iterable[Case]) -> dict[str, list[str]]:
 def adjust(rows: Iterable[VerdictRow], families: Families) -> tuple[VerdictRow, ...]:
     """Return the rows with their families' adjusted p-values, labelled if a verdict does not survive adjustment.
 
-    Args:
-        rows: every verdict of the run; some or all members of a family may be missing.
-        families: ids of the members of each family, as declared.
+    Some or all members of a declared family may be missing among the rows.
     """
     by_id = {row.id: _bare(row) for row in rows}
     for name, members in families.items():

@@ -25,27 +25,16 @@ def needed(quantifier: str, members: int) -> int:
 
 
 def partial_conjunction(p: Sequence[float], k: int) -> float:
-    """Return a p-value of "at least `k` of these alternatives are true"; never 0 unless a p-value is.
-
-    Args:
-        p: a p-value for each member; 1 for one that was not measured.
-        k: from 1 (Bonferroni) to the number of members (the largest p-value).
-    """
+    """Return a p-value of "at least `k` of these alternatives are true"; a member that was not measured has p = 1."""
     return min(1.0, (len(p) - k + 1) * sorted(p)[k - 1])
 
 
 def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alpha: float) -> Judgement:
     """Combine the judgements on several models, so that each kind of error has a probability of at most alpha.
 
-    Members that were not measured are named and prove nothing either way; if no member was looked at, the verdict is
-    NOT_MEASURED. An ERROR always shows. Members without a p-value (facts, probes) do not err by chance, so their
-    verdicts stand.
-
-    Args:
-        parts: the judgement on each member, itself at alpha.
-        quantifier: ``all``, ``any`` or ``majority``.
-        predicts: the prediction, in words.
-        alpha: error probability each way of the whole.
+    Each part is itself judged at alpha. Members that were not measured are named and prove nothing either way; if none
+    was looked at, the verdict is NOT_MEASURED. An ERROR always shows. Members without a p-value (facts, probes) do
+    not err by chance, so their verdicts stand.
     """
     verdicts = {name: part.verdict for name, part in parts.items()}
     k = needed(quantifier, len(parts))
@@ -84,11 +73,7 @@ def _p(part: Judgement, way: Verdict) -> float:
 
 
 def _estimate(parts: Mapping[str, Judgement], quantifier: str, p: Mapping[Verdict, float]) -> Estimate | None:
-    """Return the share of the models looked at that are SUPPORTED, with the p-values of the whole.
-
-    If members are missing, its ends are the share of all members if every missing one failed, and if every one held.
-    These bounds have no level.
-    """
+    """Return the share of models looked at that are SUPPORTED; its ends, of no level, allow for missing ones."""
     tested = next((part.estimate for part in parts.values() if part.estimate and part.estimate.p is not None), None)
     if tested is None:
         return None

@@ -35,13 +35,9 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """The claim under one combination of its declared variations.
+    """The claim under one combination of its declared variations, with what these change, by name.
 
-    Attributes:
-        verdict: NOT_MEASURED or ERROR if it could not be looked at, which does not make the claim fragile.
-        why: the evidence or the reason, in one line.
-        estimate: what was found, if anything.
-        changes: what differs from the claim itself, by name.
+    NOT_MEASURED and ERROR, where it could not be looked at, do not make the claim fragile.
     """
 
     verdict: Verdict

@@ -91,10 +91,8 @@ def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units:
     if STATISTICS[test.statistic].takes.compares != "groups":
         yield from (as_samples(test, tuple(of[row] for of in values), "prompt") for row in rows)
         return
-    chosen = list(rows)
-    for one in chosen[:6]:
-        for other in chosen[:6]:
-            yield as_samples(test, (values[0][one], values[0][other]), "model")
+    for one, other in itertools.product(list(rows)[:6], repeat=2):
+        yield as_samples(test, (values[0][one], values[0][other]), "model")
 
 
 def as_samples(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], unit: str) -> tuple[Sample, ...]:

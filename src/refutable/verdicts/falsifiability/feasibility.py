@@ -18,7 +18,7 @@ from refutable.claims.file import read_claims
 from refutable.claims.references import lacking_categories
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.sample import Sample
@@ -33,11 +33,9 @@ MOST = 64  # no statistic here needs more units to be fitted at all
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """Verdicts that a claim can never reach with its units.
+    """Verdicts that a claim can never reach with these units, as labels.
 
-    Attributes:
-        units: in words: "25 prompts", "groups of 1 and 3 models".
-        labels: among ``vacuous: ...``, ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless`` (both).
+    Among ``vacuous: ...``, ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless`` (both).
     """
 
     units: str
@@ -60,21 +58,20 @@ def infeasible(
     Args:
         claim: a claim that is measured, on a model's weights or on drawn ones.
         prompts: number of prompts of its set.
-        registry: every known model.
         selected: whether a model is in this run, for a comparison of groups; by default every known one is.
     """
     test, statistic = claim.test, STATISTICS[claim.test.statistic]
+
+    def size(selector: Selector) -> int:
+        return sum(selected is None or selected(row.name) for row in selector.select(registry))
+
     if test.groups is not None:
-        sizes = [
-            sum(selected is None or selected(row.name) for row in selector.select(registry))
-            for selector in test.groups.values()
-        ]
-        if 0 in sizes:
+        n = [size(selector) for selector in test.groups.values()]
+        if 0 in n:
             return None  # nothing to compare, which is reported when it is tried
-        units, n = f"groups of {' and '.join(map(str, sizes))} models", sizes
+        units = f"groups of {' and '.join(map(str, n))} models"
     elif claim.quantifier == "pooled" or test.over_models:
-        rows = claim.models.select(registry)
-        n = [sum(selected is None or selected(row.name) for row in rows)]
+        n = [size(claim.models)]
         units = _these(n[0], "model")
     elif isinstance(claim, InitializationClaim):
         units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
@@ -109,10 +106,7 @@ def _of_the_whole(
 def check_feasible(file: Path, models: Path | None = None, prompts: str | None = None) -> Iterator[str]:
     """Yield one line for each claim that can never reach some verdict, and one with the totals.
 
-    Args:
-        file: the claims.
-        models: registry rows that add to or override the packaged ones.
-        prompts: a file or a packaged set to use instead of the claims' own prompts.
+    `models` and `prompts` are files: of registry rows, and of prompts (or a packaged set) instead of the claims' own.
 
     Raises:
         BadInput: the claims or the registry cannot be used.
@@ -163,12 +157,7 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside the statistic's range."""
     statistic = STATISTICS[test.statistic]
-    if (
-        test.groups is not None
-        or test.categories is not None
-        or test.against is not None
-        or statistic.takes.over_models
-    ):
+    if test.groups or test.categories or test.against or statistic.takes.over_models:
         return False  # a difference, or a number of models
     if test.holds is not None and statistic.range is None:
         return test.region.misses(0.0, 1.0)

@@ -57,9 +57,7 @@ _written = ByIdentity(MeasuredTest.model_dump_json)  # once per test, not for ev
 def search_generated_data(test: MeasuredTest, *, whole: bool = True) -> Found:
     """Look for data that break a prediction by more than touching its end; deterministic, and cached by test.
 
-    Args:
-        test: what is predicted.
-        whole: go on after the first data that break it, to find the share of them and the value farthest outside.
+    `whole` means to go on after the first data that break it, to find their share and the value farthest outside.
     """
     key = _written(test), whole
     if key not in _FOUND:
@@ -89,15 +87,7 @@ def _span(test: MeasuredTest) -> tuple[float, float]:
 
 @dataclass(slots=True)
 class _Tried:
-    """A search under way.
-
-    Attributes:
-        test: what is searched.
-        stop: the processor time at which to give up.
-        inside: how many data satisfied the prediction.
-        outside: how many did not.
-        worst: how far outside the farthest of these lies, and its fit.
-    """
+    """A search under way: until when, how many data satisfied the prediction or not, and the fit farthest outside."""
 
     test: MeasuredTest
     stop: float

@@ -49,10 +49,7 @@ class Registrations:
     def describe(self, claim: BaseClaim, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
         """Return what a row says about its claim's registration: `claim_hash`, `locked`, `registration` and why.
 
-        Args:
-            claim: the claim.
-            metas: of the traces behind its verdict.
-            published: whether it rests on a table made elsewhere.
+        `metas` are of the traces behind its verdict; `published` says whether it rests on a table made elsewhere.
         """
         status, why = self._status(claim, own_metas(claim, metas), published)
         told = {"claim_hash": self.hashes[claim.id], "locked": self._locked(claim.id), "registration": status}
@@ -138,14 +135,7 @@ def seen_as(meta: Meta) -> str:
 def seen_by_now(
     cases: Iterable[Case], metas: Iterable[Meta], rows: Iterable[VerdictRow], prompts: Prompts
 ) -> dict[str, tuple[str, ...]]:
-    """Return, for each claim, the models whose numbers on its prompts already exist.
-
-    Args:
-        cases: of the claims.
-        metas: of all stored traces.
-        rows: of earlier runs.
-        prompts: loads a prompt set, to identify it by its content.
-    """
+    """Return, for each claim, the models whose numbers on its prompts exist, in stored traces or in earlier rows."""
     there = {(meta.get("prompts"), seen_as(meta)) for meta in metas if "model" in meta}
     there |= {pair for row in rows for pair in _seen_in(row)}
     seen: dict[str, set[str]] = {}
