@@ -22,13 +22,7 @@ UNMEASURED = "not measured"
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSentence:
-    """One sentence of a catalogue.
-
-    Attributes:
-        id: its id.
-        kind: what it is a claim about, in the catalogue's words.
-        same_as: id of the sentence that it repeats, or None if it is distinct.
-    """
+    """One sentence of a catalogue: its id, its kind, and the id of the sentence that it repeats, if any."""
 
     id: str
     kind: str

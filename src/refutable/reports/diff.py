@@ -100,11 +100,7 @@ def _holds(estimate: Estimate, value: float) -> bool:
 def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None = None) -> str:
     """Return the differences as a table and a line of counts; deterministic when piped.
 
-    Args:
-        changes: what differs.
-        width: of the terminal.
-        colour: whether to write colours.
-        most: how many rows of one kind to write; the others are counted.
+    Of each kind, `most` rows are written at most.
     """
     counts = Counter(change.kind for change in changes)
     table = plain_table()

@@ -25,14 +25,7 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A test of the suite that is not a claim: the instrument's.
-
-    Attributes:
-        name: the test's id.
-        outcome: ``passed``, ``failed``, ``skipped`` or ``error``.
-        message: what it said if it did not pass.
-        seconds: how long it took.
-    """
+    """A test of the suite that is not a claim (the instrument's), and what it said if it did not pass."""
 
     name: str
     outcome: Literal["passed", "failed", "skipped", "error"]

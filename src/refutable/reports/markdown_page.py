@@ -17,12 +17,9 @@ _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
 def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[str, str]) -> str:
-    """Return the page as Markdown.
+    """Return the page as Markdown, with the claims in this order.
 
-    Args:
-        claims: in the order of the page.
-        run: the verdicts, as `refutable publish` keeps them.
-        hashes: of each claim as it is now, by id (`status.current_hashes`).
+    `run` has the published verdicts; `hashes` are of each claim as it is now, by id (`status.current_hashes`).
     """
     rows: dict[str, list[VerdictRow]] = {claim.id: [] for claim in claims}
     for row in sorted(run.rows, key=lambda row: row.id):

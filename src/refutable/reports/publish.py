@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from refutable.models.registry import load_registry
 from refutable.models.subject import WeightsKind
 from refutable.reports.baseline import compare
 from refutable.reports.diff import Change, differences
-from refutable.reports.formats.verdicts_json import as_json, read_verdicts
+from refutable.reports.formats.verdicts_json import json_text, read_verdicts
 from refutable.reports.journal import RunResult
 from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.preregistration.status import current_hashes
@@ -27,12 +26,7 @@ def changes(run_file: Path, published: Path) -> list[Change] | None:
 
 
 def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None:
-    """Write a run's verdicts as the published ones.
-
-    Args:
-        run_file: a run's verdicts.json.
-        published: the file to write.
-        fewer: whether to allow published verdicts to go that were not measured again.
+    """Write a run's verdicts.json as the published one; `fewer` allows it to lack verdicts that are published now.
 
     Raises:
         BadInput: the run has errors, was cut short, lacks published verdicts, or read weights that nobody else has.
@@ -56,7 +50,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
         raise BadInput(
             f"{run_file}: {len(local)} verdicts are on local, unverified weights ({local[0]}); publish known weights"
         )
-    text = json.dumps(as_json(_lasting(run)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(_lasting(run))
     for private in (str(Path.home()), str(Path.cwd())):
         if len(private) > 1 and private in text:
             raise BadInput(f"{run_file}: names a path of this machine ({private}); run it again with relative paths")

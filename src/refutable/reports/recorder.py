@@ -98,13 +98,7 @@ class Recorder:
             self.comparison = compare(self.run, self.baseline)
 
     def exit_status(self, status: int, require_verdicts: int | None, require_decided: int | None) -> int:
-        """Return the exit status of the run.
-
-        Args:
-            status: pytest's own; 0, 1 and 5 may change.
-            require_verdicts: how many cases must have been looked at.
-            require_decided: how many cases must have been decided.
-        """
+        """Return the exit status of the run, given pytest's own and how many cases must be looked at and decided."""
         if status not in (0, 1, 5):
             return status
         if self.comparison is not None and status == 1 and not self.stopped and not self._broken():

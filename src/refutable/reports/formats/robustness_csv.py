@@ -59,7 +59,7 @@ def _control(row: VerdictRow, name: str, control: Control) -> Iterator[Mapping[s
 
 
 def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | None) -> dict[str, object]:
-    numbers = [getattr(estimate, name) if estimate is not None else None for name in NUMBERS]
+    numbers = (getattr(estimate, name, None) for name in NUMBERS)
     cells = ["" if number is None else number for number in numbers]
     return {
         "Claim": row.claim,

@@ -34,19 +34,21 @@ def as_json(run: RunResult) -> dict[str, Any]:
     }
 
 
+def json_text(run: RunResult) -> str:
+    """Return the text of a run's verdicts.json."""
+    return json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write verdicts.json."""
-    write_whole(folder / FILE, json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(folder / FILE, json_text(run))
 
 
 REPORTS.add(Report("verdicts.json", write))
 
 
 def read_run(path: Path) -> tuple[RunResult, Path]:
-    """Read a run back, with the file that it was read from.
-
-    Args:
-        path: a journal, a verdicts.json, or a folder with either, where the journal comes first.
+    """Read a run back, with its file: a journal, a verdicts.json, or either in a folder, where the journal comes first.
 
     Raises:
         BadInput: there is neither, or it cannot be read.
