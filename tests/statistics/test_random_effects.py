@@ -34,14 +34,14 @@ def test_models_known_equally_well_are_averaged_and_their_own_spread_decides():
     means = np.array([0.8, 0.9, 1.3])
     assert found.value == pytest.approx(means.mean())
     assert found.error == pytest.approx(means.std(ddof=1) / math.sqrt(3), rel=1e-5)  # Hartung-Knapp is then Student's
-    assert found.between**2 == pytest.approx(means.var(ddof=1) - 0.01**2, rel=1e-6)  # Paule-Mandel
+    assert found.sd**2 == pytest.approx(means.var(ddof=1) - 0.01**2, rel=1e-6)  # Paule-Mandel
     assert found.upper(0.05) == pytest.approx(found.value + stats.t.isf(0.05, 2) * found.error)
     assert (found.n, found.unit) == (3, "model")
 
 
 def test_models_that_agree_are_weighted_by_how_surely_each_is_known():
     found = fit(spread(1.0, 0.1), spread(1.02, 0.2))
-    assert found.between == pytest.approx(0.0, abs=1e-6)
+    assert found.sd == pytest.approx(0.0, abs=1e-6)
     weights = np.array([1 / 0.1**2, 1 / 0.2**2])
     assert found.value == pytest.approx(weights @ [1.0, 1.02] / weights.sum())
     known = 1 / math.sqrt(weights.sum())  # not less: Roever et al. 2015

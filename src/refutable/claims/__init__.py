@@ -1,6 +1,6 @@
 """A claim: a statement, where it comes from, and the test that decides it. One entry of claims.yaml, frozen.
 
-Files are read in `claims_file`; the published JSON Schema (docs/claims.schema.json) is made from these classes.
+`claims.file` reads files; the published JSON Schema (docs/claims.schema.json) is made from these classes.
 """
 
 from refutable.claims.base import SCHEMA_VERSION, BaseClaim, ClaimOnModels, claims_hash

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from refutable._util.hashing import key_of
 from refutable._util.strict_yaml import Frozen, Names
 from refutable.claims.parts import Models, Record, Restatement, Source, Text
 from refutable.models.registry import Selector
@@ -34,8 +34,8 @@ class BaseClaim(Frozen):
 
     @property
     def canonical(self) -> dict[str, Any]:
-        """What decides this claim, as plain values: a key that says what holds anyway is left out, so that a schema
-        that grows changes no claim that was written before.
+        """What decides this claim, as plain values. Keys with their default value are left out, so that adding one to
+        the schema changes no existing claim.
         """
         told = {"record", "source", "slow", "catalogue", "also", "contradicts"}
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
@@ -44,26 +44,26 @@ class BaseClaim(Frozen):
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical form."""
-        return hashlib.sha256(json.dumps(self.canonical, sort_keys=True).encode()).hexdigest()
+        return key_of(self.canonical)
 
     @property
     def selectors(self) -> Mapping[tuple[str, ...], Selector]:
-        """Its selectors of models, by the keys under which each stands; none where it is not about models."""
+        """Its selectors of models, by the path of keys to each; none if it is not about models."""
         return {}
 
     @property
     def groups(self) -> Mapping[str, Selector]:
-        """The groups of models that it compares, by name; none where it compares none."""
+        """The groups of models that it compares, by name; none if it compares none."""
         return {}
 
     @property
     def scope(self) -> str | None:
-        """How it takes its models: by its quantifier, as `groups` or `models` that are units, or None without any."""
+        """How it takes its models: its quantifier, `groups` or `models` if these are the units, or None."""
         return None
 
     @property
     def other_model(self) -> str | None:
-        """The model that each of its own is held against, prompt by prompt, or None."""
+        """The model that its own are compared with, prompt by prompt, or None."""
         return None
 
     @property
@@ -80,7 +80,7 @@ class ClaimOnModels(BaseClaim):
 
     @property
     def selectors(self) -> Mapping[tuple[str, ...], Selector]:
-        """Its selectors of models: those of the groups it compares, or the one of `models:`."""
+        """Its selectors of models: those of the groups it compares, or that of `models:`."""
         return {("test", "groups", name): one for name, one in self.groups.items()} or {("models",): self.models}
 
     @property

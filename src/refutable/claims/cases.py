@@ -17,10 +17,10 @@ class Case:
     """A claim on its subjects.
 
     Attributes:
-        id: the claim's id, followed by the model's where the claim is tried on each.
+        id: the claim's id, followed by the model's if the claim is tried on each.
         claim: the claim.
         models: names of the models it is tried on, in the registry's order; none for mathematics.
-        needs_gpu: whether weights too large for a CPU are read.
+        needs_gpu: whether it reads weights too large for a CPU.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Case:
 
     @property
     def subject(self) -> str:
-        """The models in words, or a dash where there are none."""
+        """The models in words, or a dash without any."""
         return ", ".join(self.models) or "-"
 
 
@@ -45,14 +45,12 @@ def cases_of(
     """Return every case of the claims, in their order.
 
     Args:
-        claims: the claims.
-        registry: every known model.
-        file: the claims file's name, or where in it each claim stands.
-        prompts: loads a prompt set, so that those which the claims name are looked at.
-        on_table: whether a published table stands in for what models do with the prompts.
+        file: the claims file's name, or the place of each claim in it.
+        prompts: loads a prompt set; if given, the sets that claims name are checked.
+        on_table: whether a published table replaces what models do with the prompts.
 
     Raises:
-        BadInput: a claim names what is not there, or selects no model; every such place is named.
+        BadInput: a claim names something unknown, or selects no model; every such place is named.
     """
     places = Places(file) if isinstance(file, str) else file
     cases: list[Case] = []

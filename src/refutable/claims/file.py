@@ -1,5 +1,5 @@
-"""Reads a claims file: into claims, or into one BadInput that names every problem, each with its line, what is allowed
-and the nearest right word.
+"""Reads a claims file: into claims, or into one BadInput that names every problem with its line, what is allowed and
+the nearest known word.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import RootModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from refutable._util.schema_errors import explain, path_text
@@ -21,25 +21,23 @@ from refutable.claims.parts import Against
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models.registry import Selector
 
-
-class _One(RootModel[Claim]):
-    pass
+CLAIM: TypeAdapter[BaseClaim] = TypeAdapter(Claim)
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where claims are in their files, for errors that only a registry or prompts can reveal.
+    """Where claims are in their files, for errors that need a registry or prompts to be found.
 
     Attributes:
         file: name of the claims file.
-        at: the file and the number of each claim, by its id; one that is not there is called by its id.
+        at: the file and the index of each claim, by its id; other claims are named by their id.
     """
 
     file: str
     at: Mapping[str, tuple[YamlSource, int]] = field(default_factory=dict)
 
     def of(self, claim: str, *keys: str | int) -> str:
-        """Return ``file:line path`` of a key of a claim; keys that the file does not write are passed over."""
+        """Return ``file:line path`` of a key of a claim, skipping keys that the file does not contain."""
         if claim not in self.at:
             return f"{self.file} claim {claim!r}"
         source, index = self.at[claim]
@@ -51,13 +49,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Claims as they were read.
-
-    Attributes:
-        claims: every claim, in order.
-        places: where each stands.
-        files: the claims file and those that it includes.
-    """
+    """Claims as read from files, in order; where each is; and the claims file with those that it includes."""
 
     claims: tuple[BaseClaim, ...]
     places: Places
@@ -70,12 +62,9 @@ def load_claims(path: Path) -> tuple[BaseClaim, ...]:
 
 
 def read_claims(path: Path) -> Loaded:
-    """Load every claim of a file and of the files that it includes, in their order, with where each stands.
+    """Load every claim of a file and of the files that it includes, in order, with its place.
 
-    Paths that claims name (proofs, prompt sets) are relative to the folder of this file, whichever file they stand in.
-
-    Args:
-        path: a YAML file as docs/adding-a-claim.md describes.
+    Paths in claims (proofs, prompt sets) are relative to the folder of this file, even in included files.
 
     Raises:
         BadInput: with one line for every problem in the files.
@@ -94,14 +83,14 @@ def read_claims(path: Path) -> Loaded:
 
 
 def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
-    """Validate parsed files as one; see `load_claims`."""
+    """Validate parsed files together; see `load_claims`."""
     problems = []
     claims = []
     for source in sources:
         problems += _top_level(source)
         for index, entry in enumerate(_entries(source)):
             try:
-                claims.append(_One.model_validate(entry).root)
+                claims.append(CLAIM.validate_python(entry))
             except ValidationError as error:
                 problems += explain(error, source, ("claims", index), tags=TAGS, fields=_known_keys(entry))
     problems += _identities(sources)
@@ -138,7 +127,7 @@ def _top_level(source: YamlSource) -> list[str]:
 
 
 def _identities(sources: Sequence[YamlSource]) -> list[str]:
-    """Return what is wrong with ids, and with the ids that a claim names, over all files."""
+    """Return problems with ids, and with references to ids, over all files."""
     seen: dict[str, str] = {}
     problems = []
     for source, index in _places(sources):
@@ -189,7 +178,7 @@ def _keys(kind: type[Frozen]) -> list[str]:
 
 
 class _ShortForms(GenerateJsonSchema):
-    """Says that one word may stand for a list of one, and one word or a list of them for a selector of models."""
+    """Allows one word for a list of one, and one word or a list of words for a selector of models."""
 
     def function_before_schema(self, schema: Any) -> dict[str, Any]:
         full = super().function_before_schema(schema)

@@ -1,4 +1,4 @@
-"""Included claims files: each is read once, in order, and none from outside the folder."""
+"""Included claims files: each is read once, in order, and only from inside the folder."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from refutable.errors import BadInput, did_you_mean
 
 
 def read_with_includes(path: Path) -> tuple[YamlSource, ...]:
-    """Read a claims file and, before it, every file that it includes, and theirs.
+    """Read a claims file after every file that it includes, recursively.
 
-    Paths are relative to the file that names them and stay inside the folder of the first file.
-
-    Args:
-        path: the claims file.
+    Paths are relative to the file that names them and stay inside the folder of the first file. An `include:` of the
+    wrong form is not followed; `include_problems` reports it.
 
     Raises:
-        BadInput: a file cannot be read, or an `include:` names what is not there, what lies outside, itself through
-            others, or a file that is included already. An `include:` of the wrong form is not followed;
-            `include_problems` says what is wrong with it.
+        BadInput: a file cannot be read, or an `include:` names a missing file, one outside the folder, one already
+            included, or itself through others.
     """
     reader = _Reader(path.parent)
     reader.read(path, ())
@@ -30,7 +27,7 @@ def read_with_includes(path: Path) -> tuple[YamlSource, ...]:
 
 
 def include_problems(source: YamlSource) -> list[str]:
-    """Return what is wrong with the form of a file's `include:`, each with its line."""
+    """Return problems with the form of a file's `include:`, each with its line."""
     names = source.data.get("include") if isinstance(source.data, dict) else None
     if names is None:
         return []
@@ -52,7 +49,7 @@ def _unfit(name: object) -> str:
 
 
 class _Reader:
-    """What has been read so far, in the order in which the claims stand."""
+    """What has been read so far, in the order of the claims."""
 
     def __init__(self, folder: Path) -> None:
         self.sources: list[YamlSource] = []
@@ -61,7 +58,7 @@ class _Reader:
         self._read: dict[Path, str] = {}
 
     def read(self, path: Path, above: Sequence[Path]) -> None:
-        """Read a file after those that it includes; `above` are the files that led here."""
+        """Read a file after those that it includes; `above` are the files that led to it."""
         source = read_yaml(path)
         self._read[path.resolve()] = source.name
         names = source.data.get("include") if isinstance(source.data, dict) else None

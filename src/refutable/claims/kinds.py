@@ -49,19 +49,19 @@ class TheoremClaim(BaseClaim):
 
     @property
     def proof_file(self) -> str | None:
-        """The path of the written proof, or None where it is a citation or there is none."""
+        """The path of the written proof, or None if the proof is a citation or missing."""
         return self.proof if self.proof and self.proof.endswith(".md") else None
 
 
 class PendingClaim(BaseClaim):
-    """Decided by an experiment that has not been made: states which, and is NOT_MEASURED."""
+    """Decided by an experiment that nobody has made yet: names it, and is NOT_MEASURED."""
 
     evidence: Literal["causal"]
     needs: Text = Field(description="the experiment that would decide it")
 
 
 class PendingPassClaim(PendingClaim):
-    """A claim about dynamics or an intervention that no pass here decides: instead of a test, what it needs."""
+    """A claim about dynamics or an intervention that no pass here can decide: it says what it needs."""
 
     evidence: Literal["dynamical", "intervention"]  # type: ignore[assignment]
 
@@ -74,7 +74,7 @@ class UntestableClaim(BaseClaim):
 
 
 def _form(entry: object) -> str | None:
-    """Return which form a claim about dynamics or an intervention has: it carries a test, or says what it needs."""
+    """Return the form of a claim about dynamics or an intervention: with a test, or with what it needs instead."""
     if isinstance(entry, dict):
         test, evidence = entry.get("test"), entry.get("evidence")
     else:

@@ -16,6 +16,7 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
+from refutable.metrics import METRICS
 from refutable.models.registry import Selector
 from refutable.traces.passes import PASSES, Change
 
@@ -23,7 +24,7 @@ DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 
 
 class MeasuredClaim(ClaimOnModels):
-    """Decided by prompts through a model's weights."""
+    """Decided by running prompts through a model's weights."""
 
     evidence: Literal["measured"]
     quantifier: Literal["each", "all", "any", "majority", "pooled"] = Field(default="each", alias="for")
@@ -42,12 +43,12 @@ class MeasuredClaim(ClaimOnModels):
 
     @property
     def scope(self) -> str:
-        """Its quantifier, or which units it compares where the model is the unit."""
+        """Its quantifier, or the units it compares if models are the units."""
         return "groups" if self.test.groups else "models" if self.test.over_models else self.quantifier
 
     @property
     def other_model(self) -> str | None:
-        """The model that each of its own is held against."""
+        """The model that its own are compared with."""
         return self.test.other.model if self.test.other is not None else None
 
     @property
@@ -56,32 +57,29 @@ class MeasuredClaim(ClaimOnModels):
         return self.test.predicts
 
     @model_validator(mode="after")
-    def _groups_are_one(self) -> MeasuredClaim:
+    def _check(self) -> MeasuredClaim:
+        self._check_keys()
+        self._check_variations()
+        self._check_controls()
+        self._check_kind()
+        return self
+
+    def _check_keys(self) -> None:
         if self.test.groups is not None and "models" in self.model_fields_set:
             raise ValueError("a comparison names its models in `test.groups`; remove `models:`")
-        return self
-
-    @model_validator(mode="after")
-    def _pooled_fits(self) -> MeasuredClaim:
         statistic_named(self.test.statistic).takes.check_quantifier(self.test.statistic, self.quantifier)
-        if self.quantifier != "pooled":
-            return self
-        for key in ("controls", "multiverse"):
-            if key in self.model_fields_set:
-                raise ValueError(f"`for: pooled` takes no `{key}:`; remove it")
-        return self
-
-    @model_validator(mode="after")
-    def _models_are_units(self) -> MeasuredClaim:
+        if self.quantifier == "pooled":
+            self._refuse("`for: pooled` takes", "controls", "multiverse")
         if self.test.over_models and self.test.groups is None:
-            for key in ("quantifier", "controls", "multiverse"):
-                if key in self.model_fields_set:
-                    shown = "for" if key == "quantifier" else key
-                    raise ValueError(f"the model is the unit of replication here, which takes no `{shown}:`; remove it")
-        return self
+            why = "the model is the unit of replication here, which takes"
+            self._refuse(why, "quantifier", "controls", "multiverse")
 
-    @model_validator(mode="after")
-    def _variations_fit(self) -> MeasuredClaim:
+    def _refuse(self, why: str, *keys: str) -> None:
+        for key in keys:
+            if key in self.model_fields_set:
+                raise ValueError(f"{why} no `{'for' if key == 'quantifier' else key}:`; remove it")
+
+    def _check_variations(self) -> None:
         chosen = statistic_named(self.test.statistic)
         for name in self.multiverse.statistic:
             other = statistic_named(name)
@@ -101,10 +99,8 @@ class MeasuredClaim(ClaimOnModels):
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")
         if "centred" in self.multiverse.norm and (why := normless(self.test.of)):
             raise ValueError(f"{why}; remove `multiverse.norm:`")
-        return self
 
-    @model_validator(mode="after")
-    def _something_to_permute(self) -> MeasuredClaim:
+    def _check_controls(self) -> None:
         chosen = statistic_named(self.test.statistic)
         if "permuted" in self.controls and not chosen.takes.shuffles:
             what = "compares prompts by category" if chosen.takes.compares == "categories" else "has neither"
@@ -112,12 +108,6 @@ class MeasuredClaim(ClaimOnModels):
                 f"control 'permuted' shuffles pairs of two metrics, or models between groups; statistic {chosen.name!r}"
                 f" {what}, so remove it"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _is_its_kind(self) -> MeasuredClaim:
-        self._check_kind()
-        return self
 
     def _check_kind(self) -> None:
         """Refuse a test that belongs to another kind of evidence."""
@@ -129,7 +119,7 @@ class MeasuredClaim(ClaimOnModels):
 
 
 class PassTestClaim(MeasuredClaim):
-    """What a pass decides; where none does, a claim says what it needs instead of a test."""
+    """Decided by a test; a claim that no pass can decide says what it needs instead."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -140,7 +130,7 @@ class PassTestClaim(MeasuredClaim):
 
 
 class InterventionClaim(PassTestClaim):
-    """The same, of a model that is ablated or re-wired in its forward pass, at fixed weights."""
+    """Decided like a measured claim, on a model that is ablated or re-wired in its forward pass, at fixed weights."""
 
     evidence: Literal["intervention"]  # type: ignore[assignment]
 
@@ -151,16 +141,13 @@ class InterventionClaim(PassTestClaim):
 
 
 class DynamicalClaim(PassTestClaim):
-    """The same, of how small changes of the stream grow: a metric of the perturbation or Jacobian pass."""
+    """Decided by how small changes of the stream grow: by a metric of the perturbation or Jacobian pass."""
 
     evidence: Literal["dynamical"]  # type: ignore[assignment]
 
     def _check_kind(self) -> None:
-        if self.test.under is not None:
-            raise ValueError("`under:` changes the model in its forward pass; write `evidence: intervention`")
+        super()._check_kind()
         if not _dynamic(self.test):
-            from refutable.metrics import METRICS
-
             known = ", ".join(sorted(name for name in METRICS if PASSES[METRICS[name].reads].dynamic))
             raise ValueError(
                 f"{self.test.of[0]!r} is read from one plain pass; write `evidence: measured`, or a dynamical metric"
@@ -174,7 +161,7 @@ def _dynamic(test: MeasuredTest) -> list[str]:
 
 
 class InitializationClaim(MeasuredClaim):
-    """The same, on weights freshly drawn."""
+    """Decided like a measured claim, on freshly drawn weights."""
 
     evidence: Literal["initialization"]  # type: ignore[assignment]
     seeds: Annotated[
@@ -186,9 +173,7 @@ class InitializationClaim(MeasuredClaim):
     def _seeds_replicate(self) -> InitializationClaim:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("`seeds:` repeats one; each seed is one replicate, so name different ones")
-        for key in ("controls", "multiverse"):
-            if key in self.model_fields_set:
-                raise ValueError(f"weights that are drawn take no `{key}:`; remove it")
+        self._refuse("weights that are drawn take", "controls", "multiverse")
         if self.test.groups is not None:
             raise ValueError("drawn weights are not compared by groups; remove `groups:`")
         by_category = self.test.categories is not None or statistic_named(self.test.statistic).takes.by_category

@@ -1,4 +1,4 @@
-"""The `test:` of a claim about a model run on prompts: a statistic of metrics, and what must go with it."""
+"""The `test:` of a claim about a model run on prompts: a statistic of metrics, and what goes with it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOT_OF_DIFFERENCES = {
 
 
 def _against(value: object) -> str | None:
-    """Return which form `against:` has, or None for none of them."""
+    """Return the form of `against:`, or None for neither form."""
     return HELD if isinstance(value, dict | Against) else "plain form" if value == "plain" else None
 
 
@@ -45,19 +45,19 @@ HeldAgainst = Annotated[
 
 
 class MeasuredTest(Frozen):
-    """A statistic of one or two metrics over the model's prompts, held against a predicted region."""
+    """A statistic of metrics over the model's prompts, compared with a predicted region."""
 
     statistic: str
     of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
     predicts: RegionText
-    holds: RegionText | None = Field(default=None, description="what must be true of one layer or prompt to count it")
+    holds: RegionText | None = Field(default=None, description="what must be true of a layer or prompt for it to count")
     holds_above: bool | None = Field(
-        default=None, description="of a boundary: whether it holds above it (false: below it); left out, either will do"
+        default=None, description="for a boundary: whether it holds above it (false: below it); by default either"
     )
-    layer: Layer | None = Field(default=None, description="which layer of a metric that has one value a layer")
+    layer: Layer | None = Field(default=None, description="which layer, for a metric with one value per layer")
     position: Position = Field(
         default="last",
-        description="which token; `all` leaves out the first; `whole` is the prompt as one matrix, the first included",
+        description="which token; `all` leaves out the first; `whole` takes the prompt as one matrix, first included",
     )
     norm: Norm = "raw"
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
@@ -65,14 +65,14 @@ class MeasuredTest(Frozen):
     blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
     against: HeldAgainst | None = Field(
         default=None,
-        description="the paired difference a prompt: plain, under the intervention minus the plain pass; {model: NAME},"
+        description="the paired difference per prompt: plain, under the intervention minus without it; {model: NAME},"
         " this model minus that one; {dtype: D}, the run's dtype minus that one",
     )
     categories: dict[str, Names] | None = Field(
         default=None, description="two groups of the prompts' categories, first minus second"
     )
     fact: Literal[FACT_NAMES] | None = Field(  # type: ignore[valid-type]
-        default=None, description="a number of each model, the last variable; the model is then the unit of replication"
+        default=None, description="a number of each model, as the last variable; models are then the units"
     )
 
     @property
@@ -82,18 +82,18 @@ class MeasuredTest(Frozen):
 
     @property
     def other(self) -> Against | None:
-        """The other model or dtype whose value of the same prompt is subtracted, or None."""
+        """The other model or dtype whose value for the same prompt is subtracted, or None."""
         return self.against if isinstance(self.against, Against) else None
 
     @property
     def over_models(self) -> bool:
-        """Whether models are what is compared: one verdict on all of them, each one unit."""
+        """Whether it compares models: one verdict on all of them, each one unit."""
         takes = statistic_named(self.statistic).takes
         return self.groups is not None or self.fact is not None or takes.over_models
 
     @property
     def holds_region(self) -> Region:
-        """The region that one layer or prompt must lie in to count; call only where `holds` is given."""
+        """The region a layer or prompt must lie in to count; only if `holds` is given."""
         assert self.holds is not None
         return parse_region(self.holds)
 
@@ -111,7 +111,14 @@ class MeasuredTest(Frozen):
         return names
 
     @model_validator(mode="after")
-    def _fits(self) -> MeasuredTest:
+    def _check(self) -> MeasuredTest:
+        self._check_metrics()
+        self._check_intervention()
+        self._check_other()
+        self._check_groups()
+        return self
+
+    def _check_metrics(self) -> None:
         takes, metrics = statistic_named(self.statistic).takes, [metric_named(name) for name in self.of]
         takes.check(self, metrics)
         if len(set(self.of)) < len(self.of):
@@ -124,10 +131,8 @@ class MeasuredTest(Frozen):
                 raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
         if self.norm == "centred" and (why := normless(self.of)):
             raise ValueError(f"{why}; remove `norm:`")
-        return self
 
-    @model_validator(mode="after")
-    def _changes_fit(self) -> MeasuredTest:
+    def _check_intervention(self) -> None:
         if self.under is None:
             for key in ("blocks", "against"):
                 if getattr(self, key) not in (None, self.other):
@@ -136,7 +141,7 @@ class MeasuredTest(Frozen):
                     raise ValueError(
                         f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}),{other} or remove it"
                     )
-            return self
+            return
         for name in self.of:
             if not PASSES[metric_named(name).reads].changeable:
                 raise ValueError(
@@ -154,12 +159,10 @@ class MeasuredTest(Frozen):
             raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
         if "prompt_length" in self.of:
             raise ValueError("metric 'prompt_length' is the same under any intervention; name another")
-        return self
 
-    @model_validator(mode="after")
-    def _pairs(self) -> MeasuredTest:
+    def _check_other(self) -> None:
         if self.other is None:
-            return self
+            return
         if self.statistic in NOT_OF_DIFFERENCES:
             raise ValueError(f"{NOT_OF_DIFFERENCES[self.statistic]}; write `statistic: mean`")
         if self.over_models:
@@ -174,10 +177,8 @@ class MeasuredTest(Frozen):
             )
         if self.other.dtype is not None and "prompt_length" in self.of:
             raise ValueError("metric 'prompt_length' is the same in any dtype; name another")
-        return self
 
-    @model_validator(mode="after")
-    def _compares(self) -> MeasuredTest:
+    def _check_groups(self) -> None:
         statistic_named(self.statistic).takes.check_categories(self)
         if self.categories is not None and len(self.categories) != 2:
             raise ValueError(f"`categories:` names {len(self.categories)} group(s); write two")
@@ -189,4 +190,3 @@ class MeasuredTest(Frozen):
                 raise ValueError(f"`categories:` {fault}; each names categories of its own")
         if self.fact in WORDS:
             raise ValueError(f"fact {self.fact!r} is a word, not a number; compare models by `groups:`")
-        return self

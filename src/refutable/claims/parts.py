@@ -29,7 +29,7 @@ from refutable.traces.trace import Tap, Token
 T = TypeVar("T", bound=Named)
 
 FACT_NAMES = (*FACTS, *ROW_FACTS)
-WORDS = {**FACT_WORDS, **ROW_WORDS}  # of facts that are words, what they may be
+WORDS = {**FACT_WORDS, **ROW_WORDS}  # the possible values of facts that are words
 
 ControlName = Literal["initialization", "permuted", "any-data"]
 Norm = Literal["raw", "centred"]
@@ -38,7 +38,7 @@ Quantifier = Literal["each", "all", "any", "majority"]
 
 
 def _layer(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Say in one sentence what a layer may be; `each` is not offered, for it is what a statistic of layers does."""
+    """Say in one sentence what a layer may be, leaving out `each`, which statistics of layers imply."""
     try:
         return check(value)
     except ValidationError:
@@ -81,7 +81,7 @@ class Source(Frozen):
 
 
 class Against(Frozen):
-    """What each prompt's value is held against: the same prompt in another model, or in another dtype."""
+    """What each prompt's value is compared with: the same prompt in another model, or in another dtype."""
 
     model: str | None = Field(default=None, description="name of a model that reads the same prompts")
     dtype: Dtype | None = Field(default=None, description="of the same weights and activations")
@@ -93,30 +93,30 @@ class Against(Frozen):
         return self
 
     def describe(self, model: str) -> str:
-        """Return in words with which value each prompt's value of a model is paired."""
+        """Return in words which value each prompt's value of a model is paired with."""
         if self.model is not None:
             return f"{model} minus {self.model} on each prompt: both read the same prompts"
         return f"{model} minus itself in {self.dtype} on each prompt: the same weights read the same prompts"
 
 
 class Restatement(Source):
-    """Another sentence that says what a claim says, so that the claim's verdict is its verdict too."""
+    """Another sentence that says the same as a claim, so that it shares the claim's verdict."""
 
     catalogue: str | None = Field(default=None, description="that sentence's id in the catalogue")
 
 
 class Record(Frozen):
-    """What the claim's author reported for one model; shown next to the measurement, never judged as one."""
+    """What the claim's author reported for one model; shown beside the measurement, never judged."""
 
     value: Annotated[float, Field(allow_inf_nan=False)]
     n: int | None = None
     dtype: str | None = None
-    tap: str | None = Field(default=None, description="where it was read; a tap of ours, or else not comparable")
+    tap: str | None = Field(default=None, description="where it was read; comparable only at one of our taps")
     note: str | None = None
 
     @property
     def comparable(self) -> bool:
-        """Whether it is the test's own quantity: read at one of our taps, or unspecified."""
+        """Whether it is the test's own quantity: read at one of our taps, or at an unspecified place."""
         return self.tap is None or self.tap in get_args(Tap)
 
 
@@ -125,7 +125,7 @@ class Variations(Frozen):
 
     norm: tuple[Norm, ...] = Field(default=(), min_length=1)
     position: tuple[Token, ...] = Field(
-        default=(), min_length=1, description="`whole` is another reading, no variation: write it as a claim of its own"
+        default=(), min_length=1, description="`whole` is another reading, not a variation: write a claim of its own"
     )
     dtype: tuple[Dtype, ...] = Field(default=(), min_length=1)
     statistic: tuple[str, ...] = Field(
@@ -149,14 +149,8 @@ class Variations(Frozen):
         return names
 
 
-def known_name(registry: Registry[T], name: str) -> str:
-    """Return the name; raises ValueError, with the nearest right word, where the registry has no such name."""
-    named(registry, name)
-    return name
-
-
 def named(registry: Registry[T], name: str) -> T:
-    """Return what a registry holds under a name; raises ValueError, with the nearest right word, where it has none."""
+    """Return what a registry holds under a name, or raise ValueError with the nearest known name."""
     try:
         return registry[name]
     except UnknownName as error:
@@ -164,17 +158,17 @@ def named(registry: Registry[T], name: str) -> T:
 
 
 def statistic_named(name: str) -> Statistic:
-    """Return the statistic of this name; raises ValueError where there is none."""
+    """Return the statistic of this name, or raise ValueError."""
     return named(STATISTICS, name)
 
 
 def metric_named(name: str) -> Metric:
-    """Return the metric of this name; raises ValueError where there is none."""
+    """Return the metric of this name, or raise ValueError."""
     return named(METRICS, name)
 
 
 def normless(metrics: Iterable[str]) -> str:
-    """Return what is wrong with centring these metrics' norms: none of them has one; an empty text where one has."""
+    """Return why these metrics cannot be centred: none reads a norm. An empty text if one does."""
     names = tuple(metrics)
     if any(metric_named(name).has_norm for name in names):
         return ""

@@ -1,4 +1,4 @@
-"""Checks that the models, prompt sets, categories and layers which claims name exist."""
+"""Checks that the models, prompt sets, categories and layers named in claims exist."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Prompts = Callable[[str], PromptSet]
 
 
 def model_problems(claim: BaseClaim, registry: ModelRegistry, places: Places) -> list[str]:
-    """Return what no registry row is called that a claim names, each with its place and the nearest right name."""
+    """Return the unknown models that a claim names, each with its place and the nearest known name."""
     problems = [
         f"{places.of(claim.id, *keys, *at)}: {why}"
         for keys, selector in claim.selectors.items()
         for at, why in selector.unknown(registry)
     ]
-    for name in claim.record:  # a record of an unknown model would never be shown
+    for name in claim.record:  # the record of an unknown model would never be shown
         try:
             registry[name]
         except UnknownName as error:
@@ -29,13 +29,12 @@ def model_problems(claim: BaseClaim, registry: ModelRegistry, places: Places) ->
 
 
 def prompt_problems(claim: BaseClaim, places: Places, prompts: Prompts, *, on_table: bool = False) -> Iterator[str]:
-    """Yield what is wrong with the prompt sets that a claim names, and with its categories, each with its place.
+    """Yield problems with the prompt sets and categories that a claim names, each with its place.
 
     Args:
-        claim: any claim; those that read no prompts have no such problem.
-        places: where claims stand.
-        prompts: loads a prompt set; one that is given in place of the claims' own need not have their categories.
-        on_table: whether a published table, which has categories of its own, stands in for the prompts.
+        claim: any claim; one that reads no prompts has no such problem.
+        prompts: loads a prompt set; a set given instead of the claims' own need not have their categories.
+        on_table: whether a published table, which has categories of its own, replaces the prompts.
     """
     if not isinstance(claim, MeasuredClaim):
         return
@@ -52,13 +51,13 @@ def prompt_problems(claim: BaseClaim, places: Places, prompts: Prompts, *, on_ta
 
 
 def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:
-    """Return the categories that a claim compares and no prompt of a set has."""
+    """Return the categories that a claim compares but that no prompt of a set has."""
     groups = (claim.test.categories or {}).values()
     return [name for names in groups for name in names if name not in prompts.categories]
 
 
 def layer_problem(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
-    """Yield that a numbered layer is beyond each of these models, where the registry knows how deep all of them are."""
+    """Yield a problem if a numbered layer is beyond every one of these models and all their depths are known."""
     layer = claim.test.layer if isinstance(claim, MeasuredClaim) else None
     if not isinstance(layer, int):
         return
@@ -78,7 +77,7 @@ def layer_problem(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) ->
 def _absent_categories(
     claim: MeasuredClaim, prompts: PromptSet, places: Places, keys: tuple[str | int, ...]
 ) -> Iterator[str]:
-    """Yield each category that a set lacks, at the category, or at the variation that has the set."""
+    """Yield each category that a set lacks, with the place of the category or of the variation that names the set."""
     for group, names in (claim.test.categories or {}).items():
         for index, name in enumerate(names):
             if name not in prompts.categories:

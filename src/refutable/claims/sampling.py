@@ -15,16 +15,12 @@ if TYPE_CHECKING:
 
 
 def samples_of(test: MeasuredTest, name: str, trace: Trace, folded: InputNorm | None = None) -> tuple[Sample, ...]:
-    """Return the samples of one metric of a test: one, or two where the statistic takes a ratio apart.
+    """Return the samples of one metric of a test: one, or two if the statistic takes a ratio apart.
 
-    Args:
-        test: the test, for its position, norm, layer and statistic.
-        name: of the metric.
-        trace: what one pass left.
-        folded: how the model norms what its modules read, for the scale-folded form.
+    `folded` says how the model normalises what its modules read, for the scale-folded form.
 
     Raises:
-        NoSuchTap, NonFiniteError, BadInput: as `metrics.measure`.
+        NoSuchTap, NonFiniteError, BadInput: as `metrics.evaluate`.
     """
     parts = PARTS if STATISTICS[test.statistic].takes.parts else (None,)
     return tuple(

@@ -15,14 +15,14 @@ from pydantic import (
 )
 
 from refutable._util.strict_yaml import Frozen
-from refutable.claims.parts import FACT_NAMES, WORDS, known_name
+from refutable.claims.parts import FACT_NAMES, WORDS, named
 from refutable.errors import did_you_mean
 from refutable.statistics.region import GRAMMAR, RegionText
 from refutable.traces.passes import ProbeName
 
 
 def _word(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Say of a number where it belongs."""
+    """Say how to write a number instead."""
     try:
         return check(value)
     except ValidationError:
@@ -62,10 +62,9 @@ PROBE_WORDS = {"mlp_reads_attention": ("parallel", "sequential"), "stream_reads_
 class WiringTest(Frozen):
     """What a probe sees.
 
-    ``mlp_reads_attention``: attention's output is changed and the same block's MLP input is watched, which in a
-    *parallel* block does not move. ``stream_reads_rotation``: the rotation is switched off with attention's
-    probabilities held, and what attention adds is watched: where it does not move, rotation reaches the *pattern*
-    alone, else the *stream*.
+    ``mlp_reads_attention`` changes attention's output and watches the MLP input of the same block, which does not move
+    in a *parallel* block. ``stream_reads_rotation`` switches off the rotation, holds attention's probabilities, and
+    watches what attention adds: if that does not move, rotation reaches the *pattern* alone, otherwise the *stream*.
     """
 
     probe: Literal["mlp_reads_attention", "stream_reads_rotation"]
@@ -95,7 +94,8 @@ class TheoremTest(Frozen):
     def _known_property(cls, name: str) -> str:
         from refutable.theorems import THEOREMS
 
-        return known_name(THEOREMS, name)
+        named(THEOREMS, name)
+        return name
 
 
 def _shown(words: Collection[str | bool]) -> str:

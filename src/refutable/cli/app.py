@@ -1,4 +1,4 @@
-"""The Typer application and the one error handler of all subcommands."""
+"""The Typer application, with one error handler for all subcommands."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from refutable.cli.published import catalogue, page, publish
 from refutable.cli.runs import diff, report
 from refutable.errors import RefutableError
 
-UNUSABLE = 4  # as pytest exits where it cannot use what it was given
+UNUSABLE = 4  # pytest's exit status for unusable input
 STATUSES = {"diff": 2}  # as diff(1), whose 1 says that the files differ
 
 
 class Commands(TyperGroup):
-    """The subcommands, with one handler of errors for all: a message that says what to fix, and no traceback."""
+    """The subcommands; an error of any becomes a message that says what to fix, without a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:  # click's Context or typer's own, by the version of typer
+    def invoke(self, ctx: Any) -> Any:  # click's Context or typer's own, depending on typer's version
         """Run the extensions' callback and the subcommand."""
         try:
             return super().invoke(ctx)

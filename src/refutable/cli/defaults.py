@@ -1,4 +1,4 @@
-"""Arguments shared by subcommands, with their defaults from the ini file."""
+"""Arguments that subcommands share, with defaults from the ini file."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def models_file(given: Path | None) -> Path | None:
 
 
 def reports_folder() -> Path:
-    """Return where runs write their reports: the ini file's folder, else ``reports``."""
+    """Return the folder of the runs' reports: the ini file's, else ``reports``."""
     return ini_path("refutable_reports") or Path("reports")
 
 
 def published_file(given: Path | None) -> Path:
-    """Return the published verdicts: the given file, or the one of its folder; else the one among the reports."""
+    """Return the published verdicts: the given file or the one in the given folder, else the one among the reports."""
     file = given or reports_folder() / "published"
     return file / "verdicts.json" if given is None or file.is_dir() else file

@@ -10,6 +10,6 @@ WITHOUT = ("diff", "init")  # read neither claims nor models
 
 
 def load_extensions(context: typer.Context) -> None:
-    """Let installed packages and the modules that the ini file names add what they have."""
+    """Let installed packages and the modules named in the ini file register their extensions."""
     if context.invoked_subcommand not in WITHOUT:
         extend_without_pytest()

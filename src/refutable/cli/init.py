@@ -34,13 +34,10 @@ def init(folder: Annotated[Path, typer.Argument(help="a new or existing folder")
 
 
 def write_starter(folder: Path) -> list[str]:
-    """Write the files of a new suite.
-
-    Returns:
-        What was done, line by line.
+    """Write the files of a new suite and return what was done, line by line.
 
     Raises:
-        BadInput: a file of that name is already there; nothing is written.
+        BadInput: a file of that name exists already; nothing is written.
     """
     from refutable._util.atomic import write_whole
 

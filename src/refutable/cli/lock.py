@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,6 @@ from refutable._util.pytest_ini import ini_path
 from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, models_file
 
 if TYPE_CHECKING:
-    from refutable.prompts.prompt_set import PromptSet
     from refutable.verdicts.preregistration.lockfile import Lock, Update
     from refutable.verdicts.row import VerdictRow
 
@@ -81,9 +80,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     from refutable.verdicts.preregistration.lockfile import updated
     from refutable.verdicts.preregistration.status import hashes_of, seen_by_now
 
-    @cache
-    def prompts(name: str) -> PromptSet:
-        return load_prompts(name, claims.parent)
+    prompts = cache(partial(load_prompts, beside=claims.parent))
 
     loaded = read_claims(claims)
     cases = cases_of(loaded.claims, load_registry(models), loaded.places, prompts)

@@ -96,9 +96,8 @@ def catalogue(
         raise BadInput("no catalogue: name one with --ids FILE, or set refutable_catalogue in the ini file")
     lines = catalogue_lines(read_catalogue(ids), loaded, read_verdicts(published_file(verdicts)).rows)
     table = screen.table()
-    table.add_column("sentence", no_wrap=True, overflow="fold")
-    table.add_column("kind", no_wrap=True, overflow="fold")
-    table.add_column("claims, and how they stand", overflow="fold")
+    for name in ("sentence", "kind", "claims, and how they stand"):
+        table.add_column(name, no_wrap=name in ("sentence", "kind"), overflow="fold")
     for line in lines:
         states = "\n".join(f"{claim}: {state}" for claim, state in line.claims.items())
         table.add_row(line.id, line.kind, states or "no claim")

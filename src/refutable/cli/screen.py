@@ -1,4 +1,4 @@
-"""Width and colour of the output; fixed when it is piped."""
+"""Width and colour of the output, fixed when it is piped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PIPED_WIDTH = 180
 
 
 def colour() -> bool:
-    """Whether somebody is looking."""
+    """Whether the output goes to a terminal."""
     return sys.stdout.isatty()
 
 

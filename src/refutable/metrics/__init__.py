@@ -1,7 +1,7 @@
 """Metrics: pure functions of a trace, one (or one tight family) per file, named as claims write them.
 
-A metric reads primitives at some positions and gives one value a row, or one a row and layer; the mean over a prompt's
-positions is taken here, so that one value a prompt remains. To add one: docs/adding-a-metric.md.
+A metric reads primitives at some positions and returns one value per row, or one per row and layer. `evaluate` takes
+the mean over a prompt's positions, which leaves one value per prompt. To add one: docs/adding-a-metric.md.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, NoSuchTap, UnknownName
 from refutable.statistics.sample import Sample
+from refutable.traces.passes import paired
 from refutable.traces.scale_folding import InputNorm, fold
 from refutable.traces.trace import Position, Trace, View
 
 Per = Literal["prompt", "layer"]
-Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites that leave a network's function alone
+Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites of the weights that do not change the function
 GAUGES: tuple[Gauge, ...] = get_args(Gauge)
+ALL_BUT_MEAN: tuple[Gauge, ...] = ("norm-scale", "value-output")
 LayerChoice = Literal["first", "last", "mean", "each"] | int | None
 Part = Literal["numerator", "denominator"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -38,16 +40,16 @@ class Metric:
     Attributes:
         name: as claims write it.
         unit: one of `RANGES`.
-        per: "prompt" (one value a position) or "layer" (one value a position and layer).
+        per: "prompt" (one value per position) or "layer" (one value per position and layer).
         tap: where it is read, for the report.
         last_only: whether it is read at the last position only.
-        invariant: the function-preserving rewrites of the weights (`measure.gauge`) that leave its raw form alone; one
-            that is not named moves it on some model.
+        invariant: the rewrites of the weights (`measurement.gauge`) that do not change its raw form; each of the
+            others changes it on some model.
         invariant_centred: the same for its mean-centred form.
         compute: the function; its docstring is the metric's documentation.
         version: raised when the same trace would give other values, so that claims locked under the old one say so.
-        parts: for a ratio of two lengths, what gives its numerator and its denominator; None for any other metric.
-        reads: the pass whose trace it is a function of (`passes`).
+        parts: for a ratio of two lengths, the function that returns its numerator and denominator; else None.
+        reads: the pass whose trace it is a function of (`traces.passes`).
     """
 
     name: str
@@ -64,7 +66,7 @@ class Metric:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The values that any data could give it, from its unit."""
+        """Its possible values, from its unit."""
         return RANGES[self.unit]
 
     @property
@@ -74,7 +76,7 @@ class Metric:
 
     @property
     def has_norm(self) -> bool:
-        """Whether its raw and mean-centred forms differ; a metric invariant to mean shifts has only one form."""
+        """Whether its raw and mean-centred forms differ; a metric invariant under mean shifts has only one form."""
         return "mean-shift" not in self.invariant
 
     @property
@@ -112,18 +114,10 @@ def metric(
     parts: Callable[[View], tuple[Values, Values]] | None = None,
     reads: str = "forward",
 ) -> Callable[[Callable[[View], Values]], Metric]:
-    """Make a metric of a function of a View; it has the function's name.
+    """Make a metric of a function of a View, under the function's name.
 
-    Args:
-        unit: of its values.
-        tap: where it is read.
-        per: what it has one value for, besides the position.
-        invariant: the rewrites of the weights that leave its raw form alone.
-        invariant_centred: the same for its mean-centred form; `invariant` and ``mean-shift`` where not given.
-        last_only: whether it is read at the last position only; every pass but ``forward`` reads no other.
-        version: raised when the same trace would give other values.
-        parts: its numerator and denominator, where it is a ratio; see `ratio_metric`.
-        reads: the pass it is read from.
+    Args are the attributes of `Metric`, except for these defaults: `invariant_centred` is `invariant` with
+    ``mean-shift``, and `last_only` is True for every pass but ``forward``.
 
     Raises:
         UnknownName: there is no such unit.
@@ -144,9 +138,9 @@ def metric(
 def ratio_metric(
     *, unit: str = "ratio", tap: str, per: Per = "prompt", invariant: tuple[Gauge, ...], last_only: bool = False
 ) -> Callable[[Callable[[View], tuple[Values, Values]]], Metric]:
-    """Make a metric of a function of a View that returns a numerator and a denominator, which the metric divides.
+    """Make a metric of a function of a View that returns a numerator and a denominator; the metric is their ratio.
 
-    Both stay within reach of statistics that take them apart (`ratio_of_means`). Arguments are those of `metric`.
+    Both parts remain available to statistics such as `ratio_of_means`. Args are the attributes of `Metric`.
     """
 
     def make(function: Callable[[View], tuple[Values, Values]]) -> Metric:
@@ -160,6 +154,11 @@ def ratio_metric(
     return make
 
 
+def read(view: View, stem: str) -> Values:
+    """Return a column that a pass writes in two forms: mean-centred if the view is, else raw."""
+    return view.column(paired(stem)[view.centred])
+
+
 def evaluate(
     name: str,
     trace: Trace,
@@ -170,82 +169,70 @@ def evaluate(
     folded: InputNorm | None = None,
     part: Part | None = None,
 ) -> Sample:
-    """Return a metric of a trace, one row a prompt that has such a position.
+    """Return a metric of a trace, with one row for each prompt that has such a position.
 
     Args:
-        name: the metric.
-        trace: what one pass left.
-        position: which token; ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
-            matrix of all its tokens, the first among them (Frobenius norms).
-        norm: raw vectors, or with their mean over the width taken off.
-        layer: which layer of a metric that has one value a layer; None or ``each`` keeps them all.
-        folded: how the model norms what its modules read; given, norms of that are taken before the learned scale.
-        part: of a ratio, the numerator or the denominator alone.
+        position: which token. ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
+            matrix of all its tokens, the first included (Frobenius norms).
+        norm: raw vectors, or vectors less their mean over the width.
+        layer: which layer of a metric that has one value per layer; None or ``each`` keeps them all.
+        folded: how the model normalises what its modules read; if given, norms are taken before the learned scale.
+        part: only the numerator or the denominator of a ratio.
 
     Raises:
         UnknownName: no such metric.
         NoSuchTap: the architecture has no such quantity, or the model no such layer.
         NonFiniteError: a primitive it reads is NaN or infinite.
-        BadInput: `part` is asked of a metric that is no ratio.
+        BadInput: `part` is given for a metric that is no ratio.
     """
     chosen = METRICS[name]
     asked = (chosen.compute, chosen.parts, name, position, norm, layer, folded, part)
-    if asked not in trace.derived:
-        trace.derived[asked] = _measured(chosen, trace, position, norm, layer, folded, part)
-    found: Sample = trace.derived[asked]
-    return found
-
-
-def _measured(
-    chosen: Metric,
-    trace: Trace,
-    position: Position,
-    norm: Literal["raw", "centred"],
-    layer: LayerChoice,
-    folded: InputNorm | None,
-    part: Part | None,
-) -> Sample:
+    if asked in trace.derived:
+        found: Sample = trace.derived[asked]
+        return found
     view = trace.view(position, centred=norm == "centred")
     if folded is not None:
         view = fold(view, folded)
     if chosen.per == "layer":
         view = replace(view, only=_index(layer, trace))
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, and no statistic takes it
-        raw = chosen.compute(view) if part is None else _part(chosen, part)(view)
-    read, values = _mean_over_positions(raw, view.prompt, len(trace))
-    if chosen.per == "layer":
-        values = _pick_layers(values, layer, view.only)
-    values.setflags(write=False)  # the same sample is handed out again
-    categories, texts = (_of_prompts(name, trace, read) for name in ("category", "text"))
-    return Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN, which no statistic takes
+        raw = chosen.compute(view) if part is None else _part(chosen, part, view)
+    kept, values = _mean_over_positions(raw, view.prompt, len(trace))
+    if chosen.per == "layer" and view.only is not None:
+        values = values[:, view.only]
+    elif chosen.per == "layer" and layer == "mean":
+        values = values.mean(axis=1)
+    values.setflags(write=False)  # the sample is cached
+    categories, texts = (_of_prompts(column, trace, kept) for column in ("category", "text"))
+    trace.derived[asked] = sample = Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
+    return sample
 
 
-def _of_prompts(name: str, trace: Trace, read: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Return a column of the table of prompts, of those that are read; brought to Python once a trace."""
-    if name not in trace.derived:
-        trace.derived[name] = tuple(trace.prompts[name].to_pylist())
-    return tuple(itertools.compress(trace.derived[name], read))
+def _of_prompts(column: str, trace: Trace, kept: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return a column of the table of prompts, for the prompts kept; converted to Python once per trace."""
+    if column not in trace.derived:
+        trace.derived[column] = tuple(trace.prompts[column].to_pylist())
+    return tuple(itertools.compress(trace.derived[column], kept))
 
 
-def _part(chosen: Metric, part: Part) -> Callable[[View], Values]:
-    both = chosen.parts
-    if both is None:
+def _part(chosen: Metric, part: Part, view: View) -> Values:
+    if chosen.parts is None:
         raise BadInput(f"metric {chosen.name!r} is no ratio of two lengths: it has no {part}")
-    return lambda view: both(view)[PARTS.index(part)]
+    return chosen.parts(view)[PARTS.index(part)]
 
 
 def _mean_over_positions(values: Values, prompt: NDArray[np.int64], prompts: int) -> tuple[NDArray[np.bool_], Values]:
-    """Return which prompts have a position at all, shape (prompts,), and the means of those."""
+    """Return which prompts have any position, shape (prompts,), and the means of these."""
     counts = np.bincount(prompt, minlength=prompts)  # (prompts,)
     kept = counts > 0
     if not kept.any():
         return kept, values[:0]
-    starts = np.cumsum(counts[kept]) - counts[kept]  # the rows of a prompt follow each other
+    starts = np.cumsum(counts[kept]) - counts[kept]  # the rows of a prompt are consecutive
     return kept, np.add.reduceat(values, starts, axis=0) / counts[kept].reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _index(layer: LayerChoice, trace: Trace) -> int | None:
-    """Return the index of the one layer that is asked for, or None where several are."""
+    """Return the index of the layer asked for, or None if there are several."""
     layers = int(trace.meta["layers"])
     match layer:
         case None | "each" | "mean":
@@ -257,11 +244,3 @@ def _index(layer: LayerChoice, trace: Trace) -> int | None:
     if not 1 <= layer <= layers:
         raise NoSuchTap(f"{trace.meta['model']} has {layers} layers; there is no layer {layer}")
     return layer - 1
-
-
-def _pick_layers(values: Values, layer: LayerChoice, only: int | None) -> Values:
-    """Return one layer's values, their mean over layers, or all of them."""
-    if only is not None:
-        return values[:, only]
-    picked: Values = values.mean(axis=1) if layer == "mean" else values
-    return picked

@@ -17,7 +17,7 @@ def attention_entropy(view: View) -> Values:
 @METRICS.add
 @metric(unit="share", tap="attention probabilities", per="layer", last_only=True, invariant=GAUGES)
 def attention_entropy_normalised(view: View) -> Values:
-    """Attention entropy over the log of the number of visible keys. In [0, 1]; NaN for a query that sees one key."""
+    """Attention entropy over the log of the number of visible keys. In [0, 1]; NaN if the query sees only one key."""
     return view.column(ENTROPY_COLUMN) / np.log(view.column(KEYS_COLUMN))
 
 
@@ -38,14 +38,14 @@ def top_probability(view: View) -> Values:
 @METRICS.add
 @metric(unit="tokens", tap="token ids", last_only=True, invariant=GAUGES)
 def prompt_length(view: View) -> Values:
-    """Number of tokens of the prompt as the model saw it, special tokens included."""
+    """Number of tokens of the prompt as the model saw it, including special tokens."""
     return view.prompts_column("tokens")
 
 
 @METRICS.add
 @metric(unit="code", tap="prompt set", last_only=True, invariant=GAUGES)
 def prompt_complexity(view: View) -> Values:
-    """The number that the prompt set's author gave to the complexity of the prompt's category; none where none is."""
+    """The complexity that the prompt set's author assigned to the prompt's category, if any, as a number."""
     if view.trace.prompts["complexity"].null_count:
         raise NoSuchTap("the prompt set gives no `complexity:` of each category")
     return view.prompts_column("complexity")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refutable.errors import NotMeasured
-from refutable.metrics import GAUGES, METRICS, Values, metric
+from refutable.metrics import ALL_BUT_MEAN, GAUGES, METRICS, Values, metric
 from refutable.traces.passes import (
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
@@ -18,29 +18,23 @@ from refutable.traces.trace import View
 
 
 @METRICS.add
-@metric(
-    unit="ratio",
-    tap="d block_output / d block_input",
-    per="layer",
-    invariant=("norm-scale", "value-output"),
-    reads="jacobian",
-)
+@metric(unit="ratio", tap="d block_output / d block_input", per="layer", invariant=ALL_BUT_MEAN, reads="jacobian")
 def jacobian_norm(view: View) -> Values:
-    """Largest singular value of a block's Jacobian: the most that it can stretch a small change. Positive.
+    """Largest singular value of a block's Jacobian: the most by which it can stretch a small change. Positive.
 
-    At least 1 in a LayerNorm model taken raw, whose blocks pass the mean on as it is: raw, it counts the mean.
+    The raw form includes the mean. In a LayerNorm model, whose blocks pass the mean on unchanged, it is at least 1.
     """
-    which = int(view.centred)
-    return _converged(view, paired(JACOBIAN_NORM)[which], paired(JACOBIAN_RESIDUAL)[which])
+    return _converged(view, paired(JACOBIAN_NORM)[view.centred], paired(JACOBIAN_RESIDUAL)[view.centred])
 
 
 @METRICS.add
 @metric(unit="ratio", tap="d block_output / d block_input", per="layer", invariant=GAUGES, reads="jacobian")
 def spectral_radius(view: View) -> Values:
-    """Largest modulus of an eigenvalue of a block's Jacobian: whether changes grow when it is applied again and again.
+    """Largest modulus of an eigenvalue of a block's Jacobian: whether changes grow when it is applied repeatedly.
 
-    At least 1, all but the norm's eps, in every parallel pre-norm block: the block's own input is an eigenvector of
-    eigenvalue 1, as the mean direction is in every LayerNorm block. Raw and mean-centred are taken to be the same.
+    At least 1, except for the norm's eps, in every parallel pre-norm block, whose own input is an eigenvector of
+    eigenvalue 1, and in every LayerNorm block, where the mean direction is. The raw and mean-centred forms are taken to
+    be the same.
     """
     return _converged(view, JACOBIAN_RADIUS, RADIUS_RESIDUAL)
 
@@ -49,28 +43,24 @@ def spectral_radius(view: View) -> Values:
 @metric(
     unit="nats a block",
     tap="d block_output of the last / d block_input of the first",
-    invariant=("norm-scale", "value-output"),
+    invariant=ALL_BUT_MEAN,
     reads="through",
 )
 def largest_relative_growth(view: View) -> Values:
     """Rate at which the fastest small change of the first block's input outgrows the stream, mean over blocks, in nats.
 
-    The log of the largest singular value of the Jacobian through all blocks, less the log of the stream's own
-    amplification, over the number of blocks: the largest Lyapunov exponent of the depth, relative to the stream. Of the
-    followed random directions (`relative_perturbation_slope`) none is faster from end to end. Raw, it counts the mean.
+    The log of the largest singular value of the Jacobian through all blocks, minus the log of the stream's own
+    amplification, over the number of blocks: the largest Lyapunov exponent of the depth, relative to the stream. No
+    random direction (`relative_perturbation_slope`) is faster from end to end. Raw, it includes the mean.
     """
-    which = int(view.centred)
-    stretch = _converged(view, paired(THROUGH_NORM)[which], paired(THROUGH_RESIDUAL)[which])[:, -1]
+    column, residual = (paired(stem)[view.centred] for stem in (THROUGH_NORM, THROUGH_RESIDUAL))
+    stretch = _converged(view, column, residual)[:, -1]
     amplified = view.norm("block_output")[:, -1] / view.norm("block_input")[:, 0]
     return (np.log(stretch) - np.log(amplified)) / view.layers
 
 
 def _converged(view: View, name: str, residual: str) -> Values:
-    """Return a column, where its residual is within the tolerance.
-
-    Raises:
-        NotMeasured: it is not.
-    """
+    """Return a column, or raise NotMeasured if its residual exceeds the tolerance."""
     values, off = view.column(name), view.column(residual)
     read = off if view.only is None else off[:, view.only]
     tolerance = KRYLOV["tolerance"]

@@ -1,109 +1,107 @@
 """Growth of a small change at the last token, exact to first order (pass ``perturbation``).
 
-Random directions, the same for every block; over directions the geometric mean. Raw, lengths count their means over the
-width, which a LayerNorm model never reads; the mean-centred form does not.
+The change has random directions, the same for every block; results are geometric means over directions. In raw form,
+lengths include their means over the width, which a LayerNorm model never reads; the mean-centred form excludes them.
 """
 
 import numpy as np
 
-from refutable.metrics import METRICS, Gauge, Values, metric
-from refutable.traces.passes import DEPTH_COSINE, paired
+from refutable.metrics import ALL_BUT_MEAN, METRICS, Values, metric, read
+from refutable.traces.passes import DEPTH_COSINE
 from refutable.traces.trace import View
 
-INVARIANT: tuple[Gauge, ...] = ("norm-scale", "value-output")
-
 
 @METRICS.add
-@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
+@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=ALL_BUT_MEAN, reads="perturbation")
 def perturbation_growth(view: View) -> Values:
-    """Length of the followed change after each block over its length before. Positive; raw, it counts the means.
+    """Length of the followed change after each block over its length before. Positive; raw, it includes the means.
 
-    The change is put into the first block's input and arrives turned and stretched by the blocks before.
+    The change is added to the first block's input; earlier blocks turn and stretch it.
     """
-    return _read(view, "perturbation.out") / _read(view, "perturbation.in")
+    return read(view, "perturbation.out") / read(view, "perturbation.in")
 
 
 @METRICS.add
-@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
+@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=ALL_BUT_MEAN, reads="perturbation")
 def relative_perturbation_growth(view: View) -> Values:
-    """The same relative to the stream: growth of the change over each block's gain. Raw, it counts the means."""
+    """Growth of the followed change relative to the stream, that is, to each block's gain. Raw, includes the means."""
     return perturbation_growth.compute(view) / _gain(view)
 
 
 @METRICS.add
-@metric(unit="ratio", tap="block_output", invariant=INVARIANT, reads="perturbation")
+@metric(unit="ratio", tap="block_output", invariant=ALL_BUT_MEAN, reads="perturbation")
 def perturbation_amplification(view: View) -> Values:
-    """Length of the followed change after the last block over what was put in. Positive; raw, it counts the means."""
-    return _read(view, "perturbation.out")[:, -1]
+    """Length of the followed change after the last block over its first length. Positive; raw, includes the means."""
+    return read(view, "perturbation.out")[:, -1]
 
 
 @METRICS.add
-@metric(unit="nats a block", tap="block_output", invariant=INVARIANT, reads="perturbation")
+@metric(unit="nats a block", tap="block_output", invariant=ALL_BUT_MEAN, reads="perturbation")
 def relative_perturbation_slope(view: View) -> Values:
     """Least-squares slope over depth of the log of the followed change's length relative to the stream's.
 
-    In nats a block, over the stream before each block and after the last; above 0 where a change outgrows what it
-    changes (a positive Lyapunov exponent of the depth), below 0 where it decays. Raw, it counts the means.
+    In nats per block, from the first block's input to the last block's output. Above 0 if a change outgrows the stream
+    (a positive Lyapunov exponent of the depth), below 0 if it decays. Raw, it includes the means.
     """
-    change = np.concatenate([_read(view, "perturbation.in")[:, :1], _read(view, "perturbation.out")], axis=1)
+    change = np.concatenate([read(view, "perturbation.in")[:, :1], read(view, "perturbation.out")], axis=1)
     stream = np.concatenate([view.norm("block_input")[:, :1], view.norm("block_output")], axis=1)
     return _slope(np.log(change) - np.log(stream))
 
 
 @METRICS.add
-@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
+@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=ALL_BUT_MEAN, reads="perturbation")
 def noise_gain(view: View) -> Values:
-    """Length of a change after a block over its length before, in random directions put into that block's input.
+    """Length of a change after a block over its length before, for random directions added to that block's input.
 
-    Positive; raw, it counts the means.
+    Positive; raw, it includes the means.
     """
-    return _read(view, "perturbation.noise_gain")
+    return read(view, "perturbation.noise_gain")
 
 
 @METRICS.add
-@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
+@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=ALL_BUT_MEAN, reads="perturbation")
 def noise_to_signal_gain(view: View) -> Values:
-    """Noise gain of each block over the gain of the stream itself: 1 / the change of the signal-to-noise ratio.
+    """Noise gain of each block over the gain of the stream: the inverse of the change in signal-to-noise ratio.
 
-    Below 1 where a block takes noise down against the signal. Raw, it counts the means.
+    Below 1 if a block reduces noise against the signal. Raw, it includes the means.
     """
     return noise_gain.compute(view) / _gain(view)
 
 
 @METRICS.add
-@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
+@metric(unit="ratio", tap="block_output, block_input", per="layer", invariant=ALL_BUT_MEAN, reads="perturbation")
 def radial_gain(view: View) -> Values:
-    """Length of a change along the block's own input after the block over its length before. Raw, it counts the means.
+    """Length after a block, over length before, of a change along the block's own input. Raw, it includes the means.
 
-    1, all but the norm's eps, in a parallel pre-norm block, whatever its weights: its modules read a norm's output,
-    which such a change leaves alone.
+    1, except for the norm's eps, in a parallel pre-norm block, whatever its weights: its modules read the output of a
+    norm, which such a change does not affect.
     """
-    return _read(view, "perturbation.radial_gain")
+    return read(view, "perturbation.radial_gain")
 
 
 @METRICS.add
-@metric(unit="cosine", tap="block_output, block_input", per="layer", invariant=INVARIANT, reads="perturbation")
+@metric(unit="cosine", tap="block_output, block_input", per="layer", invariant=ALL_BUT_MEAN, reads="perturbation")
 def depth_cosine(view: View) -> Values:
     """Cosine between states of the stream k blocks apart, mean over all such pairs; *layer* k is the distance.
 
-    Raw, it counts the means.
+    Raw, it includes the means.
     """
-    return _read(view, DEPTH_COSINE)
+    return read(view, DEPTH_COSINE)
 
 
 @METRICS.add
-@metric(unit="blocks", tap="block_output, block_input", invariant=INVARIANT, reads="perturbation")
+@metric(unit="blocks", tap="block_output, block_input", invariant=ALL_BUT_MEAN, reads="perturbation")
 def depth_correlation_length(view: View) -> Values:
     """Number of blocks over which the cosine between states of the stream falls by a factor e.
 
-    The inverse slope of -log(mean cosine at distance k) over k, least squares through cosine 1 at distance 0, over the
-    distances before the first whose cosine is not positive; infinite values are NaN (no fall, or none to fit). Raw, it
-    counts the means.
+    The inverse slope of -log(mean cosine at distance k) over k, by least squares through cosine 1 at distance 0, over
+    the distances before the first with a cosine that is not positive. NaN if nothing falls or there is nothing to fit.
+    Raw, it includes the means.
     """
-    cosines = _read(view, DEPTH_COSINE)
+    cosines = read(view, DEPTH_COSINE)
     lag = np.arange(1, cosines.shape[1] + 1)
     used = np.cumprod(cosines > 0, axis=1).astype(bool)
-    logs = np.log(np.where(used, cosines, 1.0))  # those not used weigh nothing: log 1 = 0, and their lag is left out
+    logs = np.log(np.where(used, cosines, 1.0))  # unused distances contribute nothing: log 1 = 0, and no lag below
     rate = -(logs * lag).sum(axis=1) / (used * lag**2).sum(axis=1)
     return np.where(rate > 0, 1 / rate, np.nan)
 
@@ -117,8 +115,3 @@ def _slope(values: Values) -> Values:
     depth = np.arange(values.shape[1]) - (values.shape[1] - 1) / 2
     slope: Values = values @ depth / (depth @ depth)
     return slope
-
-
-def _read(view: View, stem: str) -> Values:
-    raw, centred = paired(stem)
-    return view.column(centred if view.centred else raw)

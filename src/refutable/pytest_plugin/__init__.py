@@ -1,1 +1,1 @@
-"""Hooks and options, loaded by `refutable.plugin` only where a claims file is configured."""
+"""Hooks and options, loaded by `refutable.plugin` only if a claims file is configured."""

@@ -1,4 +1,4 @@
-"""Hands verdicts and other test outcomes to the recorder, on the process that writes the reports."""
+"""Passes verdicts and other test outcomes to the recorder, on the process that writes the reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 class Collector:
-    """A separate plugin, so that it exists only on the process that writes reports."""
+    """A separate plugin, so that it exists only on the process that writes the reports."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._recorder = config.stash[RECORDER]
@@ -20,7 +20,7 @@ class Collector:
         self._worst: dict[str, Check] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hand over a verdict, or the outcome of a test that is no claim.
+        """Record a verdict, or the outcome of a test that is not a claim.
 
         https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_runtest_logreport
         """
@@ -39,17 +39,13 @@ class Collector:
             self._recorder.check(Check(report.nodeid, "error", message, 0.0))
             return
         judgement = Judgement(Verdict.ERROR, "-", f"the worker process died: {message}")
-        about = {
-            "statement": case.claim.statement,
-            "evidence": case.claim.evidence,
-            "alpha": case.claim.alpha,
-        }
-        self._recorder.verdict(
-            VerdictRow.of(judgement, case=case.id, claim=case.claim.id, subject=case.subject, about=about)
-        )
+        claim = case.claim
+        about = {"statement": claim.statement, "evidence": claim.evidence, "alpha": claim.alpha}
+        row = VerdictRow.of(judgement, case=case.id, claim=claim.id, subject=case.subject, about=about)
+        self._recorder.verdict(row)
 
     def _check(self, report: pytest.TestReport) -> None:
-        """Keep the worst outcome of a test's three phases, and record it after the last."""
+        """Keep the worst outcome of a test's three phases, and record it after the last one."""
         known = self._worst.pop(report.nodeid, Check(report.nodeid, "passed", "", 0.0))
         outcome, message = known.outcome, known.message
         if report.failed:

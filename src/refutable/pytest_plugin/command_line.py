@@ -36,25 +36,20 @@ PATHS = ("claims", "weights", "prompts", "measurements", "measurements-map", "ba
 
 
 def add(parser: pytest.Parser) -> None:
-    """Add every option under its full name, and under its short one where no other plugin has taken that."""
+    """Add every option under its full name, and under its short name if no other plugin has that."""
     group = parser.getgroup("refutable", "scientific claims on trial")
     taken = _taken(parser)
+
+    def option(name: str, text: str, **told: Any) -> None:
+        short = [f"--{name}"] if f"--{name}" not in taken else []
+        group.addoption(f"--refutable-{name}", *short, dest=dest(name), help=text, **told)
+
     for name, text in VALUES.items():
-        names = [f"--refutable-{name}"] + ([f"--{name}"] if f"--{name}" not in taken else [])
-        kind = {"require-verdicts": int, "require-decided": int}.get(name, str)
+        kind = int if name.startswith("require-") else str
         action = "append" if name == "model" else "store"
-        group.addoption(
-            *names,
-            dest=dest(name),
-            action=action,
-            type=kind,
-            default=None,
-            metavar=text.split(":")[0].split()[0],
-            help=text,
-        )
+        option(name, text, action=action, type=kind, default=None, metavar=text.split(":")[0].split()[0])
     for name, text in FLAGS.items():
-        names = [f"--refutable-{name}"] + ([f"--{name}"] if f"--{name}" not in taken else [])
-        group.addoption(*names, dest=dest(name), action="store_true", default=False, help=text)
+        option(name, text, action="store_true", default=False)
 
 
 def options_of(config: pytest.Config) -> Options:
@@ -77,18 +72,18 @@ def options_of(config: pytest.Config) -> Options:
         prompts=_prompts(config),
         measurements=_path(config, value(config, "measurements")),
         measurements_map=_path(config, value(config, "measurements-map")),
-        skip_hopeless=config.getoption(dest("skip-hopeless")),
-        offline=config.getoption(dest("offline")),
+        skip_hopeless=value(config, "skip-hopeless"),
+        offline=value(config, "offline"),
     )
 
 
 def value(config: pytest.Config, name: str) -> Any:
-    """Return an option's value, or None where it was not given."""
+    """Return an option's value; None or False if it was not given."""
     return config.getoption(dest(name))
 
 
 def reports_folder(config: pytest.Config) -> Path:
-    """Return where reports are written: the option, else the ini key below the root."""
+    """Return the folder for reports: from the option, or else from the ini key, below the root."""
     given = _path(config, value(config, "reports"))
     return given or config.rootpath / str(config.getini("refutable_reports"))
 
@@ -99,10 +94,10 @@ def baseline_file(config: pytest.Config) -> Path | None:
 
 
 def restart_if_split(config: pytest.Config, args: list[str]) -> None:
-    """Run pytest again with ``--weights=PATH`` where ``--weights PATH`` was written.
+    """Run pytest again with ``--weights=PATH`` if ``--weights PATH`` was written.
 
-    pytest finds its root and ini file before any plugin is loaded, and takes a separate word that is a path for a place
-    with tests: it would root itself at the weights and never see the project's ini file.
+    pytest finds its root and ini file before it loads any plugin, and takes a separate word that is a path for a place
+    with tests: its root would be the weights, and it would never see the project's ini file.
     """
     fused = _fused(args)
     if fused == args or not (_names_claims(fused) or _ini_names_claims(config)):
@@ -122,7 +117,7 @@ def _fused(args: list[str]) -> list[str]:
             fused.append(arg)
         elif follower.startswith("-"):
             fused += [arg, follower]
-        else:  # whether it is there or not: for xdist's workers, which get these words, it may be by then
+        else:  # even if there is no such path yet: xdist's workers get the same words, and it may exist by then
             fused.append(f"{arg}={follower}")
     return fused
 
@@ -144,7 +139,7 @@ def _weights(config: pytest.Config) -> str:
 
 
 def _prompts(config: pytest.Config) -> str | None:
-    """Return the path that was given, or the word where no file is there: it may be a packaged set's name."""
+    """Return the path that was given, or the word itself if there is no such file: it may name a packaged set."""
     path = _path(config, value(config, "prompts"))
     return str(value(config, "prompts") if path is None or not path.exists() else path) if path else None
 
@@ -159,7 +154,7 @@ def _ini_path(config: pytest.Config, key: str) -> Path | None:
 
 
 def ini_folder(config: pytest.Config) -> Path:
-    """Return the folder of the ini file, or the root where there is none."""
+    """Return the folder of the ini file, or the root without one."""
     return config.inipath.parent if config.inipath is not None else config.rootpath
 
 
@@ -169,6 +164,6 @@ def dest(name: str) -> str:
 
 
 def _taken(parser: pytest.Parser) -> set[str]:
-    """Return the option names that pytest and other plugins have; empty where pytest keeps them elsewhere."""
+    """Return the option names that pytest and other plugins use; empty if pytest keeps them elsewhere."""
     groups = [*getattr(parser, "_groups", ()), getattr(parser, "_anonymous", None)]
     return {name for group in groups if group is not None for option in group.options for name in option.names()}

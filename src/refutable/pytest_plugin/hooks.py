@@ -47,13 +47,13 @@ def announce(row: VerdictRow) -> None:
 
 @pytest.fixture(scope="session")
 def refutable_session(request: pytest.FixtureRequest) -> Session:
-    """Return the claims on trial, their models and where numbers come from."""
+    """Return the claims on trial, their models and the source of their numbers."""
     return session_of(request.config)
 
 
 @pytest.fixture
 def verdict_row(request: pytest.FixtureRequest, refutable_session: Session, claim_case: Case) -> VerdictRow:
-    """Try the case and return its verdict; an ERROR is an error of this fixture, so never a refutation."""
+    """Try the case and return its verdict; an ERROR fails this fixture, so it is never a refutation."""
     __tracebackhide__ = True
     row = refutable_session.try_case(claim_case)
     request.node.stash[ROW] = row
@@ -64,13 +64,13 @@ def verdict_row(request: pytest.FixtureRequest, refutable_session: Session, clai
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read and check all that can be checked before a model is loaded.
+    """Read and check everything that can be checked before a model is loaded.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_configure
     """
     config.addinivalue_line("markers", "gpu: the case reads weights too large for a CPU (more than 1.5 B parameters)")
     config.addinivalue_line("markers", "slow: the case takes long")
-    if config.getoption(command_line.dest("offline")):
+    if command_line.value(config, "offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         _extend(config)
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what would make two runs differ.
+    """Report what would make two runs differ.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_report_header
     """
@@ -91,7 +91,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of each case, for test functions that ask for `claim_case`.
+    """Make one test of each case, for test functions with a `claim_case` argument.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_generate_tests
     """
@@ -104,7 +104,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_collection_finish
     """
-    cases = [case for item in session.items if (case := case_of(item)) is not None]
+    cases = _cases_of(session.items)
     session_of(session.config).plan_for(cases)
     ids = {case.id for case in cases}
     if RECORDER in session.config.stash:
@@ -114,12 +114,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
-    """Say which of the selected claims some verdict can never reach, before anything is measured.
+    """Report which of the selected claims can never reach some verdict, before anything is measured.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_report_collectionfinish
     """
-    cases = [case for item in items if (case := case_of(item)) is not None]
-    return infeasible_lines(session_of(config), cases, in_full=config.option.collectonly)
+    return infeasible_lines(session_of(config), _cases_of(items), in_full=config.option.collectonly)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -136,12 +135,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object | None) -> None:
-    """Take from an xdist worker which cases were selected."""
+    """Learn from an xdist worker which cases were selected."""
     node.config.stash[RECORDER].selected |= set(getattr(node, "workeroutput", {}).get(SELECTED, ()))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the reports and say with the exit status what the baseline and the requirements ask.
+    """Write the reports and set the exit status that the baseline and the requirements ask for.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_sessionfinish
     """
@@ -151,15 +150,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     recorder = config.stash[RECORDER]
     stopped = bool(session.shouldstop or session.shouldfail) or exitstatus in (2, 3, 4)
     recorder.close(session_of(config).source.store, stopped=stopped)
-    session.exitstatus = recorder.exit_status(
-        int(exitstatus),
-        config.getoption(command_line.dest("require-verdicts")),
-        config.getoption(command_line.dest("require-decided")),
-    )
+    required = (command_line.value(config, name) for name in ("require-verdicts", "require-decided"))
+    session.exitstatus = recorder.exit_status(int(exitstatus), *required)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
-    """Show the table of verdicts and where the reports are.
+    """Show the table of verdicts and the place of the reports.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_terminal_summary
     """
@@ -175,8 +171,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 
 def _extend(config: pytest.Config) -> None:
-    """Let installed packages, conftests and the modules of the ini key add what they have."""
-    named = [name for name in config.getini("refutable_extensions") if name != "conftest"]  # pytest has read that
+    """Let installed packages, conftests and the modules of the ini key register their extensions."""
+    named = [name for name in config.getini("refutable_extensions") if name != "conftest"]  # read by pytest already
     for module in import_modules(named, command_line.ini_folder(config)):
         if not config.pluginmanager.is_registered(module):
             config.pluginmanager.register(module)
@@ -194,6 +190,10 @@ def _open_recorder(config: pytest.Config) -> None:
     folder, baseline = command_line.reports_folder(config), command_line.baseline_file(config)
     config.stash[RECORDER] = Recorder.open(folder, facts, baseline)
     config.pluginmanager.register(Collector(config), "refutable-collector")
+
+
+def _cases_of(items: Sequence[pytest.Item]) -> list[Case]:
+    return [case for item in items if (case := case_of(item)) is not None]
 
 
 def _param(case: Case) -> object:

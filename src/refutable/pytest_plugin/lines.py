@@ -31,7 +31,7 @@ def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterat
 
 
 def infeasible_lines(session: Session, cases: Iterable[Case], *, in_full: bool) -> list[str]:
-    """Return which of the selected claims some verdict can never reach: a line each in full, else one line."""
+    """Return which of the selected claims can never reach some verdict: a line each in full, else one line."""
     found = [(case, never) for case in cases if (never := session.infeasible(case)) is not None]
     lines = describe_infeasible(found)
     if in_full or not lines:
@@ -45,7 +45,7 @@ def infeasible_lines(session: Session, cases: Iterable[Case], *, in_full: bool) 
 
 
 def closing_lines(recorder: Recorder) -> Iterator[str]:
-    """Yield what else must be said at a run's end: contradictions, reports not written, verdicts that are missing."""
+    """Yield what else matters at the end of a run: contradictions, reports not written, missing verdicts."""
     for text in recorder.contradictions:
         yield f"ERROR: {text}"
     if recorder.problem:
@@ -57,7 +57,7 @@ def closing_lines(recorder: Recorder) -> Iterator[str]:
 
 
 def asked_of(session: Session) -> dict[str, str]:
-    """Return the options that matter, as text, for a run's provenance. Never a path."""
+    """Return the options that matter, as text, for a run's provenance; never a path."""
     options, source = session.options, session.source
     return {
         "models": ", ".join(sorted(source.selection.named)),
@@ -77,7 +77,7 @@ def _weights(asked: str) -> str:
 
 
 def _given(session: Session) -> str:
-    """Return the prompts that stand in for the claims' own, in words."""
+    """Return in words the prompts used instead of the claims' own."""
     if (given := session.given) is None:
         return ""
     return f"{given.name} ({counted(len(given), 'prompt')}, SHA-256 {given.hash}), --prompts"

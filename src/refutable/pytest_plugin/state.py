@@ -1,4 +1,4 @@
-"""What a run keeps on pytest's config, and how to get from a test item to its case."""
+"""What a run keeps on pytest's config, and how to find the case of a test item."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def writes_reports(config: pytest.Config) -> bool:
 
 
 def case_of(item: pytest.Item) -> Case | None:
-    """Return the case that an item tries; None for a test that tries no claim."""
+    """Return the case that an item tries, or None for a test without a claim."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     case = params.get("claim_case")
     return case if isinstance(case, Case) else None
 
 
 def case_id(nodeid: str) -> str:
-    """Return what stands in the brackets at the end of a node id (xdist may append @group)."""
+    """Return the text in the brackets at the end of a node id (xdist may append @group)."""
     return nodeid.rpartition("[")[2].partition("]")[0]

@@ -1,1 +1,1 @@
-"""What is written for people and machines: the terminal, pages, the journal; `formats/` has one file a format."""
+"""Output for people and machines: the terminal, pages, the journal; `formats/` has one file per format."""

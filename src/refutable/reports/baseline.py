@@ -14,10 +14,10 @@ class Comparison:
     """A run against its baseline; each entry is one line of text.
 
     Attributes:
-        changed: pairs whose verdict is another.
-        not_remeasured: pairs the baseline had measured and this run did not.
-        new: pairs the baseline did not have, that were measured now.
-        errors: pairs that came out ERROR; an error always fails.
+        changed: cases whose verdict changed.
+        not_remeasured: cases measured in the baseline but not in this run.
+        new: cases measured now but not in the baseline.
+        errors: cases that came out ERROR, which always fails.
     """
 
     changed: tuple[str, ...]
@@ -47,8 +47,7 @@ def compare(run: RunResult, baseline: RunResult) -> Comparison:
         f"{row.id} ({row.weights_kind})"
         for key, row in then.items()
         if row.verdict.looked
-        and (key not in now or not now[key].verdict.looked)
-        and not _error(now.get(key))
+        and (key not in now or now[key].verdict is Verdict.NOT_MEASURED)
         and _pair(row) not in measured_now
     ]
     new = [
@@ -61,9 +60,5 @@ def compare(run: RunResult, baseline: RunResult) -> Comparison:
 
 
 def _pair(row: VerdictRow) -> tuple[str, str, str]:
-    """Return what was asked, of whom, on which prompts: other prompts are another question, other weights are not."""
+    """Return claim, subject and prompts: other prompts ask another question, other weights do not."""
     return row.claim, row.subject, row.prompts_hash
-
-
-def _error(row: object) -> bool:
-    return getattr(row, "verdict", None) is Verdict.ERROR

@@ -1,6 +1,6 @@
-"""Which sentences of a catalogue have claims, and how these stand.
+"""Which sentences of a catalogue have claims, and the state of these.
 
-A catalogue file has one line for each sentence: its id, its kind and, where it says what another does, that other's id.
+A catalogue file has one line per sentence: its id, its kind and, if it repeats another sentence, that sentence's id.
 """
 
 from __future__ import annotations
@@ -22,13 +22,7 @@ UNMEASURED = "not measured"
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSentence:
-    """One sentence of a catalogue.
-
-    Attributes:
-        id: its id.
-        kind: what it is a claim about, in the catalogue's words.
-        same_as: id of the sentence that says the same, or None where it is distinct.
-    """
+    """One sentence of a catalogue: its id, its kind, and the id of the sentence that it repeats, if any."""
 
     id: str
     kind: str
@@ -37,13 +31,7 @@ class CatalogueSentence:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A distinct sentence with the claims that try it.
-
-    Attributes:
-        id: its id.
-        kind: its kind.
-        claims: id of each claim that tries it, or a sentence that says the same, and how it stands.
-    """
+    """A distinct sentence, and the state of each claim that tries it or a repetition of it, by the claim's id."""
 
     id: str
     kind: str
@@ -51,7 +39,7 @@ class Line:
 
 
 def read_catalogue(path: Path) -> tuple[CatalogueSentence, ...]:
-    """Read a catalogue file; lines that begin with # are remarks.
+    """Read a catalogue file; lines that begin with # are comments.
 
     Raises:
         BadInput: it is missing, or a line is not `id kind` or `id kind same-as`; every such line is named.
@@ -106,7 +94,7 @@ def sentences_of(claim: BaseClaim) -> tuple[str, ...]:
 
 
 def states(claims: Sequence[BaseClaim], verdicts: Sequence[VerdictRow]) -> dict[str, str]:
-    """Return how each claim stands, in words: its verdicts counted, or why it has none."""
+    """Return the state of each claim, in words: its verdicts counted, or why it has none."""
     counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for row in verdicts:
         if row.verdict is not Verdict.NOT_MEASURED:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from refutable._util.text import counted
 from refutable.reports.journal import RunResult
-from refutable.reports.terminal import COLOURS, interval_text
+from refutable.reports.terminal import COLOURS, interval_text, memory_console, plain_table
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
@@ -27,11 +25,11 @@ class Change:
     """One case that differs.
 
     Attributes:
-        kind: ``verdict`` (another one), ``moved`` (the same one on another estimate), ``only in A`` or ``only in B``
-            (looked at in one run alone), ``error`` (an ERROR in the second), or one of `BESIDE`: what stands beside the
-            verdict is other, whether or not the verdict is.
-        before: the row of the first run, where it has one.
-        after: the row of the second.
+        kind: ``verdict`` (another one), ``moved`` (the same one, with another estimate), ``only in A`` or ``only in B``
+            (looked at in one run only), ``error`` (an ERROR in the second run), or one of `BESIDE`, if that differs,
+            whether or not the verdict does.
+        before: its row in the first run, if any.
+        after: its row in the second run, if any.
     """
 
     kind: str
@@ -40,24 +38,23 @@ class Change:
 
     @property
     def row(self) -> VerdictRow:
-        """The row that names the case: the second run's where it has one."""
+        """The row that names the case: the second run's if it has one."""
         row = self.after or self.before
         assert row is not None
         return row
 
     @property
     def on(self) -> str:
-        """Weights, dtype, prompts and stand-in tokens, where any were read."""
+        """Weights, dtype, prompts and stand-in tokens, if any were read."""
         parts = [self.row.weights.get(name, "") for name in ("weights_kind", "dtype", "prompt_set")]
         tokens = self.row.weights.get("tokens", "")
         return ", ".join(part for part in (*parts, tokens if tokens != "own tokenizer" else "") if part)
 
 
 def differences(before: RunResult, after: RunResult) -> list[Change]:
-    """Return what differs, by claim, subject, weights kind, dtype, tokens and prompts; runs are of one kind only there.
+    """Return what differs, by claim, subject, weights kind, dtype, tokens and prompts.
 
-    What was not measured, or was an ERROR, in both runs is no difference. A fact has no interval: it moved where its
-    value did.
+    A case not measured, or an ERROR, in both runs is no difference. A fact has no interval: it moved if its value did.
     """
     then = {row.identity: row for row in before.rows if row.verdict.looked}
     now = {row.identity: row for row in after.rows if row.verdict.looked}
@@ -86,7 +83,7 @@ def same(changes: list[Change]) -> bool:
 
 
 def moved(old: Estimate | None, new: Estimate | None) -> bool:
-    """Whether neither interval holds the other's value; without intervals, whether the values differ at all."""
+    """Whether neither interval contains the other's value; without intervals, whether the values differ at all."""
     if old is None or new is None:
         return (old is None) is not (new is None)
     return not (_holds(old, new.value) or _holds(new, old.value))
@@ -101,36 +98,30 @@ def _holds(estimate: Estimate, value: float) -> bool:
 
 
 def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None = None) -> str:
-    """Return the differences as a table, and a line that counts them; the same bytes for the same runs when piped.
+    """Return the differences as a table and a line of counts; deterministic when piped.
 
-    Args:
-        changes: what differs.
-        width: of the terminal.
-        colour: whether to write colours.
-        most: how many rows of one kind are written; the others are counted.
+    Of each kind, `most` rows are written at most.
     """
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False)
-    counts = {kind: sum(change.kind == kind for change in changes) for kind in dict.fromkeys(c.kind for c in changes)}
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    counts = Counter(change.kind for change in changes)
+    table = plain_table()
     for name in ("differs", "case", "on", "A", "B"):
         table.add_column(name, overflow="fold", no_wrap=name == "differs")
-    written: dict[str, int] = {}
-    for change in changes:
-        written[change.kind] = written.get(change.kind, 0) + 1
-        if most is None or written[change.kind] <= most:
+    for kind in counts:
+        for change in [change for change in changes if change.kind == kind][:most]:
             table.add_row(change.kind, change.row.id, change.on, *_sides(change))
-    if table.rows:
-        console.print(table)
     more = [f"{count - most} more of {kind!r}" for kind, count in counts.items() if most is not None and count > most]
     nothing = ["no verdict changed and no estimate moved"] if same(changes) else []
     told = [f"{kind} of {counted(n, 'case')}" if kind in BESIDE else f"{n} {kind}" for kind, n in counts.items()]
-    console.print(", ".join([*nothing, *told, *more]), soft_wrap=True)
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+    console = memory_console(width, colour)
+    with console.capture() as shown:
+        if table.rows:
+            console.print(table)
+        console.print(", ".join([*nothing, *told, *more]), soft_wrap=True)
+    return "".join(f"{line.rstrip()}\n" for line in shown.get().splitlines())
 
 
 def as_json(before: RunResult, after: RunResult, changes: list[Change]) -> Mapping[str, Any]:
-    """Return the differences as plain JSON values, with when each run was started."""
+    """Return the differences as plain JSON values, with the start of each run."""
     return {
         "version": 1,
         "a": {"started": before.provenance.get("started"), "claims_hash": before.provenance.get("claims_hash")},
@@ -160,7 +151,7 @@ def _side(row: VerdictRow | None, kind: str) -> dict[str, Any] | None:
 
 
 def _told(row: VerdictRow, kind: str) -> frozenset[str]:
-    """Return the labels of a verdict, or its controls or variations with the verdict of each."""
+    """Return a verdict's labels, or its controls or variations with the verdict of each."""
     if kind == "labels":
         return frozenset(row.labels)
     beside: Mapping[str, Control | Variation] = row.controls if kind == "controls" else row.variations
@@ -168,7 +159,7 @@ def _told(row: VerdictRow, kind: str) -> frozenset[str]:
 
 
 def _sides(change: Change) -> tuple[Text, Text]:
-    """Return both sides in words; for labels, controls and variations, what the other side lacks."""
+    """Return both sides in words; for labels, controls and variations, only what the other side lacks."""
     before, after = change.before, change.after
     if change.kind not in BESIDE or before is None or after is None:
         return _found(before), _found(after)

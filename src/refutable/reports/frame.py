@@ -17,22 +17,20 @@ WEIGHTS = ("weights_kind", "weights_detail", "dtype", "device", "tokens", "promp
 
 def verdicts_frame(run: RunResult) -> pd.DataFrame:
     """Return a row for each verdict of a run."""
-    rows = []
-    for row in run.rows:
-        estimate = row.estimate
-        rows.append(
-            {
-                "id": row.id,
-                "claim": row.claim,
-                "subject": row.subject,
-                "verdict": row.verdict.value,
-                **{name: getattr(estimate, name) if estimate is not None else None for name in COLUMNS},
-                "predicts": row.predicts,
-                "labels": ", ".join(row.labels),
-                "why": row.why,
-                **{name: row.about.get(name) for name in ABOUT},
-                **{name: row.weights.get(name) for name in WEIGHTS},
-            }
-        )
+    rows = [
+        {
+            "id": row.id,
+            "claim": row.claim,
+            "subject": row.subject,
+            "verdict": row.verdict.value,
+            **{name: getattr(row.estimate, name, None) for name in COLUMNS},
+            "predicts": row.predicts,
+            "labels": ", ".join(row.labels),
+            "why": row.why,
+            **{name: row.about.get(name) for name in ABOUT},
+            **{name: row.weights.get(name) for name in WEIGHTS},
+        }
+        for row in run.rows
+    ]
     frame: pd.DataFrame = extras.pandas().DataFrame(rows)
     return frame

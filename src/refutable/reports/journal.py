@@ -1,7 +1,7 @@
-"""The journal: every verdict is appended and synced to disk at once, so a kill -9 loses nothing.
+"""The journal: every verdict is appended and synced to disk at once, so that a kill -9 loses nothing.
 
-One JSON object a line: first the run's provenance, then verdicts and checks, last the end. `read_journal` rebuilds a
-Run from as much as is there; a last line that was cut off is dropped and said.
+One JSON object per line: first the run's provenance, then verdicts and checks, last the end. `read_journal` rebuilds a
+run from what is there, and drops a last line that was cut off.
 """
 
 from __future__ import annotations
@@ -25,14 +25,7 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A test of the suite that is no claim: the instrument's.
-
-    Attributes:
-        name: the test's id.
-        outcome: ``passed``, ``failed``, ``skipped`` or ``error``.
-        message: what it said when it did not pass.
-        seconds: how long it took.
-    """
+    """A test of the suite that is not a claim (the instrument's), and what it said if it did not pass."""
 
     name: str
     outcome: Literal["passed", "failed", "skipped", "error"]
@@ -45,14 +38,7 @@ CHECK = TypeAdapter(Check)
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run: where it came from and what came of it.
-
-    Attributes:
-        provenance: what would make two runs differ.
-        rows: the verdicts.
-        checks: tests that are no claims.
-        complete: whether the run came to its end.
-    """
+    """A run: its provenance, its verdicts, its other tests, and whether it came to its end."""
 
     provenance: Mapping[str, Any]
     rows: tuple[VerdictRow, ...]
@@ -77,7 +63,7 @@ class Journal:
         self._write({"kind": "check", **asdict(check)})
 
     def close(self, *, complete: bool) -> None:
-        """Close the file, saying that the run came to its end where it did."""
+        """Close the file, with an end line if the run is complete."""
         if complete:
             self._write({"kind": "end"})
         self._file.close()

@@ -1,4 +1,4 @@
-"""The page of verdicts: every claim in its document's order, with what became of it."""
+"""The page of verdicts: every claim in its document's order, with its verdicts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,9 @@ _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
 def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[str, str]) -> str:
-    """Return the page as Markdown.
+    """Return the page as Markdown, with the claims in this order.
 
-    Args:
-        claims: in the order in which they are to stand.
-        run: the verdicts, as `refutable publish` keeps them.
-        hashes: of each claim as it stands now, by id (`registration.current_hashes`).
+    `run` has the published verdicts; `hashes` are of each claim as it is now, by id (`status.current_hashes`).
     """
     rows: dict[str, list[VerdictRow]] = {claim.id: [] for claim in claims}
     for row in sorted(run.rows, key=lambda row: row.id):
@@ -113,7 +110,7 @@ def _recorded(record: Record) -> str:
 
 
 def _quoted(text: str, place: str = "") -> Iterator[str]:
-    yield f"> “{' '.join(text.split())}”{place}"  # in quotation marks, so that a leading # or | is no Markdown
+    yield f"> “{' '.join(text.split())}”{place}"  # quoted, so that a leading # or | is not Markdown
     yield ""
 
 

@@ -1,8 +1,8 @@
-"""Publishing verdicts: rewrites them, with the difference shown first."""
+"""Publishing: replaces the published verdicts, after showing the difference."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 from refutable._util.atomic import write_whole
@@ -12,7 +12,7 @@ from refutable.models.registry import load_registry
 from refutable.models.subject import WeightsKind
 from refutable.reports.baseline import compare
 from refutable.reports.diff import Change, differences
-from refutable.reports.formats.verdicts_json import as_json, read_verdicts
+from refutable.reports.formats.verdicts_json import json_text, read_verdicts
 from refutable.reports.journal import RunResult
 from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.preregistration.status import current_hashes
@@ -20,18 +20,13 @@ from refutable.verdicts.verdict import Verdict
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:
-    """Return how a run differs from the published one, as `refutable diff` prints it; None if nothing is published."""
+    """Return how a run differs from the published one, as `refutable diff` shows it; None if nothing is published."""
     run = read_verdicts(run_file)
     return differences(read_verdicts(published), run) if published.is_file() else None
 
 
 def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None:
-    """Write a run's verdicts as the published ones.
-
-    Args:
-        run_file: a run's verdicts.json.
-        published: the file to write.
-        fewer: whether verdicts that are published now and were not measured again may go.
+    """Write a run's verdicts.json as the published one; `fewer` allows it to lack verdicts that are published now.
 
     Raises:
         BadInput: the run has errors, was cut short, lacks published verdicts, or read weights that nobody else has.
@@ -55,7 +50,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
         raise BadInput(
             f"{run_file}: {len(local)} verdicts are on local, unverified weights ({local[0]}); publish known weights"
         )
-    text = json.dumps(as_json(_lasting(run)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(_lasting(run))
     for private in (str(Path.home()), str(Path.cwd())):
         if len(private) > 1 and private in text:
             raise BadInput(f"{run_file}: names a path of this machine ({private}); run it again with relative paths")
@@ -63,13 +58,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
 
 
 def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = None) -> None:
-    """Write the page of verdicts.
-
-    Args:
-        claims: the claims file.
-        verdicts: the published verdicts.json.
-        page: the Markdown file to write.
-        models: registry rows that add to or override the packaged ones.
+    """Write the page of verdicts, from a claims file and the published verdicts.json.
 
     Raises:
         BadInput: the claims or the verdicts cannot be used.
@@ -80,9 +69,7 @@ def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = N
 
 
 def _lasting(run: RunResult) -> RunResult:
-    """Return what lasts of a run: what was looked at, without the times it took, which no two runs share."""
-    from dataclasses import replace
-
+    """Return what lasts of a run: what was looked at, without times, which no two runs share."""
     rows = tuple(replace(row, seconds=0.0) for row in run.rows if row.verdict.looked)
     checks = tuple(replace(check, seconds=0.0) for check in run.checks)
     return replace(run, rows=rows, checks=checks)

@@ -1,8 +1,8 @@
-"""Collects the verdicts of a run, writes the journal, and at the end the reports."""
+"""Collects the verdicts of a run, writes the journal and, at the end, the reports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,10 @@ class Recorder:
         folder: where reports go.
         provenance: what would make two runs differ.
         baseline: the run to compare with, or None.
-        selected: ids of the cases that were selected.
+        selected: ids of the selected cases.
         rows: verdicts, by case id.
-        checks: tests that are no claims, and contradictions between verdicts.
-        contradictions: what is said of each pair of supported claims that cannot both hold.
+        checks: tests that are not claims, and contradictions between verdicts.
+        contradictions: a message for each pair of supported claims that cannot both hold.
     """
 
     folder: Path
@@ -56,40 +56,34 @@ class Recorder:
         """Open a recorder.
 
         Raises:
-            BadInput: the baseline cannot be used, or nothing can be written into the folder.
+            BadInput: the baseline cannot be used, or the folder cannot be written to.
         """
         published = read_verdicts(baseline) if baseline is not None else None
         try:
             return cls(folder, provenance, published)
         except OSError as error:
-            raise BadInput(
-                f"{folder}: reports cannot be written there ({error.strerror}); name another --reports"
-            ) from None
+            problem = f"{folder}: reports cannot be written there ({error.strerror}); name another --reports"
+            raise BadInput(problem) from None
 
     def verdict(self, row: VerdictRow) -> None:
-        """Take a verdict."""
+        """Add a verdict."""
         self.rows[row.id] = row
         self._journal.verdict(row)
 
     def check(self, check: Check) -> None:
-        """Take the outcome of a test that is no claim."""
+        """Add the outcome of a test that is not a claim."""
         self.checks[check.name] = check
         self._journal.check(check)
 
     @property
     def run(self) -> RunResult:
-        """Everything taken so far, p-values adjusted over their families."""
+        """Everything so far, with p-values adjusted over their families."""
         complete = not self.missing and not self.stopped
         rows = adjust(self.rows.values(), self.provenance.get(KEY, {}))
         return RunResult(self.provenance, rows, tuple(self.checks.values()), complete)
 
     def close(self, store: Store, *, stopped: bool) -> None:
-        """Write every report.
-
-        Args:
-            store: for the measurements behind the verdicts.
-            stopped: whether the run was stopped before its end: it is then never complete.
-        """
+        """Write every report, with the measurements of `store`; `stopped` says that the run did not come to its end."""
         self.stopped = stopped and (not self.rows or bool(self.selected - set(self.rows)))
         self.missing = () if stopped else tuple(sorted(self.selected - set(self.rows)))
         for pair in contradictions(self.rows.values()):
@@ -104,13 +98,7 @@ class Recorder:
             self.comparison = compare(self.run, self.baseline)
 
     def exit_status(self, status: int, require_verdicts: int | None, require_decided: int | None) -> int:
-        """Return the exit status of the run.
-
-        Args:
-            status: pytest's own, 0 or 1; any other stands.
-            require_verdicts: how many cases must have been looked at.
-            require_decided: how many must have been decided.
-        """
+        """Return the exit status of the run, given pytest's own and how many cases must be looked at and decided."""
         if status not in (0, 1, 5):
             return status
         if self.comparison is not None and status == 1 and not self.stopped and not self._broken():
@@ -127,6 +115,6 @@ class Recorder:
         return SHORTFALL if short else status
 
     def _broken(self) -> bool:
-        """Whether anything failed that is not a refuted claim."""
-        errors: Iterable[bool] = (row.verdict is Verdict.ERROR for row in self.rows.values())
-        return any(errors) or any(check.outcome in ("failed", "error") for check in self.checks.values())
+        """Whether anything failed other than a refuted claim."""
+        errors = any(row.verdict is Verdict.ERROR for row in self.rows.values())
+        return errors or any(check.outcome in ("failed", "error") for check in self.checks.values())

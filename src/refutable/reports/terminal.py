@@ -29,37 +29,40 @@ _UNTESTABLE = "they cannot be tested (verdicts.json says why)"
 _COMMON = (_UNSELECTED, _NEEDS, _UNTESTABLE)
 
 
-def render(run: RunResult, comparison: Comparison | None, *, width: int, colour: bool) -> str:
-    """Return the summary as text.
+def memory_console(width: int, colour: bool) -> Console:
+    """Return a console that shows text as it is, to be captured."""
+    file = io.StringIO()
+    return Console(file=file, width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False)
 
-    Args:
-        run: the run.
-        comparison: with its baseline, where one was given.
-        width: of the terminal.
-        colour: whether to write colours.
-    """
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, markup=False)
+
+def plain_table() -> Table:
+    """Return a table without lines."""
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+
+
+def render(run: RunResult, comparison: Comparison | None, *, width: int, colour: bool) -> str:
+    """Return the summary of a run as text, with its comparison to the baseline, if any."""
     shown = [row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED]
-    if shown:
-        console.print(_table(shown))
-    for line in _weights(shown):
-        console.print(line, soft_wrap=True)
-    for line in (*family_lines(run.rows, run.provenance.get(KEY, {})), *registration_lines(run.rows)):
-        console.print(line, soft_wrap=True)
-    for told in dict.fromkeys(row.prompts_told for row in shown if row.prompts_told):
-        console.print(f"prompts: {told}", soft_wrap=True)
-    for line in _not_measured(run):
-        console.print(line, soft_wrap=True)
-    if comparison is not None:
-        for line in _comparison(comparison):
+    lines = [
+        *_weights(shown),
+        *family_lines(run.rows, run.provenance.get(KEY, {})),
+        *registration_lines(run.rows),
+        *dict.fromkeys(f"prompts: {row.prompts_told}" for row in shown if row.prompts_told),
+        *_not_measured(run),
+        *(_comparison(comparison) if comparison is not None else ()),
+        _counts(run),
+    ]
+    console = memory_console(width, colour)
+    with console.capture() as text:
+        if shown:
+            console.print(_table(shown))
+        for line in lines:
             console.print(line, soft_wrap=True)
-    console.print(_counts(run), soft_wrap=True)
-    return out.getvalue()
+    return text.get()
 
 
 def _table(rows: list[VerdictRow]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    table = plain_table()
     for name in ("claim", "subject", "weights", "verdict", "estimate [interval]", "n", "labels"):
         table.add_column(name, overflow="fold", no_wrap=name in ("verdict", "n"))
     for row in sorted(rows, key=lambda row: (row.claim, row.subject)):
@@ -77,7 +80,7 @@ def _table(rows: list[VerdictRow]) -> Table:
 
 
 def _weights(rows: list[VerdictRow]) -> list[str]:
-    """Return one line for each kind of weights that verdicts stand on: a drawn or local model is not the real one."""
+    """Return one line for each kind of weights behind the verdicts: a drawn or local model is not the real one."""
     told: dict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         if row.weights:
@@ -111,18 +114,18 @@ def interval_text(estimate: Estimate) -> str:
 
 
 def alpha_text(row: VerdictRow) -> str:
-    """Return the error probability of a claim that is not the usual one, to stand behind its interval."""
+    """Return a claim's alpha if it is unusual, to follow its interval."""
     alpha = row.about["alpha"]
     return f", alpha {alpha:g}" if alpha != USUAL_ALPHA else ""
 
 
 def _not_measured(run: RunResult) -> list[str]:
-    """Return one line for each reason: the reasons that many share last."""
+    """Return one line for each reason, with the reasons that many cases share last."""
     reasons: dict[str, list[str]] = defaultdict(list)
     fixes: dict[str, str] = {}
     for row in run.rows:
         if row.verdict is Verdict.NOT_MEASURED:
-            reason, mark, fix = _reason(row).partition(". To measure: ")  # one reason may have several ways out
+            reason, mark, fix = _reason(row).partition(". To measure: ")  # one reason may have several fixes
             reasons[reason].append(row.id)
             fixes.setdefault(reason, mark + fix)
     nothing = "nothing was measured" if not any(row.verdict.looked for row in run.rows) else "not measured"
@@ -134,7 +137,7 @@ def _not_measured(run: RunResult) -> list[str]:
 
 
 def _reason(row: VerdictRow) -> str:
-    """Return why a case was not measured, with what many cases share said once."""
+    """Return why a case was not measured, in the same words for reasons that many cases share."""
     why = row.why
     if why.startswith(("needs ", "cannot be tested")):
         return _NEEDS if why.startswith("needs ") else _UNTESTABLE

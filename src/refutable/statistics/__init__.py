@@ -1,7 +1,7 @@
-"""Statistics, one per file: a value and its bounds. They report; claims decide.
+"""Statistics, one per file. A statistic reports a value and its bounds; the claim decides.
 
-A statistic is fitted to samples and gives a Fit: a value, a bound on either side at any error probability, a p-value.
-`verdict.judge` alone turns a fit into a verdict. To add one: docs/adding-a-statistic.md.
+Fitting one to samples gives a `Fit`: a value, a bound on either side at any error probability, and p-values. Only
+`verdicts.judge` turns a fit into a verdict. To add one: docs/adding-a-statistic.md.
 """
 
 from __future__ import annotations
@@ -26,54 +26,39 @@ EVERY = (-math.inf, math.inf)
 
 
 class Fit(Protocol):
-    """A statistic fitted to data.
-
-    Attributes:
-        value: the point estimate.
-        n: number of units of replication.
-        unit: what one unit is.
-        method: how the bounds are made, in words.
-    """
+    """A statistic fitted to data."""
 
     @property
     def value(self) -> float:
-        """Return the point estimate."""
-        ...
+        """The point estimate."""
 
     @property
     def n(self) -> int:
-        """Return the number of units."""
-        ...
+        """Number of units of replication."""
 
     @property
     def unit(self) -> str:
-        """Return what one unit is."""
-        ...
+        """What one unit is."""
 
     @property
     def method(self) -> str:
-        """Return how the bounds are made."""
-        ...
+        """How the bounds are computed, in words."""
 
     def lower(self, tail: float) -> float:
         """Return the bound that lies above the true value with probability at most `tail`."""
-        ...
 
     def upper(self, tail: float) -> float:
         """Return the bound that lies below the true value with probability at most `tail`."""
-        ...
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the p-value of "the true value is not on this side of the threshold".
 
-        The smallest `tail` at which the bound reaches the threshold: of a value that may lie on it. A claim that allows
-        no value on it asks about the next number beyond.
+        It is the smallest `tail` at which the bound reaches the threshold, which itself counts as allowed. For a claim
+        that excludes the threshold, ask about the next float beyond it.
         """
-        ...
 
     def effect_size(self, threshold: float) -> float | None:
-        """Return the standardised distance from the threshold, or None if there is no usual one."""
-        ...
+        """Return the standardised distance from the threshold; None if no such measure is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +66,12 @@ class Data:
     """What a statistic is fitted to.
 
     Attributes:
-        samples: one for each variable of the claim, or for each group in a comparison, or for each model.
-        holds: the region that one layer or prompt must lie in to count, for statistics that count.
-        holds_above: of a boundary, whether it holds above it (False: below it); None where it may be either.
+        samples: one for each variable of the claim, each group of a comparison, or each model.
+        holds: the region that a layer or prompt must lie in to count, for statistics that count.
+        holds_above: for a boundary, whether the claim holds above it (False: below it); None allows either.
 
     Raises:
-        Undecidable: a value is NaN or infinite; no statistic may count or average what is not a number.
+        Undecidable: a value is NaN or infinite.
     """
 
     samples: tuple[Sample, ...]
@@ -99,6 +84,18 @@ class Data:
             if bad.any():
                 raise Undecidable(f"{int(bad.sum())} of {bad.size} values of {sample.of} are not finite numbers")
 
+    def paired(self) -> tuple[Sample, ...]:
+        """Return the samples, once checked to have as many units each.
+
+        Raises:
+            Undecidable: they have not.
+        """
+        first, *others = self.samples
+        for other in others:
+            if first.n != other.n:
+                raise Undecidable(f"{first.of} has {first.n} values and {other.of} {other.n}: they do not pair")
+        return self.samples
+
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
@@ -106,21 +103,21 @@ class Statistic:
 
     Attributes:
         name: as claims write it.
-        assumes: under what its error rates hold; the calibration holds it to data that meet these.
+        assumes: what its error rates depend on; the calibration tests it on data that meet these.
         fit: the function; raises Undecidable for data it cannot be fitted to.
-        caveats: what else must be known of its assumptions, in words.
-        takes: what it is fitted to: its shape.
+        caveats: anything else to know about its assumptions, in words.
+        takes: the shape of its input.
         least: the fewest units that it can be fitted to.
         calibrated_from: the fewest units from which its error rates hold.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
-            two-sided prediction, to its middle; None where no number of units bounds what data could show, and the
-            bounds always lie apart (data without spread are Undecidable), so that `within [x, x]` is never SUPPORTED.
-        varies: the samples whose independence and normality it relies on; None where that is not looked at.
-        range: the values that any data could give it; None for those of its metric.
-        powerless: why its fits cannot say what they could have seen; None where they have `power`.
+            two-sided prediction, to its middle. None if the number of units does not limit what data could show and
+            the bounds never meet (data without spread are Undecidable): `within [x, x]` is then never SUPPORTED.
+        varies: the samples whose independence and normality it relies on; None if these are not checked.
+        range: its possible values; None if they are those of its metric.
+        powerless: why its fits have no `power`; None if they have.
         version: raised when the same data would give other bounds, so that claims locked under the old one say so.
-        pairings: for a statistic of two metrics whose verdict rises or falls with its value alone: its values for one
-            first sample, shape (n,), and many second ones, shape (k, n), at once; None where each is fitted by itself.
+        pairings: for a statistic of two metrics whose verdict is monotone in its value: its values for one first
+            sample, shape (n,), and many second ones, shape (k, n), at once; None if each is fitted separately.
     """
 
     name: str
@@ -139,11 +136,11 @@ class Statistic:
 
     @property
     def doc(self) -> str:
-        """What it says."""
+        """The docstring of its function."""
         return (self.fit.__doc__ or "").strip()
 
     def keeps(self, shape: Shape, n: int) -> bool:
-        """Whether it promises its error rates on n units of data of this shape."""
+        """Whether its error rates hold for n units of data of this shape."""
         return n >= self.calibrated_from and not shape.breaks & frozenset(self.assumes)
 
 

@@ -1,6 +1,7 @@
 """Assumptions of statistics, and the data shapes that break each of them.
 
-`python -m benchmarks.calibration` holds every statistic to what it assumes and prints what becomes of it elsewhere.
+`python -m benchmarks.calibration` tests every statistic on data that meet its assumptions, and reports how it does on
+data that do not.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from enum import StrEnum
 
 
 class Assumption(StrEnum):
-    """One thing assumed of the data; a shape of data that breaks it is outside the statistic's error rates."""
+    """An assumption about the data; a statistic's error rates do not cover shapes of data that break it."""
 
     INDEPENDENT = "units are independent"
     LITTLE_SKEW = "values are not skewed"
@@ -35,7 +36,7 @@ class Shape(StrEnum):
 
     @property
     def breaks(self) -> frozenset[Assumption]:
-        """The assumptions that data of this shape do not meet."""
+        """The assumptions that data of this shape break."""
         return BROKEN_BY.get(self, frozenset())
 
 

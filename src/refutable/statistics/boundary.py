@@ -1,4 +1,4 @@
-"""Does a threshold in one variable (a fact such as d_head) separate where something holds from where it does not?"""
+"""Does a threshold in one variable (a fact such as d_head) separate where a claim holds from where it does not?"""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from refutable.statistics.shapes import Split
 
 
 def boundary(data: Data) -> BoundedFit:
-    """How much oftener one threshold in the second variable foretells where the first `holds` than the majority does.
+    """How much better a threshold in the second variable predicts where the first `holds` than the majority does.
 
-    Each unit is foretold by the threshold that errs least on all others (of equals: in the widest gap, the lowest of
-    them, to hold above it), and by the outcome of most units, itself among them (of equals: that it holds). A unit on
-    the threshold lies below it. The value is the difference of the two accuracies, in [-1, 1], bounded by betting on
-    the units' differences. `predicts: "> 0"` asks whether there is a boundary at all; with `holds_above`, only
-    thresholds above which it holds are tried (below which, where false): one the other way round is none.
+    Each unit is predicted twice: from the threshold with the fewest errors on all other units, and as the majority of
+    units, itself included (a tie predicts that it holds). Ties between thresholds go to the widest gap, then to the
+    lowest threshold, then to holding above it; a unit on the threshold counts as below it. The value is the difference
+    of the two accuracies, in [-1, 1], bounded by betting on the units' differences. `predicts: "> 0"` asks whether
+    there is a boundary at all. With `holds_above: true` only thresholds above which it holds are tried, with
+    `holds_above: false` only those below which it holds.
     """
-    outcome_of, at = data.samples
+    outcome_of, at = data.paired()
     assert data.holds is not None
-    if outcome_of.n != at.n:
-        raise Undecidable(f"{outcome_of.of} has {outcome_of.n} values and {at.of} {at.n}: they do not pair")
     x, holds = at.values, data.holds.contains(outcome_of.values)
     if at.n < 3:
         raise Undecidable(f"a boundary needs at least 3 {at.unit}s, here {at.n}")
@@ -37,7 +36,7 @@ def boundary(data: Data) -> BoundedFit:
     order = np.argsort(x, kind="stable")
     x, holds = x[order], holds[order]
     others = ~np.eye(at.n, dtype=bool)
-    right = np.array([_foretold(x[o], holds[o], x[i], data.holds_above) == holds[i] for i, o in enumerate(others)])
+    right = np.array([_predicted(x[o], holds[o], x[i], data.holds_above) == holds[i] for i, o in enumerate(others)])
     majority = holds == (2 * holds.sum() >= at.n)
     gained = right.astype(float) - majority  # (n,), of -1, 0 and 1
     threshold, _ = _best(x, holds, data.holds_above)
@@ -49,7 +48,7 @@ def boundary(data: Data) -> BoundedFit:
     return BoundedFit((gained + 1) / 2, at.unit, -1.0, 1.0, method)
 
 
-def _foretold(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float, side: bool | None) -> bool:
+def _predicted(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float, side: bool | None) -> bool:
     if x[0] == x[-1]:
         return bool(2 * holds.sum() >= len(holds))
     threshold, above = _best(x, holds, side)
@@ -57,10 +56,10 @@ def _foretold(x: NDArray[np.float64], holds: NDArray[np.bool_], new: float, side
 
 
 def _best(x: NDArray[np.float64], holds: NDArray[np.bool_], side: bool | None) -> tuple[float, bool]:
-    """Return the threshold on ascending values that errs least, and whether it holds above it (`side`, where given)."""
+    """Return the threshold on ascending values with the fewest errors, and whether it holds above it."""
     cuts = np.flatnonzero(np.diff(x) > 0)  # a threshold between x[i] and x[i + 1]
     held_below = np.cumsum(holds)[cuts]
-    above_wrong = held_below + (len(x) - 1 - cuts) - (holds.sum() - held_below)  # said to hold above only
+    above_wrong = held_below + (len(x) - 1 - cuts) - (holds.sum() - held_below)  # if predicted to hold above only
     below_wrong = len(x) - above_wrong
     wrong = np.minimum(above_wrong, below_wrong) if side is None else above_wrong if side else below_wrong
     gaps = x[cuts + 1] - x[cuts]
@@ -71,7 +70,7 @@ def _best(x: NDArray[np.float64], holds: NDArray[np.bool_], side: bool | None) -
 
 
 def _extremes(n: int, region: Region) -> tuple[BoundedFit, ...]:
-    gained = np.repeat([0.0, 1.0], [(n + 1) // 2, n // 2])  # separated perfectly, against a majority of one half
+    gained = np.repeat([0.0, 1.0], [(n + 1) // 2, n // 2])  # perfect separation, against a majority of one half
     lost = np.repeat([0.0, -1.0], [0, n])
     return tuple(BoundedFit((values + 1) / 2, "model", -1.0, 1.0) for values in (gained, lost))
 

@@ -24,16 +24,16 @@ STAKES = (1 - np.cos((2 * np.arange(1, NODES + 1) - 1) * math.pi / (2 * NODES)))
 class BoundedFit:
     """Mean of bounded values, by betting (Waudby-Smith and Ramdas, 2024, JRSS B 86; Orabona and Jun, 2024).
 
-    Were the true mean m or less, a gambler who stakes the share c of a capital of 1 on each value x in [0, 1] at odds
-    1 : m would have (1 - c + c x / m) times as much after it, and no more than 1 on average, whatever c. The mean over
-    many fixed stakes c of what n bets leave is therefore above 1 / tail with probability at most tail (Markov): the
-    bound is the smallest m for which it is not. The stakes follow the arcsine law; the order of the units is of no
-    account. 25 values of 1 give 0.85 at 5 %, Hoeffding's and Anderson's inequalities 0.76.
+    If the true mean is at most m, a gambler who stakes the share c of a capital of 1 on each value x in [0, 1] at odds
+    1 : m multiplies it by (1 - c + c x / m), which is at most 1 on average, whatever c. By Markov's inequality the
+    capital left after n bets, averaged over many fixed stakes c, exceeds 1 / tail with probability at most tail; the
+    bound is the smallest m at which it does not. Stakes follow the arcsine law, and the order of units does not
+    matter. 25 values of 1 give 0.85 at 5 %, where Hoeffding's and Anderson's inequalities give 0.76.
 
     Attributes:
-        values: shape (n,), as shares of the way from `least` to `most`.
-        least: the smallest value that there can be.
-        most: the largest.
+        values: shape (n,), rescaled so that `least` is 0 and `most` is 1.
+        least: the smallest possible value.
+        most: the largest possible value.
     """
 
     values: NDArray[np.float64]
@@ -49,7 +49,7 @@ class BoundedFit:
 
     @property
     def value(self) -> float:
-        """The mean seen."""
+        """The observed mean."""
         return self._scaled(float(self.values.mean()))
 
     def lower(self, tail: float) -> float:
@@ -76,8 +76,8 @@ class BoundedFit:
 
 
 def _log_capital(values: NDArray[np.float64], counts: NDArray[np.int64], mean: float) -> float:
-    """Return the logarithm of what the bets against "the mean is `mean` or less" leave of a capital of 1."""
-    if mean < np.finfo(np.float64).tiny:  # a value divided by less may be too large a number
+    """Return the log of what bets against "the mean is `mean` or less" leave of a capital of 1."""
+    if mean < np.finfo(np.float64).tiny:  # dividing by it may overflow
         return math.inf if values.any() else math.log(float(np.exp(counts.sum() * np.log1p(-STAKES)).mean()))
     growth = np.log1p(STAKES[:, None] * (values / mean - 1)) @ counts  # (NODES,); no stake is all or nothing
     most = float(growth.max())
@@ -85,10 +85,7 @@ def _log_capital(values: NDArray[np.float64], counts: NDArray[np.int64], mean: f
 
 
 def _lower(values: NDArray[np.float64], tail: float) -> float:
-    """Return the smallest mean against which the bets win no more than 1 / tail; capital falls with the mean.
-
-    At the mean that was seen no stake grows, so the bound lies between 0 and it.
-    """
+    """Return the smallest mean against which the bets win at most 1 / tail: between 0 and the observed mean."""
     distinct, counts = np.unique(values, return_counts=True)
     won, seen = -math.log(tail), float(values.mean())
     floor = seen
@@ -104,7 +101,7 @@ def _lower(values: NDArray[np.float64], tail: float) -> float:
 
 
 def bounded_mean(data: Data) -> BoundedFit:
-    """The mean over units of a value in [0, 1]; with `holds`, of the share of a prompt's layers on which it is true."""
+    """The mean over units of a value in [0, 1]; with `holds`, of the share of a prompt's layers where it is true."""
     (sample,) = data.samples
     values = sample.values
     if data.holds is not None:
@@ -117,8 +114,7 @@ def bounded_mean(data: Data) -> BoundedFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[BoundedFit, ...]:
-    middle = () if region.one_sided else (min(max(region.threshold, 0.0), 1.0),)
-    return tuple(BoundedFit(np.full(n, x), "prompt") for x in (1.0, 0.0, *middle))
+    return tuple(BoundedFit(np.full(n, x), "prompt") for x in region.extremes((0.0, 1.0)))
 
 
 def _shares(data: Data) -> tuple[Sample, ...]:

@@ -1,4 +1,4 @@
-"""What the data show about a statistic's assumptions."""
+"""What the data say about a statistic's assumptions."""
 
 from __future__ import annotations
 
@@ -15,30 +15,25 @@ from refutable.statistics import Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
 
-SEEN = 0.05  # a clustering is named where an F test at this level sees it
+SEEN = 0.05  # clustering is reported if an F test is significant at this level
 
 
 class Clustering(NamedTuple):
-    """How alike the units of a category are.
-
-    Attributes:
-        icc: intraclass correlation: share of the variance that lies between categories, estimated; below 0 for none.
-        p: of the F test that there is none.
-    """
+    """How alike units of a category are: the estimated intraclass correlation, and p of the F test that it is 0."""
 
     icc: float
     p: float
 
 
 class Checks(NamedTuple):
-    """What was seen: lines of evidence by name, and labels."""
+    """Lines of evidence by name, and labels."""
 
     details: Mapping[str, str]
     labels: tuple[str, ...]
 
 
 def check(statistic: Statistic, data: Data) -> Checks:
-    """Look at what a statistic relies on: skewness, and clustering by category. Changes no verdict."""
+    """Check skewness and clustering by category, as far as a statistic relies on them. Changes no verdict."""
     details: dict[str, str] = {"assumes": "; ".join((*statistic.assumes, *statistic.caveats))}
     labels = []
     for sample in statistic.varies(data) if statistic.varies is not None else ():
@@ -57,15 +52,15 @@ def check(statistic: Statistic, data: Data) -> Checks:
 
 
 def _skewness(values: NDArray[np.float64]) -> float:
-    """Return the skewness of three values or more that differ, unbiased under normality (Joanes and Gill, 1998)."""
+    """Return the skewness of at least three different values, unbiased under normality (Joanes and Gill, 1998)."""
     n, left = len(values), values - values.mean()
     return float(math.sqrt(n * (n - 1)) / (n - 2) * (left**3).mean() / (left**2).mean() ** 1.5)
 
 
 def clustering(sample: Sample) -> Clustering | None:
-    """Return how alike units of one category are, by one-way analysis of variance (Fisher, 1925).
+    """Return how alike the units of a category are, by one-way analysis of variance (Fisher, 1925).
 
-    None without categories, with one prompt in each, or without any spread; units without a category are left out.
+    Units without a category are ignored. None if there are no categories, one prompt in each, or no spread.
     """
     values, codes = _labelled(sample)
     sizes = np.bincount(codes)  # (categories,)
@@ -84,7 +79,7 @@ def clustering(sample: Sample) -> Clustering | None:
 
 
 def _labelled(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return the values that have a category, and the number of each one's category; none where labels are lacking."""
+    """Return the values that have a category, and the index of their category; nothing if labels are missing."""
     if len(sample.clusters) != sample.n:
         return np.empty(0), np.empty(0, dtype=np.intp)
     numbers = {name: i for i, name in enumerate(dict.fromkeys(filter(None, sample.clusters)))}

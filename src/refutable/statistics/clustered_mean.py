@@ -15,16 +15,15 @@ def clustered_mean(data: Data) -> TFit:
     """The mean of the categories' means, with a t bound over categories: the category is the unit of replication.
 
     For categories of equal size this is the mean over prompts with its cluster-robust error and one degree of freedom
-    less than there are categories (Cameron and Miller, 2015, Journal of Human Resources 50). A prompt without a
-    category, whose label is empty, is of none.
+    less than there are categories (Cameron and Miller, 2015, Journal of Human Resources 50). Prompts without a
+    category are ignored.
     """
     (sample,) = data.samples
-    names = list(dict.fromkeys(filter(None, sample.clusters)))
-    if len(names) < 2:
-        seen = f"all of {names[0]!r}" if names else "of none"
+    categories = sample.by_category()
+    if len(categories) < 2:
+        seen = f"all of {next(iter(categories))!r}" if categories else "of none"
         raise Undecidable(f"a mean over categories needs 2 of them; these {sample.unit}s are {seen}")
-    labels = np.array(sample.clusters)
-    means = np.array([sample.values[labels == name].mean() for name in names])
+    means = np.array([sample.values[inside].mean() for inside in categories.values()])
     return fit_values(means, "category")
 
 

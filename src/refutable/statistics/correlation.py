@@ -20,15 +20,15 @@ from refutable.statistics.student import is_flat
 
 @dataclass(frozen=True, slots=True)
 class CorrelationFit:
-    """A correlation whose Fisher z is near normal.
+    """A correlation whose Fisher z is nearly normal.
 
     Attributes:
         value: the coefficient, in [-1, 1].
         centre: Fisher's z of the coefficient, less its bias.
         error: standard error of the centre.
         n: number of pairs.
-        lost: units that do not count towards the error, whose square is proportional to 1 / (n - lost).
-        ranked: whether it is of ranks, of which a perfect order is taken for the next to perfect one.
+        lost: how many units the error does without: it is proportional to 1 / sqrt(n - lost).
+        ranked: whether it is a rank correlation, for which a perfect order counts as the next to perfect one.
     """
 
     value: float
@@ -58,9 +58,9 @@ class CorrelationFit:
         return fisher(self.value) - fisher(threshold)
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` true; by the normal law of z.
+        """Return how often the bound would lie beyond `threshold` if `value` were true, by the normal law of z.
 
-        Units that correlate perfectly do so in every run: then it is 1 or 0.
+        Units that correlate perfectly do so in every run: the result is then 0 or 1.
         """
         if n <= self.lost or not -1 <= value <= 1:
             return 0.0
@@ -74,25 +74,24 @@ class CorrelationFit:
 def pearson(data: Data) -> CorrelationFit:
     """Pearson's correlation of two metrics over units, with Fisher's z interval.
 
-    Fisher's z is too far from 0 by r / (2 (n - 1)) on average, which is taken off (Hotelling, 1953, JRSS B 15):
-    without, n = 10 and a true 0.8 err in 6.2 % of runs at alpha 5 %.
+    Fisher's z has a bias of r / (2 (n - 1)) away from 0, which is subtracted (Hotelling, 1953, JRSS B 15). Without
+    that, n = 10 and a true correlation of 0.8 err in 6.2 % of runs at alpha 5 %.
     """
     x, y = paired(data)
     return fit_correlation(correlate(x, y), len(x), 3, data.samples[0].unit, "Pearson, Fisher z")
 
 
 def partial_correlation(data: Data) -> CorrelationFit:
-    """Pearson's correlation of the first two variables given the third: of what a line on the third leaves of each.
+    """Pearson's correlation of the residuals of the first two variables from a line on the third.
 
     Fisher's z with one unit less (Fisher, 1924, Metron 3).
     """
     x, y, given = paired(data, least=5)
-    left = (_residual(v, given) for v in (x, y))
-    for sample, residual in zip(data.samples, kept := list(left), strict=False):
+    left = [_residual(v, given) for v in (x, y)]
+    for sample, residual in zip(data.samples, left, strict=False):
         if np.linalg.norm(residual) <= 1e-9 * np.linalg.norm(sample.values - sample.values.mean()):
             raise Undecidable(f"{sample.of} lies on a line in {data.samples[2].of}: nothing of it is left to correlate")
-    r = correlate(*kept)
-    return fit_correlation(r, len(x), 4, data.samples[0].unit, "partial Pearson, Fisher z")
+    return fit_correlation(correlate(*left), len(x), 4, data.samples[0].unit, "partial Pearson, Fisher z")
 
 
 def correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -101,7 +100,7 @@ def correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def fit_correlation(r: float, n: int, lost: int, unit: str, method: str) -> CorrelationFit:
-    """Return Pearson's r with its z less Hotelling's bias; `lost` is 3 and one for every variable held fixed."""
+    """Fit Pearson's r, its z less Hotelling's bias; `lost` is 3 plus one for each variable held fixed."""
     _check_enough(n, lost, unit)
     centre = fisher(r) - r / (2 * (n - lost + 2))
     return CorrelationFit(r, centre, 1 / math.sqrt(n - lost), n, unit, method, lost)
@@ -120,8 +119,8 @@ def _residual(v: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.
 def spearman(data: Data) -> CorrelationFit:
     """Spearman's rank correlation of two metrics over units; variance of Bonett and Wright (2000, Psychometrika 65).
 
-    A perfect order, whose z would be infinite, is taken for the next to perfect one, with two neighbours exchanged: few
-    units are in perfect order too often (4 of a true 0.5 in 13 % of runs).
+    A perfect order, whose z would be infinite, counts as the next to perfect one, with two neighbours exchanged: few
+    units are in perfect order too often (4 units with a true correlation of 0.5 in 13 % of runs).
     """
     paired(data)
     ranks = (sample.once("ranks", partial(stats.rankdata, sample.values)) for sample in data.samples)
@@ -130,7 +129,7 @@ def spearman(data: Data) -> CorrelationFit:
 
 
 def fit_ranks(rho: float, n: int, lost: int, unit: str, method: str) -> CorrelationFit:
-    """Return Spearman's rho with Bonett and Wright's variance; `lost` as for `fit_correlation`."""
+    """Fit Spearman's rho with Bonett and Wright's variance; `lost` as for `fit_correlation`."""
     _check_enough(n, lost, unit)
     near = _imperfect(rho, n, lost)
     error = math.sqrt((1 + near**2 / 2) / (n - lost))
@@ -138,7 +137,7 @@ def fit_ranks(rho: float, n: int, lost: int, unit: str, method: str) -> Correlat
 
 
 def _imperfect(rho: float, n: int, lost: int) -> float:
-    """Return a rank correlation no nearer to 1 or -1 than the next to perfect order of the units left."""
+    """Return a rank correlation, no nearer to 1 or -1 than the next to perfect order of `n - lost + 3` units."""
     free = n - lost + 3
     most = 1 - 12 / (free * (free**2 - 1))
     return min(max(rho, -most), most)
@@ -148,12 +147,9 @@ def paired(data: Data, least: int = 4) -> tuple[NDArray[np.float64], ...]:
     """Return the variables' values, each of shape (n,).
 
     Raises:
-        Undecidable: they do not pair, are fewer than `least`, or one does not vary.
+        Undecidable: they do not pair, there are fewer than `least`, or one does not vary.
     """
-    first = data.samples[0]
-    for other in data.samples[1:]:
-        if first.n != other.n:
-            raise Undecidable(f"{first.of} has {first.n} values and {other.of} {other.n}: they do not pair")
+    first = data.paired()[0]
     if first.n < least:
         raise Undecidable(f"Fisher's z needs at least {least} {first.unit}s, here {first.n}")
     for sample in data.samples:
@@ -174,13 +170,12 @@ def _spearman_pairings(x: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArr
 
 
 def fisher(r: float) -> float:
-    """Return Fisher's z, the inverse hyperbolic tangent, finite also for 1 and -1."""
+    """Return Fisher's z, the inverse hyperbolic tangent, clipped to be finite at 1 and -1."""
     return math.atanh(min(max(r, -1 + 1e-15), 1 - 1e-15))
 
 
 def _perfect_orders(n: int, region: Region) -> tuple[CorrelationFit, ...]:
-    middle = () if region.one_sided else (min(max(region.threshold, -1.0), 1.0),)
-    return tuple(fit_ranks(rho, n, 3, "prompt", "Spearman, Fisher z") for rho in (1.0, -1.0, *middle))
+    return tuple(fit_ranks(rho, n, 3, "prompt", "Spearman, Fisher z") for rho in region.extremes((-1.0, 1.0)))
 
 
 NEAR_NORMAL = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS)

@@ -1,4 +1,4 @@
-"""The difference of two means by Welch's t: of groups of models, or of prompts by category."""
+"""The difference of two means by Welch's t: between groups of models, or of prompts by category."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from refutable.statistics.student import TFit, is_flat
 
 
 def difference_of_groups(data: Data) -> TFit:
-    """Mean of the first group of models minus mean of the second; one value a model (its mean over prompts)."""
+    """Mean of the first group of models minus that of the second; one value per model (its mean over prompts)."""
     return _welch(data, "model")
 
 
 def difference_of_categories(data: Data) -> TFit:
-    """Mean over the prompts of the first categories minus mean over those of the second."""
+    """Mean over the prompts of the first categories minus that over those of the second."""
     return _welch(data, "prompt")
 
 
@@ -37,11 +37,7 @@ def _welch(data: Data, unit: str) -> TFit:
     return TFit(difference, float(np.sqrt(v1 + v2)), float(freedom), pooled, n1 + n2, unit, "Welch t")
 
 
-ASSUMED = (
-    Assumption.INDEPENDENT,
-    Assumption.LITTLE_SKEW,
-    Assumption.BALANCED,
-)
+ASSUMED = (Assumption.INDEPENDENT, Assumption.LITTLE_SKEW, Assumption.BALANCED)
 
 STATISTICS.add(
     Statistic(

@@ -17,7 +17,7 @@ from refutable.statistics.student import TFit, fit_values, is_flat
 
 @dataclass(frozen=True, slots=True)
 class GeometricMeanFit:
-    """Exponential of a mean of logarithms; bounds are the t bounds of that mean, transformed."""
+    """Exponential of a mean of logarithms; the bounds are that mean's t bounds, transformed."""
 
     logs: TFit
     method: str = "t on logarithms"
@@ -52,11 +52,11 @@ class GeometricMeanFit:
         return self.logs.p_value(math.log(threshold), side)
 
     def effect_size(self, threshold: float) -> float | None:
-        """Return Cohen's d of the logarithms, or None for a threshold that is not positive."""
+        """Return Cohen's d of the logarithms, or None if the threshold is not positive."""
         return self.logs.effect_size(math.log(threshold)) if threshold > 0 else None
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` the true one."""
+        """Return how often the bound would lie beyond `threshold` if `value` were true."""
         if threshold <= 0 or value <= 0:
             return 1.0 if (side == "above") == (threshold <= 0) else 0.0
         return self.logs.power(math.log(threshold), side, tail, math.log(value), n)
@@ -67,7 +67,7 @@ def geometric_mean(data: Data) -> GeometricMeanFit:
     (sample,) = data.samples
     if (sample.values <= 0).any():
         raise Undecidable(f"{sample.of} has values that are not positive: they have no logarithm")
-    if sample.n > 1 and is_flat(sample.values):  # of the values, not of their logarithms, which may be near 0
+    if sample.n > 1 and is_flat(sample.values):  # tested on the values, since their logarithms may be near 0
         raise Undecidable(f"all {sample.n} values are {sample.values[0]:.6g}: without spread a t bound says nothing")
     return GeometricMeanFit(fit_values(np.log(sample.values), sample.unit))
 

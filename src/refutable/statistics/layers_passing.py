@@ -1,4 +1,4 @@
-"""The share of a model's layers on which something holds: the layers are a census, prompts the replicates."""
+"""The share of a model's layers where something holds: layers are a census, prompts the replicates."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from refutable.statistics.student import is_flat
 class LayersFit:
     """Layers bracketed by those proved to pass and those not proved to fail.
 
-    Each layer's mean over prompts is tested by t; Holm's step-down over the layers keeps the probability of any false
-    proof at the error probability (Holm, 1979, Scandinavian Journal of Statistics 6).
+    Each layer's mean over prompts is tested by t. Holm's step-down over the layers bounds the probability of any false
+    proof (Holm, 1979, Scandinavian Journal of Statistics 6).
 
     Attributes:
         passing: number of layers whose mean lies in the region.
         p_pass: p-value, for each layer, of "this layer does not pass", shape (layers,).
         p_fail: p-value, for each layer, of "this layer passes", shape (layers,).
         n: number of prompts.
-        whole: what the number that pass is divided by: the number of layers for a share, 1 for a count.
+        whole: divisor of the number that pass: the number of layers for a share, 1 for a count.
     """
 
     passing: int
@@ -61,7 +61,7 @@ class LayersFit:
 
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the smallest error probability at which the bound reaches the threshold."""
-        for proved, p in enumerate([0.0, *_holm(self.p_pass if side == "above" else self.p_fail)]):
+        for proved, p in enumerate([0.0, *np.sort(holm(self.p_pass if side == "above" else self.p_fail))]):
             share = (proved if side == "above" else self.layers - proved) / self.whole
             if share >= threshold if side == "above" else share <= threshold:
                 return float(p)
@@ -84,43 +84,48 @@ def layers_passing(data: Data) -> LayersFit:
 
 
 def mean_tests(sample: Sample, region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the p-values of "this mean is outside" and "it is inside", by t, for columns of (n, means)."""
+    """Return the p-values of "this mean is outside" and "this mean is inside" the region, by t, for each column."""
     n = sample.n
     means, error, flat = sample.once("columns", partial(_columns, sample.values))
     with np.errstate(divide="ignore", invalid="ignore"):
         above_low, below_high = (means - region.low) / error, (region.high - means) / error  # t of either end
-    # both ends must be proved: intersection-union
+    # to pass, both ends must be proved: intersection-union
     p_pass = np.maximum(special.stdtr(n - 1, -above_low), special.stdtr(n - 1, -below_high))
     outside = np.minimum(special.stdtr(n - 1, above_low), special.stdtr(n - 1, below_high))
-    p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # either end may be: Bonferroni
+    p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # to fail, either end will do: Bonferroni
     return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)  # without spread nothing is proved
 
 
 def _columns(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return mean and standard error of each column of (n, layers), and whether it is without spread."""
+    """Return each column's mean and standard error, and whether it has no spread, for values of (n, layers)."""
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values)), is_flat(values)
 
 
-def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Holm's adjusted p-values in ascending order."""
-    adjusted = np.maximum.accumulate(np.sort(p) * (len(p) - np.arange(len(p))))
-    return np.minimum(1.0, adjusted)
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Holm's adjusted p-values, in the shape and order of `p`.
+
+    By hand, because statsmodels' version runs the garbage collector on each call (50 ms, even without torch loaded).
+    """
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
 
 
 def _rejected(p: NDArray[np.float64], tail: float) -> int:
-    return int((_holm(p) <= tail).sum())
+    return int((holm(p) <= tail).sum())
+
+
+def certain(passing: int, total: int, n: int, unit: str, whole: int, proof: float = 0.0) -> LayersFit:
+    """Return a fit to `total` layers, each of which passes or fails with p-value `proof`."""
+    passes = np.arange(total) < passing
+    return LayersFit(passing, np.where(passes, proof, 1.0), np.where(passes, 1.0, proof), n, unit, whole)
 
 
 def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
-    layers = 1000  # any share can be met; each layer is proved to pass or to fail, or one prompt proves nothing
-    proof = 0.0 if n > 1 else 1.0
-
-    def of(passing: int) -> LayersFit:
-        passes = np.arange(layers) < passing
-        return LayersFit(passing, np.where(passes, proof, 1.0), np.where(passes, 1.0, proof), n, "prompt", layers)
-
-    middle = () if region.one_sided else (round(layers * min(max(region.threshold, 0.0), 1.0)),)
-    return tuple(of(passing) for passing in (layers, 0, *middle))
+    layers = 1000  # fine enough for any share
+    proof = 0.0 if n > 1 else 1.0  # one prompt proves nothing
+    return tuple(certain(round(layers * x), layers, n, "prompt", layers, proof) for x in region.extremes((0.0, 1.0)))
 
 
 STATISTICS.add(

@@ -1,4 +1,4 @@
-"""The median, by counting: no assumption on the shape of the data."""
+"""The median, by counting, whatever the distribution."""
 
 from __future__ import annotations
 
@@ -14,16 +14,11 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
-from refutable.statistics.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class MedianFit:
-    """A median between two order statistics (Thompson, 1936, Annals of Mathematical Statistics 7): the sign test.
-
-    Attributes:
-        ordered: the values in ascending order, shape (n,).
-    """
+    """A median between two order statistics (Thompson, 1936, Annals of Mathematical Statistics 7): the sign test."""
 
     ordered: NDArray[np.float64]
     unit: str
@@ -36,21 +31,21 @@ class MedianFit:
 
     @property
     def value(self) -> float:
-        """The median seen."""
+        """The observed median."""
         return float((self.ordered[(self.n - 1) // 2] + self.ordered[self.n // 2]) / 2)
 
     def lower(self, tail: float) -> float:
-        """Return the largest value that is surely enough not above the median; minus infinity for too few units."""
+        """Return the largest value that is not above the median, as far as counts prove; -inf for too few units."""
         skipped = _skipped(self.n, tail)
         return float(self.ordered[skipped]) if skipped >= 0 else -math.inf
 
     def upper(self, tail: float) -> float:
-        """Return the smallest value that is surely enough not below the median; infinity for too few units."""
+        """Return the smallest value that is not below the median, as far as counts prove; inf for too few units."""
         skipped = _skipped(self.n, tail)
         return float(self.ordered[-1 - skipped]) if skipped >= 0 else math.inf
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the p-value of the sign test; only values on the other side of the threshold speak against it."""
+        """Return the p-value of the sign test; values equal to the threshold do not speak against the claim."""
         against = self.ordered < threshold if side == "above" else self.ordered > threshold
         return float(special.bdtr(int(against.sum()), self.n, 0.5))
 
@@ -59,7 +54,7 @@ class MedianFit:
         return float((self.ordered > threshold).mean()) - 0.5
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were these values, moved to `value`, the law."""
+        """Return how often the bound would lie beyond `threshold`, resampling these values moved to median `value`."""
         skipped = _skipped(n, tail)
         if skipped < 0:
             return 0.0
@@ -88,10 +83,7 @@ def median(data: Data) -> MedianFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[MedianFit, ...]:
-    middle = () if region.one_sided else (region.threshold,)
-    ends = [end for end in (region.low, region.high) if math.isfinite(end)]
-    far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
-    return tuple(median(Data((Sample("", np.full(n, x), "prompt"),))) for x in (*far, *middle))
+    return tuple(MedianFit(np.full(n, x), "prompt") for x in region.extremes())
 
 
 STATISTICS.add(

@@ -1,4 +1,4 @@
-"""How many of m models pass, each tested over its prompts."""
+"""How many of several models pass, each tested over its prompts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
-from refutable.statistics.layers_passing import LayersFit, mean_tests
+from refutable.statistics.layers_passing import LayersFit, certain, mean_tests
 from refutable.statistics.region import Region
 from refutable.statistics.shapes import PerModel
 
@@ -15,8 +15,8 @@ from refutable.statistics.shapes import PerModel
 def models_passing(data: Data) -> LayersFit:
     """How many of these models have a mean over prompts that satisfies `holds`; they are a census, prompts replicate.
 
-    At least so many as are proved to pass, at most all but those proved to fail; Holm over the models. A model that was
-    not measured, or has one prompt, is proved neither way.
+    At least those proved to pass, at most all but those proved to fail, with Holm over the models. A model that was not
+    measured, or has one prompt, is proved neither way.
     """
     assert data.holds is not None
     if not any(sample.n for sample in data.samples):
@@ -28,12 +28,7 @@ def models_passing(data: Data) -> LayersFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
-    def of(passing: int) -> LayersFit:
-        passes = np.arange(n) < passing
-        return LayersFit(passing, np.where(passes, 0.0, 1.0), np.where(passes, 1.0, 0.0), n, "model", 1)
-
-    middle = () if region.one_sided else (round(min(max(region.threshold, 0.0), float(n))),)
-    return tuple(of(passing) for passing in (n, 0, *middle))
+    return tuple(certain(round(x), n, n, "model", 1) for x in region.extremes((0.0, float(n))))
 
 
 STATISTICS.add(

@@ -1,10 +1,9 @@
-"""The difference of two metrics of the same prompts."""
+"""The difference of two metrics on the same prompts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
@@ -18,9 +17,7 @@ def paired_difference(data: Data) -> TFit:
 
 
 def _differences(data: Data) -> Sample:
-    first, second = data.samples
-    if first.n != second.n:
-        raise Undecidable(f"{first.of} has {first.n} values and {second.of} {second.n}: they do not pair")
+    first, second = data.paired()
     return Sample(f"{first.of} - {second.of}", first.values - second.values, first.unit, first.clusters)
 
 

@@ -1,4 +1,4 @@
-"""Pairs values of the same prompts by the prompt's text, never by position."""
+"""Pairs values by the text of their prompts, never by position."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from refutable.statistics.sample import Sample
 
 
 def minus(first: Sample, second: Sample) -> Sample:
-    """Return the first sample less the second, one value for each prompt that both have, in the first's order.
+    """Return the first sample minus the second, for the prompts that both have, in the first's order.
 
     Args:
         first: values of shape (n,) or (n, layers), with the text of each row's prompt.
-        second: the same of another model or dtype.
+        second: the same for another model or dtype.
 
     Raises:
-        NotMeasured: rows of either have no text, or none is in both.
+        NotMeasured: the rows of either have no text, or no prompt is in both.
     """
     if not first.prompts or not second.prompts:
         raise NotMeasured(f"the values of {first.of} do not say of which prompt each is, so they cannot be paired")

@@ -24,15 +24,15 @@ DRAWN = 9_999
 class PermutationFit:
     """Difference of two means, first minus second, with the permutation test inverted (Pitman, 1937).
 
-    Take the shift d off the first group: if the groups differ by d alone, every way to deal the models out is equally
-    likely. A deal that exchanges some of the first for as many of the second has at least the difference that was seen
-    exactly where d is at least the mean of the former less that of the latter; so these differences, in order, are all
-    that the test at any d, and its inverse, need.
+    If the groups differ by a shift d alone, then once d is subtracted from the first group every deal of the models
+    into two groups is equally likely. A deal that exchanges some of the first group for as many of the second has at
+    least the observed difference exactly when d is at least the mean of the former minus that of the latter. These
+    differences, sorted, are therefore all that the test at any d needs, and its inverse too.
 
     Attributes:
         value: the difference of the means.
-        shifts: for every other deal, that difference; in ascending order.
-        same: number of deals that change nothing, the one that was seen among them.
+        shifts: that difference for every other deal, in ascending order.
+        same: number of deals that change nothing, including the observed one.
         sd: pooled standard deviation, for the effect size.
         n: number of units in both groups.
     """
@@ -51,12 +51,12 @@ class PermutationFit:
         return len(self.shifts) + self.same
 
     def lower(self, tail: float) -> float:
-        """Return the lower bound; minus infinity if there are too few permutations."""
+        """Return the lower bound; minus infinity with too few permutations."""
         skipped = self._skipped(tail)
         return -math.inf if skipped < 0 else float(self.shifts[skipped])
 
     def upper(self, tail: float) -> float:
-        """Return the upper bound; infinity if there are too few permutations."""
+        """Return the upper bound; infinity with too few permutations."""
         skipped = self._skipped(tail)
         return math.inf if skipped < 0 else float(self.shifts[-1 - skipped])
 
@@ -64,7 +64,7 @@ class PermutationFit:
         return math.floor(tail * self.deals * (1 + 1e-12)) - self.same
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the share of deals with at least the difference seen, any shift off that is not on this side."""
+        """Return the share of deals with at least the observed difference, for the shift most against the claim."""
         alike = (self.shifts < threshold if side == "above" else self.shifts > threshold).sum()
         return float((alike + self.same) / self.deals)
 
@@ -74,9 +74,9 @@ class PermutationFit:
 
 
 def permutation_difference(data: Data) -> PermutationFit:
-    """Mean of the first group of models minus mean of the second, by permutation; one value a model.
+    """Mean of the first group of models minus that of the second, by permutation; one value per model.
 
-    Every deal up to 20,000 of them, else 9,999 drawn with a fixed seed and the one that was seen.
+    Uses every deal if there are at most 20,000, else the observed one and 9,999 drawn with a fixed seed.
     """
     first, second = data.samples
     x, y, unit = first.values, second.values, first.unit
@@ -97,7 +97,7 @@ def permutation_difference(data: Data) -> PermutationFit:
 
 @lru_cache(maxsize=16)
 def _deals(n1: int, n2: int) -> NDArray[np.float64]:
-    """Return, for every way to deal out n1 + n2 units, 1 for each that leaves its group; shape (deals, n1 + n2)."""
+    """Return, for every deal of n1 + n2 units, 1 for each unit that changes groups; shape (deals, n1 + n2)."""
     n = n1 + n2
     if math.comb(n, n1) <= EXACT:
         chosen = np.array(list(itertools.combinations(range(n), n1)))
@@ -112,11 +112,8 @@ def _deals(n1: int, n2: int) -> NDArray[np.float64]:
 
 
 def _extremes(n: int, region: Region) -> tuple[PermutationFit, ...]:
-    ends = [end for end in (region.low, region.high) if math.isfinite(end)]
-    far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
-    middle = () if region.one_sided else (region.threshold,)
-    others = min(math.comb(min(n, 30), min(n, 30) // 2), EXACT) - 1  # no groups of n models have more deals
-    return tuple(PermutationFit(d, np.full(others, d), 1, 0.0, n, "model", "") for d in (*far, *middle))
+    others = min(math.comb(min(n, 30), min(n, 30) // 2), EXACT) - 1  # the most deals that groups of n models can have
+    return tuple(PermutationFit(d, np.full(others, d), 1, 0.0, n, "model", "") for d in region.extremes())
 
 
 STATISTICS.add(

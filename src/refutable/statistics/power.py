@@ -1,10 +1,11 @@
-"""Power: the smallest effect a sample could have seen, and the n that would decide."""
+"""Power: the smallest effect a sample could have detected, and the n that would decide."""
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeGuard, runtime_checkable
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from scipy import optimize
 
@@ -18,27 +19,18 @@ MOST = 1_000_000
 
 @runtime_checkable
 class Powered(Fit, Protocol):
-    """A fit that can say how often a bound of n units would lie beyond a threshold, were a value true."""
+    """A fit whose power is known."""
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return that probability."""
-        ...
-
-
-def _powered(fit: Fit) -> TypeGuard[Powered]:
-    return hasattr(fit, "power")
+        """Return how often a bound from n units would lie beyond `threshold` if `value` were true."""
 
 
 def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Mapping[str, str]:
-    """Return, for a fit that did not decide, the smallest effect it could see and the n that would decide its value.
+    """Return, for an undecided fit, the smallest detectable effect and the n that would decide if its value were true.
 
-    Args:
-        fit: the statistic fitted to the sample.
-        region: what was predicted.
-        alpha: error probability each way.
-        powerless: why this statistic cannot say it; None where it can.
+    `powerless` says why this statistic has no power; None if it has.
     """
-    if powerless is not None or not _powered(fit):
+    if powerless is not None or not isinstance(fit, Powered):
         return {"power": f"cannot be said: {powerless or 'this statistic has no law of it'}"}
     end, side = _nearest(fit, region)
     tail = alpha if region.one_sided else alpha / 2
@@ -57,7 +49,7 @@ def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Ma
 
 
 def _nearest(fit: Fit, region: Region) -> tuple[float, Side]:
-    """Return the end of the region next to the value, and on which side of it the value is proved to lie."""
+    """Return the end of the region nearest to the value, and the side of it on which the value lies."""
     if region.one_sided:
         return region.threshold, "above" if fit.value >= region.threshold else "below"
     low = abs(fit.value - region.low) < abs(fit.value - region.high)
@@ -65,7 +57,7 @@ def _nearest(fit: Fit, region: Region) -> tuple[float, Side]:
 
 
 def smallest_effect(fit: Powered, end: float, side: Side, tail: float) -> float | None:
-    """Return the smallest distance from `end`, on that side, seen with 80 % power by as many units; None for none."""
+    """Return the smallest distance from `end`, on that side, that as many units detect with 80 % power, or None."""
     sign = 1 if side == "above" else -1
 
     def short(distance: float) -> float:
@@ -74,21 +66,16 @@ def smallest_effect(fit: Powered, end: float, side: Side, tail: float) -> float 
     far = max(abs(end), 1.0) * 1e-9
     while short(far) < 0:
         far *= 2
-        if far > 1e12:
-            return _inside_unit(short)
+        if far > 1e12:  # the value has limits, as a correlation or a share: look inside them
+            return next((i / 1000 for i in range(1, 2001) if short(i / 1000) >= 0), None)
     return float(optimize.brentq(short, 0.0, far, xtol=far * 1e-9)) if short(0.0) < 0 else 0.0
 
 
-def _inside_unit(short: Callable[[float], float]) -> float | None:
-    """Return the smallest distance where those beyond a limit are no values at all: a correlation's, a share's."""
-    grid = [i / 1000 for i in range(1, 2001)]
-    return next((distance for distance in grid if short(distance) >= 0), None)
+def deciding_n(fit: Powered, region: Region, alpha: float) -> int | None:
+    """Return the n at which power reaches 80 % if the observed value is true, or None.
 
-
-def deciding_n(fit: Fit, region: Region, alpha: float) -> int | None:
-    """Return how many units would decide with 80 % power, were the value seen true, and one fewer not; None if none.
-
-    The fewest where power grows with n; a share's and a median's rises in steps, and somewhat fewer may do as well.
+    It is the smallest such n where power grows with n. The power of a share or a median rises in steps, so somewhat
+    fewer units may do as well.
     """
 
     def enough(n: int) -> bool:
@@ -99,21 +86,16 @@ def deciding_n(fit: Fit, region: Region, alpha: float) -> int | None:
         high *= 2
         if high > MOST:
             return None
-    low = 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return high
+    return bisect.bisect_left(range(high), True, lo=1, key=enough)
 
 
-def _power(fit: Fit, region: Region, alpha: float, n: int) -> float:
-    """Return how often n units would decide, were the value seen the true one."""
-    assert _powered(fit)
+def _power(fit: Powered, region: Region, alpha: float, n: int) -> float:
+    """Return how often n units would decide if the observed value were true."""
     value = fit.value
     if region.one_sided:
         end, side = _nearest(fit, region)
         return fit.power(end, side, alpha, value, n)
-    if region.low < value < region.high:  # two one-sided tests, both of which must succeed (Bonferroni)
+    if region.low < value < region.high:  # both one-sided tests must succeed (Bonferroni)
         both = fit.power(region.low, "above", alpha, value, n) + fit.power(region.high, "below", alpha, value, n)
         return max(0.0, both - 1)
     end, side = _nearest(fit, region)

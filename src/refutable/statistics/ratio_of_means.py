@@ -1,7 +1,7 @@
 """The ratio of two means, by Fieller's theorem.
 
-The mean of ratios weighs every prompt alike; the ratio of means weighs a prompt by its denominator, as a table of mean
-norms does whose rows are divided.
+The mean of ratios weights all prompts equally. The ratio of means weights a prompt by its denominator, as does dividing
+the rows of a table of mean norms.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ ROUNDING = 16 * np.finfo(np.float64).eps
 class RatioFit:
     """Ratio of two means of paired values, with Fieller's bounds (1954, JRSS B 16).
 
-    A ratio r is compatible with the data when the mean of (numerator - r denominator) is, by Student's t: the bounds
-    are the roots of that quadratic. Where the mean denominator cannot be told from 0 they are infinite.
+    A ratio r is compatible with the data if the mean of (numerator - r denominator) is compatible with 0 by Student's
+    t: the bounds are the roots of that quadratic. If the mean denominator cannot be told from 0, they are infinite.
 
     Attributes:
         numerator: mean of the numerators.
         denominator: mean of the denominators, positive.
-        v_numerator: variance of that mean.
-        v_denominator: variance of the other.
-        covariance: of the two means.
+        v_numerator: variance of the mean numerator.
+        v_denominator: variance of the mean denominator.
+        covariance: covariance of the two means.
     """
 
     numerator: float
@@ -53,11 +53,11 @@ class RatioFit:
         return self.numerator / self.denominator
 
     def lower(self, tail: float) -> float:
-        """Return Fieller's lower bound at error probability `tail`; -inf where there is none."""
+        """Return Fieller's lower bound at error probability `tail`; -inf if there is none."""
         return self._bound(tail, -1)
 
     def upper(self, tail: float) -> float:
-        """Return Fieller's upper bound at error probability `tail`; inf where there is none."""
+        """Return Fieller's upper bound at error probability `tail`; inf if there is none."""
         return self._bound(tail, 1)
 
     def _bound(self, tail: float, sign: int) -> float:
@@ -72,7 +72,7 @@ class RatioFit:
     def p_value(self, threshold: float, side: Side) -> float:
         """Return the one-sided p-value of the t test of the mean of (numerator - threshold denominator) against 0.
 
-        Never below that of "the mean denominator is 0", without which there is no bound.
+        It is never below that of "the mean denominator is 0", without which there is no bound.
         """
         difference, error = self._against(threshold)
         beyond = _in_errors(difference if side == "above" else -difference, error)
@@ -85,9 +85,9 @@ class RatioFit:
         return _in_errors(difference, error * math.sqrt(self.n))
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` true and this spread seen in n units.
+        """Return how often the bound would lie beyond `threshold` if `value` were true and n units had this spread.
 
-        That of the t test of (numerator - threshold denominator), the denominators being as they were seen.
+        By the t test of (numerator - threshold denominator), with the denominators as observed.
         """
         _, error = self._against(threshold)
         distance = (value - threshold) * self.denominator
@@ -125,7 +125,7 @@ def ratio_of_means(data: Data) -> RatioFit:
 
 
 def _residuals(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what the ratio of the means leaves of each numerator; shape (n,)."""
+    """Return each numerator minus the ratio of means times its denominator; shape (n,)."""
     left: NDArray[np.float64] = above - above.mean() / below.mean() * below
     return left
 

@@ -21,7 +21,7 @@ _WITHIN = re.compile(rf"\s*within\s*\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]\s*")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The set of values that a claim allows: an interval of the real line, with which ends belong to it."""
+    """The values a claim allows: an interval of the real line, and which of its ends belong to it."""
 
     low: float
     high: float
@@ -44,12 +44,10 @@ class Region:
         return (self.low + self.high) / 2
 
     def __contains__(self, value: float) -> bool:
-        above = value >= self.low if self.low_closed else value > self.low
-        below = value <= self.high if self.high_closed else value < self.high
-        return above and below
+        return bool(self.contains(np.asarray(value)))
 
     def contains(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return, value by value, whether it lies in the region; same shape as `values`."""
+        """Return which values lie in the region; same shape as `values`."""
         above = values >= self.low if self.low_closed else values > self.low
         below = values <= self.high if self.high_closed else values < self.high
         return above & below
@@ -59,12 +57,21 @@ class Region:
         return low in self and high in self
 
     def misses(self, low: float, high: float) -> bool:
-        """Whether no value of the closed interval [low, high] lies in the region; never so when an end is NaN."""
+        """Whether no value of the closed interval [low, high] lies in the region; False if an end is NaN."""
         if math.isnan(low) or math.isnan(high):
             return False
         above = low > self.high or (low == self.high and not self.high_closed)
         below = high < self.low or (high == self.low and not self.low_closed)
         return above or below
+
+    def extremes(self, bounds: tuple[float, float] | None = None) -> tuple[float, ...]:
+        """Return the values most favourable to a high value, to a low one and, if two-sided, to the region's middle.
+
+        Within `bounds`, the smallest and the largest possible value; without these, from beyond either end.
+        """
+        ends = [end for end in (self.low, self.high) if math.isfinite(end)]
+        low, high = bounds or (min(ends) - 1 - abs(min(ends)), max(ends) + 1 + abs(max(ends)))
+        return (high, low) if self.one_sided else (high, low, min(max(self.threshold, low), high))
 
     def __str__(self) -> str:
         return self.text
@@ -72,13 +79,10 @@ class Region:
 
 @functools.lru_cache(maxsize=4096)
 def parse_region(text: str) -> Region:
-    """Read a prediction.
-
-    Args:
-        text: one of the forms of `GRAMMAR`.
+    """Read a prediction in one of the forms of `GRAMMAR`.
 
     Raises:
-        ValueError: the text is none of them, `within` names an empty interval, or a number is too large to be finite.
+        ValueError: it is none of them, `within` names an empty interval, or a number is too large to be finite.
     """
     if match := _ONE_SIDED.fullmatch(text):
         sign, x = match[1], _finite(match[2], text)
@@ -100,4 +104,4 @@ def _finite(number: str, text: str) -> float:
 
 
 RegionText = Annotated[str, AfterValidator(lambda text: parse_region(text).text), Field(description=GRAMMAR)]
-"""A prediction in YAML, kept as its normal form."""
+"""A prediction in YAML, in its normal form."""

@@ -20,12 +20,12 @@ class Sample:
 
     Attributes:
         of: the metric's name.
-        values: shape (n,) for one value a unit, or (n, layers) where the metric has one value a layer.
+        values: shape (n,) with one value per unit, or (n, layers) for a metric with one value per layer.
         unit: what one row is: a prompt, a model.
         clusters: a label for each row (the prompt's category, the model's name), for checks of independence.
-        prompts: the text of each row's prompt, by which two models' values pair; empty where rows are no prompts.
-        measured_in: the unit of the values, as the metric has it (``ratio``, ``nats``); empty where it is not known.
-        derived: what was computed from it before, by what it is: several claims are judged on one sample.
+        prompts: the text of each row's prompt, by which two models' values pair; empty if rows are not prompts.
+        measured_in: the unit of the values, from the metric (``ratio``, ``nats``); empty if unknown.
+        derived: cached results by name, since several claims are judged on one sample.
     """
 
     of: str
@@ -42,6 +42,11 @@ class Sample:
             self.derived[name] = make()
         found: T = self.derived[name]
         return found
+
+    def by_category(self) -> dict[str, NDArray[np.bool_]]:
+        """Return which units are in each category, by name in order of appearance; units without one are in none."""
+        labels = np.array(self.clusters)
+        return {name: labels == name for name in dict.fromkeys(filter(None, self.clusters))}
 
     @property
     def n(self) -> int:

@@ -1,9 +1,10 @@
-"""The share of a metric's variance that lies between prompt categories (omega squared)."""
+"""The share of a metric's variance between prompt categories (omega squared)."""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,8 @@ from refutable.statistics.region import Region
 from refutable.statistics.student import is_flat
 from refutable.statistics.takes import Takes
 
-LEAST = math.ulp(0.0)  # no data show that categories have nothing to do with it
-CENTRAL = 1e8  # a noncentrality beyond which F varies by its denominator alone
+LEAST = math.ulp(0.0)  # no data prove a share of exactly 0
+CENTRAL = 1e8  # beyond this noncentrality only F's denominator varies
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,9 @@ class BetweenFit:
     """A share of variance, omega squared, by the noncentral F distribution (Steiger, 2004, Psychological Methods 9).
 
     Attributes:
-        f: the F ratio of a one-way analysis of variance; infinite where categories do not vary inside.
+        f: the F ratio of a one-way analysis of variance; infinite if nothing varies inside the categories.
         k: number of categories.
         n: number of units.
-        unit: what one unit is.
-        method: how the bounds are made.
     """
 
     f: float
@@ -40,7 +39,7 @@ class BetweenFit:
 
     @property
     def value(self) -> float:
-        """Omega squared (Hays, 1963); 0 where categories differ by less than chance would have it."""
+        """Omega squared (Hays, 1963); 0 if categories differ by less than expected by chance."""
         if math.isinf(self.f):
             return 1.0
         between = (self.k - 1) * max(self.f - 1, 0.0)
@@ -67,7 +66,7 @@ class BetweenFit:
         """Return None: the share itself is the effect."""
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` the true share, in these categories."""
+        """Return how often the bound would lie beyond `threshold` if `value` were these categories' true share."""
         if n <= self.k:
             return 0.0
         if threshold < 0 or threshold >= 1:
@@ -88,54 +87,54 @@ def _noncentral(share: float, n: int) -> float:
 
 
 def _below(f: float, k: int, n: int, noncentral: float) -> float:
-    """Return how often F comes out no larger than this: a mixture of central ones, Poisson's the weights.
+    """Return P(F <= f), as a Poisson mixture of central F distributions.
 
-    SciPy's own is NaN here and there (1.17: 24.76 with 1 and 23 degrees of freedom and noncentrality 2475).
+    SciPy's noncentral F is NaN at some points (1.17: 24.76 with 1 and 23 degrees of freedom and noncentrality 2475).
     """
     if math.isinf(f):
         return 1.0
     if noncentral > CENTRAL:
         return float(special.chdtrc(n - k, noncentral * (n - k) / ((k - 1) * f)))
     mean = noncentral / 2
-    reach = 9 * math.sqrt(mean) + 30  # beyond it lies less than rounding
-    step = max(1, math.floor(math.sqrt(mean) / 6))  # between nodes so near a smooth mixture is a straight line
+    reach = 9 * math.sqrt(mean) + 30  # the rest is below rounding
+    step = max(1, math.floor(math.sqrt(mean) / 6))  # the mixture is smooth: linear between nodes this near
     j = np.arange(max(0, math.floor(mean - reach)), math.ceil(mean + reach) + 1, step)
     weights = np.exp(special.xlogy(j, mean) - mean - special.gammaln(j + 1))
     x = (k - 1) * f / ((k - 1) * f + n - k)
     return float(weights @ special.betainc((k - 1) / 2 + j, (n - k) / 2, x) / weights.sum())
 
 
+def _root(rises: Callable[[float], float], high: float) -> float:
+    """Return where a function that rises through 0 does so, searching from 0 to `high` and on."""
+    while rises(high) < 0:
+        high *= 2
+    return float(optimize.brentq(rises, 0.0, high, xtol=1e-12 * high))
+
+
 @functools.lru_cache(maxsize=4096)
 def _quantile(level: float, k: int, n: int, noncentral: float) -> float:
-    """Return the F that comes out no larger as often as `level`."""
-    high = 1 + noncentral / (k - 1)
-    while _below(high, k, n, noncentral) < level:
-        high *= 2
-    return float(optimize.brentq(lambda f: _below(f, k, n, noncentral) - level, 0.0, high, xtol=1e-12 * high))
+    """Return the quantile of F at this level."""
+    return _root(lambda f: _below(f, k, n, noncentral) - level, 1 + noncentral / (k - 1))
 
 
 @functools.lru_cache(maxsize=4096)
 def noncentrality(f: float, k: int, n: int, level: float) -> float:
-    """Return the noncentrality with which F comes out no larger than this as often as `level`; 0 where none does."""
+    """Return the noncentrality at which P(F <= f) is `level`; 0 if it is below that already without any."""
     if math.isinf(f):
         return math.inf
     if _below(f, k, n, 0.0) <= level:
         return 0.0
-    high = max(1.0, (k - 1) * f)
-    while _below(f, k, n, high) > level:
-        high *= 2
-    return float(optimize.brentq(lambda x: _below(f, k, n, x) - level, 0.0, high, xtol=1e-12 * high))
+    return _root(lambda x: level - _below(f, k, n, x), max(1.0, (k - 1) * f))
 
 
 def share_between_categories(data: Data) -> BetweenFit:
     """The share of the variance over prompts that lies between their categories (omega squared).
 
-    Of the categories there are, with as many prompts in each; a prompt without a category is left out. 0: all have one
-    mean; 1: nothing varies inside any.
+    For these categories only, as if they had equally many prompts each; prompts without a category are left out. 0: all
+    categories have the same mean; 1: nothing varies inside any.
     """
     (sample,) = data.samples
-    labels = np.array(sample.clusters if sample.clusters else [""] * sample.n)
-    groups = [sample.values[labels == name] for name in dict.fromkeys(filter(None, labels.tolist()))]
+    groups = [sample.values[inside] for inside in sample.by_category().values()]
     n, k = sum(map(len, groups)), len(groups)
     if k < 2:
         raise Undecidable(f"a share between categories needs 2 of them, and these {sample.unit}s have {k}")
@@ -157,27 +156,19 @@ def _extremes(n: int, region: Region) -> tuple[BetweenFit, ...]:
 
 
 def _between(region: Region, k: int, n: int) -> float:
-    """Return the F at which "above the low end" is as sure as "below the high end": it proves both if any does."""
+    """Return the F at which "above the low end" is as sure as "below the high end": it proves both if any F does."""
     low, high = _noncentral(region.low, n), _noncentral(region.high, n)
 
     def surer(f: float) -> float:
         return _below(f, k, n, low) + _below(f, k, n, high) - 1
 
-    most = 1 + high / (k - 1)
-    while surer(most) < 0:
-        most *= 2
-    return float(optimize.brentq(surer, 0.0, most, xtol=1e-12 * most))
+    return _root(surer, 1 + high / (k - 1))
 
 
 STATISTICS.add(
     Statistic(
         "share_between_categories",
-        (
-            Assumption.INDEPENDENT_INSIDE,
-            Assumption.EQUAL_SPREAD,
-            Assumption.LITTLE_SKEW,
-            Assumption.LIGHT_TAILS,
-        ),
+        (Assumption.INDEPENDENT_INSIDE, Assumption.EQUAL_SPREAD, Assumption.LITTLE_SKEW, Assumption.LIGHT_TAILS),
         share_between_categories,
         caveats=("it says nothing of other categories than these",),
         range=(0.0, 1.0),

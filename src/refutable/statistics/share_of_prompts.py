@@ -1,7 +1,8 @@
-"""The share of prompts on which something holds, by Clopper and Pearson."""
+"""The share of prompts where something holds, by Clopper and Pearson."""
 
 from __future__ import annotations
 
+import bisect
 import functools
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class ShareFit:
 
     @property
     def value(self) -> float:
-        """The share seen."""
+        """The observed share."""
         return self.k / self.n
 
     def lower(self, tail: float) -> float:
@@ -49,24 +50,26 @@ class ShareFit:
         """Return None: the share itself is the effect."""
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` the true share."""
+        """Return how often the bound would lie beyond `threshold` if `value` were the true share."""
         least = _counts_needed(threshold if side == "above" else 1 - threshold, tail, n)
         true = min(max(value if side == "above" else 1 - value, 0.0), 1.0)
-        return float(special.bdtrc(least - 1, n, true))  # 1 where none are needed, 0 where all are too few
+        return float(special.bdtrc(least - 1, n, true))  # 1 if none are needed, 0 if all are too few
 
 
 @functools.lru_cache(maxsize=4096)
 def _counts_needed(threshold: float, tail: float, n: int) -> int:
-    """Return the fewest of n that prove a share above the threshold; n + 1 where none do."""
-    low, high = 0, n + 1
-    while low + 1 < high:  # the more hold, the higher the bound
-        k = (low + high) // 2
-        low, high = (low, k) if special.betaincinv(k, n - k + 1, tail) > threshold else (k, high)
-    return high if threshold >= 0 else 0
+    """Return the fewest of n that prove a share above the threshold; n + 1 if none do."""
+    if threshold < 0:
+        return 0
+
+    def proves(k: int) -> bool:
+        return bool(special.betaincinv(k, n - k + 1, tail) > threshold)
+
+    return bisect.bisect_left(range(n + 1), True, lo=1, key=proves)
 
 
 def share_of_prompts(data: Data) -> ShareFit:
-    """The share of units on which `holds` is true, as an estimate of the share among all prompts of their kind."""
+    """The share of units where `holds` is true, as an estimate for all prompts of their kind."""
     (sample,) = data.samples
     assert data.holds is not None
     if sample.n == 0:
@@ -80,17 +83,14 @@ def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
 
 
 def _counts_between(region: Region, n: int) -> tuple[int, int]:
-    """Return the two counts between which "above its low end" becomes surer than "below its high end".
-
-    One of them proves both at the smallest alpha at which any count does: the p-value of the former falls with the
-    count, that of the latter rises.
-    """
+    """Return the two neighbouring counts of which one proves both ends, at the smallest alpha at which any does."""
     low, high = (min(max(end, 0.0), 1.0) for end in (region.low, region.high))
-    few, many = 0, n
-    while few + 1 < many:
-        k = (few + many) // 2
-        few, many = (few, k) if special.bdtrc(k - 1, n, low) <= special.bdtr(k, n, high) else (k, many)
-    return few, many
+
+    def surer(k: int) -> bool:
+        return bool(special.bdtrc(k - 1, n, low) <= special.bdtr(k, n, high))
+
+    many = bisect.bisect_left(range(n), True, lo=1, key=surer)
+    return many - 1, many
 
 
 STATISTICS.add(

@@ -30,9 +30,7 @@ def power_law_exponent(data: Data) -> TFit:
 
 
 def _line(y: NDArray[np.float64], x: NDArray[np.float64], data: Data, method: str) -> TFit:
-    first, second = data.samples
-    if first.n != second.n:
-        raise Undecidable(f"{first.of} has {first.n} values and {second.of} {second.n}: they do not pair")
+    first, second = data.paired()
     n = first.n
     if n < 3:
         raise Undecidable(f"two points are always on a line: a slope needs at least 3 {first.unit}s, here {n}")

@@ -1,4 +1,4 @@
-"""Estimates whose error follows Student's t: shared by all t statistics."""
+"""Estimates whose error follows Student's t, shared by all t statistics."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class TFit:
         value: the point estimate.
         error: its standard error.
         freedom: degrees of freedom of that error.
-        sd: standard deviation that effect sizes are in.
+        sd: standard deviation, the unit of effect sizes; 0 if there is none.
         n: number of units.
         unit: what one unit is.
-        method: how the error is made.
+        method: how the error is computed.
     """
 
     value: float
@@ -52,14 +52,14 @@ class TFit:
         t = (self.value - threshold) / self.error
         return float(special.stdtr(self.freedom, -t if side == "above" else t))
 
-    def effect_size(self, threshold: float) -> float:
-        """Return Cohen's d: distance from the threshold in standard deviations."""
-        return (self.value - threshold) / self.sd
+    def effect_size(self, threshold: float) -> float | None:
+        """Return Cohen's d, the distance from the threshold in standard deviations; None without any spread."""
+        return (self.value - threshold) / self.sd if self.sd > 0 else None
 
     def power(self, threshold: float, side: Side, tail: float, value: float, n: int) -> float:
-        """Return how often the bound would lie beyond `threshold`, were `value` true and this spread seen in n units.
+        """Return how often the bound would lie beyond `threshold` if `value` were true and n units had this spread.
 
-        By the noncentral t distribution; degrees of freedom grow by one a unit.
+        By the noncentral t distribution; each unit adds one degree of freedom.
         """
         freedom = self.freedom + n - self.n
         if freedom <= 0:
@@ -73,14 +73,14 @@ class TFit:
 
 @functools.lru_cache(maxsize=4096)
 def t_quantile(tail: float, freedom: float) -> float:
-    """Return the value that a t variable of these degrees of freedom exceeds with probability `tail`."""
+    """Return the value that a t variable exceeds with probability `tail`."""
     return -float(special.stdtrit(freedom, tail))
 
 
 def is_flat(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether values along the first axis differ by no more than rounding; shape of the other axes.
+    """Whether values along the first axis differ by no more than rounding; the result has the shape of the other axes.
 
-    By their range, not by their standard deviation: that of a thousand times 0.1 is not 0.
+    By their range, since rounding leaves the standard deviation of a thousand times 0.1 above 0.
     """
     low, high = values.min(axis=0), values.max(axis=0)
     flat: NDArray[np.bool_] = high - low <= 4 * EPS * np.maximum(np.abs(low), np.abs(high))
@@ -91,7 +91,7 @@ def fit_values(values: NDArray[np.float64], unit: str) -> TFit:
     """Fit a mean to values of shape (n,).
 
     Raises:
-        Undecidable: fewer than two values, or all of them equal.
+        Undecidable: there are fewer than two values, or all are equal.
     """
     n = int(values.shape[0])
     if n < 2:

@@ -1,7 +1,7 @@
-"""Input shapes: a shape owns everything that follows from a statistic's input, so a new one is one class.
+"""Input shapes: everything that follows from the input of a statistic, so that a new shape is one class.
 
-A shape says what a claim's `test:` must and must not name, how many samples there are and what their rows are, what a
-shuffle exchanges, and where the value must lie whatever the data. The other rooms ask it and know no shape by name.
+A shape knows what a claim's `test:` must and must not name, how many samples there are and what their rows are, what a
+shuffle exchanges, and the range of the value whatever the data. Other rooms ask it and know no shape by name.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Order = NDArray[np.intp]
 
 
 class Exchange(NamedTuple):
-    """What one kind of shuffle exchanges: how many units, and the clusters that they stay in, if any."""
+    """What one kind of shuffle exchanges: how many units, and the clusters they stay in, if any."""
 
     units: int
     clusters: tuple[str, ...] | None = None
 
 
 class Recorded(NamedTuple):
-    """The value of recorded numbers without replicates, of how many, and how it was counted, in words."""
+    """The value of recorded numbers without replicates, how many they are, and how they were counted, in words."""
 
     value: float
     n: int
@@ -38,19 +38,21 @@ class Recorded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """One value a unit of each variable. The shapes below differ from it in what they say.
+    """One value per unit and variable; the other shapes are subclasses.
+
+    Every `check` method refuses a test by a ValueError of one sentence that names the fix.
 
     Attributes:
         variables: number of variables: metrics, the last of which may be a fact of the models instead.
-        by_category: whether it is of one sample's categories: of what lies between them, or inside them.
-        counts: whether it counts where something holds: never, always, or where a claim says `holds:`.
-        has_a_side: whether it may be asked on which side of a boundary something holds.
-        compares: what two groups it compares, of models or of prompts by their categories.
-        over_models: whether it takes one sample a model, with its prompts, empty where it was not measured.
-        pools: whether it takes one sample a model, of those that were measured (``for: pooled``).
+        by_category: whether it needs the categories of one sample: it looks between them or inside them.
+        counts: whether it counts where something holds: never, always, or if a claim says `holds:`.
+        has_a_side: whether a claim may say on which side of a boundary something holds.
+        compares: which two groups it compares: of models, or of prompts by category.
+        over_models: whether it takes one sample per model, over its prompts; empty for a model that was not measured.
+        pools: whether it takes one sample for each model that was measured (``for: pooled``).
         parts: whether it takes a ratio apart: its samples are then the numerator and the denominator.
         each_layer: whether it looks at every layer.
-        difference: whether its value is the mean of the first variable less that of the second.
+        difference: whether its value is the mean of the first variable minus that of the second.
     """
 
     variables: int = 1
@@ -67,11 +69,7 @@ class Takes:
     # What a claim must say
 
     def check(self, asked: Asked, metrics: Sequence[OfMetric]) -> None:
-        """Refuse what a test names too much or too little.
-
-        Raises:
-            ValueError: in one sentence, with the fix.
-        """
+        """Refuse a test that names too much or too little."""
         name = asked.statistic
         self._check_variables(asked)
         if self.counts == "always" and asked.holds is None:
@@ -99,11 +97,7 @@ class Takes:
         raise ValueError(f"{of}; `of:` names {named}{' and `fact:` is one more' if fact else ''}: remove what is over")
 
     def check_layers(self, asked: Asked, metrics: Sequence[OfMetric]) -> None:
-        """Refuse a `layer:` that is lacking or too much.
-
-        Raises:
-            ValueError: in one sentence, with the fix.
-        """
+        """Refuse a `layer:` that is missing or not wanted."""
         name = asked.statistic
         layered = [metric.name for metric in metrics if metric.per == "layer"]
         if self.reads_layers(counting=asked.holds is not None):
@@ -120,21 +114,13 @@ class Takes:
             raise ValueError(f"metric {asked.of[0]!r} has one value a prompt; remove `layer:`")
 
     def check_categories(self, asked: Asked) -> None:
-        """Refuse `categories:` that are lacking or too much.
-
-        Raises:
-            ValueError: in one sentence, with the fix.
-        """
+        """Refuse `categories:` that are missing or not wanted."""
         if (self.compares == "categories") != (asked.categories is not None):
             word = "compares prompts by category; add" if self.compares == "categories" else "takes no"
             raise ValueError(f"statistic {asked.statistic!r} {word} `categories:`")
 
     def check_quantifier(self, name: str, quantifier: str) -> None:
-        """Refuse a quantifier over models that it does not go with.
-
-        Raises:
-            ValueError: in one sentence, with the fix.
-        """
+        """Refuse a quantifier over models that does not suit it."""
         if self.pools and quantifier != "pooled":
             raise ValueError(f"statistic {name!r} is of several models; write `for: pooled`")
         several = self.compares == "groups" or self.each_layer or self.counts == "always" or self.by_category
@@ -144,7 +130,7 @@ class Takes:
             )
 
     def like(self, other: Takes, *, counting: bool) -> bool:
-        """Whether another shape takes the same things, so that one statistic may vary for the other."""
+        """Whether another shape takes the same input, so that a multiverse may exchange their statistics."""
         own, its = (
             (of.variables, of.counts == "always", of.compares, of.each_layer, of.over_models, of.pools)
             for of in (self, other)
@@ -154,7 +140,7 @@ class Takes:
     # What its samples are
 
     def reads_layers(self, *, counting: bool) -> bool:
-        """Whether it looks at each layer: always, or where a claim has it count."""
+        """Whether it looks at each layer: always, or if a claim makes it count."""
         return self.each_layer or (self.counts == "may" and counting)
 
     @property
@@ -166,11 +152,11 @@ class Takes:
 
     @property
     def shuffles(self) -> bool:
-        """Whether there is something to shuffle: the pairs of two variables, or models between two groups."""
+        """Whether there is anything to shuffle: pairs of two variables, or models between two groups."""
         return (self.variables == 2 and not self.difference) or self.compares == "groups"
 
     def exchanges(self, samples: tuple[Sample, ...]) -> dict[str, Exchange]:
-        """Return each kind of shuffle by its name: all pairs, and those within each category if any."""
+        """Return each kind of shuffle by name: all pairs, and pairs within each category, if there are any."""
         clusters = samples[1].clusters
         found = {"all pairs": Exchange(samples[1].n)}
         if 1 < len(set(clusters)) < len(clusters):
@@ -178,16 +164,16 @@ class Takes:
         return found
 
     def shuffled(self, samples: tuple[Sample, ...], order: Order) -> tuple[Sample, ...]:
-        """Return the samples with their units in another order, shape (units,): of a pair, the second's."""
+        """Return the samples with their units reordered, by `order` of shape (units,): the second one's of a pair."""
         first, second = samples
         return first, replace(second, values=second.values[order])
 
-    # Where its value lies whatever the data
+    # The range of its value, whatever the data
 
     def span(self, ranges: Sequence[Range], holds: Region | None) -> Range | None:
-        """Return where the value must lie, given the ranges of its metrics; None where the statistic itself says.
+        """Return the range of the value, given those of its metrics; None if the statistic itself says.
 
-        A share of where something holds lies in [0, 1], and is 1 where no data could break what must hold.
+        A share of where something holds lies in [0, 1], and is 1 if no data could break the condition.
         """
         low, high = ranges[0]
         if self.difference:
@@ -200,11 +186,11 @@ class Takes:
 
     @property
     def has_census(self) -> bool:
-        """Whether it is of one recorded value a model, or a layer, without replicates."""
+        """Whether it can be of one recorded value per model or layer, without replicates."""
         return self.each_layer or self.compares == "groups"
 
     def recorded(self, values: NDArray[np.float64], holds: Region | None) -> Recorded:
-        """Return the value of recorded numbers of one model, shape (1,) or (layers,): their mean, or a share."""
+        """Return the value of one model's recorded numbers, shape (1,) or (layers,): their mean, or a share."""
         if self.counts != "always" or holds is None:
             return Recorded(float(values.mean()), 1)
         passing, n = int(holds.contains(values).sum()), len(values)

@@ -1,4 +1,4 @@
-"""Does one variable rise with another? By order alone, exact for few units."""
+"""Does one variable rise with another? By order alone; exact even for few units."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ EXACT_PAIRS = 5000
 class TrendFit:
     """Theil's slope with Sen's bounds (Sen, 1968, JASA 63): Kendall's test, inverted.
 
-    Were the slope b, the order of y - b x would be independent of that of x; the number of pairs that rise has then an
-    exact distribution (Kendall's; Jonckheere's where several units share an x). A pair exactly on b speaks for either
-    side: that the slope is at least b, and that it is at most b. A pair that agrees in y, as rounded values do, speaks
-    for neither side of any b: it counts against whatever is to be proved.
+    If the slope is b, the order of y - b x is independent of that of x, and the number of rising pairs has an exact
+    distribution (Kendall's, or Jonckheere's if several units share an x). A pair exactly on b counts both for "at least
+    b" and for "at most b". A pair with equal y, as rounded values have, counts for neither and so against whatever is
+    to be proved.
 
     Attributes:
         slopes: of all pairs of units that differ in x and in y, in ascending order.
         ties: how many units share each value of x.
-        level: number of pairs that differ in x and agree in y.
+        level: number of pairs that differ in x but not in y.
     """
 
     slopes: NDArray[np.float64]
@@ -68,13 +68,13 @@ class TrendFit:
         return float(_at_least(self.ties)[int(speaking.sum())])
 
     def effect_size(self, threshold: float) -> float:
-        """Return Kendall's tau of what a line of slope `threshold` leaves: rising less falling pairs, as a share."""
+        """Return Kendall's tau about a line of slope `threshold`: the share of rising minus that of falling pairs."""
         return float(np.sign(np.append(self.slopes, np.zeros(self.level)) - threshold).mean())
 
 
 @lru_cache(maxsize=256)
 def _at_least(ties: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return P(at least c pairs rise) for c = 0 ... number of pairs, all orders being equally likely."""
+    """Return P(at least c pairs rise) for c = 0 ... number of pairs, if all orders are equally likely."""
     n = sum(ties)
     pairs = (n * n - sum(t * t for t in ties)) // 2
     if pairs > EXACT_PAIRS:
@@ -93,7 +93,7 @@ def _at_least(ties: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _pairs_needed(ties: tuple[int, ...], tail: float) -> int:
-    """Return the fewest rising pairs that prove a rise; more than there are if no number does."""
+    """Return the fewest rising pairs that prove a rise; more than there are if none do."""
     at_least = _at_least(ties)
     proving = at_least <= tail
     return int(np.argmax(proving)) if proving[-1] else len(at_least)
@@ -102,11 +102,9 @@ def _pairs_needed(ties: tuple[int, ...], tail: float) -> int:
 def trend(data: Data) -> TrendFit:
     """The median slope of the first variable on the second over pairs of units: whether it rises, and how steeply.
 
-    With `predicts: "> 0"` this is Kendall's rank test of a monotone trend, exact also for four models.
+    With `predicts: "> 0"` this is Kendall's rank test of a monotone trend, which is exact even for four models.
     """
-    y, x = data.samples
-    if y.n != x.n:
-        raise Undecidable(f"{y.of} has {y.n} values and {x.of} {x.n}: they do not pair")
+    y, x = data.paired()
     if y.n < 2:
         raise Undecidable(f"a trend needs at least 2 {plural(y.unit)}, here {y.n}")
     _, ties = np.unique(x.values, return_counts=True)
@@ -120,11 +118,8 @@ def trend(data: Data) -> TrendFit:
 
 
 def _extremes(n: int, region: Region) -> tuple[TrendFit, ...]:
-    ends = [end for end in (region.low, region.high) if math.isfinite(end)]
-    far = (max(ends) + 1 + abs(max(ends)), min(ends) - 1 - abs(min(ends)))
-    middle = () if region.one_sided else (region.threshold,)
-    x = np.arange(float(min(n, 100)))  # 100 units prove whatever can be proved
-    return tuple(TrendFit(np.full(len(x) * (len(x) - 1) // 2, b), (1,) * len(x), "model") for b in (*far, *middle))
+    n = min(n, 100)  # 100 units prove whatever can be proved
+    return tuple(TrendFit(np.full(n * (n - 1) // 2, b), (1,) * n, "model") for b in region.extremes())
 
 
 STATISTICS.add(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
 from refutable.statistics import EVERY, STATISTICS, Data, Statistic
@@ -16,28 +15,22 @@ from refutable.statistics.trend import TrendFit, trend
 
 
 def trend_over_categories(data: Data) -> TrendFit:
-    """The median slope over pairs of categories of their means of one metric on their means of another.
+    """The median slope over pairs of categories, from their means of the second metric to their means of the first.
 
-    The unit is the category (of models: the family), so that prompts of one category may be alike: Kendall's test on
-    the categories' means, exact where the categories' numbers are dealt out to them at random. Five categories in
-    perfect order have p = 1/120 and all but one pair of neighbours in order 5/120.
+    The unit is the category (for models, the family), so prompts of one category may be alike. This is Kendall's test
+    on the categories' means, exact if the categories' numbers are assigned at random. Five categories in perfect order
+    have p = 1/120; with one pair of neighbours exchanged, 5/120.
     """
-    first, second = data.samples
-    if first.n != second.n:
-        raise Undecidable(f"{first.of} has {first.n} values and {second.of} {second.n}: they do not pair")
-    names = [name for name in dict.fromkeys(first.clusters) if name]
-    if len(names) < 2:
+    first, second = data.paired()
+    categories = first.by_category().values()
+    if len(categories) < 2:
         raise Undecidable(
-            f"a trend over categories needs at least 2 of them, and these {first.unit}s have {len(names)}"
+            f"a trend over categories needs at least 2 of them, and these {first.unit}s have {len(categories)}"
         )
     unit = "family" if first.unit == "model" else "category"
-    means = tuple(Sample(of.of, _means(of.values, first.clusters, names), unit) for of in (first, second))
-    return replace(trend(Data(means)), method="Theil-Sen of category means, exact Kendall")
-
-
-def _means(values: NDArray[np.float64], clusters: tuple[str, ...], names: list[str]) -> NDArray[np.float64]:
-    labels = np.array(clusters)
-    return np.array([values[labels == name].mean() for name in names])
+    means = (np.array([sample.values[inside].mean() for inside in categories]) for sample in (first, second))
+    samples = tuple(Sample(of.of, values, unit) for of, values in zip((first, second), means, strict=True))
+    return replace(trend(Data(samples)), method="Theil-Sen of category means, exact Kendall")
 
 
 STATISTICS.add(

@@ -1,4 +1,4 @@
-"""The trimmed mean, for samples where a few extreme prompts must not decide."""
+"""The trimmed mean, for samples where a few extreme prompts should not decide."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TRIM = 0.2
 
 
 def trimmed_mean(data: Data) -> TFit:
-    """The mean without the lowest and the highest fifth of the units, with a t bound from winsorised spread.
+    """The mean without the lowest and the highest fifth of the units, with a t bound from the winsorised spread.
 
-    The error is Yuen's (1974, Biometrika 61); what is estimated is the population's trimmed mean, which
-    is its mean only where it is symmetric.
+    The error is Yuen's (1974, Biometrika 61). It estimates the population's trimmed mean, which equals its mean only
+    for a symmetric distribution.
     """
     (sample,) = data.samples
     n = sample.n

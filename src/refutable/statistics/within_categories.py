@@ -15,41 +15,37 @@ from refutable.statistics.student import is_flat
 
 
 def pearson_within_categories(data: Data) -> CorrelationFit:
-    """Pearson's correlation of two metrics given the category: of what each category's mean leaves of them.
+    """Pearson's correlation of two metrics given the category, that is, of their deviations from category means.
 
-    A partial correlation that holds fixed one variable for every category but one, with as many units less.
+    A partial correlation that holds fixed one variable for each category but one, and loses as many units.
     """
     x, y, categories = _left(data)
-    unit, lost = data.samples[0].unit, 3 + categories - 1
-    return fit_correlation(correlate(x, y), len(x), lost, unit, f"Pearson within {categories} categories, Fisher z")
+    method = f"Pearson within {categories} categories, Fisher z"
+    return fit_correlation(correlate(x, y), len(x), 3 + categories - 1, data.samples[0].unit, method)
 
 
 def spearman_within_categories(data: Data) -> CorrelationFit:
-    """Spearman's correlation of what each category's mean leaves of two metrics; variance of Bonett and Wright."""
+    """Spearman's correlation of two metrics' deviations from category means; variance of Bonett and Wright."""
     x, y, categories = _left(data)
-    unit, lost = data.samples[0].unit, 3 + categories - 1
     rho = correlate(stats.rankdata(x), stats.rankdata(y))
-    return fit_ranks(rho, len(x), lost, unit, f"Spearman within {categories} categories, Fisher z")
+    method = f"Spearman within {categories} categories, Fisher z"
+    return fit_ranks(rho, len(x), 3 + categories - 1, data.samples[0].unit, method)
 
 
 def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return both metrics less their category's mean, of categories with 2 prompts or more, and their number.
-
-    A prompt without a category, whose label is empty, is of none.
-    """
+    """Return both metrics' deviations from category means, in categories of 2 prompts or more, and their number."""
     x, y = paired(data)
-    labels = np.array(data.samples[0].clusters)
-    if not any(labels):
+    categories = data.samples[0].by_category().values()
+    if not categories:
         raise Undecidable(f"these {data.samples[0].unit}s have no category")
-    names = [name for name in dict.fromkeys(filter(None, labels.tolist())) if (labels == name).sum() >= 2]
-    if not names:
+    groups = [inside for inside in categories if inside.sum() >= 2]
+    if not groups:
         raise Undecidable("every category has one prompt: nothing varies inside it")
-    groups = [labels == name for name in names]
     left = [np.concatenate([v[group] - v[group].mean() for group in groups]) for v in (x, y)]
     for sample, whole, inside in zip(data.samples, (x, y), left, strict=True):
         if is_flat(np.append(inside + np.abs(whole).max(), np.abs(whole).max())):
             raise Undecidable(f"{sample.of} does not vary inside any category: nothing of it is left to correlate")
-    return left[0], left[1], len(names)
+    return left[0], left[1], len(groups)
 
 
 STATISTICS.add(

@@ -21,13 +21,13 @@ from refutable._util.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Theorem:
-    """A property of generated inputs.
+    """A property of generated inputs, which are dictionaries of named values.
 
     Attributes:
         name: as claims write it.
-        inputs: what it is tried on; examples are dictionaries of named values.
-        premise: which inputs it speaks of.
+        inputs: what it is tried on.
         holds: whether it is true of an input that satisfies the premise.
+        premise: which inputs it is about.
     """
 
     name: str
@@ -47,12 +47,7 @@ class Theorem:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a search found.
-
-    Attributes:
-        tried: number of inputs that satisfied the premise.
-        counter_example: the smallest input that breaks the property, or None.
-    """
+    """How many inputs satisfied the premise, and the smallest one that breaks the property, or None."""
 
     tried: int
     counter_example: dict[str, Any] | None
@@ -71,12 +66,7 @@ def theorem(
 
 
 def search_counter_example(subject: Theorem, examples: int) -> Search:
-    """Look for a counter-example; the same property and number always give the same answer.
-
-    Args:
-        subject: the property.
-        examples: how many inputs to try.
-    """
+    """Look for a counter-example in so many examples; deterministic."""
     tried = 0
     found: dict[str, Any] | None = None
 

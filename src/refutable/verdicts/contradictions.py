@@ -1,4 +1,4 @@
-"""Contradictions: claims that cannot both hold, both SUPPORTED on the same subject."""
+"""Contradictions: two claims that cannot both hold, both SUPPORTED on the same subject."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from refutable.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two supported verdicts of which at most one can be true.
-
-    Attributes:
-        first: one of them.
-        second: the other.
-        subjects: what both speak of.
-    """
+    """Two supported verdicts, at most one of which can be true, and the subjects that both are about."""
 
     first: VerdictRow
     second: VerdictRow
@@ -26,7 +20,7 @@ class Contradiction:
 
     @property
     def name(self) -> str:
-        """How reports call it."""
+        """Its name in reports."""
         return f"contradiction: {self.first.id} and {self.second.id}"
 
     @property
@@ -56,9 +50,9 @@ def contradictions(rows: Iterable[VerdictRow]) -> tuple[Contradiction, ...]:
 
 
 def speaks_of(row: VerdictRow) -> tuple[str, ...]:
-    """Return what a supported verdict is true of: all its models taken together, and each of them for `each` and `all`.
+    """Return what a supported verdict is true of: all its models together and, for `each` and `all`, each of them.
 
-    That some model of several does something, or that two groups differ, is true of no single one of them.
+    That one of several models does something, or that two groups differ, is true of no single model.
     """
     singly = row.subject.split(", ") if row.about.get("for") in ("each", "all") else []
     return tuple(dict.fromkeys((row.subject, *singly)))

@@ -1,8 +1,8 @@
 """The verdict calculus: the one place where a fit and a prediction become SUPPORTED, REFUTED or INCONCLUSIVE.
 
-A one-sided prediction is held against one-sided bounds at alpha each way; a two-sided one is SUPPORTED by two one-sided
-tests (the 1 - 2 alpha interval lies inside) and REFUTED when the 1 - alpha interval misses it. Under the statistic's
-assumptions P(SUPPORTED when false) and P(REFUTED when true) are each at most alpha.
+A one-sided prediction is compared with one-sided bounds at alpha each way. A two-sided one is SUPPORTED by two
+one-sided tests (the 1 - 2 alpha interval lies inside it) and REFUTED if the 1 - alpha interval misses it. Under the
+statistic's assumptions, P(SUPPORTED when false) and P(REFUTED when true) are each at most alpha.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Judgement:
     Attributes:
         verdict: one of the five.
         predicts: the prediction, in the claim's words.
-        why: one line of evidence or reason.
-        estimate: what was found, where something was.
-        labels: what else must be said.
+        why: the evidence or the reason, in one line.
+        estimate: what was found, if anything.
+        labels: qualifications.
         variations: the claim under each declared variation.
         controls: the claim where it ought to fail, by the control's name.
-        details: further evidence, by name, plain text.
+        details: further evidence, by name, as plain text.
     """
 
     verdict: Verdict
@@ -46,7 +46,7 @@ class Judgement:
     controls: Mapping[str, Control] = field(default_factory=dict)
 
     def labelled(self, *labels: str) -> Self:
-        """Return the same with labels added, each once."""
+        """Return a copy with labels added, without duplicates."""
         if not labels:
             return self
         return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))
@@ -68,31 +68,17 @@ def undecided(error: RefutableError, predicts: str) -> Judgement:
 
 def decide(fit: Fit, region: Region, alpha: float) -> Verdict:
     """Return the verdict on "the true value lies in the region"."""
-    if region.one_sided:
-        low, high = fit.lower(alpha), fit.upper(alpha)
-        below = math.isinf(region.low)
-        if region.covers(-math.inf if below else low, high if below else math.inf):
-            return Verdict.SUPPORTED
-        if region.misses(low if below else -math.inf, math.inf if below else high):
-            return Verdict.REFUTED
-        return Verdict.INCONCLUSIVE
-    if region.covers(fit.lower(alpha), fit.upper(alpha)):
+    from_below, to_above = math.isinf(region.low), math.isinf(region.high)
+    if region.covers(-math.inf if from_below else fit.lower(alpha), math.inf if to_above else fit.upper(alpha)):
         return Verdict.SUPPORTED
-    if region.misses(fit.lower(alpha / 2), fit.upper(alpha / 2)):
+    tail = alpha if region.one_sided else alpha / 2
+    if region.misses(-math.inf if to_above else fit.lower(tail), math.inf if from_below else fit.upper(tail)):
         return Verdict.REFUTED
     return Verdict.INCONCLUSIVE
 
 
 def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequence[str]) -> Judgement:
-    """Hold a fit against a predicted region.
-
-    Args:
-        fit: the statistic fitted to the claim's sample.
-        region: what the claim predicts.
-        alpha: error probability each way.
-        statistic: which statistic it is.
-        of: the metrics it is of.
-    """
+    """Compare a fit of a statistic of these metrics with a predicted region, at error probability alpha each way."""
     verdict = decide(fit, region, alpha)
     tail = alpha if region.one_sided or verdict is Verdict.SUPPORTED else alpha / 2
     estimate = Estimate(
@@ -109,19 +95,17 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
         of=tuple(of),
         p_refuted=_p_refuted(fit, region),
     )
-    open_yet = verdict is Verdict.INCONCLUSIVE
-    details = outlook(fit, region, alpha, statistic.powerless) if open_yet else {}
+    undecided = verdict is Verdict.INCONCLUSIVE
+    details = outlook(fit, region, alpha, statistic.powerless) if undecided else {}
     return Judgement(verdict, str(region), sentence(estimate, region, verdict), estimate, details=details)
 
 
 def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
-    """Return the evidence in one line: estimate, interval, n, prediction, and how they stand to each other."""
+    """Return the evidence in one line: estimate, interval, n, prediction, and how they compare."""
     name = f"{estimate.statistic} of {' and '.join(estimate.of)}"
     interval = f" {estimate.at_level}" if estimate.level is not None else ""
-    relation = {
-        Verdict.SUPPORTED: "lies inside",
-        Verdict.REFUTED: "lies outside",
-    }.get(verdict, "does not settle")
+    relations = {Verdict.SUPPORTED: "lies inside", Verdict.REFUTED: "lies outside"}
+    relation = relations.get(verdict, "does not settle")
     return f"{name} = {estimate.value:.4g}{interval}, n = {estimate.n} {plural(estimate.unit)}: {relation} {region}"
 
 
@@ -136,11 +120,9 @@ def _p_value(fit: Fit, region: Region) -> float:
 
 
 def _p_refuted(fit: Fit, region: Region) -> float:
-    """Return the p-value of "the true value lies outside the region"; of two-sided ones, twice the nearer end's."""
-    low = (
-        region.low if not region.low_closed else math.nextafter(region.low, -math.inf)
-    )  # beyond a closed end, not on it
-    high = region.high if not region.high_closed else math.nextafter(region.high, math.inf)
+    """Return the p-value of "the true value lies outside the region"; if two-sided, twice that of the nearer end."""
+    low = math.nextafter(region.low, -math.inf) if region.low_closed else region.low  # beyond a closed end, not on it
+    high = math.nextafter(region.high, math.inf) if region.high_closed else region.high
     if math.isinf(region.low):
         return fit.p_value(high, "above")
     if math.isinf(region.high):

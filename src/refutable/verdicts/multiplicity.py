@@ -1,10 +1,10 @@
 """Families of claims: p-values adjusted together by Holm and by Benjamini and Hochberg.
 
-A family is as it was declared (`family:` on claims, each subject of `for: each` one member), whatever a run selected: a
-member that was not measured counts as p = 1. Verdicts keep the raw alpha. The p-values of the prediction and those of
-its opposite are adjusted apart, since SUPPORTED and REFUTED err apart. Holm (1979) bounds the probability of one false
-verdict in the family by alpha whatever the dependence; Benjamini and Hochberg (1995) the expected share of false ones,
-under independence or positive dependence.
+A family is what was declared (`family:` on claims; with `for: each`, every subject is a member), whatever a run
+selects: a member that was not measured counts as p = 1. Verdicts use the raw alpha. SUPPORTED and REFUTED err
+separately, so the p-values of the prediction and of its opposite are adjusted separately. Holm (1979) bounds the
+probability of any false verdict in the family by alpha, whatever the dependence; Benjamini and Hochberg (1995) bound
+the expected share of false ones, under independence or positive dependence.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from refutable.claims import MeasuredClaim
 from refutable.claims.cases import Case
+from refutable.statistics.layers_passing import holm
 from refutable.verdicts.row import Adjusted, VerdictRow
 from refutable.verdicts.verdict import Verdict
 
 NOT_AFTER_HOLM = "not after Holm"
-KEY = "families"  # in a run's provenance: so that a journal alone tells who the members were
+KEY = "families"  # in a run's provenance, so that the journal alone names the members
 
 Families = Mapping[str, Sequence[str]]
 
@@ -37,11 +37,9 @@ def declared(cases: Iterable[Case]) -> dict[str, list[str]]:
 
 
 def adjust(rows: Iterable[VerdictRow], families: Families) -> tuple[VerdictRow, ...]:
-    """Return the rows with the adjusted p-values of their families, and with the label of those that do not survive.
+    """Return the rows with their families' adjusted p-values, labelled if a verdict does not survive adjustment.
 
-    Args:
-        rows: every verdict that the run brought; of a family's members some or none may be among them.
-        families: ids of the members of each family, as declared.
+    Some or all members of a declared family may be missing among the rows.
     """
     by_id = {row.id: _bare(row) for row in rows}
     for name, members in families.items():
@@ -52,7 +50,7 @@ def adjust(rows: Iterable[VerdictRow], families: Families) -> tuple[VerdictRow, 
 
 
 def family_lines(rows: Iterable[VerdictRow], families: Families) -> list[str]:
-    """Return what the summary says of each family that has a verdict, one line a family."""
+    """Return one line of the summary for each family that has a verdict."""
     lines = []
     for name, members in families.items():
         found = [row for row in rows if row.adjusted is not None and row.adjusted.family == name]
@@ -66,24 +64,13 @@ def family_lines(rows: Iterable[VerdictRow], families: Families) -> list[str]:
 
 
 def describe(cases: Sequence[Case]) -> list[str]:
-    """Return one line per family, before anything is measured."""
+    """Return one line per family, to show before anything is measured."""
     alphas = {case.id: case.claim.alpha for case in cases}
     lines = []
     for name, members in declared(cases).items():
         first = min(alphas[member] for member in members) / len(members)
         lines.append(f"family {name}: {len(members)} members; the first that Holm lets stand needs p <= {first:.2g}")
     return lines
-
-
-def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Holm's adjusted p-values, shape and order of `p`.
-
-    Three lines, not statsmodels', which collects the interpreter's garbage on each call (50 ms, without torch loaded).
-    """
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
 
 
 def _adjusted(family: str, members: int, rows: Sequence[VerdictRow]) -> list[Adjusted]:

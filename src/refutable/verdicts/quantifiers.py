@@ -1,10 +1,10 @@
 """The quantifiers `all`, `any` and `majority`: one verdict from several models, at a known error rate.
 
-Each says that at least k of m members' claims are true: k = m, 1, or over half. The k-th smallest of their p-values
-times m - k + 1 is a p-value of that, whatever the dependence between members (partial conjunction: Benjamini and
-Heller, 2008, Biometrics 64). The claim is false when m - k + 1 members' are, and the p-values of the opposite are
-combined likewise. So `all` is SUPPORTED without any correction, and REFUTED by one member only at alpha / m; `any` the
-other way round. A member that was not measured has p = 1 and still counts in m.
+Each says that the claim is true of at least k of m members: k = m, 1, or more than half. The k-th smallest of their
+p-values times m - k + 1 is a p-value for that, whatever the dependence between members (partial conjunction: Benjamini
+and Heller, 2008, Biometrics 64). The claim is false if it is false of m - k + 1 members; their p-values are combined in
+the same way. So `all` is SUPPORTED without any correction, while one member REFUTES it only at alpha / m; `any` is the
+reverse. A member that was not measured has p = 1 and still counts in m.
 """
 
 from __future__ import annotations
@@ -20,31 +20,21 @@ Several = Literal["all", "any", "majority"]
 
 
 def needed(quantifier: str, members: int) -> int:
-    """Return how many of the members' claims must be true for the whole to be true."""
+    """Return how many members the claim must be true of."""
     return {"all": members, "any": 1, "majority": members // 2 + 1}[quantifier]
 
 
 def partial_conjunction(p: Sequence[float], k: int) -> float:
-    """Return a p-value of "at least `k` of these alternatives are true", in (0, 1] wherever the p-values are.
-
-    Args:
-        p: a p-value for each member; 1 for one that was not measured.
-        k: from 1 (some member: Bonferroni) to the number of members (each of them: the largest p-value).
-    """
+    """Return a p-value of "at least `k` of these alternatives are true"; a member that was not measured has p = 1."""
     return min(1.0, (len(p) - k + 1) * sorted(p)[k - 1])
 
 
 def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alpha: float) -> Judgement:
-    """Combine the judgements on several models, so that each kind of error has at most probability alpha.
+    """Combine the judgements on several models, so that each kind of error has a probability of at most alpha.
 
-    Members that were not measured are named and prove nothing either way; none that was looked at is NOT_MEASURED; an
-    ERROR always shows. Members without a p-value (facts, probes) do not err by chance: their verdicts stand.
-
-    Args:
-        parts: the judgement on each member, itself at alpha.
-        quantifier: ``all``, ``any`` or ``majority``.
-        predicts: the prediction, in words.
-        alpha: error probability each way of the whole.
+    Each part is itself judged at alpha. Members that were not measured are named and prove nothing either way; if none
+    was looked at, the verdict is NOT_MEASURED. An ERROR always shows. Members without a p-value (facts, probes) do
+    not err by chance, so their verdicts stand.
     """
     verdicts = {name: part.verdict for name, part in parts.items()}
     k = needed(quantifier, len(parts))
@@ -83,11 +73,7 @@ def _p(part: Judgement, way: Verdict) -> float:
 
 
 def _estimate(parts: Mapping[str, Judgement], quantifier: str, p: Mapping[Verdict, float]) -> Estimate | None:
-    """Return the share of the models looked at on which it was SUPPORTED, with the p-values of the whole.
-
-    Where members are missing, it stands between their shares of all members if it failed on each missing one and if it
-    held on each: bounds of no level.
-    """
+    """Return the share of models looked at that are SUPPORTED; its ends, of no level, allow for missing ones."""
     tested = next((part.estimate for part in parts.values() if part.estimate and part.estimate.p is not None), None)
     if tested is None:
         return None
@@ -111,7 +97,7 @@ def _estimate(parts: Mapping[str, Judgement], quantifier: str, p: Mapping[Verdic
 
 
 def _member(part: Judgement) -> str:
-    """Return a member's verdict as one line: with its labels, and the variations that say otherwise."""
+    """Return a member's verdict as one line, with its labels and the variations that disagree."""
     labels = f" [{', '.join(part.labels)}]" if part.labels else ""
     other = [name for name, variation in part.variations.items() if variation.differs(part.verdict)]
     return f"{part.verdict.value}: {part.why}{labels}" + (f"; otherwise under {'; '.join(other)}" if other else "")

@@ -16,11 +16,11 @@ class Control:
     """The claim tried where it ought to fail.
 
     Attributes:
-        verdict: SUPPORTED where the claim, or what it predicts, holds there as well; REFUTED where it fails.
-        why: one line of evidence or reason.
-        estimate: what was found there, where something was.
-        share: of the seeds, shuffles or generated traces that support the claim, in [0, 1]; None where none was tried.
-        parts: what it is made of, by name: each seed's.
+        verdict: SUPPORTED if the claim, or its prediction, holds there too; REFUTED if it fails.
+        why: the evidence or the reason, in one line.
+        estimate: what was found there, if anything.
+        share: the share of seeds, shuffles or generated traces that support the claim, in [0, 1]; None if none ran.
+        parts: its parts by name, such as seeds.
     """
 
     verdict: Verdict
@@ -35,13 +35,9 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """The claim under one combination of its declared variations.
+    """The claim under one combination of its declared variations, with what these change, by name.
 
-    Attributes:
-        verdict: under it; NOT_MEASURED and ERROR where it could not be looked at, which makes nothing fragile.
-        why: one line of evidence or reason.
-        estimate: what was found, where something was.
-        changes: what is other than in the claim itself, by name.
+    NOT_MEASURED and ERROR, where it could not be looked at, do not make the claim fragile.
     """
 
     verdict: Verdict
@@ -50,12 +46,12 @@ class Variation:
     changes: Mapping[str, str] = field(default_factory=dict)
 
     def differs(self, verdict: Verdict) -> bool:
-        """Whether it was looked at and came out otherwise."""
+        """Whether it was looked at and came out differently."""
         return self.verdict.looked and self.verdict is not verdict
 
 
 def _of_version_1(variation: object) -> object:
-    """Return a variation in the current form; version 1 of verdicts.json kept only its verdict."""
+    """Return a variation in its current form; version 1 of verdicts.json kept only its verdict."""
     return {"verdict": variation, "why": ""} if isinstance(variation, str) else variation
 
 

@@ -1,4 +1,4 @@
-"""One verdict as it is stored and shown: a row of the journal, verdicts.json, junit.xml and the summary."""
+"""A verdict as it is stored and shown: a row of the journal, verdicts.json, junit.xml and the summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Adjusted:
 
     Attributes:
         family: its name.
-        members: how many there are, as declared.
+        members: how many members were declared.
         measured: how many of them have a p-value in this run; the others count as p = 1.
         holm: adjusted p-value of the prediction.
         benjamini_hochberg: the same, for the false discovery rate.
@@ -41,7 +41,7 @@ class Adjusted:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow(Judgement):
-    """One (claim, subject) with its judgement and where its evidence came from. Plain values only.
+    """One (claim, subject) with its judgement and the origin of its evidence, in plain values.
 
     Attributes:
         id: the test's id.
@@ -51,8 +51,8 @@ class VerdictRow(Judgement):
         recorded: what the claim's author reported, by model.
         weights: which weights, dtype, device, tokens, tap, prompts and traces, as text.
         traces: keys of the traces it was judged on.
-        seconds: how long it took, measuring included.
-        adjusted: its p-values adjusted over its family, where it has one.
+        seconds: how long it took, including measuring.
+        adjusted: its p-values adjusted over its family, if it has one.
     """
 
     id: str = field(kw_only=True)
@@ -67,34 +67,34 @@ class VerdictRow(Judgement):
 
     @classmethod
     def of(cls, judgement: Judgement, *, case: str, claim: str, subject: str, **told: Any) -> VerdictRow:
-        """Return the row of a judgement on a case; `told` are the other attributes."""
+        """Return the row of a judgement on a case; `told` has the other attributes."""
         judged = {each.name: getattr(judgement, each.name) for each in fields(Judgement)}
         return cls(**judged, id=case, claim=claim, subject=subject, **told)
 
     @property
     def weights_kind(self) -> str:
-        """Which weights; a dash where none were read."""
+        """Which weights, or a dash if none were read."""
         return self.weights.get("weights_kind", "-")
 
     @property
     def identity(self) -> tuple[str, str, str, str, str, str]:
-        """What a baseline compares by: claim, subject, weights kind, dtype, where token ids came from, and prompts."""
+        """What a baseline compares by: claim, subject, weights kind, dtype, origin of the token ids, and prompts."""
         dtype, tokens = (self.weights.get(name, "-") for name in ("dtype", "tokens"))
         return self.claim, self.subject, self.weights_kind, dtype, tokens, self.prompts_hash
 
     @property
     def prompts_hash(self) -> str:
-        """SHA-256 of the prompts that were read; a dash where none were."""
+        """SHA-256 of the prompts that were read, or a dash if none were."""
         return self.weights.get("prompt_set_hash", "-")
 
     @property
     def prompts_told(self) -> str:
-        """The prompt set in words where it is not the claim's own: name, SHA-256, and that it was given."""
+        """The prompt set in words, if it is not the claim's own: name, SHA-256, and where it came from."""
         given = self.weights.get("prompts_from")
         return f"{self.weights.get('prompt_set')} (SHA-256 {self.prompts_hash}), {given}" if given else ""
 
     def evidence(self) -> str:
-        """Return the failure message of a refuted claim: its evidence, line by line."""
+        """Return its evidence, line by line: the failure message of a refuted claim."""
         lines = [
             f"{self.verdict.value}: {self.about['statement']}",
             f"  claim      {self.claim} on {self.subject}",
@@ -130,7 +130,7 @@ class VerdictRow(Judgement):
         return "; ".join(f"{name}: {one.verdict.value}{_interval(one.estimate)}" for name, one in shown)
 
     def properties(self) -> dict[str, str]:
-        """Return everything a machine reads of it, as plain text, for a testcase's properties."""
+        """Return everything that machines read, as plain text, for a testcase's properties."""
         estimate = self.estimate
         numbers = dataclasses.asdict(estimate) if estimate is not None else {}
         adjusted = dataclasses.asdict(self.adjusted) if self.adjusted is not None else {}
@@ -160,10 +160,10 @@ class VerdictRow(Judgement):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> VerdictRow:
-        """Read a row back, also one of version 1 (no controls; of a variation only the verdict).
+        """Read a row back, including one of version 1 (no controls, and only the verdict of a variation).
 
         Raises:
-            ValueError: the data are not a row of a version that is read.
+            ValueError: the data are not a row of a known version.
         """
         return ROW.validate_python(data)
 
@@ -176,7 +176,7 @@ ORDER = (
 
 
 def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
-    """Return each control as properties: its verdict with its reason, its share, its estimate with the interval."""
+    """Return each control as properties: verdict and reason, share, and estimate with its interval."""
     properties = {}
     for name, control in controls.items():
         properties[f"control.{name}"] = str(control)
@@ -187,7 +187,7 @@ def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
 
 
 def _interval(estimate: Estimate | None) -> str:
-    """Return `` value [low, high]`` of an estimate; empty if there is none."""
+    """Return `` value [low, high]`` of an estimate, or an empty text without one."""
     if estimate is None:
         return ""
     return f" {estimate.value:.4g}" + (f" {estimate.ends}" if estimate.level is not None else "")

@@ -1,4 +1,4 @@
-"""The five verdicts, and the estimate behind one."""
+"""The five verdicts, and the estimate behind a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _finite(number: float | None) -> float | None:
 
 
 Finite = Annotated[float | None, PlainSerializer(_finite)]
-"""A number that may be infinite, as an interval's end may; JSON has no form for that, so it is null there."""
+"""A number that may be infinite, such as the end of an interval; JSON has no form for it and gets null."""
 
 
 class Verdict(StrEnum):
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
     @property
     def looked(self) -> bool:
-        """Whether somebody looked: SUPPORTED, REFUTED or INCONCLUSIVE."""
+        """Whether it comes from looking: SUPPORTED, REFUTED or INCONCLUSIVE."""
         return self.decided or self is Verdict.INCONCLUSIVE
 
 
@@ -49,12 +49,12 @@ class Estimate:
         level: confidence of the interval, 1 minus the error probabilities of both ends.
         n: number of units.
         unit: unit of replication.
-        p: p-value of the alternative that the claim predicts; None where there is no test.
+        p: p-value of the alternative that the claim predicts; None without a test.
         effect_size: standardised distance from the threshold.
-        method: how the interval is made.
+        method: how the interval is computed.
         statistic: name of the statistic.
-        of: metrics it is of.
-        p_refuted: p-value of the alternative that contradicts the claim; None where there is no test.
+        of: its metrics.
+        p_refuted: p-value of the alternative that contradicts the claim; None without a test.
     """
 
     value: Annotated[float, PlainSerializer(_finite)]
@@ -72,13 +72,13 @@ class Estimate:
 
     @property
     def ends(self) -> str:
-        """The interval in words: ``[low, high]``, an end that is missing or infinite in JSON ``unbounded``."""
+        """The interval as ``[low, high]``; an end that is missing, or infinite in JSON, is ``unbounded``."""
         low, high = ("unbounded" if end is None else f"{end:.4g}" for end in (self.low, self.high))
         return f"[{low}, {high}]"
 
     @property
     def at_level(self) -> str:
-        """The interval with its confidence, `` at 90 %`` where it has a level; empty without both ends."""
+        """The interval with `` at 90 %`` if it has a level; empty without both ends."""
         if self.low is None or self.high is None:
             return ""
         return f"{self.ends} at {100 * self.level:.4g} %" if self.level is not None else self.ends

@@ -14,12 +14,7 @@ from refutable.traces.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report of a run.
-
-    Attributes:
-        name: of the file that it writes.
-        write: writes it: of the run, with the store for the measurements behind it, into a folder.
-    """
+    """A report: its file's name, and the function that writes it from a run and the store of its measurements."""
 
     name: str
     write: Callable[[RunResult, Store, Path], None]
@@ -29,10 +24,10 @@ REPORTS: Registry[Report] = Registry("report", Report, "refutable.reports.format
 
 
 def write_reports(run: RunResult, store: Store, folder: Path) -> None:
-    """Write every report of a run into a folder; one that cannot be written does not keep the others from it.
+    """Write every report of a run into a folder, even if some cannot be written.
 
     Raises:
-        BadInput: some could not be written; each is named, with why.
+        BadInput: some could not be written; each is named, with the reason.
     """
     problems = []
     for name in REPORTS:

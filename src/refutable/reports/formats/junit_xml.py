@@ -1,6 +1,6 @@
 """junit.xml, for continuous-integration servers.
 
-Written from the run, not by pytest, so that it is the same in series, under xdist, and rebuilt from a journal; it names
+Written from the run, not by pytest, so that it is the same in series, under xdist, and rebuilt from a journal. It names
 no host.
 """
 
@@ -105,5 +105,5 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Replace what XML 1.0 cannot hold by the Unicode replacement character."""
+    """Replace what XML 1.0 cannot contain by the Unicode replacement character."""
     return _NOT_XML.sub("\ufffd", text)

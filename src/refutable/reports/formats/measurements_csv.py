@@ -1,12 +1,13 @@
 """measurements.csv, layers.csv and categories.csv: the numbers behind the verdicts.
 
-``measurements.csv`` has one row a prompt, ``layers.csv`` one a prompt and layer (last token), ``categories.csv`` the
-mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md names the columns.
+``measurements.csv`` has one row per prompt, ``layers.csv`` one per prompt and layer (last token), ``categories.csv``
+the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md names the columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,16 +24,15 @@ from refutable.traces.store import Store
 from refutable.traces.trace import Trace
 
 _ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
-PROVENANCE = (
-    "Dtype",
-    "Device",
-    "Revision",
-    "Weights_Kind",
-    "Weights_Detail",
-    "Tokens_From",
-    "Prompt_Set",
-    "Trace",
-)
+PROVENANCE = {  # from keys of a trace's meta
+    "Dtype": "dtype",
+    "Device": "device",
+    "Revision": "revision",
+    "Weights_Kind": "weights_kind",
+    "Weights_Detail": "weights_detail",
+    "Tokens_From": "tokens",
+    "Prompt_Set": "prompt_set",
+}
 LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer" and METRICS[name].reads == "forward")
 NOTEBOOK_COLUMNS = (
     *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
@@ -46,22 +46,19 @@ CATEGORY_COLUMNS = (
 
 
 def write(run: RunResult, store: Store, folder: Path) -> None:
-    """Write the three tables of every plain forward trace that the run read and the store still has."""
+    """Write the three tables for every plain forward trace that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
     stored = (store.get(key) for key in keys)
     traces = [trace for trace in stored if trace is not None and _is_plain(trace)]
     traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
-    rows = {row.name: row for row in load_registry()}
-    prompts = (line for trace in traces for line in _prompts(trace, rows.get(trace.meta["model"])))
-    write_csv(folder / "measurements.csv", (*PROMPT_COLUMNS, *PROVENANCE), prompts)
-    write_csv(
-        folder / "layers.csv", (*LAYER_COLUMNS, *PROVENANCE), (line for trace in traces for line in _layers(trace))
-    )
-    write_csv(
-        folder / "categories.csv",
-        (*CATEGORY_COLUMNS, *PROVENANCE),
-        (line for trace in traces for line in _categories(trace)),
-    )
+    models = {row.name: row for row in load_registry()}
+    for name, columns, lines_of in (
+        ("measurements.csv", PROMPT_COLUMNS, partial(_prompts, models)),
+        ("layers.csv", LAYER_COLUMNS, _layers),
+        ("categories.csv", CATEGORY_COLUMNS, _categories),
+    ):
+        lines = ({**line, **_provenance(trace)} for trace in traces for line in lines_of(trace))
+        write_csv(folder / name, (*columns, *PROVENANCE, "Trace"), lines)
 
 
 REPORTS.add(Report("measurements.csv", write))
@@ -71,11 +68,11 @@ def _is_plain(trace: Trace) -> bool:
     return trace.meta["pass"] == "forward" and "intervention" not in trace.meta
 
 
-def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, object]]:
+def _prompts(models: Mapping[str, ModelRow], trace: Trace) -> Iterator[Mapping[str, object]]:
+    row = models.get(trace.meta["model"])
     columns = {name: _values(name, trace) for name in ("last_gain", "total_amplification")}
     centred = _values("last_gain", trace, norm="centred")
-    prompts = trace.prompts.to_pylist()
-    for index, prompt in enumerate(prompts):
+    for index, prompt in enumerate(trace.prompts.to_pylist()):
         yield {
             "Model": trace.meta["title"],
             "Architecture": f"{trace.meta['family']} ({_ARCHITECTURE[str(row.fact('wiring'))]})"
@@ -96,7 +93,6 @@ def _prompts(trace: Trace, row: ModelRow | None) -> Iterator[Mapping[str, object
             "N_Layers": trace.meta["layers"],
             "Last_Gain_Centred": _number(centred[index]),
             "Tokens": prompt["tokens"],
-            **_provenance(trace),
         }
 
 
@@ -109,7 +105,6 @@ def _layers(trace: Trace) -> Iterator[Mapping[str, object]]:
                 "Prompt": prompt["text"],
                 "Layer": layer + 1,
                 **{name: _number(table[index, layer] if table.ndim == 2 else np.nan) for name, table in values.items()},
-                **_provenance(trace),
             }
 
 
@@ -124,12 +119,11 @@ def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
             "N": int((categories == category).sum()),
             **{f"{name}_mean": _number(column.mean()) for name, column in chosen.items()},
             **{f"{name}_sd": _number(column.std(ddof=1)) if len(column) > 1 else "" for name, column in chosen.items()},
-            **_provenance(trace),
         }
 
 
 def _values(name: str, trace: Trace, norm: Literal["raw", "centred"] = "raw") -> NDArray[np.float64]:
-    """Return a metric's values, or NaN for every prompt where this architecture or this pass has none."""
+    """Return a metric's values, or NaN for every prompt if this architecture or this pass has none."""
     try:
         return evaluate(name, trace, norm=norm).values
     except RefutableError:
@@ -137,17 +131,8 @@ def _values(name: str, trace: Trace, norm: Literal["raw", "centred"] = "raw") ->
 
 
 def _provenance(trace: Trace) -> dict[str, object]:
-    meta = trace.meta
-    return {
-        "Dtype": meta["dtype"],
-        "Device": meta["device"],
-        "Revision": meta["revision"] or "",
-        "Weights_Kind": meta["weights_kind"],
-        "Weights_Detail": meta["weights_detail"],
-        "Tokens_From": meta["tokens"],
-        "Prompt_Set": meta["prompt_set"],
-        "Trace": trace.key,
-    }
+    values = {column: trace.meta[key] for column, key in PROVENANCE.items()}
+    return {**values, "Revision": trace.meta["revision"] or "", "Trace": trace.key}
 
 
 def _number(value: float | None) -> str:

@@ -1,6 +1,6 @@
 """variations.csv (specification curves) and controls.csv.
 
-The claim's own verdict is a row of variations.csv as well, the one without changes.
+The claim's own verdict is also a row of variations.csv, the one without changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONTROL_COLUMNS = ("Claim", "Subject", "Control", "Part", "Verdict", "Share", *E
 
 
 def write_variations(run: RunResult, store: Store, folder: Path) -> None:
-    """Write variations.csv: each claim that was looked at and declares variations, as it stands and under each."""
+    """Write variations.csv: each claim that was looked at and declares variations, as it is and under each."""
     rows = (line for row in _looked(run) if row.variations for line in _variations(row))
     write_csv(folder / "variations.csv", VARIATION_COLUMNS, rows)
 
@@ -59,7 +59,7 @@ def _control(row: VerdictRow, name: str, control: Control) -> Iterator[Mapping[s
 
 
 def _found(row: VerdictRow, verdict: Verdict, why: str, estimate: Estimate | None) -> dict[str, object]:
-    numbers = [getattr(estimate, name) if estimate is not None else None for name in NUMBERS]
+    numbers = (getattr(estimate, name, None) for name in NUMBERS)
     cells = ["" if number is None else number for number in numbers]
     return {
         "Claim": row.claim,

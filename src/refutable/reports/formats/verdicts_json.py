@@ -34,19 +34,21 @@ def as_json(run: RunResult) -> dict[str, Any]:
     }
 
 
+def json_text(run: RunResult) -> str:
+    """Return the text of a run's verdicts.json."""
+    return json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write verdicts.json."""
-    write_whole(folder / FILE, json.dumps(as_json(run), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(folder / FILE, json_text(run))
 
 
 REPORTS.add(Report("verdicts.json", write))
 
 
 def read_run(path: Path) -> tuple[RunResult, Path]:
-    """Read a run back, with the file that it was read from.
-
-    Args:
-        path: a journal, a verdicts.json, or the folder of one of them; a journal goes before.
+    """Read a run back, with its file: a journal, a verdicts.json, or either in a folder, where the journal comes first.
 
     Raises:
         BadInput: there is neither, or it cannot be read.
@@ -57,10 +59,10 @@ def read_run(path: Path) -> tuple[RunResult, Path]:
 
 
 def read_verdicts(path: Path) -> RunResult:
-    """Read a verdicts.json back, or the one in a folder.
+    """Read back a verdicts.json, or the one in a folder.
 
     Raises:
-        BadInput: it is missing, or not one of a version that is read.
+        BadInput: it is missing, or not of a known version.
     """
     path = path / FILE if path.is_dir() else path
     try:
@@ -69,9 +71,8 @@ def read_verdicts(path: Path) -> RunResult:
             known = " and ".join(map(str, READABLE))
             raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
-        return RunResult(
-            data["provenance"], rows, tuple(CHECK.validate_python(check) for check in data["checks"]), data["complete"]
-        )
+        checks = tuple(CHECK.validate_python(check) for check in data["checks"])
+        return RunResult(data["provenance"], rows, checks, data["complete"])
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give a verdicts.json that pytest wrote") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):

@@ -42,13 +42,13 @@ def verdicts_schema() -> dict[str, Any]:
 
 
 def _of(adapter: TypeAdapter[Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a type as written; nested types go to the definitions."""
+    """Return the schema of a type as written, adding nested types to the definitions."""
     schema = adapter.json_schema(mode="serialization")
     definitions |= schema.pop("$defs", {})
     return _closed(schema["properties"], schema)
 
 
 def _closed(properties: dict[str, Any], schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of an object that has these properties, all of them and no other."""
+    """Return the schema of an object with exactly these properties."""
     object_ = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
     return {**(schema or {}), **object_}

@@ -1,10 +1,11 @@
-"""Generated data to hold a prediction against; each choice is fitted once for all predictions."""
+"""Generated data to compare a prediction with; a statistic is fitted to them once for all predictions."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,41 +20,17 @@ from refutable.statistics.sample import Sample
 from refutable.traces.synthetic import pool
 from refutable.traces.trace import Trace
 
-UNITS = (6, 24)  # how many generated prompts; the second where a statistic cannot do with the first
-SLACK = 1e-6  # of rounding: a norm of two updates that nearly cancel is known to half the digits
+UNITS = (6, 24)  # how many generated prompts; the second if a statistic cannot be fitted to the first
+SLACK = 1e-6  # for rounding: a norm of two updates that nearly cancel has only half its digits
 Indices = NDArray[np.intp]
 
-
-@dataclass(slots=True)
-class Fits:
-    """What a statistic says of each choice of data; fitted as far as anybody has looked, and no choice twice.
-
-    Attributes:
-        known: the fits so far.
-        further: those that nobody asked for yet.
-    """
-
-    known: list[Fit]
-    further: Iterator[Fit]
-
-    def __iter__(self) -> Iterator[Fit]:
-        """Yield the known fits, then further ones."""
-        at = 0
-        while True:
-            if at == len(self.known):
-                following = next(self.further, None)
-                if following is None:
-                    return
-                self.known.append(following)
-            yield self.known[at]
-            at += 1
+_FITS: dict[str, Iterator[Fit]] = {}  # by test; never advanced, only copied, so that each starts at the first fit
 
 
-_FITS: dict[str, Fits] = {}
+def fits_of(test: MeasuredTest) -> Iterator[Fit]:
+    """Yield the fits of a test's statistic to generated data, which do not depend on its prediction.
 
-
-def fits_of(test: MeasuredTest) -> Fits:
-    """Return the fits of a test's statistic to generated data; they do not depend on its prediction.
+    A fit is computed when first needed, and then kept for other predictions.
 
     Raises:
         RefutableError, KeyError: no data can be generated for it.
@@ -61,15 +38,16 @@ def fits_of(test: MeasuredTest) -> Fits:
     key = test.model_dump_json(exclude={"predicts"})
     if key not in _FITS:
         values = of_prompts(test, pool(layers_of(test)))
-        if test.against is not None:  # of any prompt's numbers under the intervention, and of any as it is
+        if test.against is not None:  # any prompt's numbers under the intervention, minus any prompt's without it
             other = np.random.default_rng(2).permutation(len(values[0]))
             values = tuple(of - of[other] for of in values)
-        _FITS[key] = Fits([], _fits(test, values))
-    return _FITS[key]
+        _FITS[key] = _fits(test, values)
+    _FITS[key], fits = itertools.tee(_FITS[key])
+    return fits
 
 
 def fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit | None:
-    """Return the fit of a test's statistic to samples; None where they leave it undecidable."""
+    """Return the fit of a test's statistic to samples, or None if they leave it undecidable."""
     data = Data(samples, _widened(test.holds_region) if test.holds else None, test.holds_above)
     try:
         fitted = STATISTICS[test.statistic].fit(data)
@@ -91,14 +69,14 @@ def _fits(test: MeasuredTest, values: tuple[NDArray[np.float64], ...]) -> Iterat
 
 
 def layers_of(test: MeasuredTest) -> int:
-    """Return how many layers generated data have: a layer that is asked for by its number is not their last."""
+    """Return how many layers generated data have; a layer asked for by number is not their last."""
     return max(3, test.layer + 1) if isinstance(test.layer, int) else 3
 
 
 def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64], ...]:
-    """Return each sample's values of generated prompts, those left out that have no number (0/0).
+    """Return each sample's values over generated prompts, except for prompts without a number (0/0).
 
-    Of two traces, the values of the first minus those of the second.
+    With two traces, return the values of the first minus those of the second.
     """
     made = [[sample.values for name in test.of for sample in samples_of(test, name, trace)] for trace in traces]
     finite = np.ones(len(traces[0]), dtype=bool)
@@ -108,15 +86,13 @@ def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64],
 
 
 def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[tuple[Sample, ...]]:
-    """Yield choices of generated prompts as samples: the most extreme ones, those that count, and random ones."""
+    """Yield choices of generated prompts as samples: extreme ones, those that count, and random ones."""
     rows = _extreme_rows(test, values, units)
     if STATISTICS[test.statistic].takes.compares != "groups":
         yield from (as_samples(test, tuple(of[row] for of in values), "prompt") for row in rows)
         return
-    chosen = list(rows)
-    for one in chosen[:6]:
-        for other in chosen[:6]:
-            yield as_samples(test, (values[0][one], values[0][other]), "model")
+    for one, other in itertools.product(list(rows)[:6], repeat=2):
+        yield as_samples(test, (values[0][one], values[0][other]), "model")
 
 
 def as_samples(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], unit: str) -> tuple[Sample, ...]:
@@ -132,7 +108,7 @@ def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], u
         with np.errstate(divide="ignore", invalid="ignore"):
             scores = [np.nan_to_num(values[0] / values[1])]
     for score in scores:
-        order = np.unique(np.round(score, 12), return_index=True)[1]  # alike ones left out: none can be fitted to them
+        order = np.unique(np.round(score, 12), return_index=True)[1]  # no duplicates, to which nothing can be fitted
         yield from (order[:units], order[-units:], order[np.linspace(0, len(order) - 1, units).astype(np.intp)])
     if len(scores) == 2:
         order = np.argsort(scores[0] - scores[1], kind="stable")
@@ -148,7 +124,7 @@ def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], u
 
 
 def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Indices, Indices]:
-    """Return the two prompts of which one has most more of both metrics, and the two that oppose each other most."""
+    """Return the two prompts that agree most on the order of both metrics, and the two that disagree most."""
     ranks = [stats.rankdata(np.round(of, 12)) for of in (x, y)]
     agreement = np.subtract.outer(ranks[0], ranks[0]) * np.subtract.outer(ranks[1], ranks[1])  # (pool, pool)
     most, least = (np.unravel_index(at, agreement.shape) for at in (agreement.argmax(), agreement.argmin()))
@@ -156,7 +132,7 @@ def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Indices, Ind
 
 
 def _slopes(y: NDArray[np.float64], x: NDArray[np.float64], units: int) -> tuple[Indices, Indices]:
-    """Return the neighbours in x on which y rises most steeply, and on which it falls most steeply."""
+    """Return the neighbours in x over which y rises most steeply, and those over which it falls most steeply."""
     order = np.argsort(x, kind="stable")
     across, up = (np.lib.stride_tricks.sliding_window_view(of[order], units) for of in (x, y))  # (windows, units)
     across = across - across.mean(axis=1, keepdims=True)
@@ -166,6 +142,6 @@ def _slopes(y: NDArray[np.float64], x: NDArray[np.float64], units: int) -> tuple
 
 
 def _widened(region: Region) -> Region:
-    """Return a region with its bare ends, and with as much as rounding may add."""
+    """Return a region with closed ends, widened by what rounding may add."""
     slack = SLACK * max(1.0, abs(region.threshold))
     return replace(region, low=region.low - slack, high=region.high + slack, low_closed=True, high_closed=True)

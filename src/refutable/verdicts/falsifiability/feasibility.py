@@ -1,8 +1,9 @@
-"""Which verdicts these prompts or models can never reach, known before any model is loaded."""
+"""Which verdicts these prompts or models can never reach, before any model is loaded."""
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from refutable.claims.file import read_claims
 from refutable.claims.references import lacking_categories
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.sample import Sample
@@ -27,16 +28,14 @@ from refutable.verdicts.multiplicity import describe
 from refutable.verdicts.quantifiers import Several, needed
 
 HOPELESS = "hopeless"
-MOST = 64  # no statistic here needs more units than this to be fitted at all
+MOST = 64  # no statistic here needs more units to be fitted at all
 
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """Verdicts that a claim can never reach with its units.
+    """Verdicts that a claim can never reach with these units, as labels.
 
-    Attributes:
-        units: in words: "25 prompts", "groups of 1 and 3 models".
-        labels: among ``vacuous: ...``, ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless`` (both).
+    Among ``vacuous: ...``, ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless`` (both).
     """
 
     units: str
@@ -54,26 +53,25 @@ class Infeasible:
 def infeasible(
     claim: MeasuredClaim, prompts: int, registry: ModelRegistry, selected: Callable[[str], bool] | None = None
 ) -> Infeasible | None:
-    """Return which verdicts a claim can never reach; None if it can reach both.
+    """Return which verdicts a claim can never reach, or None if it can reach both.
 
     Args:
         claim: a claim that is measured, on a model's weights or on drawn ones.
         prompts: number of prompts of its set.
-        registry: every known model.
-        selected: whether a model is in this run, for a comparison of groups; every known one is, where not given.
+        selected: whether a model is in this run, for a comparison of groups; by default every known one is.
     """
     test, statistic = claim.test, STATISTICS[claim.test.statistic]
+
+    def size(selector: Selector) -> int:
+        return sum(selected is None or selected(row.name) for row in selector.select(registry))
+
     if test.groups is not None:
-        sizes = [
-            sum(selected is None or selected(row.name) for row in selector.select(registry))
-            for selector in test.groups.values()
-        ]
-        if 0 in sizes:
-            return None  # nothing to compare, which is said when it is tried
-        units, n = f"groups of {' and '.join(map(str, sizes))} models", sizes
+        n = [size(selector) for selector in test.groups.values()]
+        if 0 in n:
+            return None  # nothing to compare, which is reported when it is tried
+        units = f"groups of {' and '.join(map(str, n))} models"
     elif claim.quantifier == "pooled" or test.over_models:
-        rows = claim.models.select(registry)
-        n = [sum(selected is None or selected(row.name) for row in rows)]
+        n = [size(claim.models)]
         units = _these(n[0], "model")
     elif isinstance(claim, InitializationClaim):
         units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
@@ -82,7 +80,7 @@ def infeasible(
     try:
         labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
         labels += _of_the_whole(claim, statistic, registry, n)
-    except Exception as error:  # a fault of one statistic must not keep the other claims from being tried
+    except Exception as error:  # a fault of one statistic must not prevent the other claims from being tried
         labels = (f"not known before it is tried ({type(error).__name__}: {error}; this is a fault of refutable)",)
     return Infeasible(units, labels) if labels else None
 
@@ -90,7 +88,7 @@ def infeasible(
 def _of_the_whole(
     claim: MeasuredClaim, statistic: Statistic, registry: ModelRegistry, n: Sequence[int]
 ) -> tuple[str, ...]:
-    """Return the labels at the alpha that each verdict has on one model, of however many the quantifier is over."""
+    """Return the labels at the alpha of each verdict on one model, given how many the quantifier covers."""
     if claim.quantifier not in get_args(Several):
         return _labels(claim.test, statistic, claim.alpha, n)
     members = len(claim.models.select(registry))
@@ -106,12 +104,9 @@ def _of_the_whole(
 
 
 def check_feasible(file: Path, models: Path | None = None, prompts: str | None = None) -> Iterator[str]:
-    """Yield one line for each claim that some verdict can never reach, and one that counts all.
+    """Yield one line for each claim that can never reach some verdict, and one with the totals.
 
-    Args:
-        file: the claims.
-        models: registry rows that add to or override the packaged ones.
-        prompts: a file or a packaged set in place of the claims' own prompts.
+    `models` and `prompts` are files: of registry rows, and of prompts (or a packaged set) instead of the claims' own.
 
     Raises:
         BadInput: the claims or the registry cannot be used.
@@ -126,15 +121,11 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
             if lacking := lacking_categories(claim, used):
                 yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: none is of category {lacking[0]!r}"
                 continue
-            if (
-                STATISTICS[claim.test.statistic].takes.by_category
-                and claim.test.fact is None
-                and not any(used.categories)
-            ):
+            by_category = STATISTICS[claim.test.statistic].takes.by_category
+            if by_category and claim.test.fact is None and not any(used.categories):
                 yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: they have no categories"
                 continue
-            found = infeasible(claim, len(used), registry)
-            if found is not None:
+            if found := infeasible(claim, len(used), registry):
                 yield f"{claim.id}: {found}"
     yield from describe(cases)
     yield f"{file.name}: {counted(len(loaded.claims), 'claim')}, {counted(len(cases), 'case')}, no fault found"
@@ -142,11 +133,8 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
 
 def describe_infeasible(found: Iterable[tuple[Case, Infeasible]]) -> list[str]:
     """Return one line per claim that can never reach some verdict, with the number of its cases."""
-    by_line: dict[str, int] = {}
-    for case, one in found:
-        line = f"{case.claim.id}: {one}"
-        by_line[line] = by_line.get(line, 0) + 1
-    return [line if count == 1 else f"{line} ({count} cases)" for line, count in by_line.items()]
+    lines = Counter(f"{case.claim.id}: {one}" for case, one in found)
+    return [line if count == 1 else f"{line} ({count} cases)" for line, count in lines.items()]
 
 
 def _these(number: int, unit: str) -> str:
@@ -157,7 +145,7 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
     if not _fits(test, statistic, n):
         least = next((k for k in range(1, MOST) if _fits(test, statistic, [k] * len(n))), None)
         if least is None:
-            return ()  # it wants more than numbers: nothing is known of it here
+            return ()  # it needs more than numbers, and nothing can be said here
         needs = f"needs {least}{' in each group' if len(n) > 1 else ''}"
         return (HOPELESS, f"unsupportable: {needs}", f"unrefutable: {needs}")
     labels = feasibility(statistic, test.region, alpha, n[0]) if len(n) == 1 else ()
@@ -167,14 +155,9 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 
 
 def _impossible(test: MeasuredTest) -> bool:
-    """Whether a prediction lies outside all values that the statistic can take."""
+    """Whether a prediction lies outside the statistic's range."""
     statistic = STATISTICS[test.statistic]
-    if (
-        test.groups is not None
-        or test.categories is not None
-        or test.against is not None
-        or statistic.takes.over_models
-    ):
+    if test.groups or test.categories or test.against or statistic.takes.over_models:
         return False  # a difference, or a number of models
     if test.holds is not None and statistic.range is None:
         return test.region.misses(0.0, 1.0)
@@ -182,13 +165,13 @@ def _impossible(test: MeasuredTest) -> bool:
 
 
 def _fits(test: MeasuredTest, statistic: Statistic, n: Sequence[int]) -> bool:
-    """Whether the statistic can be fitted to n units at all, tried on numbers without a pattern."""
+    """Whether the statistic can be fitted to n units at all, tried on random numbers."""
     if not statistic.takes.only_numbers:
         return min(n) >= statistic.least
     rng = np.random.default_rng(0)
     shape = (8,) if statistic.takes.reads_layers(counting=test.holds is not None) else ()
     of = (*test.of, test.fact) if test.fact is not None else test.of * 2 if statistic.takes.parts else test.of
-    middle = test.holds_region.threshold if test.holds is not None else 0.5  # it holds of some and not of others
+    middle = test.holds_region.threshold if test.holds is not None else 0.5  # so that it holds for some but not all
     low, high = (0.2 * middle, 1.8 * middle) if middle > 0 else (middle - 0.4, middle + 0.4)
     samples = [
         Sample(name, rng.uniform(low, high, (units, *shape)), "unit", tuple(str(k % 5) for k in range(units)))

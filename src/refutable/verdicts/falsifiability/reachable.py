@@ -1,4 +1,4 @@
-"""Which verdicts n units can ever reach, and how many units would be needed."""
+"""Which verdicts n units can ever reach, and how many units they need."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ MOST_UNITS = 1_000_000
 
 @functools.lru_cache(maxsize=4096)
 def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> tuple[str, ...]:
-    """Return which verdicts n units can never reach, and how many units could.
+    """Return labels for the verdicts that n units can never reach, with how many units could.
 
-    Returns:
-        Labels among ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless``; empty when both can come.
+    Among ``unsupportable: needs n``, ``unrefutable: needs n`` and ``hopeless``; empty if both can be reached.
     """
     reach = _reachable(statistic, region, alpha, n)
     labels = [
@@ -32,7 +31,7 @@ def feasibility(statistic: Statistic, region: Region, alpha: float, n: int) -> t
 def _reachable(statistic: Statistic, region: Region, alpha: float, n: int) -> set[Verdict]:
     if n < statistic.least:
         return set()
-    if statistic.extremes is None:  # it has bounds on either side of its value, which lie apart
+    if statistic.extremes is None:  # it has two bounds that never meet
         return {Verdict.REFUTED} if region.low == region.high else {Verdict.SUPPORTED, Verdict.REFUTED}
     return {decide(fit, region, alpha) for fit in statistic.extremes(n, region)}
 

@@ -1,4 +1,4 @@
-"""Lets Hypothesis search for data that break a prediction, if no ready choice does."""
+"""Lets Hypothesis search for data that break a prediction, if none of the ready-made choices does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from refutable.traces.trace import Trace
 
 PROMPTS = 5
 WIDTH = 3
-VECTORS = 6  # the stream, the two updates, what the two modules and the unembedding read
+VECTORS = 6  # the stream, the two updates, and what the two modules and the unembedding read
 
 _vector = st.lists(st.integers(-3, 3), min_size=WIDTH, max_size=WIDTH)
 _prompt = st.fixed_dictionaries(
@@ -34,10 +34,10 @@ _prompts = st.lists(_prompt, min_size=PROMPTS, max_size=PROMPTS)
 
 
 def steer(distance: Callable[[tuple[Trace, ...]], float | None], *, traces: int, layers: int, examples: int) -> None:
-    """Try generated traces, ever nearer to what would break a prediction, until one does; the same ones every time.
+    """Try generated traces, steering towards what would break a prediction, until one does; deterministic.
 
     Args:
-        distance: tries traces and returns how far outside the prediction they lie, None where nothing can be said.
+        distance: tries traces and returns how far outside the prediction they lie, or None if undecidable.
         traces: how many at once.
         layers: of each.
         examples: how many to try.
@@ -65,7 +65,7 @@ def steer(distance: Callable[[tuple[Trace, ...]], float | None], *, traces: int,
 
 
 def _recipe(prompts: list[dict[str, Any]], layers: int) -> Recipe:
-    """Return prompts whose vectors are the same at each position and layer; the stream moves on from layer to layer."""
+    """Return prompts with the same vectors at each position and layer; the stream moves on from layer to layer."""
     vectors = np.array([prompt["vectors"] for prompt in prompts], dtype=np.float64)  # (P, VECTORS, D)
     vectors *= 10.0 ** np.array([prompt["decades"] for prompt in prompts])[..., None]
     everywhere = np.broadcast_to(vectors[:, :, None, None], (len(prompts), VECTORS, POSITIONS, layers, WIDTH))

@@ -1,7 +1,7 @@
 """Vacuity: would any data at all satisfy the prediction?
 
-First by proof: the statistic cannot leave the values that its metrics can take. Else by search: among generated traces
-that could be measured (`refutable.traces.synthetic`), one whose value lies outside what is predicted is looked for.
+First by proof: the statistic's range, given those of its metrics, lies inside the prediction. Otherwise by search:
+among generated traces that could be measured (`traces.synthetic`), for one whose value lies outside it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from refutable.verdicts.falsifiability.choices import SLACK, as_samples, fit, fi
 from refutable.verdicts.verdict import Estimate, Verdict
 
 EXAMPLES = 100
-SECONDS = 5.0  # a search that takes longer says nothing
+SECONDS = 5.0  # a longer search is abandoned
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search for data that break a prediction found.
+    """The result of a search for data that break a prediction.
 
     Attributes:
-        verdict: SUPPORTED where there are none: any data satisfy the prediction; REFUTED where some break it;
-            INCONCLUSIVE where none could be tried.
+        verdict: SUPPORTED if there are none: any data satisfy the prediction; REFUTED if some break it; INCONCLUSIVE if
+            none could be tried.
         why: the proof, what breaks it, or why nothing could be tried.
-        share: of the generated data that satisfied it; None where none was tried, or not all were.
-        estimate: the value farthest from what is predicted, of those tried.
+        share: the share of generated data that satisfied it; None unless all were tried.
+        estimate: of the values tried, the one farthest outside the prediction.
     """
 
     verdict: Verdict
@@ -43,35 +43,32 @@ class Found:
 
 
 def is_vacuous(test: MeasuredTest) -> bool:
-    """Whether any data would satisfy the prediction (apart from a bare end of its region).
+    """Whether any data would satisfy the prediction, ignoring whether its ends belong to it.
 
-    A cosine below 1, an entropy above 0, a cancellation ratio below 1 (the triangle inequality) are predictions of
-    this kind.
+    For example, a cosine below 1, an entropy above 0, or a cancellation ratio below 1 (the triangle inequality).
     """
     return search_generated_data(test, whole=False).verdict is Verdict.SUPPORTED
 
 
 _FOUND: dict[tuple[str, bool], Found] = {}
-_written = ByIdentity(MeasuredTest.model_dump_json)  # a test is not written out again for every model it is tried on
+_written = ByIdentity(MeasuredTest.model_dump_json)  # once per test, not for every model it is tried on
 
 
 def search_generated_data(test: MeasuredTest, *, whole: bool = True) -> Found:
-    """Look for data that break a prediction, by more than a bare end; the same test always gives the same answer.
+    """Look for data that break a prediction by more than touching its end; deterministic, and cached by test.
 
-    Args:
-        test: what is predicted.
-        whole: go on after the first data that break it, for the share of them and the value farthest outside.
+    `whole` means to go on after the first data that break it, to find their share and the value farthest outside.
     """
     key = _written(test), whole
     if key not in _FOUND:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of generated data, not of anybody's
+            warnings.simplefilter("ignore")  # they would be about generated data
             _FOUND[key] = _proof(test) or _search_all(test, whole)
     return _FOUND[key]
 
 
 def _proof(test: MeasuredTest) -> Found | None:
-    """Return the proof that no data break a prediction, where the range of what it is of gives one."""
+    """Return the proof that no data break a prediction, if the statistic's range gives one."""
     span = _span(test)
     if not (test.region.low <= span[0] and span[1] <= test.region.high):
         return None
@@ -82,37 +79,24 @@ def _proof(test: MeasuredTest) -> Found | None:
 def _span(test: MeasuredTest) -> tuple[float, float]:
     """Return the range of the statistic's value over all possible data."""
     statistic = STATISTICS[test.statistic]
-    ranges = [_range(test), *(METRICS[name].range for name in test.of[1:])]
-    span = statistic.takes.span(ranges, test.holds_region if test.holds else None)
-    return span or statistic.range or ranges[0]
-
-
-def _range(test: MeasuredTest) -> tuple[float, float]:
-    """Return the values that any data could give the test's metric, or a difference of two of them."""
-    low, high = METRICS[test.of[0]].range
-    return (low, high) if test.against is None else (low - high, high - low)
+    (low, high), *others = (METRICS[name].range for name in test.of)
+    first = (low, high) if test.against is None else (low - high, high - low)
+    span = statistic.takes.span([first, *others], test.holds_region if test.holds else None)
+    return span or statistic.range or first
 
 
 @dataclass(slots=True)
 class _Tried:
-    """A search under way.
-
-    Attributes:
-        test: what is searched.
-        inside: how many data satisfied the prediction.
-        outside: how many did not.
-        worst: how far outside the farthest of those lies, and what it is.
-        stop: when it has taken too long.
-    """
+    """A search under way: until when, how many data satisfied the prediction or not, and the fit farthest outside."""
 
     test: MeasuredTest
     stop: float
     inside: int = 0
     outside: int = 0
-    worst: tuple[float, Estimate | None] = (0.0, None)
+    worst: tuple[float, Fit | None] = (0.0, None)
 
     def hold(self, fit: Fit) -> float:
-        """Hold a fit against the prediction; return how far outside it lies."""
+        """Compare a fit with the prediction; return how far outside it lies."""
         if time.process_time() > self.stop:
             raise TimeoutError
         region = self.test.region
@@ -120,29 +104,28 @@ class _Tried:
         if far > 0:
             self.outside += 1
             if far > self.worst[0]:
-                self.worst = far, _estimate(self.test, fit.value, fit.n, fit.unit)
+                self.worst = far, fit
         else:
             self.inside += 1
         return far
 
     def attempt(self, samples: tuple[Sample, ...]) -> float | None:
-        """Hold one choice of data against the prediction; return how far outside it lies, None where undecidable."""
+        """Compare one choice of data with the prediction; return how far outside it lies, or None if undecidable."""
         fitted = fit(self.test, samples)
         return None if fitted is None else self.hold(fitted)
 
     def found(self, *, whole: bool) -> Found:
-        """Return the result; the share only if all choices were tried."""
-        tried, (_, worst) = self.inside + self.outside, self.worst
+        """Return the result, with a share only if all choices were tried."""
+        tried, (_, worst), name = self.inside + self.outside, self.worst, self.test.statistic
         if not tried:
-            return Found(Verdict.INCONCLUSIVE, f"{self.test.statistic} could not be fitted to generated data")
-        share = self.inside / tried if whole else None
+            return Found(Verdict.INCONCLUSIVE, f"{name} could not be fitted to generated data")
         if worst is None:
             return Found(Verdict.SUPPORTED, f"none of {tried} choices of generated data breaks it", 1.0)
-        return Found(Verdict.REFUTED, f"generated data break it: {worst.statistic} = {worst.value:.4g}", share, worst)
-
-
-def _estimate(test: MeasuredTest, value: float, n: int, unit: str) -> Estimate:
-    return Estimate(value=value, n=n, unit=unit, method="generated data", statistic=test.statistic, of=tuple(test.of))
+        estimate = Estimate(
+            value=worst.value, n=worst.n, unit=worst.unit, method="generated data", statistic=name, of=self.test.of
+        )
+        share = self.inside / tried if whole else None
+        return Found(Verdict.REFUTED, f"generated data break it: {name} = {worst.value:.4g}", share, estimate)
 
 
 def _search_all(test: MeasuredTest, whole: bool) -> Found:

@@ -1,7 +1,7 @@
 """claims.lock: what each claim said, since when, and which data existed then. One line per claim.
 
-The file is the author's word: its dates are believed as far as its own history (in git, say) is. What a run holds
-against it is told in `registration`.
+The file is the author's word: its dates are as credible as its own history (in git, for example). `status` compares a
+run with it.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class Update:
     """What locking changes.
 
     Attributes:
-        lock: every entry, as it is to be written.
+        lock: every entry to be written.
         new: ids of claims that were not locked.
         changed: ids of claims that were locked in another form.
         removed: ids of claims that are no longer in the file.
         back: ids of claims that had left the file and are in it again, in the same form.
-        unchanged: how many stay as they were.
+        unchanged: how many claims stay as they were.
     """
 
     lock: Lock
@@ -77,17 +77,17 @@ class Update:
 
     @property
     def nothing(self) -> bool:
-        """Whether the lock is in step with the claims."""
+        """Whether the lock is up to date."""
         return not (self.new or self.changed or self.removed or self.back)
 
 
 def lock_file(claims: Path) -> Path:
-    """Return the path of the lock of a claims file: next to it, with its name."""
+    """Return the path of a claims file's lock: beside it, with the same stem."""
     return claims.with_suffix(".lock")
 
 
 def read_lock(path: Path) -> Lock:
-    """Read a lock; a file that is not there locks nothing.
+    """Read a lock; a missing file locks nothing.
 
     Raises:
         BadInput: it is not a lock; every problem is named with its line.
@@ -107,13 +107,13 @@ def read_lock(path: Path) -> Lock:
 def updated(lock: Lock, hashes: Mapping[str, str], seen: Mapping[str, tuple[str, ...]], now: datetime) -> Update:
     """Return the lock of these claims.
 
-    A new claim, or one that changed, is locked now; what it was stays in its history. A claim that left the file keeps
-    its line.
+    A new or changed claim is locked now, with its earlier forms in its history. A claim that left the file keeps its
+    line.
 
     Args:
-        lock: as it was.
+        lock: the old one.
         hashes: of each claim of the file, by id.
-        seen: whose numbers each claim's author could have seen by now.
+        seen: for each claim, the models whose numbers its author could have seen by now.
         now: in UTC.
     """
     entries = dict(lock)
@@ -133,13 +133,13 @@ def updated(lock: Lock, hashes: Mapping[str, str], seen: Mapping[str, tuple[str,
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Write a lock: sorted by id, one line a claim, the same text for the same entries."""
+    """Write a lock: sorted by id, one line per claim, deterministic."""
     lines = (f"  {_word(name)}: {_line(lock[name])}\n" for name in sorted(lock))
     write_whole(path, _HEAD + "".join(lines) if lock else _HEAD.rstrip("\n") + " {}\n")
 
 
 def shown(moment: datetime) -> str:
-    """Return a moment as the lock writes it."""
+    """Return a time as the lock writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -156,5 +156,5 @@ def _line(entry: Locked) -> str:
 
 
 def _word(text: str) -> str:
-    """Return a name as YAML reads it back: in quotes where it looks like a number or a date."""
+    """Return a name as YAML reads it back, quoted if it looks like a number or a date."""
     return text if yaml.safe_load(text) == text else f'"{text}"'

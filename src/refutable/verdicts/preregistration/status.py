@@ -1,15 +1,14 @@
 """The hash of everything that decides a claim, and whether a verdict is confirmatory or exploratory.
 
-A verdict is confirmatory where its claim was locked in the very form that was tried, every measurement that it rests
-on was made after that, and none of its subjects had been measured on the same prompts when it was locked: measurements
-are deterministic, so doing one again is no new evidence. All else is exploratory, with the reason. What cannot be
-checked is whether the author had seen such numbers elsewhere, or set the clock.
+A verdict is confirmatory if its claim was locked in exactly the form that was tried, every measurement behind it was
+made after that, and none of its subjects had been measured on the same prompts when it was locked: measurements are
+deterministic, so repeating one is no new evidence. Any other verdict is exploratory, with the reason. It cannot be
+checked whether the author had seen such numbers elsewhere, or set the clock.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from refutable._util.hashing import key_of
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
 from refutable.metrics import METRICS
@@ -32,7 +32,7 @@ from refutable.verdicts.row import VerdictRow
 CONFIRMATORY = "confirmatory"
 EXPLORATORY = "exploratory"
 NOTHING_MEASURED = "-"
-MEASURED = "measured"  # in a trace's meta: when it was made
+MEASURED = "measured"  # in a trace's meta: the time it was measured
 _DRAWN = str(WeightsKind.INITIALISATION)
 
 Meta = Mapping[str, Any]
@@ -41,23 +41,15 @@ Prompts = Callable[[str], PromptSet]
 
 @dataclass(frozen=True, slots=True)
 class Registrations:
-    """Hashes of the claims, held against a lock.
-
-    Attributes:
-        hashes: of each claim, by id.
-        lock: what is locked.
-    """
+    """The claims' hashes, by id, and the lock to compare them with."""
 
     hashes: Mapping[str, str]
     lock: Lock
 
     def describe(self, claim: BaseClaim, metas: Sequence[Meta], *, published: bool) -> dict[str, str]:
-        """Return what a row says of its claim's registration: `claim_hash`, `locked`, `registration` and why.
+        """Return what a row says about its claim's registration: `claim_hash`, `locked`, `registration` and why.
 
-        Args:
-            claim: the claim.
-            metas: of the traces that its verdict rests on.
-            published: whether it rests on a table that was made elsewhere.
+        `metas` are of the traces behind its verdict; `published` says whether it rests on a table made elsewhere.
         """
         status, why = self._status(claim, own_metas(claim, metas), published)
         told = {"claim_hash": self.hashes[claim.id], "locked": self._locked(claim.id), "registration": status}
@@ -89,10 +81,10 @@ class Registrations:
 
 
 def hash_of(claim: BaseClaim, models: Iterable[str], prompts: Prompts) -> str:
-    """Return the SHA-256 of all that decides a claim.
+    """Return the SHA-256 of everything that decides a claim.
 
-    That is its canonical form, the versions of its metrics and of its statistic, how the passes that they are read from
-    are made, the content of its prompt set, and, for a claim on several models at once, which models those are.
+    That is its canonical form, the versions of its metrics and its statistic, the parameters of the passes they are
+    read from, the content of its prompt set and, for a claim on several models at once, which models these are.
     """
     decisive: dict[str, Any] = {"claim": claim.canonical}
     if isinstance(claim, MeasuredClaim):
@@ -104,7 +96,7 @@ def hash_of(claim: BaseClaim, models: Iterable[str], prompts: Prompts) -> str:
             decisive["passes"] = made
     if together := sorted(models):
         decisive["models"] = together
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return key_of(decisive)
 
 
 def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
@@ -112,34 +104,29 @@ def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
     hashes: dict[str, str] = {}
     for case in cases:
         if case.claim.id not in hashes:
-            each = case.id != case.claim.id  # one case a model: then the claim says no more by there being others
+            each = case.id != case.claim.id  # one case per model: others do not change what the claim says
             hashes[case.claim.id] = hash_of(case.claim, () if each else case.models, prompts)
     return hashes
 
 
 def current_hashes(claims: Sequence[BaseClaim], registry: ModelRegistry, file: Path) -> dict[str, str]:
-    """Return the hash of each claim of a file as it stands, by id.
-
-    Args:
-        claims: of the file.
-        registry: every known model.
-        file: the claims file, which paths of prompt sets are relative to.
+    """Return the hash of each claim as it stands in the file, by id.
 
     Raises:
-        BadInput: a prompt set or a model that cannot be used.
+        BadInput: a prompt set or a model cannot be used.
     """
     return hashes_of(cases_of(claims, registry, file.name), cache(partial(load_prompts, beside=file.parent)))
 
 
 def own_metas(claim: BaseClaim, metas: Sequence[Meta]) -> list[Meta]:
-    """Return the metas of the traces behind a verdict, without those of its drawn controls."""
+    """Return the metas of the traces behind a verdict, except for its drawn controls."""
     if claim.evidence not in ("measured", "dynamical", "intervention"):
         return list(metas)
     return [meta for meta in metas if meta.get("weights_kind") != _DRAWN] or list(metas)
 
 
 def seen_as(meta: Meta) -> str:
-    """Return under which name a trace's numbers are seen: its model's, and drawn weights or a wiring probe as such."""
+    """Return the name under which a trace's numbers are seen: its model's, marked if weights are drawn or probed."""
     if meta.get("pass") in PROBE_PASSES:
         return f"{meta['model']}@wiring"
     return f"{meta['model']}@drawn" if meta.get("weights_kind") == _DRAWN else str(meta["model"])
@@ -148,14 +135,7 @@ def seen_as(meta: Meta) -> str:
 def seen_by_now(
     cases: Iterable[Case], metas: Iterable[Meta], rows: Iterable[VerdictRow], prompts: Prompts
 ) -> dict[str, tuple[str, ...]]:
-    """Return whose numbers, on each claim's prompts, are there already: in a store, and in verdicts.
-
-    Args:
-        cases: of the claims.
-        metas: of all stored traces.
-        rows: of earlier runs.
-        prompts: to know a prompt set by its content.
-    """
+    """Return, for each claim, the models whose numbers on its prompts exist, in stored traces or in earlier rows."""
     there = {(meta.get("prompts"), seen_as(meta)) for meta in metas if "model" in meta}
     there |= {pair for row in rows for pair in _seen_in(row)}
     seen: dict[str, set[str]] = {}
@@ -172,15 +152,13 @@ def seen_by_now(
 
 
 def registration_lines(rows: Iterable[VerdictRow]) -> list[str]:
-    """Return what the summary says of registrations: nothing where no claim was ever locked."""
+    """Return what the summary says about registrations: nothing if no claim was ever locked."""
     told = [row.about for row in rows if row.about.get("registration") in (CONFIRMATORY, EXPLORATORY)]
     if all(about["locked"] == "never" for about in told):
         return []
-    counts: dict[str, int] = {}
-    for about in told:
-        if about["registration"] == EXPLORATORY:
-            why = str(about["registration_reason"]).split(":")[0]
-            counts[why] = counts.get(why, 0) + 1
+    counts = Counter(
+        str(about["registration_reason"]).split(":")[0] for about in told if about["registration"] == EXPLORATORY
+    )
     confirmed = sum(about["registration"] == CONFIRMATORY for about in told)
     reasons = "; ".join(f"{n} {why}" for why, n in counts.items())
     return [
@@ -189,7 +167,7 @@ def registration_lines(rows: Iterable[VerdictRow]) -> list[str]:
 
 
 def _made(meta: Meta) -> datetime | None:
-    """Return when a trace was made; None where it does not say, or not in a way that can be compared."""
+    """Return when a trace was measured, or None if it does not say so in a comparable form."""
     try:
         moment = datetime.fromisoformat(str(meta.get(MEASURED)))
     except ValueError:
