@@ -15,7 +15,7 @@ from transformers.activations import ACT2FN, GELUTanh
 from benchmarks.workload import Workload, pad
 from refutable.measurement.instrument.taps import BlockReader
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.forward import run_batches, run_pass
+from refutable.measurement.passes.forward import run_batch, run_in_batches, run_pass
 
 Gains = NDArray[np.float64]
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def measured_part(work: Workload) -> None:
     model = work.model
     additive = model.family.is_additive(model.config.to_dict())
     readers = [BlockReader(block, model.family, additive=additive, scale=model.scale) for block in model.blocks()]
-    for batch in run_batches(model, readers, work.ids)[0]:
+    for batch in run_in_batches(model, work.ids, lambda cut: run_batch(model, readers, work.ids, cut))[0]:
         batch.fetch()
 
 

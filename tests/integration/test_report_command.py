@@ -57,7 +57,7 @@ def test_a_folder_with_verdicts_alone_is_rebuilt_into_another(folder: Path, tmp_
 def test_a_folder_with_neither_says_what_is_missing(tmp_path: Path) -> None:
     told = called("report", tmp_path)
     assert told.exit_code == 4
-    assert told.output.startswith(f"ERROR: {tmp_path / 'journal.jsonl'}: cannot be read (No such file or directory)")
+    assert told.output.startswith(f"ERROR: {tmp_path / 'journal.jsonl'}: no such file; run pytest first")
 
 
 def test_folders_are_compared_by_the_runs_in_them(folder: Path, tmp_path: Path) -> None:

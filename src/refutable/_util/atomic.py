@@ -18,10 +18,15 @@ _ASIDE = ".aside"
 _DAY = 86_400.0  # no write takes so long: what is older was left by a process that died
 
 
+def aside_of(place: Path) -> Path:
+    """Return where something is written before it is moved into its place, in the same folder."""
+    return place.parent / f".{place.name}-{secrets.token_hex(8)}{_ASIDE}"
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file aside and move it into place, so that no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{path.name}-{secrets.token_hex(8)}{_ASIDE}"
+    aside = aside_of(path)
     try:
         with aside.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
@@ -48,7 +53,7 @@ def new_folder(place: Path) -> Iterator[Path]:
         OSError: it cannot be moved, and no other is there.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.parent / f".{place.name}-{secrets.token_hex(8)}{_ASIDE}"
+    aside = aside_of(place)
     aside.mkdir()
     try:
         yield aside

@@ -1,4 +1,4 @@
-"""How each kind of evidence decides a claim: one file a kind, one function each."""
+"""How each kind of evidence decides a claim: one file and one function per kind."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from refutable.evidence.architecture import judge_architecture
 from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.theorem import judge_theorem
-from refutable.evidence.untested import judge_pending, judge_untestable
 from refutable.evidence.wiring import judge_wiring
 from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 
 def decide_case(case: Case, source: SampleSource) -> Judgement:
-    """Decide a case by its kind of evidence; errors are the caller's to turn into verdicts.
+    """Decide a case by its kind of evidence; the caller turns errors into verdicts.
 
-    Claims about dynamics and interventions are measured ones with a pass of their own; without a test they are pending.
+    Claims about dynamics and interventions are measured claims with a pass of their own; without a test they are
+    pending.
     """
     match case.claim:
         case InitializationClaim() as claim:
@@ -38,8 +39,8 @@ def decide_case(case: Case, source: SampleSource) -> Judgement:
         case TheoremClaim() as claim:
             return judge_theorem(claim)
         case PendingClaim() as claim:
-            return judge_pending(claim)
+            return Judgement(Verdict.NOT_MEASURED, f"an experiment ({claim.evidence})", f"needs {claim.needs}")
         case UntestableClaim() as claim:
-            return judge_untestable(claim)
+            return Judgement(Verdict.NOT_MEASURED, "nothing", f"cannot be tested: {claim.reason}")
         case claim:
             raise TypeError(f"no decider for claims of {type(claim).__name__}")

@@ -14,7 +14,7 @@ from refutable.verdicts.verdict import Estimate, Verdict
 
 
 def judge_architecture(claim: ArchitectureClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Look the fact up: in the model's own configuration if available, else in the registry."""
+    """Look the fact up in the model's own configuration if available, else in the registry."""
     return over_models(claim, models, lambda model: _look_up(claim, model, source))
 
 
@@ -43,7 +43,7 @@ def _look_up(claim: ArchitectureClaim, model: str, source: SampleSource) -> Judg
 
 
 def _config(model: str, source: SampleSource) -> tuple[dict[str, object] | None, str]:
-    """Return the model's own configuration where this run reads it, and where the fact comes from in words."""
+    """Return the model's own configuration if this run can read it, and the origin of the fact in words."""
     row = source.selection.registry[model]
     try:
         weights = source.find_weights(source.selection.subject(model), Pass("forward"), download=False)

@@ -1,4 +1,4 @@
-"""Verdicts on recorded values without replicates: true of these values only."""
+"""Verdicts on recorded values without replicates, true of these values only."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def is_census(samples: tuple[Sample, ...]) -> bool:
 
 
 def judge_census(test: MeasuredTest, samples: tuple[Sample, ...]) -> Judgement:
-    """Hold a recorded value, or the share of recorded layers on which something holds, against a prediction.
+    """Compare a recorded value, or the share of recorded layers on which something holds, with a prediction.
 
     Args:
-        test: the claim's.
-        samples: one sample of shape (1,) or, for a statistic that looks at every layer, (1, layers).
+        test: the claim's test.
+        samples: one sample of shape (1,) or, for a statistic over all layers, (1, layers).
 
     Returns:
-        SUPPORTED where the value lies in the region and REFUTED where it does not; no interval and no p-value.
+        SUPPORTED if the value lies in the region, else REFUTED; no interval and no p-value.
     """
     statistic = STATISTICS[test.statistic]
     value, n, counted = statistic.takes.recorded(samples[0].values[0], test.holds_region if test.holds else None)

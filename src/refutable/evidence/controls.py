@@ -1,4 +1,4 @@
-"""Controls of a measured claim: where it ought to fail, each with its own estimate."""
+"""Controls of a measured claim: data on which it ought to fail, each with its own estimate."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def controls_of(
     source: SampleSource,
     samples: tuple[Sample, ...],
 ) -> dict[str, Control]:
-    """Return every control of a claim by its name; whether any data would satisfy it is always looked into.
+    """Return every control of a claim by name; whether any data would satisfy it is always checked.
 
     Args:
-        claim: whose controls.
+        claim: declares the controls.
         specification: the claim's own specification.
-        model: the model that it is tried on; None for a comparison of groups.
+        model: the model it is tried on; None for a comparison of groups.
         source: where numbers come from.
         samples: the claim's own.
     """
@@ -67,7 +67,7 @@ def labels_of(controls: Mapping[str, Control], base: Verdict) -> tuple[str, ...]
 
 
 def is_drawn(claim: MeasuredClaim, model: str | None, source: SampleSource) -> bool:
-    """Whether a model's own weights are freshly drawn, so that fresh weights are no control."""
+    """Whether a model's own weights are freshly drawn, which makes fresh weights useless as a control."""
     if model is None or source.table is not None:
         return False
     return source.find_weights(source.selection.subject(model), Pass("forward", claim.prompts)).form == "draw"
@@ -90,14 +90,14 @@ def _share(judged: Mapping[str, Judgement]) -> float | None:
 
 
 def _most(judged: Mapping[str, Judgement]) -> Verdict:
-    """Return the verdict of more than half of the seeds, or INCONCLUSIVE; of all, where none was looked at."""
+    """Return the verdict of more than half of the seeds, or INCONCLUSIVE."""
     verdicts = [one.verdict for one in judged.values()]
     often = max(verdicts, key=verdicts.count)
     return often if 2 * verdicts.count(often) > len(verdicts) else Verdict.INCONCLUSIVE
 
 
 def _over_seeds(judged: Mapping[str, Judgement]) -> Estimate | None:
-    """Return the mean of the seeds' values, between the least and the greatest of them; no interval of a level."""
+    """Return the mean of the seeds' values, with their least and greatest as bounds, which have no level."""
     found = [one.estimate for one in judged.values() if one.estimate is not None]
     if not found:
         return None

@@ -16,10 +16,10 @@ from refutable.verdicts.verdict import Verdict
 
 
 def gauge_dependent(claim: MeasuredClaim, subject: Subject, source: SampleSource, alpha: float, base: Verdict) -> bool:
-    """Whether a canonical form gives another verdict than the form that the claim is judged in.
+    """Whether a canonical form gives a different verdict from the form that the claim is judged in.
 
-    A constant along the mean direction is invisible to every LayerNorm, and a norm's scale may as well stand in the
-    next matrix; neither is seen in the logits, but a metric that does not declare itself invariant sees it.
+    Every LayerNorm ignores a constant along the mean direction, and a norm's scale can be moved into the next matrix.
+    Neither affects the logits, but both affect a metric that does not declare itself invariant.
     """
     if source.table is not None:
         return False
@@ -28,7 +28,7 @@ def gauge_dependent(claim: MeasuredClaim, subject: Subject, source: SampleSource
 
 
 def _canonical_forms(claim: MeasuredClaim, subject: Subject, source: SampleSource) -> Iterator[tuple[Sample, ...]]:
-    """Yield the claim's samples in each canonical form in which a metric of it may differ."""
+    """Yield the claim's samples in each canonical form in which one of its metrics may differ."""
     centred, scaled = _differing(claim.test)
     other = claim.test.other.model if claim.test.other is not None else None
     norms = {source.selection.registry[model].fact("norm") for model in (subject.model, other) if model is not None}
@@ -39,7 +39,7 @@ def _canonical_forms(claim: MeasuredClaim, subject: Subject, source: SampleSourc
 
 
 def _forms(test: MeasuredTest) -> tuple[MeasuredTest | None, bool]:
-    """Return the mean-centred form of a test, None where it is the same, and whether the scale-folded one differs."""
+    """Return the mean-centred form of a test, or None if it is the same, and whether the scale-folded form differs."""
     metrics = [METRICS[name] for name in test.of]
     invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
     shifts = not all("mean-shift" in of for of in invariant)

@@ -1,4 +1,4 @@
-"""Numbers from traces that somebody holds: nothing is looked for, read from the store or measured."""
+"""Numbers from traces passed in by the caller: nothing is searched for, read from the store or measured."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ Meta = Mapping[str, Any]
 
 @dataclass(slots=True)
 class GivenTraces(SampleSource):
-    """A sample source that knows some traces and no other.
-
-    Attributes:
-        given: the traces, by whose they are and from which pass.
-    """
+    """A sample source with no other traces than those given, by subject and pass."""
 
     given: Mapping[tuple[Subject, Pass], Trace] = field(default_factory=dict)
 
@@ -45,11 +41,7 @@ class GivenTraces(SampleSource):
         return found
 
     def find_weights(self, subject: Subject, spec: Pass, *, download: bool = True) -> WeightsSource:
-        """Return what a given trace says of a subject's weights.
-
-        Raises:
-            NotMeasured: no trace is of it.
-        """
+        """Return what a given trace says about a subject's weights; raises NotMeasured if there is no trace of it."""
         for (of, _), trace in self.given.items():
             if of == subject:
                 return _weights_of(trace.meta, self.selection.registry[subject.model])
@@ -57,11 +49,11 @@ class GivenTraces(SampleSource):
 
 
 def given_traces(traces: Sequence[Trace]) -> GivenTraces:
-    """Return the sample source of some traces, the first of which is what is judged.
+    """Return a sample source over some traces; the claim is judged on the first.
 
     Raises:
-        BadInput: two traces cannot be told apart, or one name stands for two models or two prompt sets; or a model is
-            in no registry and its trace does not say what it is.
+        BadInput: two traces cannot be told apart, one name stands for two models or two prompt sets, or a model is in
+            no registry and its trace does not describe it.
     """
     _check_names(traces)
     packaged = load_registry()
@@ -84,7 +76,7 @@ def given_traces(traces: Sequence[Trace]) -> GivenTraces:
 
 
 def _check_names(traces: Sequence[Trace]) -> None:
-    """Refuse traces that agree in a name and not in what it stands for: their values would be paired all the same."""
+    """Refuse traces that use one name for different things, whose values would be paired nevertheless."""
     seen: dict[tuple[str, str], object] = {}
     for meta in (trace.meta for trace in traces):
         drawn = meta["weights_kind"] == str(WeightsKind.INITIALISATION)
@@ -96,7 +88,7 @@ def _check_names(traces: Sequence[Trace]) -> None:
 
 
 def _subjects(meta: Meta, selection: Selection, first: Meta) -> list[Subject]:
-    """Return as what a trace may be asked for: the model itself, or the model with weights drawn by a seed."""
+    """Return the subjects that a trace can stand for: the model itself, or the model with weights drawn by a seed."""
     dtype, model = str(meta["dtype"]), str(meta["model"])
     if meta["weights_kind"] != str(WeightsKind.INITIALISATION):
         return [selection.subject(model, dtype=dtype)]
@@ -111,7 +103,7 @@ def _pass_of(meta: Meta) -> Pass:
 
 
 def _row_of(meta: Meta, packaged: ModelRegistry) -> ModelRow:
-    """Return the row of a trace's model: the registry's, or one of the model's own configuration."""
+    """Return the row of a trace's model: the registry's, or one made from the model's own configuration."""
     if "model_config" not in meta:
         return packaged[str(meta["model"])]
     return ModelRow(

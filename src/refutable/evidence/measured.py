@@ -34,7 +34,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Judge a claim on a model, on several by a quantifier, on their pooled values, or on two groups of them."""
+    """Judge a claim on one model, on several by a quantifier, on their pooled values, or on two groups of models."""
     if claim.test.groups is not None:
         return _judge_groups(claim, source)
     if claim.test.over_models:
@@ -43,17 +43,17 @@ def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: Sample
         return judge_pooled(
             claim,
             models,
-            lambda model: model_samples(own_specification(claim, claim.alpha), model, source),
+            lambda model: model_samples(own_specification(claim), model, source),
             lambda samples: judge_samples(claim.test, samples, claim.alpha),
         )
     return over_models(claim, models, lambda model: _judge_model(claim, model, source))
 
 
 def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Judge a claim on freshly drawn weights: the seed is the unit, one value a seed (its mean over prompts)."""
+    """Judge a claim on freshly drawn weights: the seed is the unit, with one value per seed (its mean over prompts)."""
 
     def by_seed(model: str) -> tuple[Sample, ...]:
-        specification = own_specification(claim, claim.alpha)
+        specification = own_specification(claim)
         samples = [model_samples(replace(specification, seed=seed), model, source) for seed in claim.seeds]
         return tuple(
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
@@ -69,7 +69,7 @@ def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], so
 
 
 def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
-    specification = own_specification(claim, claim.alpha)
+    specification = own_specification(claim)
     subject = subject_of(model, source, specification)
     samples = model_samples(specification, model, source)
     if is_census(samples):
@@ -85,11 +85,11 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
         judged = judged.labelled("gauge-dependent")
     if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
-    return judged  # what was recorded is of trained weights, and may be the very table that is judged
+    return judged  # records are of trained weights, and may be the very table that is being judged
 
 
 def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dict[str, str]:
-    """Return how many prompts have no token of the position that a claim reads: those of one token have but a first."""
+    """Return how many prompts have only one token, and so none at the position ``all``, if any."""
     if source.table is not None or claim.test.position != "all":
         return {}
     whole = len(source.prompts(claim.prompts))
@@ -97,28 +97,29 @@ def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dic
 
 
 def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
-    """Judge the difference between two groups of models; one value a model, the models it lacks named."""
-    specification = own_specification(claim, claim.alpha)
+    """Judge the difference between two groups of models, with one value per model."""
+    specification = own_specification(claim)
     groups = group_samples(specification, source)
     details = {**groups.members, "lacking": ", ".join(groups.lacking) or "none"}
     try:
         judged = judge_samples(claim.test, groups.samples, claim.alpha)
     except Undecidable as error:
-        why = f"{error}; {lacking_text(groups)}"
+        why = f"{error}; {lacking_text(groups.lacking)}"
         return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, why, details=details)
-    judged = replace(judged, details={**judged.details, **details}, why=f"{judged.why}; {lacking_text(groups)}")
+    why = f"{judged.why}; {lacking_text(groups.lacking)}"
+    judged = replace(judged, details={**judged.details, **details}, why=why)
     controls = controls_of(claim, specification, None, source, groups.samples)
     return _beside(judged, variations_of(claim, specification, None, source), controls)
 
 
 def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:
-    """Return a judgement that has no other controls, with what any data would say where that is the same."""
+    """Return a judgement without other controls, with the control ``any-data`` if any data would be SUPPORTED."""
     anything = any_data(claim)
     return _beside(judged, {}, {"any-data": anything}) if anything.verdict is Verdict.SUPPORTED else judged
 
 
 def _beside(base: Judgement, variations: dict[str, Variation], controls: dict[str, Control]) -> Judgement:
-    """Return a judgement with its variations and controls, and their labels."""
+    """Return a judgement with its variations and controls and their labels."""
     if not variations and not controls:
         return base
     labels = (*labels_of(controls, base.verdict), *fragile(variations, base.verdict))
@@ -126,7 +127,7 @@ def _beside(base: Judgement, variations: dict[str, Variation], controls: dict[st
 
 
 def _recorded(claim: MeasuredClaim, model: str, base: Judgement) -> tuple[str, ...]:
-    """Say whether what the claim's author recorded for this model lies in the interval that was found."""
+    """Return the label for whether the value that the claim's author recorded for this model lies in the interval."""
     record, estimate = claim.record.get(model), base.estimate
     if record is None or not record.comparable or estimate is None or estimate.low is None or estimate.high is None:
         return ()

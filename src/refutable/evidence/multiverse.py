@@ -29,16 +29,16 @@ def variations_of(
     """Return the claim under every combination but its own, each with its estimate: a specification curve.
 
     Args:
-        claim: whose variations.
+        claim: declares the variations.
         specification: the claim's own specification.
-        model: the model that it is tried on; None for a comparison of groups.
+        model: the model it is tried on; None for a comparison of groups.
         source: where numbers come from.
     """
     return dict(_points(claim, specification, model, source)) if claim.multiverse.declared else {}
 
 
 def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:
-    """Return the label ``fragile`` where a variation that was looked at came out otherwise."""
+    """Return the label ``fragile`` if a variation that was looked at has a different verdict."""
     return ("fragile",) if any(one.differs(verdict) for one in variations.values()) else ()
 
 
@@ -66,12 +66,11 @@ def _own_values(claim: MeasuredClaim, source: SampleSource) -> dict[str, str]:
 
 
 def _bos_as_tokenised(specification: Specification, model: str | None, source: SampleSource) -> str:
-    """Return what the tokenizer does by default (``with`` or ``without``), which is no variation; empty if unknown."""
+    """Return what the tokenizer does by default, ``with`` or ``without`` (so no variation), or empty if unknown."""
     if model is None or source.table is not None:
         return ""
-    meta = source.trace(
-        subject_of(model, source, specification), passes_of(specification.test, specification.prompts)[0]
-    ).meta
+    spec = passes_of(specification.test, specification.prompts)[0]
+    meta = source.trace(subject_of(model, source, specification), spec).meta
     if meta["tokens"] != OWN_TOKENIZER:
         return ""
     return "with" if meta["first_token"] == FIRST_IS_BOS else "without"
@@ -89,7 +88,7 @@ def _judged(
 
 
 def _out_of_reach(specification: Specification, model: str | None, source: SampleSource) -> str:
-    """Return why a variation that needs another pass is not made, or an empty text."""
+    """Return why a variation that needs another pass cannot be tried, or an empty string."""
     if source.table is not None:
         return f"{source.table.name} holds one pass: what another would give is not in it"
     registry = source.selection.registry

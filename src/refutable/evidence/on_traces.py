@@ -1,4 +1,4 @@
-"""A claim judged on traces that are at hand, by the code that judges it in a run."""
+"""Judges a claim on given traces, with the code that judges it in a run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from refutable.verdicts.judge import Judgement
 
 
 def judge_on_traces(claim: BaseClaim, traces: Sequence[Trace]) -> Judgement:
-    """Judge a claim on the model and the prompts of the first trace, whichever models and prompts it names itself.
+    """Judge a claim on the model and prompts of the first trace, whatever models and prompts the claim names.
 
-    Where these differ from the claim's own the details say so. What needs another pass is NOT_MEASURED, unless it is
-    among the further traces.
+    If these differ from the claim's own, the details say so. Controls and variations that need another pass are
+    NOT_MEASURED unless its trace is among the others.
 
     Args:
-        claim: `evidence: measured`, `dynamical` or `intervention`, of one model at a time.
-        traces: the first made by the pass that the claim's metrics are read from.
+        claim: `evidence: measured`, `dynamical` or `intervention`, about one model at a time.
+        traces: the first is from the pass that the claim's metrics are read from.
 
     Raises:
-        BadInput: the claim is of another kind, or compares models; or the traces cannot be told apart.
+        BadInput: the claim is of another kind or compares models, or the traces cannot be told apart.
     """
     if not isinstance(claim, MeasuredClaim) or isinstance(claim, InitializationClaim):
         raise BadInput(
@@ -44,14 +44,14 @@ def judge_on_traces(claim: BaseClaim, traces: Sequence[Trace]) -> Judgement:
 
 
 def _departures(claim: MeasuredClaim, alone: MeasuredClaim, row: ModelRow) -> Iterator[tuple[str, str]]:
-    """Yield in what the claim as it was tried departs from the claim as it is written."""
+    """Yield where the claim as tried departs from the claim as written."""
     if alone.prompts != claim.prompts:
         yield "other prompts", f"the trace is of {alone.prompts}, the claim of {claim.prompts}"
     if alone.quantifier != claim.quantifier:
         yield "one model", f"the claim is of its models together (for: {claim.quantifier}); this is of one"
     try:
         selected = bool(claim.models.select(ModelRegistry([row])))
-    except BadInput:  # it asks for a fact that the configuration does not hold
+    except BadInput:  # it asks for a fact that the configuration does not state
         selected = False
     if not selected:
         yield "another model", f"the claim does not select {row.name}"

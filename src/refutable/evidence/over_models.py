@@ -1,4 +1,4 @@
-"""Verdicts on several models combined under `each`, `all`, `any` or `majority`."""
+"""Combines verdicts on several models under `each`, `all`, `any` or `majority`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from refutable.verdicts.quantifiers import combine
 
 
 def over_models(claim: ClaimOnModels, models: tuple[str, ...], judge_one: Callable[[str], Judgement]) -> Judgement:
-    """Judge each model at alpha and combine; with `each` there is one model, and its judgement is returned."""
+    """Judge each model at alpha and combine the judgements; with `each` there is only one, which is returned."""
     if claim.quantifier == "each":
         (model,) = models
         return judge_one(model)

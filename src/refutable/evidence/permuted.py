@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,13 @@ Order = NDArray[np.intp]
 def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Control:
     """Shuffle the pairs of two metrics (or models between two groups) and judge each shuffle as the claim is judged.
 
-    Of shuffles at most a share of alpha should be SUPPORTED. Where prompts have categories, pairs are shuffled within
-    each as well, which keeps what the categories alone bring about. The control is SUPPORTED, and the claim does not
-    rest on its pairs, where most shuffles are; or where more are than alpha allows (the lower 97.5 % bound of their
-    share) and what was found is no rarer than alpha among them.
+    At most a share alpha of shuffles should be SUPPORTED. If prompts have categories, pairs are also shuffled within
+    each, which preserves the effect of categories alone. The control is SUPPORTED, and so the claim does not rest on
+    its pairs, if most shuffles are; or if more are than alpha allows (by the lower 97.5 % bound of their share) and the
+    observed value is no rarer than alpha among them.
 
     Args:
-        test: the claim's test, of a statistic that has something to shuffle.
+        test: the claim's test, whose statistic has something to shuffle.
         samples: the claim's own.
         alpha: the claim's error probability each way.
     """
@@ -91,28 +91,19 @@ def _shuffled(
 def _count_supported(
     test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order, rising: Order
 ) -> int:
-    """Return how many shuffles are supported, the verdict on each end of the region changing once as values rise."""
+    """Return how many shuffles are supported: as values rise, the verdict on each end of the region changes once."""
     statistic, region = STATISTICS[test.statistic], test.region
+    above = Region(region.low, np.inf, region.low_closed, True, region.text)
+    below = Region(-np.inf, region.high, True, region.high_closed, region.text)
 
-    def above(index: int) -> bool:
-        half = Region(region.low, np.inf, region.low_closed, True, region.text)
-        return decide(_fit_of(index), half, alpha) is Verdict.SUPPORTED
+    def supports(half: Region, index: int) -> bool:
+        fit = _fit(test, statistic.takes.shuffled(samples, orders[rising[index]]))
+        return decide(fit, half, alpha) is Verdict.SUPPORTED
 
-    def not_below(index: int) -> bool:
-        half = Region(-np.inf, region.high, True, region.high_closed, region.text)
-        return decide(_fit_of(index), half, alpha) is not Verdict.SUPPORTED
-
-    def _fit_of(index: int) -> Fit:
-        return _fit(test, statistic.takes.shuffled(samples, orders[rising[index]]))
-
-    first = 0 if np.isinf(region.low) else _first(above, len(rising))
-    end = len(rising) if np.isinf(region.high) else _first(not_below, len(rising))
+    ranks = range(len(rising))
+    first = 0 if np.isinf(region.low) else bisect_left(ranks, True, key=lambda i: supports(above, i))
+    end = len(rising) if np.isinf(region.high) else bisect_left(ranks, True, key=lambda i: not supports(below, i))
     return max(0, end - first)
-
-
-def _first(holds: Callable[[int], bool], n: int) -> int:
-    """Return the first index at which something that stays true is true; n where it never is."""
-    return bisect.bisect_left(range(n), True, key=holds)
 
 
 def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
@@ -120,7 +111,7 @@ def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
 
 
 def _orders(n: int, clusters: Sequence[str] | None) -> Order:
-    """Return the orders of n units, shape (SHUFFLES, n), always the same; within clusters where they are given."""
+    """Return the same SHUFFLES orders of n units each time, (SHUFFLES, n); within clusters if these are given."""
     keys = np.random.default_rng(0).random((SHUFFLES, n))
     if clusters is None:
         return np.argsort(keys, axis=1)
@@ -131,7 +122,7 @@ def _orders(n: int, clusters: Sequence[str] | None) -> Order:
 
 
 def _permutation_p(values: NDArray[np.float64], observed: float, region: Region) -> float | None:
-    """Return the share of shuffles at least as far the way that the claim predicts; None for a two-sided prediction."""
+    """Return the share of shuffles at least as far in the predicted direction; None for a two-sided prediction."""
     if not region.one_sided:
         return None
     slack = 1e-9 * max(1.0, abs(observed))

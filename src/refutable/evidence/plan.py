@@ -1,4 +1,4 @@
-"""The plan: every pass that the selected cases read, by subject, so that weights are loaded once."""
+"""The plan: every pass that the selected cases read, by subject, so that each model's weights are loaded once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from refutable.models.subject import INIT, Subject
 from refutable.traces.passes import PASSES, Bos, Pass
 
 CHEAP = 500_000_000
-CONTROL_SEEDS = (0, 1, 2)  # of a model larger than CHEAP only the first
+CONTROL_SEEDS = (0, 1, 2)  # only the first for a model larger than CHEAP
 
 Plan = Mapping[Subject, tuple[Pass, ...]]
 
 
 def build_plan(cases: Iterable[Case], selection: Selection) -> Plan:
-    """Return every pass that the cases read, by subject, in the order in which they are first read."""
+    """Return every pass that the cases read, by subject, in the order of first use."""
     plan: dict[Subject, dict[Pass, None]] = {}
     for case in cases:
         for subject, spec in needs(case, selection):
@@ -29,7 +29,7 @@ def build_plan(cases: Iterable[Case], selection: Selection) -> Plan:
 
 
 def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
-    """Return what one case reads of the models that this run may measure."""
+    """Return every pass that one case reads from models that this run may measure."""
     claim = case.claim
     wanted: list[tuple[Subject, Pass]] = []
     for model in case.models:
@@ -41,7 +41,7 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
         try:
             wanted += _measured(claim, model, selection)
         except NotMeasured:
-            continue  # said with its reason when the case is tried
+            continue  # the reason is reported when the case is tried
     return wanted
 
 
@@ -54,7 +54,7 @@ def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default"
 
 
 def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[Pass, ...]:
-    """Return every pass that a test reads, the one under an intervention before the plain one."""
+    """Return every pass that a test reads, those under an intervention before the plain ones."""
     passes = [pass_for(metric, test, prompts, bos) for metric in test.of]
     if test.against == "plain":
         passes += [plain(spec) for spec in passes]
@@ -62,12 +62,12 @@ def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[P
 
 
 def plain(spec: Pass) -> Pass:
-    """Return the same pass of the model as it is."""
+    """Return the same pass without the intervention."""
     return replace(spec, intervention="none", blocks="all")
 
 
 def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:
-    """Return the subject whose value of the same prompt a test subtracts, weights drawn alike; None without one.
+    """Return the subject whose values a test subtracts prompt by prompt, None without one; weights are drawn alike.
 
     Raises:
         NotMeasured: this run may not measure it, or it is the subject itself.
@@ -111,15 +111,15 @@ def _measured_of(claim: MeasuredClaim, model: str, selection: Selection) -> list
 
 
 def is_cheap(model: str, selection: Selection) -> bool:
-    """Whether a model is so small that a declared variation may cost further passes."""
+    """Whether a model is small enough for declared variations to cost extra passes."""
     return selection.registry[model].parameters <= CHEAP
 
 
 def control_seeds(model: str | None, selection: Selection) -> tuple[int, ...]:
-    """Return the seeds of the fresh weights of a control: three of a cheap model, else (and of groups) one."""
+    """Return the seeds of a control on fresh weights: three for a cheap model, one otherwise and for groups."""
     return CONTROL_SEEDS if model is not None and is_cheap(model, selection) else CONTROL_SEEDS[:1]
 
 
 def wiring_subject(model: str, selection: Selection) -> Subject:
-    """Return the reduced, freshly drawn instance on which a model's wiring is probed: small enough for any CPU."""
+    """Return the reduced, freshly drawn instance, small enough for any CPU, on which a model's wiring is probed."""
     return Subject(model, weights="init", dtype="float32", device="cpu")

@@ -1,7 +1,7 @@
 """Claims on the pooled values of several models: the model is the unit of replication, not the prompt.
 
-One value a model, its mean over prompts (over seeds and prompts, of freshly drawn weights), unless the statistic itself
-takes one sample a model.
+There is one value per model, its mean over prompts (over seeds and prompts for freshly drawn weights), unless the
+statistic itself takes one sample per model.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from refutable._util.text import few
 from refutable.claims import MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
+from refutable.evidence.specification import lacking_text, measure_each
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
 from refutable.verdicts.judge import Judgement
@@ -28,18 +28,13 @@ def judge_pooled(
     read: Callable[[str], Samples],
     judge: Callable[[Samples], Judgement],
 ) -> Judgement:
-    """Judge one statistic over the models that were measured, naming each with its value and those it lacks.
+    """Judge one statistic over the models that were measured; the details give their values and name the others.
 
     Raises:
         NotMeasured: none was measured.
     """
-    found: dict[str, Samples] = {}
-    lacking: dict[str, str] = {}
-    for model in models:
-        try:
-            found[model] = read(model)
-        except NotMeasured as error:
-            lacking[model] = error.reason
+    measured = measure_each(models, read)
+    found, lacking = measured.samples, measured.lacking
     if not found:
         reason = next(iter(lacking.values()))
         raise NotMeasured(f"none of {len(models)} models was measured ({reason})", "pytest --model NAME, two at least")
@@ -48,8 +43,7 @@ def judge_pooled(
     except Undecidable as error:
         judged = Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, str(error))
     values = {name: ", ".join(f"{sample.values.mean():.4g}" for sample in of) for name, of in found.items()}
-    left_out = few(list(lacking)) or "none"
-    why = f"{judged.why}; one value a model; not measured: {left_out} ({len(found)} of {len(models)} models)"
+    why = f"{judged.why}; one value a model; {lacking_text(lacking)} ({len(found)} of {len(models)} models)"
     return replace(judged, why=why, details={**values, "lacking": ", ".join(lacking) or "none"})
 
 

@@ -1,10 +1,10 @@
-"""One specification of a claim: its own test on its own subject, or a changed one."""
+"""One specification of a claim: its own test on its own subject, or a variation of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,15 +23,15 @@ from refutable.verdicts.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """How a claim is looked at.
+    """How a claim is tried.
 
     Attributes:
         test: what is computed and predicted.
         prompts: name of the prompt set.
         alpha: error probability each way.
-        dtype: another than the run's.
+        dtype: a dtype other than the run's.
         bos: whether prompts begin with the beginning-of-sequence token.
-        seed: of freshly drawn weights that stand in for the subject's own.
+        seed: of freshly drawn weights that replace the subject's own.
     """
 
     test: MeasuredTest
@@ -43,27 +43,35 @@ class Specification:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The samples of the models that were measured, and why the others were not, by name."""
+
+    samples: dict[str, tuple[Sample, ...]]
+    lacking: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Groups:
     """Two groups of models as they were measured.
 
     Attributes:
-        samples: of each group, one value a model.
+        samples: one sample per group, with one value per model.
         members: each model's value, by group and name, as text.
-        lacking: the models that were not measured, and why.
+        lacking: why models were not measured, by name.
     """
 
     samples: tuple[Sample, ...]
-    members: dict[str, str] = field(default_factory=dict)
-    lacking: dict[str, str] = field(default_factory=dict)
+    members: dict[str, str]
+    lacking: dict[str, str]
 
 
-def own_specification(claim: MeasuredClaim, alpha: float) -> Specification:
-    """Return the look that decides a claim."""
-    return Specification(claim.test, claim.prompts, alpha)
+def own_specification(claim: MeasuredClaim) -> Specification:
+    """Return the specification that decides a claim."""
+    return Specification(claim.test, claim.prompts, claim.alpha)
 
 
 def subject_of(model: str, source: SampleSource, specification: Specification) -> Subject:
-    """Return how a model is to be tried under a specification; raises NotMeasured where this run may not measure it."""
+    """Return a model as a specification tries it; raises NotMeasured if this run may not measure it."""
     if source.table is not None and specification.seed is None:
         return Subject(model)
     subject = source.selection.subject(model, seed=specification.seed)
@@ -77,27 +85,35 @@ def model_samples(specification: Specification, model: str, source: SampleSource
     )
 
 
+def measure_each(models: Iterable[str], read: Callable[[str], tuple[Sample, ...]]) -> Measured:
+    """Read every model that can be measured; any error other than NotMeasured is raised."""
+    found = Measured({}, {})
+    for model in models:
+        try:
+            found.samples[model] = read(model)
+        except NotMeasured as error:
+            found.lacking[model] = error.reason
+    return found
+
+
 def group_samples(specification: Specification, source: SampleSource) -> Groups:
-    """Return one value a model of two groups, its mean over prompts, and the models that lack one.
+    """Return two groups of models with one value per model, its mean over prompts.
 
     Raises:
-        NotMeasured: a group has no model that was measured.
-        RefutableError: anything else that stands in the way.
+        NotMeasured: no model of a group was measured.
+        RefutableError: as `SampleSource.samples`.
     """
     assert specification.test.groups is not None
-    found = Groups(())
+    found = Groups((), {}, {})
     samples = []
     for name, selector in specification.test.groups.items():
-        values, families = [], []
-        for row in selector.select(source.selection.registry):
-            try:
-                (sample,) = model_samples(specification, row.name, source)
-                values.append(float(sample.values.mean()))
-                families.append(row.family)
-                found.members[f"{name}: {row.name}"] = f"{values[-1]:.4g}"
-            except NotMeasured as error:
-                found.lacking[row.name] = error.reason
-        samples.append(Sample(specification.test.of[0], np.array(values), "model", tuple(families)))
+        families = {row.name: row.family for row in selector.select(source.selection.registry)}
+        measured = measure_each(families, lambda model: model_samples(specification, model, source))
+        values = {model: float(sample.values.mean()) for model, (sample,) in measured.samples.items()}
+        found.members.update({f"{name}: {model}": f"{value:.4g}" for model, value in values.items()})
+        found.lacking.update(measured.lacking)
+        of_model = tuple(families[model] for model in values)
+        samples.append(Sample(specification.test.of[0], np.array([*values.values()]), "model", of_model))
     empty = [name for name, sample in zip(specification.test.groups, samples, strict=True) if sample.n == 0]
     if empty:
         reason = f"no model of {' and of '.join(map(repr, empty))} was selected: there is nothing to compare"
@@ -105,19 +121,12 @@ def group_samples(specification: Specification, source: SampleSource) -> Groups:
     return replace(found, samples=tuple(samples))
 
 
-def samples_under(specification: Specification, model: str | None, source: SampleSource) -> tuple[Sample, ...]:
-    """Return the samples of a model, or of two groups of models if none is named."""
-    return (
-        group_samples(specification, source).samples if model is None else model_samples(specification, model, source)
-    )
-
-
 def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Judgement:
-    """Judge a test on its samples, one for each variable, group or model, and say what is seen of its assumptions.
+    """Judge a test on its samples, one per variable, group or model, and report on its assumptions.
 
     Raises:
         Undecidable: the statistic cannot be fitted to them.
-        NotMeasured: the test names a category that no prompt has, or is of categories where there are none.
+        NotMeasured: the test names a category that no prompt has, or needs categories where there are none.
     """
     statistic = STATISTICS[test.statistic]
     if statistic.takes.by_category and samples[0].unit == "prompt" and not any(samples[0].clusters):
@@ -130,31 +139,24 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
 
 
 def said_of_pairs(judged: Judgement, test: MeasuredTest, model: str) -> Judgement:
-    """Return a judgement that says with which value each prompt's is paired, where it is a difference of two."""
+    """Return a judgement that, for a paired difference, says what each prompt's value is paired with."""
     return judged if test.other is None else replace(judged, why=f"{judged.why}; {test.other.describe(model)}")
 
 
 def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
-    """Return only the verdict of a test on its samples; errors as `judge_samples`."""
+    """Return just the verdict of a test on its samples; errors as `judge_samples`."""
     return decide(_fitted(test, samples).fit, test.region, alpha)
 
 
 @dataclass(slots=True)
 class _Fitted:
-    """A statistic fitted to samples: the same for all claims that differ in nothing but what they predict.
-
-    Attributes:
-        data: what it was fitted to.
-        fit: the fit.
-        checks: what is seen of its assumptions, once somebody has looked.
-    """
+    """A statistic fitted to samples, shared by all claims that differ only in what they predict."""
 
     data: Data
     fit: Fit
-    checks: Checks | None = None
+    checks: Checks | None = None  # of its assumptions, computed on first use
 
     def checked(self, statistic: Statistic) -> Checks:
-        """Return what is seen of the assumptions."""
         if self.checks is None:
             self.checks = check(statistic, self.data)
         return self.checks
@@ -171,7 +173,7 @@ def _fitted(test: MeasuredTest, samples: tuple[Sample, ...]) -> _Fitted:
             raise Undecidable(
                 f"{test.statistic} of {' and '.join(test.of)} is {fitted.value}: the values are too large"
             )
-        return _Fitted(data, fitted), samples  # which are kept, so that their ids stay theirs
+        return _Fitted(data, fitted), samples  # keeping the samples keeps their ids unique
 
     if test.categories is not None:
         return fit()[0]
@@ -179,11 +181,7 @@ def _fitted(test: MeasuredTest, samples: tuple[Sample, ...]) -> _Fitted:
 
 
 def by_categories(sample: Sample, groups: Mapping[str, tuple[str, ...]]) -> tuple[Sample, ...]:
-    """Return the part of a sample that each group of categories has.
-
-    Raises:
-        NotMeasured: a category that no prompt has.
-    """
+    """Split a sample by groups of categories; raises NotMeasured for a category that no prompt has."""
     labels = np.array(sample.clusters)
     for name in (name for names in groups.values() for name in names):
         if name not in sample.clusters:
@@ -205,12 +203,17 @@ def attempt(predicts: str, look: Callable[[], Judgement]) -> Judgement:
 
 def judge_specification(specification: Specification, model: str | None, source: SampleSource) -> Judgement:
     """Judge a model, or two groups if none is named. Always returns a judgement."""
-    return attempt(
-        specification.test.predicts,
-        lambda: judge_samples(specification.test, samples_under(specification, model, source), specification.alpha),
-    )
+
+    def look() -> Judgement:
+        if model is None:
+            samples = group_samples(specification, source).samples
+        else:
+            samples = model_samples(specification, model, source)
+        return judge_samples(specification.test, samples, specification.alpha)
+
+    return attempt(specification.test.predicts, look)
 
 
-def lacking_text(groups: Groups) -> str:
-    """Return which models of two groups were not measured, in a few words."""
-    return f"not measured: {few(list(groups.lacking)) or 'none'}"
+def lacking_text(lacking: Mapping[str, str]) -> str:
+    """Return which models were not measured, in a few words."""
+    return f"not measured: {few(list(lacking)) or 'none'}"

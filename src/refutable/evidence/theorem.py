@@ -9,7 +9,7 @@ from refutable.verdicts.verdict import Verdict
 
 
 def judge_theorem(claim: TheoremClaim) -> Judgement:
-    """Search for a counter-example; a proof supports a claim that has none."""
+    """Search for a counter-example; if there is none, a proof supports the claim."""
     subject = THEOREMS[claim.test.property]
     found = search_counter_example(subject, claim.test.examples)
     predicts = " ".join(subject.doc.split())

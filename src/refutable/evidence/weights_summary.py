@@ -1,4 +1,4 @@
-"""What reports say about the weights behind a verdict, and the tap that was read."""
+"""What reports say about the weights behind a verdict and the taps that were read."""
 
 from __future__ import annotations
 
@@ -12,24 +12,19 @@ from refutable.metrics import METRICS
 from refutable.models.subject import WeightsKind
 from refutable.traces.trace import Trace
 
-VARIED = ("dtype", "bos", "prompts")  # in what a claim's variations differ from its own pass, which comes first
+VARIED = ("dtype", "bos", "prompts")  # a claim's variations differ in these from its own pass, which comes first
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
 
 
 class WeightsSummary:
-    """Tells of weights; what many verdicts have in common is put into words once."""
+    """Describes weights; a description that many verdicts share is made once."""
 
     def __init__(self) -> None:
         self._of_traces: dict[tuple[str, ...], dict[str, str]] = {}
         self._of_claim = ByIdentity(_of_claim)
 
     def __call__(self, claim: BaseClaim, traces: Mapping[str, Trace]) -> dict[str, str]:
-        """Return the summary as text by name.
-
-        Args:
-            claim: a claim that reads weights.
-            traces: what its verdict was judged on, by key; the claim's own first, its controls' after.
-        """
+        """Return the summary as text by name; `traces`, by key, begin with the claim's own, then its controls'."""
         own = _own(claim, traces)
         asked = tuple(own)
         if asked not in self._of_traces:
@@ -41,7 +36,7 @@ class WeightsSummary:
 
 
 def _own(claim: BaseClaim, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
-    """Return the traces that are neither a control's nor a variation's."""
+    """Return the traces that belong to neither a control nor a variation."""
     of_control = (
         isinstance(claim, MeasuredClaim)
         and not isinstance(claim, InitializationClaim)
@@ -50,7 +45,7 @@ def _own(claim: BaseClaim, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
     own = {key: trace for key, trace in traces.items() if not (of_control and _is_drawn(trace))} or traces
     if len(own) == 1:
         return own
-    if isinstance(claim, MeasuredClaim) and claim.test.other is not None:  # in another dtype it is what is subtracted
+    if isinstance(claim, MeasuredClaim) and claim.test.other is not None:  # another dtype's values are subtracted
         own = {key: one for key, one in own.items() if one.meta.get("dtype") != claim.test.other.dtype} or own
     first = next(iter(own.values())).meta
     return {key: trace for key, trace in own.items() if all(trace.meta.get(n) == first.get(n) for n in VARIED)}
@@ -65,7 +60,7 @@ def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
     seeds = sorted({meta["seed"] for meta in metas if meta.get("seed") is not None})
     if seeds:
         told["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    told["models"] = _joined(meta.get("model") for meta in metas)  # of a group, those that were measured
+    told["models"] = _joined(meta.get("model") for meta in metas)  # for groups, those that were measured
     told["prompt_set_hash"] = _joined(meta.get("prompts") for meta in metas)
     told["closure_worst"] = _joined(f"{one:.3g}" for meta in metas if (one := meta.get("closure_worst")) is not None)
     return {name: text for name, text in told.items() if text}

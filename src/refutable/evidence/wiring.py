@@ -1,4 +1,4 @@
-"""Claims decided by a probe of a reduced, freshly drawn instance of the model's class."""
+"""Claims decided by probing a reduced, freshly drawn instance of the model's class."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Probe:
     """What a probe watches.
 
     Attributes:
-        columns: of its trace: the relative changes of what is watched, a block; the largest counts.
-        unmoved: the word for a model none of whose blocks moves, to the bit.
-        moved: the word for one all of whose blocks move.
-        action: what was done and watched, the changes left out.
-        watched: what was watched, in few words.
+        columns: of its trace: relative changes, one per block; the largest counts.
+        unmoved: the word for a model in which no block changes by a single bit.
+        moved: the word for a model in which every block changes.
+        action: what was done and watched, without the changes.
+        watched: what was watched, in a few words.
     """
 
     columns: tuple[str, ...]
@@ -54,7 +54,7 @@ PROBES = {
 
 
 def judge_wiring(claim: WiringClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Say what the probe saw: what it watches does not move by one bit, or moves in every block."""
+    """Judge by what the probe saw: no block changes by a single bit, or every block changes."""
     return over_models(claim, models, lambda model: _probe(claim, model, source))
 
 

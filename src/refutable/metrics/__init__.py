@@ -50,6 +50,7 @@ class Metric:
         version: raised when the same trace would give other values, so that claims locked under the old one say so.
         parts: for a ratio of two lengths, the function that returns its numerator and denominator; else None.
         reads: the pass whose trace it is a function of (`traces.passes`).
+        of_vocabulary: its range for a vocabulary of a given size, where that narrows its unit's.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Metric:
     version: int = 1
     parts: Callable[[View], tuple[Values, Values]] | None = None
     reads: str = "forward"
+    of_vocabulary: Callable[[float], tuple[float, float]] | None = None
 
     @property
     def range(self) -> tuple[float, float]:
@@ -113,6 +115,7 @@ def metric(
     version: int = 1,
     parts: Callable[[View], tuple[Values, Values]] | None = None,
     reads: str = "forward",
+    of_vocabulary: Callable[[float], tuple[float, float]] | None = None,
 ) -> Callable[[Callable[[View], Values]], Metric]:
     """Make a metric of a function of a View, under the function's name.
 
@@ -130,7 +133,9 @@ def metric(
 
     def make(function: Callable[[View], Values]) -> Metric:
         name = function.__name__
-        return Metric(name, unit, per, tap, last_only, invariant, centred, function, version, parts, reads)
+        return Metric(
+            name, unit, per, tap, last_only, invariant, centred, function, version, parts, reads, of_vocabulary
+        )
 
     return make
 

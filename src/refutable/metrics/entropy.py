@@ -1,5 +1,7 @@
 """Entropies in nats: of attention and of the output distribution; and prompt length."""
 
+import math
+
 import numpy as np
 
 from refutable.errors import NoSuchTap
@@ -22,16 +24,16 @@ def attention_entropy_normalised(view: View) -> Values:
 
 
 @METRICS.add
-@metric(unit="nats", tap="logits", last_only=True, invariant=GAUGES)
+@metric(unit="nats", tap="logits", last_only=True, invariant=GAUGES, of_vocabulary=lambda size: (0.0, math.log(size)))
 def output_entropy(view: View) -> Values:
     """Entropy of the distribution of the next token after the prompt. In [0, log vocabulary]."""
     return view.prompts_column("output_entropy")
 
 
 @METRICS.add
-@metric(unit="probability", tap="logits", last_only=True, invariant=GAUGES)
+@metric(unit="probability", tap="logits", last_only=True, invariant=GAUGES, of_vocabulary=lambda size: (1 / size, 1.0))
 def top_probability(view: View) -> Values:
-    """Probability of the most probable next token. In (0, 1]."""
+    """Probability of the most probable next token. In [1 / vocabulary, 1]."""
     return view.prompts_column("top_probability")
 
 

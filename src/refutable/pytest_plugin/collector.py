@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
+from refutable.claims.cases import Case
 from refutable.pytest_plugin.state import RECORDER, ROW_ATTRIBUTE, case_id, session_of
 from refutable.reports.journal import Check
 from refutable.verdicts.judge import Judgement
@@ -18,9 +22,11 @@ class Collector:
         self._recorder = config.stash[RECORDER]
         self._cases = {case.id: case for case in session_of(config).cases}
         self._worst: dict[str, Check] = {}
+        self.died = ""
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record a verdict, or the outcome of a test that is not a claim.
+        """Record a verdict, or the outcome of a test that is not a claim; first, so that what is printed is kept.
 
         https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_runtest_logreport
         """
@@ -33,16 +39,35 @@ class Collector:
             self._check(report)
 
     def _crashed(self, report: pytest.TestReport) -> None:
-        case = self._cases.get(case_id(report.nodeid))
-        message = str(report.longrepr)
-        if case is None:
+        """Record what xdist reports in the name of a worker that died; a verdict that it had come to stands."""
+        case, message = self._cases.get(case_id(report.nodeid)), str(report.longrepr)
+        if case is None or case.id in self._recorder.rows:
             self._recorder.check(Check(report.nodeid, "error", message, 0.0))
-            return
-        judgement = Judgement(Verdict.ERROR, "-", f"the worker process died: {message}")
+        else:
+            self._recorder.verdict(self._error(case, f"the worker process died: {message}"))
+
+    def lost(self, case: str) -> VerdictRow | None:
+        """Return the row of a case that was selected and left no verdict, where a worker that died is to blame."""
+        if not self.died:
+            return None
+        return self._error(self._cases[case], f"it was never tried: {self.died}")
+
+    def _error(self, case: Case, why: str) -> VerdictRow:
         claim = case.claim
         about = {"statement": claim.statement, "evidence": claim.evidence, "alpha": claim.alpha}
-        row = VerdictRow.of(judgement, case=case.id, claim=claim.id, subject=case.subject, about=about)
-        self._recorder.verdict(row)
+        judgement = Judgement(Verdict.ERROR, "-", why)
+        return VerdictRow.of(judgement, case=case.id, claim=claim.id, subject=case.subject, about=about)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Learn from an xdist worker which cases are selected, before the first is tried."""
+        self._recorder.selected |= {case_id(nodeid) for nodeid in ids} & self._cases.keys()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Learn that an xdist worker died."""
+        if error is not None:
+            self.died = f"worker {node.gateway.id} died ({error})"
 
     def _check(self, report: pytest.TestReport) -> None:
         """Keep the worst outcome of a test's three phases, and record it after the last one."""
@@ -58,3 +83,6 @@ class Collector:
             self._recorder.check(check)
         else:
             self._worst[report.nodeid] = check
+
+
+COLLECTOR = pytest.StashKey[Collector]()

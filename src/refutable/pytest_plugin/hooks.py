@@ -13,13 +13,12 @@ from refutable.claims.cases import Case
 from refutable.errors import RefutableError
 from refutable.extensions import extend, import_modules, load_installed
 from refutable.pytest_plugin import command_line
-from refutable.pytest_plugin.collector import Collector
+from refutable.pytest_plugin.collector import COLLECTOR, Collector
 from refutable.pytest_plugin.lines import asked_of, closing_lines, header_lines, infeasible_lines
 from refutable.pytest_plugin.state import (
     RECORDER,
     ROW,
     ROW_ATTRIBUTE,
-    SELECTED,
     SESSION,
     case_of,
     session_of,
@@ -106,11 +105,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     cases = _cases_of(session.items)
     session_of(session.config).plan_for(cases)
-    ids = {case.id for case in cases}
     if RECORDER in session.config.stash:
-        session.config.stash[RECORDER].selected |= ids
-    elif (output := getattr(session.config, "workeroutput", None)) is not None:
-        output[SELECTED] = sorted(ids)
+        session.config.stash[RECORDER].selected |= {case.id for case in cases}
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
@@ -123,20 +119,18 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Put the verdict on the report of the last phase, as plain data that xdist can carry.
+    """Put the verdict on the report of the first phase that has it, as plain data that xdist can carry.
+
+    So it reaches the journal before the outcome is printed.
 
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_runtest_makereport
     """
     report = yield
-    if report.when == "teardown" and ROW in item.stash:
-        setattr(report, ROW_ATTRIBUTE, item.stash[ROW].as_dict())
+    row = item.stash.get(ROW, None)
+    if row is not None:
+        del item.stash[ROW]
+        setattr(report, ROW_ATTRIBUTE, row.as_dict())
     return report
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object | None) -> None:
-    """Learn from an xdist worker which cases were selected."""
-    node.config.stash[RECORDER].selected |= set(getattr(node, "workeroutput", {}).get(SELECTED, ()))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -149,7 +143,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     recorder = config.stash[RECORDER]
     stopped = bool(session.shouldstop or session.shouldfail) or exitstatus in (2, 3, 4)
-    recorder.close(session_of(config).source.store, stopped=stopped)
+    recorder.close(session_of(config).source.store, config.stash[COLLECTOR].lost, stopped=stopped)
     required = (command_line.value(config, name) for name in ("require-verdicts", "require-decided"))
     session.exitstatus = recorder.exit_status(int(exitstatus), *required)
 
@@ -189,7 +183,8 @@ def _open_recorder(config: pytest.Config) -> None:
     facts[multiplicity.KEY] = multiplicity.declared(session.cases)
     folder, baseline = command_line.reports_folder(config), command_line.baseline_file(config)
     config.stash[RECORDER] = Recorder.open(folder, facts, baseline)
-    config.pluginmanager.register(Collector(config), "refutable-collector")
+    config.stash[COLLECTOR] = Collector(config)
+    config.pluginmanager.register(config.stash[COLLECTOR], "refutable-collector")
 
 
 def _cases_of(items: Sequence[pytest.Item]) -> list[Case]:

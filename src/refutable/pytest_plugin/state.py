@@ -13,7 +13,6 @@ SESSION = pytest.StashKey[Session]()
 RECORDER = pytest.StashKey[Recorder]()  # only on the process that writes the reports
 ROW = pytest.StashKey[VerdictRow]()
 ROW_ATTRIBUTE = "refutable_row"  # of a report: the verdict as plain data, which xdist can carry
-SELECTED = "refutable_selected"  # of a worker's output: the ids of its cases
 
 
 def session_of(config: pytest.Config) -> Session:

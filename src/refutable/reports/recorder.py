@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Recorder:
     missing: tuple[str, ...] = ()
     stopped: bool = False
     problem: str = ""
+    unwritten: str = ""
     contradictions: list[str] = field(default_factory=list)
     _journal: Journal = field(init=False)
 
@@ -68,32 +69,55 @@ class Recorder:
     def verdict(self, row: VerdictRow) -> None:
         """Add a verdict."""
         self.rows[row.id] = row
-        self._journal.verdict(row)
+        self._journalled(self._journal.verdict, row)
 
     def check(self, check: Check) -> None:
         """Add the outcome of a test that is not a claim."""
         self.checks[check.name] = check
-        self._journal.check(check)
+        self._journalled(self._journal.check, check)
+
+    def _journalled(self, write: Callable[[Any], None], what: VerdictRow | Check) -> None:
+        """Write to the journal; what a full disk has no room for is kept in memory, for the reports."""
+        try:
+            write(what)
+        except OSError as error:
+            self.unwritten = self.unwritten or f"{self.folder / JOURNAL}: cannot be written ({error.strerror})"
 
     @property
     def run(self) -> RunResult:
         """Everything so far, with p-values adjusted over their families."""
-        complete = not self.missing and not self.stopped
         rows = adjust(self.rows.values(), self.provenance.get(KEY, {}))
-        return RunResult(self.provenance, rows, tuple(self.checks.values()), complete)
+        return RunResult(self.provenance, rows, tuple(self.checks.values()), self.complete)
 
-    def close(self, store: Store, *, stopped: bool) -> None:
-        """Write every report, with the measurements of `store`; `stopped` says that the run did not come to its end."""
-        self.stopped = stopped and (not self.rows or bool(self.selected - set(self.rows)))
-        self.missing = () if stopped else tuple(sorted(self.selected - set(self.rows)))
+    @property
+    def complete(self) -> bool:
+        """Whether every selected case left a verdict of its own, and each is in the journal."""
+        return not (self.missing or self.stopped or self.unwritten)
+
+    def close(self, store: Store, lost: Callable[[str], VerdictRow | None], *, stopped: bool) -> None:
+        """Write every report.
+
+        Args:
+            store: has the measurements.
+            lost: gives the row, an ERROR, of a case that was to be tried and left no verdict; None where nobody is to
+                blame but the user, who stopped the run.
+            stopped: whether the run did not come to its end.
+        """
+        missing = sorted(self.selected - set(self.rows))
+        self.stopped = stopped and (not self.rows or bool(missing))
+        rows = [row for case in missing if (row := lost(case)) is not None]
+        self.missing = tuple(row.id for row in rows)
+        for row in rows:
+            self.verdict(row)
         for pair in contradictions(self.rows.values()):
             self.contradictions.append(pair.message)
             self.check(Check(pair.name, "error", pair.message, 0.0))
-        self._journal.close(complete=not self.stopped)
+        self._journalled(lambda _: self._journal.close(complete=self.complete), Check("", "passed", "", 0.0))
         try:
             write_reports(self.run, store, self.folder)
         except BadInput as error:
             self.problem = str(error)
+        self.problem = "\n".join(filter(None, (self.unwritten, self.problem)))
         if self.baseline is not None:
             self.comparison = compare(self.run, self.baseline)
 

@@ -1,1 +1,1 @@
-"""Other people's numbers: a CSV, JSON or Parquet table read as samples."""
+"""Numbers published elsewhere: a CSV, JSON or Parquet table read as samples."""

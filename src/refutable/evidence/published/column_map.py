@@ -1,4 +1,4 @@
-"""The mapping of columns in `--measurements-map FILE`."""
+"""The column mapping that `--measurements-map FILE` reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refutable.traces.trace import Position
 
 
 class MetricColumn(Frozen):
-    """Where a metric stands in a table."""
+    """The column that holds a metric."""
 
     column: str = Field(min_length=1)
     list_of: Literal["prompts", "layers"] | None = Field(
@@ -42,7 +42,7 @@ def _column(value: Any) -> Any:
 
 
 class TableMap(Frozen):
-    """What a table's columns are; what is left out has the name that reports/measurements.csv gives it."""
+    """The meaning of a table's columns; anything left out has the name it has in reports/measurements.csv."""
 
     records: str | None = Field(default=None, description="JSON: the key (or keys, joined by dots) of the records")
     model: str = Field(default="Model", description="column that names the model")
@@ -88,11 +88,7 @@ _FIELDS: Mapping[str, Sequence[str]] = {
 
 
 def read_map(path: Path) -> TableMap:
-    """Read a mapping.
-
-    Raises:
-        BadInput: it is missing or wrong; every problem is named with its line, what is allowed and the nearest word.
-    """
+    """Read a mapping; raises BadInput with the line, the allowed values and the nearest word of every problem."""
     source = read_yaml(path)
     try:
         return TableMap.model_validate(source.data)

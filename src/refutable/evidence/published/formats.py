@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from refutable.errors import BadInput, did_you_mean
 
 MAX_BYTES = 512 * 1024 * 1024
-ROUNDING = 1e-5  # by which a published value may lie beyond its metric's range: a cosine of 1.0000001
+ROUNDING = 1e-5  # how far a published value may lie outside its metric's range: a cosine of 1.0000001
 
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """One row: its cells by column, and where it stands in words."""
+    """One row: its cells by column, and its place in the file in words."""
 
     cells: Mapping[str, object]
     where: str
@@ -40,11 +40,11 @@ def read_records(path: Path, under: str | None = None) -> TableRecords:
     """Read the rows of a table.
 
     Args:
-        path: a file that ends in .json, .jsonl or .parquet; any other is read as CSV.
-        under: JSON: the key, or the keys joined by dots, under which the records stand.
+        path: a file that ends in .json, .jsonl, .ndjson or .parquet; anything else is read as CSV.
+        under: JSON only: the key, or keys joined by dots, that holds the records.
 
     Raises:
-        BadInput: it is missing, too large, or not of its format.
+        BadInput: it is missing, too large, or not in its format.
     """
     if path.is_dir():
         found = [one.name for one in sorted(path.iterdir()) if one.suffix.lower() in (".csv", ".json", *_FORMATS)]
@@ -63,12 +63,12 @@ def read_records(path: Path, under: str | None = None) -> TableRecords:
 
 
 def is_empty(cell: object) -> bool:
-    """Whether a cell holds nothing: it was not measured, and is never zero."""
+    """Whether a cell is empty: it was not measured, which is never zero."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def number_in(row: TableRecord, column: str, cell: object = None) -> float:
-    """Return the finite number of a cell, or of one item of its list; raises BadInput where there is none."""
+    """Return the finite number in a cell, or in one item of its list; raises BadInput if there is none."""
     cell = row.cells.get(column) if cell is None else cell
     if is_empty(cell):
         raise BadInput(f"{row.where}: {column} is empty; leave such rows out: what is missing is no number")
@@ -86,7 +86,7 @@ def number_in(row: TableRecord, column: str, cell: object = None) -> float:
 
 
 def list_in(row: TableRecord, column: str) -> NDArray[np.float64]:
-    """Return the numbers of a cell that is a list, shape (items,); raises BadInput where it is none."""
+    """Return the numbers of a cell that is a list, shape (items,); raises BadInput if it is not."""
     cell = row.cells.get(column)
     if not isinstance(cell, list) or not cell:
         raise BadInput(f"{row.where}: {column} is {str(cell)[:40]!r}, not a list of numbers")
@@ -94,9 +94,9 @@ def list_in(row: TableRecord, column: str) -> NDArray[np.float64]:
 
 
 def outside(row: TableRecord, column: str, metric: str, low: float, high: float) -> str:
-    """Return what is wrong with a cell whose number, or one item of its list, is none that any data could give.
+    """Return the problem if a number in a cell, or in one item of its list, is impossible for the metric, else "".
 
-    A cell that is empty, no number or not finite is not looked at here: it was not measured.
+    Cells that are empty, not numbers or not finite were not measured and are skipped.
     """
     cell = row.cells.get(column)
     for item in cell if isinstance(cell, list) else [cell]:
@@ -151,11 +151,9 @@ def _of_columns(path: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
     if len(lengths) == len(data) and len(set(lengths.values())) == 1:
         return [dict(zip(data, cells, strict=True)) for cells in zip(*data.values(), strict=True)]
     inside = [name for name, cells in data.items() if isinstance(cells, list) and cells and isinstance(cells[0], dict)]
-    hint = (
-        f"; the records seem to stand under {inside[0]!r}: say `records: {inside[0]}` in a --measurements-map"
-        if inside
-        else ""
-    )
+    hint = ""
+    if inside:
+        hint = f"; the records seem to stand under {inside[0]!r}: say `records: {inside[0]}` in a --measurements-map"
     raise BadInput(
         f"--measurements {path}: its keys ({', '.join(list(data)[:6])}) are not columns with a list of the same length"
         f" each{hint}"
@@ -170,10 +168,8 @@ def _parquet(path: Path) -> TableRecords:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"--measurements {path}: not a Parquet file ({str(error).splitlines()[0]})") from None
-    rows = tuple(
-        TableRecord(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1)
-    )
-    return TableRecords(tuple(table.column_names), rows)
+    rows = (TableRecord(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1))
+    return TableRecords(tuple(table.column_names), tuple(rows))
 
 
 _FORMATS: Mapping[str, Callable[[Path], TableRecords]] = {

@@ -1,4 +1,4 @@
-"""Reads a table of published measurements, and refuses rows that are no replicates of each other."""
+"""Reads a table of published measurements and refuses rows that are not replicates of each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = {
     "top_probability": "Top_Prob",
     "prompt_length": "Tokens",
 }
-SHOWN = 10  # values out of range that one message names
+SHOWN = 10  # out-of-range values named in one message
 ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
 
 
@@ -29,13 +29,13 @@ def read_table(path: Path, registry: ModelRegistry, map_file: Path | None = None
     """Read a file of published measurements.
 
     Args:
-        path: CSV, JSON, JSON lines or Parquet with one row a prompt, one a prompt and layer, one a layer, or one a
-            model; `Model` and at least one metric, by the names of reports/measurements.csv and layers.csv.
-        registry: to know which model a row means, by name, title or alias.
-        map_file: a mapping in YAML for a table with other columns; where it names metrics, only those are read.
+        path: CSV, JSON, JSON lines or Parquet with one row per prompt, per prompt and layer, per layer, or per model;
+            `Model` and at least one metric, by the names in reports/measurements.csv and layers.csv.
+        registry: resolves models by name, title or alias.
+        map_file: a mapping in YAML for a table with other columns; if it names metrics, only those are read.
 
     Raises:
-        BadInput: the file is missing or has not that form, or holds a value that its metric can never have.
+        BadInput: the file is missing or malformed, or holds a value that its metric can never have.
     """
     given = read_map(map_file) if map_file is not None else TableMap()
     records = read_records(path, given.records)
@@ -43,7 +43,7 @@ def read_table(path: Path, registry: ModelRegistry, map_file: Path | None = None
     rows = _by_model(path, records, registry, given)
     layered = given.layer in records.columns
     problems = [problem for name, of in rows.items() for problem in _not_replicates(path, name, of, given, layered)]
-    problems += _outside(path, rows, columns, given)
+    problems += _outside(path, rows, columns, given, registry)
     if problems:
         raise BadInput("\n".join(problems))
     layers = {name: int(registry[name].fact("layers")) for name in rows}
@@ -52,7 +52,7 @@ def read_table(path: Path, registry: ModelRegistry, map_file: Path | None = None
 
 
 def _metric_columns(path: Path, records: TableRecords, given: TableMap) -> dict[str, MetricColumn]:
-    """Return where each metric stands: as the mapping says, else under this project's names."""
+    """Return the column of each metric, by the mapping or else by this project's names."""
     header = set(records.columns)
     absent = [column.column for column in given.metrics.values() if column.column not in header]
     if given.only_model is None and given.model not in header:
@@ -125,17 +125,14 @@ def _by_model(
             f"--measurements-map: `models:` names {', '.join(map(repr, unknown))}, of which {path.name} has no row; it"
             f" has {', '.join(sorted(seen))}"
         )
-    return {name: _own(of) for name, of in rows.items()}
-
-
-def _own(rows: list[TableRecord]) -> list[TableRecord]:
-    """Leave drawn weights out if there are others: layers.csv has no column Role."""
-    own = [row for row in rows if row.cells.get("Weights_Kind") != "initialisation"]
-    return own or rows
+    trained = {
+        name: [row for row in of if row.cells.get("Weights_Kind") != "initialisation"] for name, of in rows.items()
+    }
+    return {name: trained[name] or of for name, of in rows.items()}  # layers.csv marks controls by nothing else
 
 
 def _not_replicates(path: Path, model: str, rows: Sequence[TableRecord], given: TableMap, layered: bool) -> list[str]:
-    """Return why rows of one model may not be taken for replicates of one another: of other weights, or repeated."""
+    """Return why the rows of one model are not replicates: they are of different weights, or repeated."""
     problems = []
     for column in ORIGINS:
         values = sorted({str(row.cells.get(column) or "") for row in rows})
@@ -159,15 +156,23 @@ def _not_replicates(path: Path, model: str, rows: Sequence[TableRecord], given: 
 
 
 def _outside(
-    path: Path, rows: Mapping[str, list[TableRecord]], columns: Mapping[str, MetricColumn], given: TableMap
+    path: Path,
+    rows: Mapping[str, list[TableRecord]],
+    columns: Mapping[str, MetricColumn],
+    given: TableMap,
+    registry: ModelRegistry,
 ) -> list[str]:
-    """Return the values that no data could give their metric; of many, the first ones."""
+    """Return the values that are impossible for their metric, at most the first `SHOWN`."""
     problems = []
-    for of in rows.values():
+    for model, of in rows.items():
+        vocabulary = float(registry[model].fact("vocabulary"))
         for name, column in columns.items():
-            alone = len(of) == 1 and column.list_of is None  # it may be of another statistic than the mean
-            low, high = (alone and STATISTICS[given.summary].range) or METRICS[name].range
-            found = (outside(row, column.column, name, low, high) for row in of)
+            alone = len(of) == 1 and column.list_of is None  # it may be of a statistic other than the mean
+            narrow = METRICS[name].of_vocabulary
+            known = METRICS[name].range if narrow is None else narrow(vocabulary)
+            low, high = (alone and STATISTICS[given.summary].range) or known
+            which = f"{name} of {model}, whose vocabulary has {vocabulary:g} tokens," if narrow is not None else name
+            found = (outside(row, column.column, which, low, high) for row in of)
             problems += [problem for problem in found if problem]
     if not problems:
         return []

@@ -19,7 +19,7 @@ from refutable.statistics.sample import CENSUS, Sample
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
 
-SINGLE = {"mean": ("mean", "bounded_mean")}  # the statistics that one recorded value of a model can be
+SINGLE = {"mean": ("mean", "bounded_mean")}  # the statistics that a single recorded value can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Table:
     Attributes:
         name: of the file, without its folder.
         sha256: of the file.
-        map: what its columns are.
-        columns: where each metric that it holds stands.
+        map: what its columns mean.
+        columns: the column of each metric.
         rows: the rows of each model, by its name in the registry.
         layers: number of layers of each of these models, from the registry.
     """
@@ -44,18 +44,17 @@ class Table:
 
     @property
     def description(self) -> str:
-        """The table in words: its name, its hash, and the note of its mapping."""
+        """The table's name, its hash, and the note of its mapping."""
         return f"{self.name}, SHA-256 {self.sha256[:12]}" + (f"; {self.map.note}" if self.map.note else "")
 
     def sample(self, metric: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
-        """Return a metric of a model: one value per prompt, or a single value, which is a census.
+        """Return a metric of a model, with values of shape (prompts,) or (prompts, layers).
 
-        Returns:
-            Values of shape (prompts,) or (prompts, layers); a single row without replicates has the unit `CENSUS`.
+        A single row without replicates has the unit `CENSUS`.
 
         Raises:
             NotMeasured: the table has no such model, metric, layer, token or prompt set.
-            BadInput: a value is missing or no number.
+            BadInput: a value is missing or not a number.
         """
         if model not in self.rows:
             raise NotMeasured(f"not in {self.name}, which has rows of {', '.join(self.rows)}")
@@ -92,7 +91,7 @@ class Table:
     def _values(
         self, metric: str, model: str, column: MetricColumn
     ) -> tuple[NDArray[np.float64], tuple[int, ...] | None, tuple[str, ...]]:
-        """Return values of shape (prompts,) or (prompts, layers), the numbers of those layers, and the categories."""
+        """Return values of shape (prompts,) or (prompts, layers), those layers' numbers, and the categories."""
         rows = self.rows[model]
         if all(is_empty(row.cells.get(column.column)) for row in rows):
             raise NotMeasured(f"{self.name} has no value of {metric} for {model}: its cells are empty")
@@ -115,7 +114,7 @@ class Table:
         return self._by_layer(model, column.column)
 
     def _by_layer(self, model: str, column: str) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...]]:
-        """Return the values of a table with one row a prompt and layer, or one row a layer."""
+        """Return the values of a table with one row per prompt and layer, or per layer."""
         by_prompt: dict[str, dict[int, float]] = {}
         categories: dict[str, str] = {}
         for row in self.rows[model]:
@@ -130,7 +129,7 @@ class Table:
         return values, layers, tuple(categories.values())
 
     def _texts(self, model: str, n: int) -> tuple[str, ...]:
-        """Return the prompts of a model's values, in their order; none where the table does not name each."""
+        """Return the prompts of a model's values, in order; none unless the table names each of them."""
         texts = tuple(dict.fromkeys(str(row.cells.get(self.map.prompt) or "") for row in self.rows[model]))
         return texts if len(texts) == n and all(texts) else ()
 
@@ -146,7 +145,7 @@ class Table:
     def _picked(
         self, values: NDArray[np.float64], layers: tuple[int, ...], metric: str, model: str, test: MeasuredTest
     ) -> NDArray[np.float64]:
-        """Return one layer's values, their mean over layers, or all; every layer must be there where all are meant."""
+        """Return one layer's values, their mean over layers, or all of them, for which every layer must be there."""
         number = self.layers[model]
         if max(layers) > number:
             raise BadInput(f"{self.name}: {model} has {number} layers and the table a layer {max(layers)} of {metric}")

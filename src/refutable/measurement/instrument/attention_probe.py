@@ -1,9 +1,9 @@
 """Reads the last query's attention probabilities without computing the full attention matrix.
 
-For families that go through transformers' attention interface, `REGISTERED` runs its SDPA kernel unchanged and
-recomputes, beside it, the one query row that claims read (the last token of each prompt). The other families run eager
-attention, whose probabilities their attention module returns. Rows become entropies for all blocks at once when the
-pass is over: a block pays for one gather, or for nothing where whole matrices are small enough to be kept until then.
+For families that use transformers' attention interface, `REGISTERED` runs its SDPA kernel unchanged and recomputes the
+one query row that claims read (the last token of each prompt). The other families run eager attention, and their
+attention module returns its probabilities. Rows become entropies for all blocks at once when the pass ends: a block
+costs one gather, or nothing if whole matrices are small enough to be kept until then.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class LastQuery:
 
     Attributes:
         last: index of the last real token of each prompt, shape (B,).
-        window: most keys that any block's query sees back, where eager attention is windowed; None where it is not.
-        keep: whether to keep eager attention's whole matrices until the pass ends, instead of one gather a block.
-        probabilities: of each block: (B, heads, T), or the whole (B, heads, T, T) where they are kept.
-        scores: of each block: the last query's scores (B, heads, T), and the mask they are under.
+        keep: whether to keep eager attention's whole matrices until the pass ends, instead of one gather per block.
+        window: the most keys that any block's query sees, if eager attention is windowed; else None.
+        probabilities: per block, (B, heads, T), or the whole (B, heads, T, T) with `keep`.
+        scores: per block, the last query's scores (B, heads, T) and the mask that applies to them.
     """
 
     last: torch.Tensor
@@ -48,7 +48,7 @@ class LastQuery:
             query: (B, heads, T, d_head), positions applied.
             key: (B, key heads, T, d_head).
             mask: boolean or additive, (B or 1, 1, T, T), or None for plain causal attention.
-            scale: factor of the scores; 1 / sqrt(d_head) when None.
+            scale: factor on the scores; None means 1 / sqrt(d_head).
         """
         batch, heads, _, width = query.shape
         groups = key.shape[1]
@@ -61,9 +61,9 @@ class LastQuery:
         self.probabilities.append(weights if self.keep else self._last_row(weights[None])[0])
 
     def entropies(self, blocks: int) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
-        """Return each block's attention entropy and the number of keys its query sees, both (blocks, B).
+        """Return each block's attention entropy, in nats, mean over heads, and its number of visible keys: (blocks, B).
 
-        The entropy is in nats, the mean over heads. (None, None) where not every block showed its attention.
+        (None, None) unless every block showed its attention.
         """
         if len(self.probabilities) == blocks:
             home = self.last.device
@@ -84,7 +84,7 @@ class LastQuery:
     def _eager_keys(self, values: torch.Tensor) -> torch.Tensor:
         """Return the number of visible keys, (blocks, B): right-padded and causal, so all up to the query itself.
 
-        Only a window that the prompts outgrow must be read off the probabilities, where one may have underflowed.
+        Only with a window shorter than the prompts are probabilities counted, since one may have underflowed.
         """
         if self.window is None or values.shape[-1] <= self.window:
             return (self.last.to(values.device) + 1).expand(len(values), -1)
@@ -102,7 +102,7 @@ class LastQuery:
 
 
 def _visible(mask: torch.Tensor | None, last: torch.Tensor, length: int) -> torch.Tensor:
-    """Return which keys the last query of each prompt sees, (B, T)."""
+    """Return which keys each prompt's last query sees, (B, T)."""
     visible = torch.arange(length, device=last.device)[None, :] <= last[:, None]  # (B, T)
     if mask is None:
         return visible
@@ -133,7 +133,7 @@ def _recording_sdpa(
 
 
 def register() -> None:
-    """Make `REGISTERED` known to transformers; doing it twice changes nothing."""
+    """Register `REGISTERED` with transformers; calling it twice is harmless."""
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 

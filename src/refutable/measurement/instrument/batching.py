@@ -1,4 +1,4 @@
-"""Batches: prompts sorted by length, cut where padding would cost more than another pass."""
+"""Batches: prompts sorted by length, split where padding would cost more than another pass."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int, switches: 
 
     Args:
         lengths: number of tokens of each prompt.
-        overhead: what a pass costs beyond its tokens, in tokens.
-        limit: most padded tokens in one batch; a single longer prompt still gets one.
+        overhead: fixed cost of a pass, in tokens.
+        limit: most padded tokens in one batch; a single longer prompt still gets its own.
         switches: as `switch_lengths`.
 
     Returns:
-        Indices of the prompts of each batch, longest batch first (so that memory runs out early or never).
+        Prompt indices of each batch, longest batch first (so that memory runs out early or never).
     """
     sides: dict[int, list[int]] = {}
     for i, length in enumerate(lengths):
@@ -52,7 +52,7 @@ def _cheapest(lengths: Sequence[int], overhead: int, limit: int) -> list[list[in
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     ends = [at for at in range(1, len(order) + 1) if at == len(order) or lengths[order[at]] > lengths[order[at - 1]]]
     best, cut = {0: 0}, {0: 0}
-    for start in range(len(order)):  # a batch ends where the length changes, or where it is full
+    for start in range(len(order)):  # a batch ends where the length changes or where it is full
         if start not in best:
             continue
         for end in (end for end in ends if end > start):
@@ -75,27 +75,18 @@ def _cheapest(lengths: Sequence[int], overhead: int, limit: int) -> list[list[in
 
 
 class Padded(NamedTuple):
-    """Prompts of one batch, right-padded, on the device.
+    """Prompts of one batch, right-padded, on the device."""
 
-    Attributes:
-        tokens: ids, (B, T).
-        mask: 1 at a token, 0 at padding, (B, T).
-        last: index of each prompt's last token, (B,).
-        ends: the distinct values of `last`, ascending.
-        end_of: index into `ends` of each prompt, (B,).
-        real: indices of the positions that hold a token, of B * T, (tokens,).
-    """
-
-    tokens: torch.Tensor
-    mask: torch.Tensor
-    last: torch.Tensor
-    ends: torch.Tensor
-    end_of: torch.Tensor
-    real: torch.Tensor
+    tokens: torch.Tensor  # ids, (B, T)
+    mask: torch.Tensor  # 1 at a token, 0 at padding, (B, T)
+    last: torch.Tensor  # index of each prompt's last token, (B,)
+    ends: torch.Tensor  # the distinct values of `last`, ascending
+    end_of: torch.Tensor  # each prompt's index into `ends`, (B,)
+    real: torch.Tensor  # positions that hold a token, as indices into B * T, (tokens,)
 
 
 def pad(ids: Sequence[Sequence[int]], device: torch.device) -> Padded:
-    """Pad on the host, where no index has to wait for the device."""
+    """Pad a batch on the host, where indexing never waits for the device."""
     lengths = np.array([len(one) for one in ids])
     tokens = np.zeros((len(ids), lengths.max()), dtype=np.int64)
     for row, one in enumerate(ids):

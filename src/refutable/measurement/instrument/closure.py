@@ -12,10 +12,10 @@ from refutable.traces.trace import CLOSURE_COLUMN, STREAM_TAPS, UPDATE_TAPS, nor
 
 
 def check_closure(blocks: pa.Table, model: LoadedModel, layers: int) -> float | None:
-    """Return the worst closure residual over its bound; None where no block is finite and none could be checked.
+    """Return the worst closure residual relative to its bound; None if no block is finite.
 
     Raises:
-        ClosureError: it is beyond 4 eps of the dtype.
+        ClosureError: it exceeds 4 eps of the dtype.
     """
     columns = {
         name: blocks[name].to_numpy(zero_copy_only=False).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Temporarily replaces operations of a model by forms that torch can differentiate."""
+"""Temporarily replaces a model's operations with forms that torch can differentiate."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from refutable.measurement.loading.loaded import LoadedModel
 
 @contextmanager
 def differentiable(model: LoadedModel) -> Iterator[None]:
-    """Run attention, experts and activations in forms that torch can differentiate, and say what has no derivative.
+    """Run attention, experts and activations in forms that torch can differentiate.
 
-    Nothing is recorded for a backward pass but what `torch.func` records itself.
+    Only `torch.func` records anything for a backward pass.
 
     Raises:
         NoSuchTap: an operation of this model has no derivative.
@@ -29,7 +29,7 @@ def differentiable(model: LoadedModel) -> Iterator[None]:
     plain = _plain_activations(model)
     try:
         with warnings.catch_warnings(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)  # torch's own, of its formulas
+            warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)  # raised by torch's own formulas
             yield
     except NotImplementedError as error:
         what = str(error).splitlines()[0]
@@ -42,7 +42,7 @@ def differentiable(model: LoadedModel) -> Iterator[None]:
 
 
 def _plain_activations(model: LoadedModel) -> list[torch.nn.Module]:
-    """Give BLOOM's activation the formula that its hand-written backward pass belongs to; it has no forward mode."""
+    """Replace BLOOM's activation, whose hand-written backward pass has no forward mode, with its plain formula."""
     found = [module for module in model.network.modules() if type(module).__name__ == "BloomGelu"]
     if found:
         from transformers.models.bloom.modeling_bloom import bloom_gelu_forward

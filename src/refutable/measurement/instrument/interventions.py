@@ -1,16 +1,16 @@
 """Interventions: a model changed in its forward pass, at fixed weights.
 
-* ``ablate-attention``, ``ablate-mlp``: what the module would add to the stream is zero. Attention still looks (its
-  probabilities can be read); nothing of it is added.
+* ``ablate-attention``, ``ablate-mlp``: what the module would add to the stream is zero. Attention still runs, so its
+  probabilities can be read; none of its output is added.
 * ``rewire-sequential``: the MLP reads its norm of x + a, the stream after attention.
 * ``rewire-parallel``: the MLP reads its norm of x, the block's input.
 * ``soften-attention``: attention's scores are halved before the softmax (a temperature of 2).
-* ``keep-norm``: what a block gives is rescaled to the norm of what it was given, at every position; ``never-shorten``:
-  only where it came out shorter; ``never-lengthen``: only where it came out longer.
-* ``shuffle-tokens``: the tokens of a prompt between its first and its last stand in another order.
+* ``keep-norm``: a block's output is rescaled to the norm of its input, at every position; ``never-shorten``: only where
+  it came out shorter; ``never-lengthen``: only where it came out longer.
+* ``shuffle-tokens``: the tokens between a prompt's first and last are put in another order.
 
-With one norm before both modules, that norm is the MLP's own. A block re-wired to what it already is computes the same
-numbers, bit for bit (tests/measurement/test_interventions.py).
+In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
+of its output (tests/measurement/test_interventions.py).
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ import torch
 
 from refutable.errors import InstrumentError, NotMeasured
 from refutable.measurement.instrument.parts import mlp_norm
-from refutable.measurement.instrument.taps import first_tensor
+from refutable.measurement.instrument.taps import (
+    first_tensor,
+    hidden_states,
+    hooked,
+    with_first_tensor,
+    with_hidden_states,
+)
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.traces.passes import BlockChange, Blocks, Intervention, NormChange
 
 TEMPERATURE = 2.0
 SCALES = {"scaling": -1, "scale_attn": 1}  # attributes of attention, and the power of the temperature in each
-FACTORS: dict[NormChange, tuple[float, float]] = {  # the least and the greatest that a block's output is multiplied by
+FACTORS: dict[NormChange, tuple[float, float]] = {  # least and greatest factor that a block's output is multiplied by
     "keep-norm": (0.0, math.inf),
     "never-shorten": (1.0, math.inf),
     "never-lengthen": (0.0, 1.0),
@@ -41,38 +47,29 @@ FACTORS: dict[NormChange, tuple[float, float]] = {  # the least and the greatest
 
 @contextmanager
 def intervening(model: LoadedModel, intervention: Intervention, blocks: Blocks = "all") -> Iterator[None]:
-    """Change the passes inside; hooks attached inside see what was changed.
-
-    Args:
-        model: loaded.
-        intervention: what is changed; ``none`` changes nothing.
-        blocks: in which blocks.
+    """Apply an intervention to the passes run inside; hooks attached inside see the changed tensors.
 
     Raises:
-        NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or to re-wire; or attention
-            has no scale to soften it by.
+        NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or re-wire; or attention has
+            no scale to soften it by.
     """
-    if intervention in ("none", "shuffle-tokens"):  # the latter is of what is read: `changed_ids`
+    if intervention in ("none", "shuffle-tokens"):  # `changed_ids` shuffles the tokens
         yield
         return
     if intervention in get_args(BlockChange) and not model.family.is_additive(model.config.to_dict()):
         raise NotMeasured(f"{model.row.name}: its blocks are post-norm and add no updates; nothing to {intervention}")
     changed = list(model.blocks())[-1:] if blocks == "last" else list(model.blocks())
-    handles = [handle for block in changed for handle in _change(block, model, intervention)]
-    try:
+    with hooked([handle for block in changed for handle in _change(block, model, intervention)]):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _change(block: torch.nn.Module, model: LoadedModel, intervention: Intervention) -> list[Any]:
     family = model.family
     match intervention:
         case "ablate-attention":
-            return [block.get_submodule(family.attention_update).register_forward_hook(_nothing)]
+            return [block.get_submodule(family.attention_update).register_forward_hook(_ablate)]
         case "ablate-mlp":
-            return [block.get_submodule(family.mlp_update).register_forward_hook(_nothing)]
+            return [block.get_submodule(family.mlp_update).register_forward_hook(_ablate)]
         case "keep-norm" | "never-shorten" | "never-lengthen":
             kept = partial(_keep_norm, *FACTORS[intervention])
             return [block.register_forward_hook(kept, with_kwargs=True)]
@@ -86,22 +83,20 @@ def _change(block: torch.nn.Module, model: LoadedModel, intervention: Interventi
     ]
 
 
-def _nothing(module: torch.nn.Module, args: Any, output: Any) -> Any:
-    zero = torch.zeros_like(first_tensor(output))
-    return zero if torch.is_tensor(output) else type(output)([zero, *output[1:]])
+def _ablate(module: torch.nn.Module, args: Any, output: Any) -> Any:
+    return with_first_tensor(output, torch.zeros_like(first_tensor(output)))
 
 
 def _keep_norm(
     least: float, most: float, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
 ) -> Any:
-    given, made = args[0] if args else kwargs["hidden_states"], first_tensor(output)
+    given, made = hidden_states(args, kwargs), first_tensor(output)
     factor = given.float().norm(dim=-1, keepdim=True) / made.float().norm(dim=-1, keepdim=True)
-    kept = (made.float() * factor.clamp(least, most).to(made.device)).to(made)
-    return kept if torch.is_tensor(output) else type(output)([kept, *output[1:]])
+    return with_first_tensor(output, (made.float() * factor.clamp(least, most).to(made.device)).to(made))
 
 
 class _Softened:
-    """Attention whose scores are divided by `TEMPERATURE`, until it is removed."""
+    """Attention whose scores are divided by `TEMPERATURE` until `remove` is called."""
 
     def __init__(self, attention: Any, title: str) -> None:
         found = next((name for name in SCALES if getattr(attention, name, None) is not None), None)
@@ -111,15 +106,14 @@ class _Softened:
         setattr(attention, found, self._was * TEMPERATURE ** SCALES[found])
 
     def remove(self) -> None:
-        """Put the scale back as it was."""
         setattr(self._attention, self._name, self._was)
 
 
 def changed_ids(ids: list[list[int]], intervention: Intervention) -> list[list[int]]:
-    """Return the token ids that are read: as they are, or under ``shuffle-tokens`` in another order.
+    """Return the token ids that are read: unchanged, or reordered under ``shuffle-tokens``.
 
-    The first and the last token stay, so that what the model reads last is the same; those between them are put in a
-    seeded order that is not their own. Three tokens or fewer, or all of one id between, have no other order.
+    The first and last token stay in place, so the model reads the same token last; those between get a seeded order
+    that differs from their own. With three tokens or fewer, or one id repeated in between, there is no other order.
     """
     return [_shuffled(one) for one in ids] if intervention == "shuffle-tokens" else ids
 
@@ -133,7 +127,7 @@ def _shuffled(ids: list[int]) -> list[int]:
 
 
 class _Rewired:
-    """What one block's MLP reads instead, from what the block shows as it runs."""
+    """Replaces what one block's MLP reads, from what the block shows as it runs."""
 
     def __init__(self, block: torch.nn.Module, model: LoadedModel, *, after_attention: bool) -> None:
         self._norm = mlp_norm(block, model.family)
@@ -144,18 +138,12 @@ class _Rewired:
         self._update: torch.Tensor | None = None
 
     def see_input(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._input, self._update = args[0] if args else kwargs["hidden_states"], None
+        self._input, self._update = hidden_states(args, kwargs), None
 
     def see_update(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         self._update = first_tensor(output)
 
     def give(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the arguments of the MLP, what it reads replaced."""
-        was = args[0] if args else kwargs["hidden_states"]
-        read = self._read().reshape(was.shape)
-        return ((read, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": read})
-
-    def _read(self) -> torch.Tensor:
         assert self._input is not None
         stream = self._input
         if self._after_attention:
@@ -163,4 +151,4 @@ class _Rewired:
                 raise InstrumentError(f"{self._title}: its MLP runs before attention, and cannot read what it adds")
             stream = stream + (self._update * self._scale if self._scale != 1.0 else self._update)
         read: torch.Tensor = stream if self._norm is None else self._norm(stream)
-        return read
+        return with_hidden_states(args, kwargs, read.reshape(hidden_states(args, kwargs).shape))

@@ -1,6 +1,6 @@
-"""Finds parts of a block by the names that model code gives them: norms, output matrices.
+"""Finds norms and output matrices of a block by the names that model code gives them.
 
-Where taps are is data (`families.py`); these names are shared by so many families that rows would repeat them.
+Taps are listed per family (`families.py`); these names are shared by so many families that its rows would repeat them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from refutable.traces.scale_folding import UNNORMED
 
 ATTENTION_NORMS = (
     *("ln_attn", "input_layernorm", "ln_1", "norm_1", "self_attn_layer_norm", "attention_layernorm"),
-)  # the first that a block has is the one that attention reads
+)  # attention reads the first of these that a block has
 MLP_NORMS = (
     *("ln_mlp", "pre_feedforward_layernorm", "post_attention_layernorm", "ln_2", "norm_2", "final_layer_norm"),
     "feedforward_layernorm",
-)  # the same for the MLP; a block that has none reads attention's
+)  # likewise for the MLP, which in a block without any reads attention's
 ATTENTION_LAST = {"o_proj", "out_proj", "dense", "c_proj"}
 
 
 def mlp_norm(block: torch.nn.Module, family: Family) -> torch.nn.Module | None:
-    """Return the norm whose output a block's MLP reads, or None where it reads the stream as it is."""
+    """Return the norm whose output a block's MLP reads, or None if it reads the stream directly."""
     if family.model_type in UNNORMED:
         return None
     found = first_module(block, MLP_NORMS) or first_module(block, ATTENTION_NORMS)
@@ -34,23 +34,23 @@ def mlp_norm(block: torch.nn.Module, family: Family) -> torch.nn.Module | None:
 
 
 def head_mixer(block: torch.nn.Module, family: Family) -> Any:
-    """Return attention's output matrix, which reads the heads side by side."""
+    """Return attention's output matrix, which reads the concatenated heads."""
     return one_module(block, (family.attention,), ATTENTION_LAST)
 
 
 def first_module(block: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Module | None:
-    """Return the first submodule that a block has under one of these names."""
+    """Return the block's first submodule with one of these names, in the order of the names."""
     return next((module for name in names if (module := getattr(block, name, None)) is not None), None)
 
 
 def modules_named(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.nn.Module]:
-    """Return the modules below a path that have one of these names and a matrix."""
+    """Return the modules below a path that have one of these names and a weight matrix."""
     below = block.get_submodule(path).named_modules(prefix=path)
     return [m for at, m in below if at.rpartition(".")[2] in names and getattr(m, "weight", None) is not None]
 
 
 def one_module(block: torch.nn.Module, paths: tuple[str, ...], names: set[str]) -> Any:
-    """Return the first such module below the first of these paths that has one."""
+    """Return the first match of `modules_named` below the first path that has one."""
     for path in paths:
         for module in modules_named(block, path, names):
             return module
@@ -58,6 +58,6 @@ def one_module(block: torch.nn.Module, paths: tuple[str, ...], names: set[str]) 
 
 
 def oriented(module: Any) -> torch.Tensor:
-    """Return a view of a module's matrix as (out, in); GPT-2's Conv1D keeps it the other way round."""
+    """Return a view of a module's matrix as (out, in); GPT-2's Conv1D stores it as (in, out)."""
     weight: torch.Tensor = module.weight
     return weight.T if type(module).__name__ == "Conv1D" else weight

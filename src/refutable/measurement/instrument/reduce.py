@@ -1,7 +1,7 @@
 """Reduces tapped vectors to the 25 primitives per position, in float32, on the device.
 
-The reference is plain torch and runs anywhere. On CUDA one fused kernel reads each vector once (`reduce_fused`):
-written out in torch the same takes some fifty launches a block and several times the memory traffic.
+The reference is plain torch and runs anywhere. On CUDA one fused kernel (`reduce_fused`) reads each vector once; plain
+torch would need about fifty launches per block and several times the memory traffic.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Vectors = Mapping[Tap, torch.Tensor]
 
 
 def reduce_blocks(blocks: Sequence[Vectors], scale: float = 1.0) -> torch.Tensor:
-    """Reduce the tapped vectors of one block or of several.
+    """Reduce the tapped vectors of one or more blocks.
 
     Args:
-        blocks: for each block the vector of each tap, shape (B, T, D) or, for a flattened module, (B * T, D); both
-            update taps may be absent.
-        scale: factor that a block puts on both updates.
+        blocks: each block's vectors by tap, shape (B, T, D) or, from a flattened module, (B * T, D); both update taps
+            may be absent.
+        scale: factor a block applies to both updates.
 
     Returns:
         Shape (blocks, B, T, REDUCED), float32: norms and centred norms (of `TAPS`), means (of `STREAM_TAPS`),
-        `PRODUCTS` raw and centred, the closure residual. What an absent tap would have given is NaN.
+        `PRODUCTS` raw and centred, the closure residual. Columns that need an absent tap are NaN.
     """
     x = blocks[0]["block_input"]
     if can_fuse(x) and all(block["block_input"].device == x.device for block in blocks):
@@ -42,7 +42,7 @@ def reduce_blocks(blocks: Sequence[Vectors], scale: float = 1.0) -> torch.Tensor
 def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
     """Reduce one block in plain torch, to (B, T, REDUCED); see `reduce_blocks`.
 
-    All inner products of a position are one small matrix product: on a CPU each further call costs as much as the sums.
+    One small matrix product gives all inner products of a position: on a CPU each extra call costs as much as the sums.
     """
     batch, length, width = seen["block_input"].shape
     present = tuple(tap for tap in TAPS if tap in seen)
@@ -51,7 +51,10 @@ def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
         stack[:, :, [present.index(tap) for tap in UPDATE_TAPS if tap in present]] *= scale
     mean = stack.mean(dim=-1, keepdim=True)  # (B, T, taps, 1)
     raw = stack @ stack.mT  # (B, T, taps, taps)
-    closure = _closure(stack) if all(tap in present for tap in UPDATE_TAPS) else None
+    closure = None
+    if all(tap in present for tap in UPDATE_TAPS):
+        x_in, x_out, a, m = (stack[:, :, i] for i in range(len(STREAM_TAPS)))
+        closure = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)  # (B, T)
     stack -= mean
     centred = stack @ stack.mT
     out = torch.full((batch, length, REDUCED), torch.nan, device=stack.device)
@@ -65,19 +68,20 @@ def reduce_reference(seen: Vectors, scale: float = 1.0) -> torch.Tensor:
     return out
 
 
-def _closure(stack: torch.Tensor) -> torch.Tensor:
-    """Return |x_out - x_in - a - m|, (B, T), of vectors in the order of `TAPS`."""
-    x_in, x_out, a, m = (stack[:, :, i] for i in range(len(STREAM_TAPS)))
-    closure: torch.Tensor = torch.linalg.vector_norm(x_out - x_in - a - m, dim=-1)
-    return closure
+def centred(vectors: torch.Tensor) -> torch.Tensor:
+    """Return vectors less their mean over the last axis."""
+    return vectors - vectors.mean(dim=-1, keepdim=True)
+
+
+def both_norms(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the raw and the mean-centred norm over the last axis, in float32."""
+    vectors = vectors.float()
+    return vectors.norm(dim=-1), centred(vectors).norm(dim=-1)
 
 
 @functools.cache
 def _places(present: tuple[Tap, ...]) -> tuple[tuple[list[int], list[int]], ...]:
-    """Return which columns are which entries of the flattened matrix of inner products.
-
-    In order: norms, centred norms, products, centred products.
-    """
+    """Return columns and matching entries of the flattened inner products: norms, products, each raw and centred."""
     at = {tap: i for i, tap in enumerate(present)}
     norms = [(i, at[tap] * len(at) + at[tap]) for i, tap in enumerate(TAPS) if tap in at]
     pairs = [(i, at[a] * len(at) + at[b]) for i, (a, b) in enumerate(PRODUCTS) if a in at and b in at]

@@ -1,6 +1,6 @@
-"""The same reduction as one Triton kernel: one program per position, each vector read once.
+"""The reduction as one Triton kernel: one program per position, each vector read once.
 
-The columns are those of `reduce.reduce_block`, in its order; tests hold the two to each other.
+Columns are in the order of `reduce.reduce_blocks`; tests compare the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _has_triton() -> bool:
 
 
 def can_fuse(x: torch.Tensor) -> bool:
-    """Whether a vector of the stream can be reduced here: on CUDA, with Triton (it comes with torch on Linux)."""
+    """Whether a vector of the stream can be reduced here: on CUDA, with Triton (which torch brings along on Linux)."""
     return x.is_cuda and x.shape[-1] <= MAX_WIDTH and _has_triton()
 
 
@@ -30,8 +30,8 @@ def reduce_fused(blocks: Sequence[Sequence[torch.Tensor | None]], scale: float) 
     """Reduce the six tapped vectors of each block.
 
     Args:
-        blocks: for each block its vectors in the order of `reduce.TAPS`, each (..., D) with D last, all on one CUDA
-            device and of one dtype; None, for both updates or neither, is an absent tap.
+        blocks: each block's vectors in the order of `reduce.TAPS`, each (..., D), all on one CUDA device and in one
+            dtype; an absent tap is None, which both updates are or neither.
         scale: factor on both updates.
 
     Returns:
@@ -68,5 +68,5 @@ def reduce_fused(blocks: Sequence[Sequence[torch.Tensor | None]], scale: float) 
 
 
 def _alike(vector: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return a vector as the kernel reads it; nearly always itself, so the calls that copy are not made."""
+    """Return a vector in the kernel's dtype and layout; nearly always itself, so nothing is copied."""
     return vector if vector.dtype is dtype and vector.is_contiguous() else vector.to(dtype).contiguous()

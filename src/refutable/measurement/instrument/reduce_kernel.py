@@ -1,4 +1,4 @@
-"""The Triton kernel of `reduce_fused`; importing this file needs Triton."""
+"""The Triton kernel of `reduce_fused`; importing this module needs Triton."""
 
 # mypy: ignore-errors
 # ruff: noqa: D103, N803

@@ -1,4 +1,4 @@
-"""Lays out what the batches of a pass left as the two tables of a trace."""
+"""Lays out the batches of a pass as the two tables of a trace."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from refutable.traces.trace import (
     PRIMITIVE_COLUMNS,
 )
 
-OUTPUTS = 5  # numbers of a prompt that are read behind the last block
+OUTPUTS = 5  # numbers per prompt that are read after the last block
 
 
 @dataclass(frozen=True, slots=True)
 class ReducedBatch:
-    """The output of one batch: one vector on the device, so that one transfer is enough.
+    """The output of one batch, packed into one vector on the device so that a single transfer is enough.
 
     Attributes:
         prompts: indices of its prompts.
         lengths: number of tokens of each.
         layers: number of blocks.
         attention: whether attention was seen.
-        packed: float32: blocks (layers, tokens, REDUCED), attention entropy and keys (layers, B) each where seen,
-            output entropy, top probability, top token's id, and norm and mean-centred norm of what the head reads (B)
+        packed: float32: blocks (layers, tokens, REDUCED); if seen, attention entropy and keys, (layers, B) each; output
+            entropy, top probability, top token's id, and the norm and mean-centred norm of what the head reads, (B,)
             each.
     """
 
@@ -46,7 +46,7 @@ class ReducedBatch:
     packed: torch.Tensor
 
     def fetch(self) -> _Fetched:
-        """Bring it to the host."""
+        """Transfer it to the host."""
         pinned = self.packed.device.type == "cuda"
         host = torch.empty(self.packed.shape, dtype=torch.float32, pin_memory=pinned)
         values: NDArray[np.float32] = host.copy_(self.packed).numpy()
@@ -74,7 +74,7 @@ def to_tables(
     layers: int,
     absent: Mapping[str, str],
 ) -> tuple[pa.Table, pa.Table]:
-    """Bring the batches to the host and lay them out as the two tables of a trace; columns in `absent` are null."""
+    """Fetch the batches and return a trace's tables of blocks and prompts; columns in `absent` are null."""
     lengths = np.array([len(one) for one in ids])
     start = np.concatenate([[0], np.cumsum(lengths)])
     rows = int(start[-1])
@@ -110,7 +110,7 @@ def to_tables(
 def _column(
     values: NDArray[np.float32], name: str, position: NDArray[np.int64], lengths: NDArray[np.int64], layers: int
 ) -> pa.Array:
-    """Return a column; what was not read is null, what was read and is not a number stays NaN."""
+    """Return a column: null where nothing was read, NaN where the value read was NaN."""
     if name in (ENTROPY_COLUMN, KEYS_COLUMN):
         last = np.repeat(np.repeat(lengths, lengths) - 1 == position, layers)
         return pa.array(values, mask=~last)
@@ -133,7 +133,7 @@ def _prompt_table(
 
 
 def prompt_columns(prompts: PromptSet, lengths: NDArray[np.int64]) -> dict[str, Any]:
-    """Return what every trace's table of prompts begins with."""
+    """Return the columns that every trace's table of prompts begins with."""
     return {
         "text": [prompt.text for prompt in prompts.prompts],
         "category": list(prompts.categories),

@@ -1,9 +1,9 @@
 """Hooks that read a block's taps and reduce them on the device during the pass.
 
-A block's vectors are reduced when the block ends, to 25 numbers a position and one attention row a prompt: nothing of
-the size of an activation survives. (Where that is little memory, they are kept until the pass ends and all blocks are
-reduced by one launch: a small pass is bound by launches.) Families that add to an update in place say so, and its
-tensor is copied at once (a kept reference would read the sum; closure would say so).
+A block's vectors are reduced when the block ends, to 25 numbers per position and one attention row per prompt, so no
+activation outlives its block. If all of them together take little memory, they are kept until the pass ends and reduced
+in one launch, because launches dominate a small pass. Where a family adds to an update in place, the tensor is copied
+at once: a reference would read the sum, and the closure check would fail.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ import torch
 
 from refutable.errors import InstrumentError
 from refutable.measurement.instrument.attention_probe import ACTIVE, LastQuery
-from refutable.measurement.instrument.reduce import REDUCED, TAPS, Vectors, reduce_blocks
+from refutable.measurement.instrument.reduce import TAPS, Vectors, reduce_blocks
 from refutable.models.families import Family
 from refutable.traces.trace import UPDATE_TAPS, Tap
-
-__all__ = ["REDUCED", "TAPS", "BlockReader", "first_tensor", "primitives", "reading"]
 
 Hook = Callable[[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
 
@@ -31,7 +29,7 @@ class BlockReader:
     Attributes:
         keep: whether to keep the vectors until `primitives` reduces those of all blocks.
         reduced: shape (B, T, REDUCED), float32, in the order of `trace.PRIMITIVE_COLUMNS` up to closure.
-        kept: the vectors, where they are kept.
+        kept: the vectors by tap, if they are kept.
     """
 
     def __init__(
@@ -48,14 +46,13 @@ class BlockReader:
         self.kept: Vectors | None = None
 
     def attach(self) -> list[Any]:
-        """Put the hooks on; returns handles to take them off. No hook returns anything, so none changes the pass."""
+        """Register the hooks and return their handles. No hook returns anything, so none changes the pass."""
         self._seen = {}
-        hooks: dict[str, list[Hook]] = {}
         family = self._family
-        hooks.setdefault(family.attention, []).append(self._keep_input("attention_input"))
+        hooks = {family.attention: [self._keep_input("attention_input")]}
         hooks.setdefault(family.mlp, []).append(self._keep_input("mlp_input"))
         if family.attention_implementation == "eager":
-            hooks.setdefault(family.attention, []).append(self._see_attention)
+            hooks[family.attention].append(self._see_attention)
         if self._additive:
             hooks.setdefault(family.attention_update, []).append(self._keep_output("attention_update"))
             hooks.setdefault(family.mlp_update, []).append(self._keep_output("mlp_update"))
@@ -67,7 +64,7 @@ class BlockReader:
 
     def _keep_input(self, tap: Tap) -> Hook:
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            self._seen[tap] = _hidden_states(args, kwargs)
+            self._seen[tap] = hidden_states(args, kwargs)
 
         return hook
 
@@ -90,7 +87,7 @@ class BlockReader:
 
     def _finish(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         self._seen["block_output"] = y = first_tensor(output)
-        self._seen["block_input"] = _hidden_states(args, kwargs).to(y.device)  # it may come from another GPU's block
+        self._seen["block_input"] = hidden_states(args, kwargs).to(y.device)  # it may come from a block on another GPU
         self._check_seen()
         if self.keep:
             self.kept = self._seen
@@ -99,25 +96,23 @@ class BlockReader:
         self._seen = {}
 
     def _check_seen(self) -> None:
-        """Refuse a tap that no module showed, or that is no vector of the stream: nothing could be checked of it."""
+        """Refuse a tap that no module showed, or whose tensor is no vector of the stream."""
         x = self._seen["block_input"]
-        shape = x.shape
         for tap in TAPS if self._additive else (tap for tap in TAPS if tap not in UPDATE_TAPS):
             seen = self._seen.get(tap)
-            if seen is not None and seen.shape == shape:
+            if seen is None:
+                found = "was not seen"
+            elif seen.shape[-1] != x.shape[-1] or seen.numel() != x.numel():
+                found = f"has shape {tuple(seen.shape)}, the stream {tuple(x.shape)}"
+            else:
                 continue
-            if seen is None or seen.shape[-1] != x.shape[-1] or seen.numel() != x.numel():
-                found = (
-                    "was not seen" if seen is None else f"has shape {tuple(seen.shape)}, the stream {tuple(x.shape)}"
-                )
-                raise InstrumentError(
-                    f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong"
-                    " (families.py)"
-                )
+            raise InstrumentError(
+                f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong (families.py)"
+            )
 
 
 def primitives(readers: Sequence[BlockReader], scale: float) -> torch.Tensor:
-    """Return what the readers of a pass saw, (blocks, B, T, REDUCED), and let go of it."""
+    """Return what the readers saw in a pass, (blocks, B, T, REDUCED), and release it."""
     kept = [reader.kept for reader in readers if reader.kept is not None]
     reduced = [reader.reduced for reader in readers if reader.reduced is not None]
     result = reduce_blocks(kept, scale) if kept else torch.stack([one.to(reduced[0].device) for one in reduced])
@@ -127,19 +122,31 @@ def primitives(readers: Sequence[BlockReader], scale: float) -> torch.Tensor:
 
 
 def first_tensor(output: Any) -> torch.Tensor:
-    """Return the tensor of a module's output, which is a tensor, a tuple or a list that begins with one."""
+    """Return the tensor of a module's output, which is a tensor, or a tuple or list that begins with one."""
     tensor: torch.Tensor = output[0] if isinstance(output, tuple | list) else output
     return tensor
 
 
-def _hidden_states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
-    """Return the tensor a module was called with: its first argument, in most families given by position."""
+def with_first_tensor(output: Any, tensor: torch.Tensor) -> Any:
+    """Return a module's output with its tensor replaced."""
+    return tensor if torch.is_tensor(output) else type(output)([tensor, *output[1:]])
+
+
+def hidden_states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """Return the tensor a module was called with: its first argument, which most families pass by position."""
     tensor: torch.Tensor = args[0] if args else kwargs["hidden_states"]
     return tensor
 
 
+def with_hidden_states(
+    args: tuple[Any, ...], kwargs: dict[str, Any], tensor: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a module's arguments with `hidden_states` replaced, as a forward pre-hook returns them."""
+    return ((tensor, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": tensor})
+
+
 def _all(hooks: Sequence[Hook]) -> Hook:
-    """Return one hook that runs several: a module pays once for being watched."""
+    """Return one hook that runs several, so that a module pays for one call only."""
     if len(hooks) == 1:
         return hooks[0]
 
@@ -151,8 +158,8 @@ def _all(hooks: Sequence[Hook]) -> Hook:
 
 
 @contextmanager
-def hooked(handles: Sequence[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
-    """Remove hooks afterwards, also on errors."""
+def hooked(handles: Sequence[Any]) -> Iterator[None]:
+    """Remove hooks afterwards, even after an error; a handle is anything with `remove()`."""
     try:
         yield
     finally:
@@ -162,9 +169,8 @@ def hooked(handles: Sequence[torch.utils.hooks.RemovableHandle]) -> Iterator[Non
 
 @contextmanager
 def reading(readers: Sequence[BlockReader], watcher: LastQuery) -> Iterator[None]:
-    """Attach the readers, and remove them afterwards, also on errors."""
-    handles = [handle for reader in readers for handle in reader.attach()]
-    with hooked(handles):
+    """Attach the readers and let `watcher` see attention inside the block."""
+    with hooked([handle for reader in readers for handle in reader.attach()]):
         token = ACTIVE.set(watcher)
         try:
             yield

@@ -1,13 +1,13 @@
 """The heads pass: what each attention head adds to the stream at the last token.
 
-A head's contribution is its slice of the output matrix's columns, applied to its mix of values; with the bias, the
-contributions sum to the attention update, which is checked on every block of every run.
+A head's contribution is its slice of the output matrix's columns applied to its mix of values. With the bias, the
+contributions sum to the attention update; every run checks this for every block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ import torch
 from refutable.errors import ClosureError, NoSuchTap
 from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.parts import head_mixer, oriented
-from refutable.measurement.instrument.taps import first_tensor
+from refutable.measurement.instrument.reduce import centred
+from refutable.measurement.instrument.taps import first_tensor, hooked
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
@@ -28,17 +29,15 @@ def run_heads(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[s
     """Read every head of every block at each prompt's last token.
 
     Raises:
-        NoSuchTap: something that is not linear follows the heads' sum before it is added to the stream.
+        NoSuchTap: the heads' sum passes through something nonlinear before it is added to the stream.
         ClosureError: the heads and the bias do not sum to the attention update.
     """
     _check_additive(model)
-    heads = model.heads
-    names = [name for stem in HEAD_STEMS for name in paired(stem)]
-    columns = [*names, *(f"heads.norm.{head}" for head in range(1, heads + 1)), HEAD_RESIDUAL]
-    absent = {} if heads > 1 else dict.fromkeys(paired("heads.cosine"), "it has one head")
-    trace = last_token_trace(
-        model, prompts, key, about, columns, lambda ids, cut: _run_batch(model, ids, cut, heads), absent, spec.bos
-    )
+    heads = range(1, model.heads + 1)
+    columns = [*(name for stem in HEAD_STEMS for name in paired(stem)), *(f"heads.norm.{head}" for head in heads)]
+    absent = {} if len(heads) > 1 else dict.fromkeys(paired("heads.cosine"), "it has one head")
+    run = partial(_run_batch, model)
+    trace = last_token_trace(model, prompts, key, about, [*columns, HEAD_RESIDUAL], run, absent, spec.bos)
     _check_sum(trace, model)
     return trace
 
@@ -56,70 +55,56 @@ def _check_additive(model: LoadedModel) -> None:
 
 
 @torch.inference_mode()
-def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], heads: int) -> torch.Tensor:
+def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
+    """Return (B, layers, columns)."""
     tokens, mask, last = pad([ids[i] for i in cut], model.device)[:3]
     reduced: list[torch.Tensor] = []
-    with ExitStack() as stack:
-        for block in model.blocks():
-            stack.enter_context(_Heads(block, model, last, heads, reduced))
+    with hooked([handle for block in model.blocks() for handle in _watch(block, model, last, reduced)]):
         model.backbone(tokens, mask)
-    return torch.stack([one.to(reduced[0].device) for one in reduced], dim=1)  # (B, layers, columns)
+    return torch.stack([one.to(reduced[0].device) for one in reduced], dim=1)
 
 
-class _Heads:
-    """Hooks on one block: the mix of values that the output matrix reads, and the update that comes of it."""
+def _watch(block: torch.nn.Module, model: LoadedModel, last: torch.Tensor, into: list[torch.Tensor]) -> list[Any]:
+    """Hook one block's output matrix, which reads the heads' mixes of values, and the update made from them."""
+    mixer = head_mixer(block, model.family)
+    mixes: list[torch.Tensor] = []
 
-    def __init__(
-        self, block: torch.nn.Module, model: LoadedModel, last: torch.Tensor, heads: int, into: list[torch.Tensor]
-    ) -> None:
-        self._mixer = head_mixer(block, model.family)
-        self._update = block.get_submodule(model.family.attention_update)
-        self._last, self._heads, self._scale, self._into = last, heads, model.scale, into
-        self._mix: torch.Tensor | None = None
+    def see_mix(module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+        mixes.append(at_last(args[0].view(len(last), -1, args[0].shape[-1]), last))  # (B, heads * d_head)
 
-    def __enter__(self) -> None:
-        self._handles = [
-            self._mixer.register_forward_pre_hook(self._see_mix),
-            self._update.register_forward_hook(self._see_update),
-        ]
-
-    def __exit__(self, *error: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _see_mix(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-        self._mix = at_last(args[0].view(len(self._last), -1, args[0].shape[-1]), self._last)  # (B, heads * d_head)
-
-    def _see_update(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        assert self._mix is not None
-        update = at_last(first_tensor(output), self._last).float() * self._scale  # (B, D)
-        matrix = oriented(self._mixer).float() * self._scale  # (D, heads * d_head)
-        mix = self._mix.float().view(len(self._last), self._heads, -1)  # (B, heads, d_head)
-        added = torch.einsum("bhk,dhk->bhd", mix, matrix.reshape(len(matrix), self._heads, -1))  # (B, heads, D)
-        bias = getattr(self._mixer, "bias", None)
-        whole = added.sum(dim=1) if bias is None else added.sum(dim=1) + bias.float() * self._scale
-        size = added.norm(dim=-1).sum(dim=-1) + (0 if bias is None else bias.float().norm() * self._scale)
+    def see_update(module: torch.nn.Module, args: Any, output: Any) -> None:
+        update = at_last(first_tensor(output), last).float() * model.scale  # (B, D)
+        matrix = oriented(mixer).float() * model.scale  # (D, heads * d_head)
+        mix = mixes.pop().float().view(len(last), model.heads, -1)  # (B, heads, d_head)
+        added = torch.einsum("bhk,dhk->bhd", mix, matrix.reshape(len(matrix), model.heads, -1))  # (B, heads, D)
+        whole, norms = added.sum(dim=1), added.norm(dim=-1)  # (B, D), (B, heads)
+        size = norms.sum(dim=-1)
+        bias = getattr(mixer, "bias", None)
+        if bias is not None:
+            whole, size = whole + bias.float() * model.scale, size + bias.float().norm() * model.scale
         residual = (whole - update).norm(dim=-1) / size
-        self._into.append(torch.stack([*_reduce(added), *added.norm(dim=-1).unbind(-1), residual], dim=-1))
-        self._mix = None
+        into.append(torch.stack([*_reduce(added), *norms.unbind(-1), residual], dim=-1))
+
+    adder = block.get_submodule(model.family.attention_update)
+    return [mixer.register_forward_pre_hook(see_mix), adder.register_forward_hook(see_update)]
 
 
 def _reduce(added: torch.Tensor) -> list[torch.Tensor]:
-    """Return each of `HEAD_STEMS`, raw and centred, of contributions (B, heads, D): vectors (B,)."""
-    raw, centred = _reduce_one(added), _reduce_one(added - added.mean(dim=-1, keepdim=True))
-    return [one for pair in zip(raw, centred, strict=True) for one in pair]
+    """Return each of `HEAD_STEMS`, raw and centred, from contributions (B, heads, D): vectors (B,)."""
+    pairs = zip(_reduce_one(added), _reduce_one(centred(added)), strict=True)
+    return [one for pair in pairs for one in pair]
 
 
 def _reduce_one(added: torch.Tensor) -> list[torch.Tensor]:
     heads = added.shape[1]
     norms = added.norm(dim=-1)  # (B, heads)
-    unit = (added / norms[..., None]).sum(dim=1)  # its square is heads + the sum of all cosines of two
+    unit = (added / norms[..., None]).sum(dim=1)  # its square is heads + the sum of the cosines of all ordered pairs
     cosine = (unit.square().sum(dim=-1) - heads) / (heads * (heads - 1)) if heads > 1 else norms[:, 0] * torch.nan
     return [added.sum(dim=1).norm(dim=-1), norms.sum(dim=-1), norms.amax(dim=-1), cosine, norms.norm(dim=-1)]
 
 
 def _check_sum(trace: Trace, model: LoadedModel) -> None:
-    """Refuse heads that do not make up the update, to 8 eps of the dtype of all that is summed."""
+    """Refuse heads that do not sum to the update, to within 8 eps of the dtype relative to all that is summed."""
     residual = trace.blocks[HEAD_RESIDUAL].to_numpy().reshape(-1, trace.meta["layers"])
     bound = 8 * torch.finfo(getattr(torch, model.subject.dtype)).eps
     worst = np.nanmax(residual, initial=0.0)

@@ -1,28 +1,30 @@
 """The Jacobian pass: d block_output / d block_input at the last token, other positions fixed.
 
-Never written out: v to J v is forward mode, u to J^T u reverse mode (`torch.func`). From a seeded vector these span a
-Krylov space, the one that power iteration walks through; all of it is used, and not the last vector alone, because two
-singular values are often so near each other that power iteration needs hundreds of steps (Lanczos, Arnoldi).
+J is never written out: J v is computed in forward mode, J^T u in reverse mode (`torch.func`). From a seeded vector
+these span a Krylov space, the same that power iteration walks through. The whole space is used (Lanczos, Arnoldi), not
+just its last vector: two singular values are often so close that power iteration would need hundreds of steps.
 
-* largest singular value: of J^T J; raw, and of P J P with P the projection that takes the mean off, where the model's
-  norms take it off;
+* largest singular value: from J^T J; raw, and, if the model's norms subtract the mean, of P J P, where P is the
+  projection that subtracts it;
 * spectral radius: of J.
 
-Each carries the residual of its pair, and a metric refuses what has not converged. As in power iteration, that it is
-the largest and no other rests on the start vector having some part of it. With as many steps as the width the
-space is all there is, and nothing is left to converge.
+Each comes with the residual of its eigenpair, and metrics refuse values that have not converged. As in power iteration,
+finding the largest one rests on the start vector having a component along it. With as many steps as the width, the
+space is everything and nothing is left to converge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 
 from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.differentiable import differentiable
-from refutable.measurement.instrument.taps import first_tensor, hooked
+from refutable.measurement.instrument.reduce import centred
+from refutable.measurement.instrument.taps import first_tensor, hidden_states, hooked, with_hidden_states
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
@@ -38,53 +40,49 @@ from refutable.traces.passes import (
 )
 from refutable.traces.trace import Trace
 
-COLUMNS = [*paired(JACOBIAN_NORM), *paired(JACOBIAN_RESIDUAL), JACOBIAN_RADIUS, RADIUS_RESIDUAL]
+SINGULAR = [*paired(JACOBIAN_NORM), *paired(JACOBIAN_RESIDUAL)]
+COLUMNS = [*SINGULAR, JACOBIAN_RADIUS, RADIUS_RESIDUAL]
 CHECK_EVERY = 4
 Linear = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Ritz(NamedTuple):
-    """An eigenvalue's modulus as a Krylov space has it, (B,), and its pair's residual relative to it, (B,)."""
+    """An eigenvalue's modulus as a Krylov space approximates it, (B,), and the relative residual of its pair, (B,)."""
 
     value: torch.Tensor
     residual: torch.Tensor
 
 
 class Maps(NamedTuple):
-    """A block's derivative at the last token of each prompt, as two maps of (B, D): v to J v, and u to J^T u."""
+    """A derivative at the last token of each prompt, as two maps of (B, D): v to J v, and u to J^T u."""
 
     forward: Linear
     backward: Linear
 
 
-def run_jacobian(
-    model: LoadedModel,
-    prompts: PromptSet,
-    key: str,
-    about: Mapping[str, Any],
-    spec: Pass,
-) -> Trace:
+def run_jacobian(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Take the Jacobian of every block, or of the last.
 
     Raises:
         NoSuchTap: an operation of this model has no derivative.
     """
-    absent: dict[str, str] = {}
-    if spec.blocks == "last":
-        absent = dict.fromkeys(COLUMNS, "this pass takes the last block's Jacobian alone")
-    if model.family.norm != "LayerNorm":
-        absent |= dict.fromkeys(
-            (paired(JACOBIAN_NORM)[1], paired(JACOBIAN_RESIDUAL)[1]), "its norms do not take the mean off"
+    only_last = dict.fromkeys(COLUMNS, "this pass takes the last block's Jacobian alone")
+    absent = (only_last if spec.blocks == "last" else {}) | absent_centred(model, SINGULAR)
+    with differentiable(model):
+        return last_token_trace(
+            model, prompts, key, about, COLUMNS, partial(_run_batch, model, spec.blocks), absent, spec.bos
         )
 
-    def run(ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
-        return _run_batch(model, ids, cut, spec.blocks)
 
-    with differentiable(model):
-        return last_token_trace(model, prompts, key, about, COLUMNS, run, absent, spec.bos)
+def absent_centred(model: LoadedModel, singular: Sequence[str]) -> dict[str, str]:
+    """Return why a model has no centred singular values, by column; `singular` are raw and centred, in turn."""
+    return (
+        {} if model.family.norm == "LayerNorm" else dict.fromkeys(singular[1::2], "its norms do not take the mean off")
+    )
 
 
-def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blocks: Blocks) -> torch.Tensor:
+def _run_batch(model: LoadedModel, blocks: Blocks, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
+    """Return (B, layers, COLUMNS)."""
     tokens, mask, last = pad([ids[i] for i in cut], model.device)[:3]
     chosen = list(model.blocks())
     values = torch.full((len(cut), len(chosen), len(COLUMNS)), torch.nan, device=model.device)
@@ -92,8 +90,9 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blo
 
     def see(layer: int) -> Any:
         def hook(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            maps = block_maps(block, args, kwargs, last)
-            values[:, layer] = _reduce(maps, start.to(maps_device(args, kwargs)), model).to(values.device)
+            maps, begin = block_maps(block, args, kwargs, last), start.to(hidden_states(args, kwargs).device)
+            found = [*largest_singular_values(maps, begin, model), *largest_eigenvalue(maps.forward, begin)]
+            values[:, layer] = torch.stack(found, dim=-1).to(values.device)
 
         return hook
 
@@ -109,23 +108,22 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], blo
 
 
 def start_vectors(cut: Sequence[int], width: int) -> torch.Tensor:
-    """Return a seeded vector for each prompt, (B, D): the same in whatever batch it comes."""
+    """Return a seeded vector for each prompt, (B, D), whichever batch it is in."""
     seed = int(KRYLOV["seed"])
     vectors = [torch.randn(width, generator=torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in cut]
     return torch.stack(vectors)
 
 
 def block_maps(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], last: torch.Tensor) -> Maps:
-    """Return a block's derivative at the last token, from what it was called with."""
-    hidden = (args[0] if args else kwargs["hidden_states"]).detach()
+    """Return a block's derivative at the last token, at the arguments it was called with."""
+    hidden = hidden_states(args, kwargs).detach()
     last = last.to(hidden.device)
     here = (torch.arange(hidden.shape[1], device=hidden.device) == last[:, None])[..., None]  # (B, T, 1)
 
     def of_last(x: torch.Tensor) -> torch.Tensor:
         stream = torch.where(here, x[:, None].to(hidden.dtype), hidden)
-        if args:
-            return at_last(first_tensor(block.forward(stream, *args[1:], **kwargs)), last)
-        return at_last(first_tensor(block.forward(**{**kwargs, "hidden_states": stream})), last)
+        given, named = with_hidden_states(args, kwargs, stream)
+        return at_last(first_tensor(block.forward(*given, **named)), last)
 
     point = at_last(hidden, last)
     pull = torch.func.vjp(of_last, point)[1]
@@ -141,36 +139,20 @@ def block_maps(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, 
     return Maps(forward, backward)
 
 
-def maps_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
-    """Return where a block runs."""
-    hidden: torch.Tensor = args[0] if args else kwargs["hidden_states"]
-    return hidden.device
-
-
-def _reduce(maps: Maps, start: torch.Tensor, model: LoadedModel) -> torch.Tensor:
-    """Return (B, COLUMNS) of one block."""
+def largest_singular_values(maps: Maps, start: torch.Tensor, model: LoadedModel) -> list[torch.Tensor]:
+    """Return the largest singular value, raw and centred, and the residual of each, (B,); NaN without a centred one."""
     raw = largest_singular_value(maps, start)
-    nothing = torch.full_like(raw.value, torch.nan)
-    centred = Ritz(nothing, nothing)
+    other = Ritz(*[torch.full_like(raw.value, torch.nan)] * 2)
     if model.family.norm == "LayerNorm":
-        centred = largest_singular_value(centred_maps(maps), start)
-    radius = largest_eigenvalue(maps.forward, start)
-    return torch.stack([raw.value, centred.value, raw.residual, centred.residual, *radius], dim=-1)
-
-
-def centred_maps(maps: Maps) -> Maps:
-    """Return P J P with P the projection that takes the mean off, from J."""
-
-    def off(x: torch.Tensor) -> torch.Tensor:
-        return x - x.mean(dim=-1, keepdim=True)
-
-    return Maps(lambda v: off(maps.forward(off(v))), lambda u: off(maps.backward(off(u))))
+        off = Maps(lambda v: centred(maps.forward(centred(v))), lambda u: centred(maps.backward(centred(u))))
+        other = largest_singular_value(off, start)
+    return [raw.value, other.value, raw.residual, other.residual]
 
 
 def largest_singular_value(maps: Maps, start: torch.Tensor) -> Ritz:
     """Return the largest singular value, (B,), and the relative residual of its square as an eigenvalue of J^T J.
 
-    For a symmetric map the residual bounds the error; the estimate is never too large.
+    J^T J is symmetric, so the residual bounds the error, and the estimate is never too large.
     """
     square = largest_eigenvalue(lambda v: maps.backward(maps.forward(v)), start)
     return Ritz(square.value.sqrt(), square.residual)
@@ -179,35 +161,34 @@ def largest_singular_value(maps: Maps, start: torch.Tensor) -> Ritz:
 def largest_eigenvalue(linear: Linear, start: torch.Tensor) -> Ritz:
     """Return the largest modulus of an eigenvalue of a map of (B, D), by Arnoldi's method from a start vector.
 
-    A small residual proves that an eigenvalue is near, not that it is the largest: a start vector nearly orthogonal to
-    that one's finds another first. Hence at least so many steps, whatever the residual.
-    All prompts of the batch go on until the last has converged; nothing but that question comes home from the device.
+    A small residual proves that an eigenvalue is near, not that it is the largest: from a start vector nearly
+    orthogonal to that one's eigenvector, another is found first. Hence a minimum number of steps, whatever the
+    residual. The whole batch goes on until its last prompt has converged; only that test is read from the device.
     """
     batch, width = start.shape
-    parameters = KRYLOV
-    size = min(width, int(parameters["steps"]))
+    size = min(width, int(KRYLOV["steps"]))
     basis = torch.zeros(size + 1, batch, width, device=start.device, dtype=torch.float64)
     hessenberg = torch.zeros(batch, size + 1, size, device=start.device, dtype=torch.float64)
-    first = start.double()  # of length 1 in float64, or what is left of a map that turns nothing is parallel to it
+    first = start.double()  # normalised in float64; else a map that turns nothing leaves a remainder parallel to it
     basis[0] = first / first.norm(dim=-1, keepdim=True)
     for step in range(size):
         w = linear(basis[step].float()).double()
-        for _ in range(2):  # once leaves what rounding puts back; twice is enough
+        for _ in range(2):  # rounding spoils orthogonality after one round; two are enough
             along = torch.einsum("kbd,bd->bk", basis[: step + 1], w)
             hessenberg[:, : step + 1, step] += along
             w = w - torch.einsum("kbd,bk->bd", basis[: step + 1], along)
         length = w.norm(dim=-1)
         hessenberg[:, step + 1, step] = length
         basis[step + 1] = torch.where(length[:, None] > 0, w / length[:, None], 0)
-        if step == size - 1 or (step + 1 >= parameters["least_steps"] and (step + 1) % CHECK_EVERY == 0):
+        if step == size - 1 or (step + 1 >= KRYLOV["least_steps"] and (step + 1) % CHECK_EVERY == 0):
             found = _ritz(hessenberg[:, : step + 2, : step + 1], exact=step == width - 1)
-            if bool((found.residual <= parameters["tolerance"]).all()):
+            if bool((found.residual <= KRYLOV["tolerance"]).all()):
                 break
     return Ritz(found.value.float(), found.residual.float())
 
 
 def _ritz(hessenberg: torch.Tensor, *, exact: bool) -> Ritz:
-    """Return the largest Ritz value and its residual relative to it, of (B, k + 1, k); `exact` where k is the width."""
+    """Return the largest Ritz value and its relative residual, from (B, k + 1, k); `exact` if k is the width."""
     finite = torch.isfinite(hessenberg).all(dim=-1).all(dim=-1)
     values, vectors = torch.linalg.eig(torch.where(finite[:, None, None], hessenberg, 0)[:, :-1])
     top = values.abs().argmax(dim=-1, keepdim=True)

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 
 from refutable.measurement.instrument.interventions import changed_ids
 from refutable.measurement.instrument.tables import prompt_columns
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.forward import first_token, run_in_batches, token_ids
+from refutable.measurement.passes.forward import pass_meta, run_in_batches, token_ids
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import LAST_TOKEN, Bos, Intervention
 from refutable.traces.trace import Trace
@@ -33,69 +32,40 @@ def last_token_trace(
     bos: Bos = "default",
     intervention: Intervention = "none",
 ) -> Trace:
-    """Run a batch at a time and lay out what it leaves as a trace.
+    """Run one batch at a time and lay out the results as a trace.
 
     Args:
-        model: loaded.
-        prompts: the prompt set.
-        key: address of the trace.
-        about: what is already known of it.
-        columns: names of what `run` gives, in its order.
-        run: token ids of all prompts and the indices of one batch's in; (B, layers, columns) out, float32, on the
-            device.
-        absent: columns that hold nothing, or not at every layer, and why.
-        bos: whether prompts begin with the beginning-of-sequence token.
-        intervention: what is done to the tokens that are read; `run` does what is done to the model.
+        model, prompts, key, about, bos: as for `forward.run_pass`.
+        columns: names of the columns that `run` returns, in order.
+        run: called with the token ids of all prompts and the indices of one batch; returns (B, layers, columns),
+            float32, on the device.
+        absent: columns that are empty, in every layer or some, and why.
+        intervention: how the tokens are changed before they are read; any change to the model is up to `run`.
 
     Raises:
         InstrumentError, NotMeasured: as `token_ids`.
     """
     ids = changed_ids(token_ids(model, prompts, bos), intervention)
     started = time.perf_counter()
-    left, halvings = run_in_batches(model, ids, lambda cut: (cut, run(ids, cut)))
+    results, halvings = run_in_batches(model, ids, lambda cut: (cut, run(ids, cut)))
     layers = len(model.blocks())
     values = np.full((len(ids), layers, len(columns)), np.nan, dtype=np.float32)
-    for cut, tensor in left:
+    for cut, tensor in results:
         values[list(cut)] = tensor.cpu().numpy()
+    absent = dict(absent or {})
+    meta = {**pass_meta(model, about, ids, started, len(results), halvings, absent), "positions": LAST_TOKEN}
     lengths = np.array([len(one) for one in ids])
-    meta = {
-        **about,
-        "positions": LAST_TOKEN,
-        "layers": layers,
-        "d_model": model.width,
-        "absent": dict(absent or {}),
-        "pass_seconds": round(time.perf_counter() - started, 4),
-        "batches": len(left),
-        "batch_halvings": halvings,
-        "first_token": first_token(model, ids),
+    flat = values.reshape(-1, len(columns))  # (prompts * layers, columns)
+    blocks = {
+        "prompt": pa.array(np.repeat(np.arange(len(ids)), layers)),
+        "position": pa.array(np.repeat(lengths - 1, layers)),
+        "layer": pa.array(np.tile(np.arange(1, layers + 1), len(ids))),
+        **{name: pa.array(flat[:, i], from_pandas=name in absent) for i, name in enumerate(columns)},
     }
-    return Trace(
-        key, meta, _blocks(values, lengths, columns, meta["absent"]), pa.table(prompt_columns(prompts, lengths))
-    )
-
-
-def _blocks(
-    values: NDArray[np.float32], lengths: NDArray[np.int64], columns: Sequence[str], absent: Mapping[str, str]
-) -> pa.Table:
-    prompts, layers, _ = values.shape
-    flat = values.reshape(prompts * layers, len(columns))
-    return pa.table(
-        {
-            "prompt": pa.array(np.repeat(np.arange(prompts), layers)),
-            "position": pa.array(np.repeat(lengths - 1, layers)),
-            "layer": pa.array(np.tile(np.arange(1, layers + 1), prompts)),
-            **{name: pa.array(flat[:, i], from_pandas=name in absent) for i, name in enumerate(columns)},
-        }
-    )
+    return Trace(key, meta, pa.table(blocks), pa.table(prompt_columns(prompts, lengths)))
 
 
 def at_last(stream: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """Return (B, D) of (B, T, D): the vector at each prompt's last token."""
+    """Return the vector at each prompt's last token: (B, D) from (B, T, D)."""
     last = last.to(stream.device)
     return stream[torch.arange(len(last), device=stream.device), last]
-
-
-def both_norms(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the norm over the last axis, raw and after its mean is taken off, in float32."""
-    vectors = vectors.float()
-    return vectors.norm(dim=-1), (vectors - vectors.mean(dim=-1, keepdim=True)).norm(dim=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,25 +19,17 @@ from refutable.traces.passes import LOSS, Pass
 from refutable.traces.trace import Trace
 
 
-def run_loss(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], one: Pass) -> Trace:
+def run_loss(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
     """Take the mean loss of each prompt's tokens after the first, in nats.
 
-    It stands in every layer's row of the prompt, since it is of no layer.
+    The loss belongs to no layer, so every layer's row of a prompt holds it.
 
     Raises:
         NotMeasured: a prompt has one token, or the intervention means nothing on this architecture.
     """
-    with intervening(model, one.intervention, one.blocks):
-        return last_token_trace(
-            model,
-            prompts,
-            key,
-            about,
-            [LOSS],
-            lambda ids, cut: _run_batch(model, ids, cut),
-            bos=one.bos,
-            intervention=one.intervention,
-        )
+    with intervening(model, spec.intervention, spec.blocks):
+        run = partial(_run_batch, model)
+        return last_token_trace(model, prompts, key, about, [LOSS], run, bos=spec.bos, intervention=spec.intervention)
 
 
 @torch.inference_mode()

@@ -1,16 +1,16 @@
 """The perturbation pass: a small change at the last token, followed through the blocks to first order.
 
-Forward-mode differentiation carries the change beside the stream, so growth is that of an infinitely small change: no
-size is chosen, no difference of nearly equal numbers is taken, and low precision rounds the change as it rounds any
-vector. Per prompt the same seeded random directions are used:
+Forward-mode differentiation carries the change alongside the stream, so growth is that of an infinitesimal change: no
+size is chosen, no nearly equal numbers are subtracted, and low precision rounds the change like any other vector. Each
+prompt has its own seeded random directions:
 
-* *followed*: put into the first block's input, and read after every block;
-* *local*: put afresh into every block's input, and read after that block (noise gain);
-* *radial*: the block's input itself, so that what is read is the gain of a change of length (1 in a parallel block,
-  whose modules read a norm's output, which knows no length).
+* *followed*: added to the first block's input and read after every block;
+* *local*: added afresh to every block's input and read after that block (noise gain);
+* *radial*: along the block's input itself, which gives the gain of a change of length (1 in a parallel block, whose
+  modules read the output of a norm, which ignores length).
 
-Over directions the geometric mean is kept. The stream itself is kept too: its norms, and the cosines between its
-states k blocks apart.
+The trace keeps the geometric mean over directions. It also keeps the stream's norms, and the cosines between its states
+k blocks apart.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import torch
 
 from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.differentiable import differentiable
-from refutable.measurement.instrument.taps import first_tensor, hooked
+from refutable.measurement.instrument.reduce import both_norms, centred
+from refutable.measurement.instrument.taps import first_tensor, hidden_states, hooked, with_hidden_states
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.last_token import at_last, both_norms, last_token_trace
+from refutable.measurement.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import DEPTH_COSINE, PASSES, PERTURBATION_STEMS, Pass, paired
 from refutable.traces.trace import Trace, centred_norm_column, norm_column
 
-_DUAL: Any = torch.autograd.forward_ad  # a vector and its change side by side; torch types none of it
+_DUAL: Any = torch.autograd.forward_ad  # a vector and its change side by side; torch leaves it untyped
 STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (norm_column, centred_norm_column)]
 COLUMNS = [*STREAM, *(name for stem in (*PERTURBATION_STEMS, DEPTH_COSINE) for name in paired(stem))]
 
@@ -55,29 +56,24 @@ def run_perturbation(model: LoadedModel, prompts: PromptSet, key: str, about: Ma
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], directions: torch.Tensor) -> torch.Tensor:
     """Return (B, layers, COLUMNS) of one batch; `directions` is (directions, B, D)."""
     tokens, mask, last = pad([ids[i] for i in cut], model.device)[:3]
-    followed, local = [], []
+    gains = []
     for direction in directions:
         stream, change = _changes(model, tokens, mask, last, direction, afresh=False)
-        size = both_norms(direction)  # of what was put in: (B,), raw and centred
         change_in = torch.cat([direction[None], change[:-1]])
-        grown = [norm / first for x in (change_in, change) for norm, first in zip(both_norms(x), size, strict=True)]
-        followed.append(torch.stack(grown))  # (4, layers, B)
-        _, change = _changes(model, tokens, mask, last, direction, afresh=True)
-        local.append(torch.stack([n / first for n, first in zip(both_norms(change), size, strict=True)]))
-    _, change = _changes(model, tokens, mask, last, None, afresh=True)
-    of_input, of_output = both_norms(stream[:-1]), both_norms(stream[1:])
-    radial = [norm / first for norm, first in zip(both_norms(change), of_input, strict=True)]
+        _, local = _changes(model, tokens, mask, last, direction, afresh=True)
+        gains.append(torch.stack([gain for x in (change_in, change, local) for gain in _gains(x, direction)]))
+    _, radial = _changes(model, tokens, mask, last, None, afresh=True)
     columns = (
-        *(*of_input, *of_output),
-        *_geometric_mean(followed),
-        *_geometric_mean(local),
-        *(*radial, *_depth_cosines(stream)),
+        *(*both_norms(stream[:-1]), *both_norms(stream[1:])),
+        *torch.stack(gains).log().mean(dim=0).exp(),  # (6, layers, B)
+        *(*_gains(radial, stream[:-1]), *_depth_cosines(stream)),
     )
     return torch.stack([one.float() for one in columns], dim=-1).transpose(0, 1)  # (B, layers, COLUMNS)
 
 
-def _geometric_mean(values: Sequence[torch.Tensor]) -> torch.Tensor:
-    return torch.stack(list(values)).log().mean(dim=0).exp()
+def _gains(change: torch.Tensor, put_in: torch.Tensor) -> list[torch.Tensor]:
+    """Return by what factor a change is longer than what was put in, raw and centred."""
+    return [norm / first for norm, first in zip(both_norms(change), both_norms(put_in), strict=True)]
 
 
 def _changes(
@@ -93,8 +89,8 @@ def _changes(
 
     Args:
         model, tokens, mask, last: the model and the batch.
-        direction: (B, D), put in at the last token; None for the block's own input there.
-        afresh: whether it is put into every block's input in place of what has come so far, or into the first's alone.
+        direction: (B, D), the change at the last token; None for the block's own input there.
+        afresh: whether it replaces the accumulated change at every block's input, or starts at the first block only.
 
     Returns:
         The stream at the last token before each block and after the last, (layers + 1, B, D), and the change after
@@ -106,14 +102,13 @@ def _changes(
     changes: list[torch.Tensor] = []
 
     def put(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        x = _DUAL.unpack_dual(args[0] if args else kwargs["hidden_states"]).primal
+        x = _DUAL.unpack_dual(hidden_states(args, kwargs)).primal
         change = torch.zeros_like(x)
         own = at_last(x, last)
         change[rows.to(x.device), last.to(x.device)] = own if direction is None else direction.to(own)
         if not stream:
             stream.append(own.to(home))
-        dual = _DUAL.make_dual(x, change)
-        return ((dual, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": dual})
+        return with_hidden_states(args, kwargs, _DUAL.make_dual(x, change))
 
     def see(block: torch.nn.Module, args: Any, output: Any) -> None:
         x, change = _DUAL.unpack_dual(first_tensor(output))
@@ -129,9 +124,9 @@ def _changes(
 
 
 def _depth_cosines(stream: torch.Tensor) -> list[torch.Tensor]:
-    """Return, for each lag k of 1 to layers, the mean cosine of states k blocks apart, raw and centred: (layers, B)."""
+    """Return the mean cosine of states k blocks apart, for each k from 1 to layers, raw and centred: (layers, B)."""
     found = []
-    for x in (stream.float(), stream.float() - stream.float().mean(dim=-1, keepdim=True)):
+    for x in (stream.float(), centred(stream.float())):
         unit = (x / x.norm(dim=-1, keepdim=True)).transpose(0, 1)  # (B, layers + 1, D)
         cosines = unit @ unit.mT  # (B, layers + 1, layers + 1)
         lags = [cosines.diagonal(k, dim1=1, dim2=2).mean(dim=-1) for k in range(1, cosines.shape[-1])]

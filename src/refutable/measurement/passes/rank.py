@@ -1,24 +1,27 @@
 """The rank pass: effective rank and variance of token states, before and after each block.
 
-The states of a prompt's tokens after the first, at one depth, are a matrix (tokens, width); their mean over the tokens
-is taken off, and what is left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007),
-between 1 and one less than those tokens: neither a factor nor a rotation of all states, nor a vector added to each,
-changes it. The variance is sum s^2 over the number of tokens. Raw, and with each state's mean over the width taken off.
+The states of a prompt's tokens after the first, at one depth, form a matrix (tokens, width). Their mean over the tokens
+is subtracted; what is left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007),
+between 1 and one less than the number of those tokens. Scaling or rotating all states, or adding one vector to each,
+does not change it. The variance is sum s^2 over the number of tokens. Both are taken raw, and with each state's mean
+over the width subtracted.
 
-The first token is left out, as at position ``all``: where it has a massive activation, the states would have hardly a
-direction but that one, and a block that takes it off would seem to bring new ones.
+As at position ``all``, the first token is left out: its massive activation, where there is one, would be almost the
+only direction of the states, and a block that removes it would seem to add new ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from refutable.errors import NotMeasured
 from refutable.measurement.instrument.batching import pad
-from refutable.measurement.instrument.taps import first_tensor, hooked
+from refutable.measurement.instrument.reduce import centred
+from refutable.measurement.instrument.taps import first_tensor, hidden_states, hooked
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
@@ -26,7 +29,7 @@ from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT
 from refutable.traces.trace import Trace
 
 COLUMNS = [name for stem in (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT) for name in paired(stem)]
-LEAST = 3  # one token after the first differs from none
+LEAST = 3  # with a single token after the first there is nothing to vary
 
 
 def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
@@ -35,9 +38,7 @@ def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     Raises:
         NotMeasured: a prompt has fewer than three tokens.
     """
-    return last_token_trace(
-        model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=spec.bos
-    )
+    return last_token_trace(model, prompts, key, about, COLUMNS, partial(_run_batch, model), bos=spec.bos)
 
 
 @torch.inference_mode()
@@ -52,27 +53,21 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
     seen: list[torch.Tensor] = []
 
     def see(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        given = args[0] if args else kwargs["hidden_states"]
-        forms = [form for states in (given, first_tensor(output)) for form in (states, _centred(states))]
+        both = hidden_states(args, kwargs), first_tensor(output)
+        forms = [form for states in both for form in (states, centred(states.float()))]
         values = [of(form, lengths) for of in (effective_ranks, variances) for form in forms]
         seen.append(torch.stack([value.to(model.device) for value in values], dim=-1))
 
-    handles = [block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]
-    with hooked(handles):
+    with hooked([block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]):
         model.backbone(tokens, mask)
     return torch.stack(seen, dim=1)
 
 
-def _centred(states: torch.Tensor) -> torch.Tensor:
-    states = states.float()
-    return states - states.mean(dim=-1, keepdim=True)
-
-
 def effective_ranks(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """Return the effective rank of each prompt's states, (B,), of states (B, T, D) right-padded to T.
+    """Return the effective rank of each prompt's states, (B,), from states (B, T, D) right-padded to T.
 
-    By the eigenvalues of the tokens' Gram matrix, in float64: its square roots are the singular values. NaN where all
-    tokens after the first are in one state; 1 where they are two.
+    The square roots of the eigenvalues of the tokens' Gram matrix, in float64, are the singular values. NaN if all
+    tokens after the first are in the same state; 1 if they are in two.
     """
     ranks = []
     for own in _about_their_mean(states, lengths):
@@ -80,18 +75,18 @@ def effective_ranks(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tenso
         if not bool(torch.isfinite(gram).all()):
             ranks.append(torch.full((), torch.nan, device=own.device))
             continue
-        singular = torch.linalg.eigvalsh(gram)[1:].clamp(min=0).sqrt()  # the smallest is 0: the mean was taken off
+        singular = torch.linalg.eigvalsh(gram)[1:].clamp(min=0).sqrt()  # the smallest is 0: the mean was subtracted
         share = singular / singular.sum()
         ranks.append(torch.exp(-torch.xlogy(share, share).sum()).float())
     return torch.stack(ranks)
 
 
 def variances(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """Return the trace of the covariance of each prompt's states, (B,), of states (B, T, D) right-padded to T."""
+    """Return the trace of the covariance of each prompt's states, (B,), from states (B, T, D) right-padded to T."""
     return torch.stack([(own**2).sum(dim=-1).mean().float() for own in _about_their_mean(states, lengths)])
 
 
 def _about_their_mean(states: torch.Tensor, lengths: Sequence[int]) -> list[torch.Tensor]:
-    """Return the states of each prompt's tokens after the first less their mean, in float64, (tokens - 1, D) each."""
+    """Return each prompt's states after the first token less their mean, in float64, (tokens - 1, D) each."""
     later = [row[1:length].double() for row, length in zip(states, lengths, strict=True)]
     return [own - own.mean(dim=0) for own in later]

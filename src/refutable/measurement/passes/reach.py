@@ -1,25 +1,27 @@
 """The reach pass: how far back, in tokens and in blocks, the gradient of the top prediction reaches.
 
-The gradient of the log-probability of the most probable next token, at each block's input and output:
+The gradient is that of the log-probability of the most probable next token, at each block's input and output:
 
-* *tokens*: what a small change of a token's state does, relative to the state's length, is |gradient| |state|. These
-  are the weights of the mean distance back from the last token, as a share of the prompt's length less one;
-* *writes*: what taking out all that a block added, at every token, does to first order: |sum over tokens of gradient .
+* *tokens*: |gradient| |state| is the first-order effect of changing a token's state by a small share of its length.
+  These products weight the mean distance back from the last token, as a share of the prompt's length less one;
+* *writes*: the first-order effect of removing all that a block added, at every token: |sum over tokens of gradient .
   update|.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from refutable.errors import NotMeasured
 from refutable.measurement.instrument.batching import pad
-from refutable.measurement.instrument.taps import first_tensor
+from refutable.measurement.instrument.reduce import both_norms
+from refutable.measurement.instrument.taps import first_tensor, hidden_states, hooked, with_hidden_states
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.last_token import at_last, both_norms, last_token_trace
+from refutable.measurement.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Pass, paired
 from refutable.traces.trace import Trace
@@ -28,14 +30,12 @@ COLUMNS = [*paired(REACH_TOKENS), REACH_WRITE]
 
 
 def run_reach(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
-    """Take the reach over tokens before each block, and what each block's update does.
+    """Take the reach over tokens before each block, and the effect of each block's update.
 
     Raises:
         NotMeasured: a prompt has one token.
     """
-    return last_token_trace(
-        model, prompts, key, about, COLUMNS, lambda ids, cut: _run_batch(model, ids, cut), bos=spec.bos
-    )
+    return last_token_trace(model, prompts, key, about, COLUMNS, partial(_run_batch, model), bos=spec.bos)
 
 
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
@@ -46,8 +46,8 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
     stream: list[torch.Tensor] = []  # before the first block and after each: (B, T, D)
 
     def begin(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        stream.append((args[0] if args else kwargs["hidden_states"]).detach().requires_grad_())
-        return ((stream[0], *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream[0]})
+        stream.append(hidden_states(args, kwargs).detach().requires_grad_())
+        return with_hidden_states(args, kwargs, stream[0])
 
     def see(block: torch.nn.Module, args: Any, output: Any) -> None:
         stream.append(first_tensor(output))
@@ -55,21 +55,17 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
     blocks = list(model.blocks())
     handles = [blocks[0].register_forward_pre_hook(begin, with_kwargs=True)]
     handles += [block.register_forward_hook(see) for block in blocks]
-    try:
-        with torch.enable_grad():
-            logits = model.network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
-            chosen = torch.log_softmax(at_last(logits, last).float(), dim=-1).amax(dim=-1)  # (B,)
-            gradients = torch.autograd.grad(chosen.sum(), stream)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked(handles), torch.enable_grad():
+        logits = model.network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
+        chosen = torch.log_softmax(at_last(logits, last).float(), dim=-1).amax(dim=-1)  # (B,)
+        gradients = torch.autograd.grad(chosen.sum(), stream)
     return _reduce([one.detach() for one in stream], gradients, last)
 
 
 def _reduce(stream: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor], last: torch.Tensor) -> torch.Tensor:
-    """Return (B, layers, COLUMNS) of states and gradients (B, T, D), one more than there are layers."""
+    """Return (B, layers, COLUMNS) from states and gradients (B, T, D), one more than there are layers."""
     home, columns = last.device, []
-    back = last[:, None] - torch.arange(stream[0].shape[1], device=home)  # (B, T); below 0 at padding, of no weight
+    back = last[:, None] - torch.arange(stream[0].shape[1], device=home)  # (B, T); negative at padding, which is masked
     for layer in range(len(stream) - 1):
         pull = gradients[layer].float().norm(dim=-1)  # (B, T)
         reaches = []

@@ -27,14 +27,15 @@ def write_reports(run: RunResult, store: Store, folder: Path) -> None:
     """Write every report of a run into a folder, even if some cannot be written.
 
     Raises:
-        BadInput: some could not be written; each is named, with the reason.
+        BadInput: some could not be written; each is named, with the reason, on one line. What they held before stays.
     """
-    problems = []
+    problems: dict[str, list[str]] = {}
     for name in REPORTS:
         try:
             REPORTS[name].write(run, store, folder)
         except Exception as error:  # an extension's report may raise anything
-            why = str(error) if isinstance(error, OSError | RefutableError) else f"{type(error).__name__}: {error}"
-            problems.append(f"{name} could not be written ({why}); the journal has every verdict: refutable report")
+            why = str(error) if isinstance(error, RefutableError) else f"{type(error).__name__}: {error}"
+            problems.setdefault((isinstance(error, OSError) and error.strerror) or why, []).append(name)
     if problems:
-        raise BadInput("\n".join(problems))
+        told = "; ".join(f"{', '.join(names)} ({why})" for why, names in problems.items())
+        raise BadInput(f"could not be written: {told}; the journal has every verdict: refutable report")
