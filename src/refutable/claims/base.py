@@ -26,8 +26,8 @@ class BaseClaim(Frozen):
     evidence: str
     source: Source | None = None
     also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
-    reading_of: str | None = Field(default=None, description="the claim of which this is one reading")
-    contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject together with this")
+    reading_of: str | None = Field(default=None, description="the claim that this is one reading of")
+    contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     slow: bool = False
     record: dict[str, Record] = Field(default_factory=dict)

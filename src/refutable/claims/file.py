@@ -62,7 +62,7 @@ def load_claims(path: Path) -> tuple[BaseClaim, ...]:
 
 
 def read_claims(path: Path) -> Loaded:
-    """Load every claim of a file and of the files that it includes, in order, with its place.
+    """Load every claim of a file and of the files that it includes, in order, with its place in them.
 
     Paths in claims (proofs, prompt sets) are relative to the folder of this file, even in included files.
 
@@ -83,7 +83,11 @@ def read_claims(path: Path) -> Loaded:
 
 
 def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
-    """Validate parsed files together; see `load_claims`."""
+    """Validate parsed files together.
+
+    Raises:
+        BadInput: with one line for every problem in them.
+    """
     problems = []
     claims = []
     for source in sources:

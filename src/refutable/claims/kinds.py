@@ -118,6 +118,6 @@ class ClaimsFile(Frozen):
 
     schema_version: Literal[1] = Field(alias="schema")
     include: Annotated[
-        tuple[str, ...], Field(min_length=1, description="claims files of this folder, whose claims come first")
+        tuple[str, ...], Field(min_length=1, description="claims files in this folder, whose claims come first")
     ] = ()
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] = ()

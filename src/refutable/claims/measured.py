@@ -29,11 +29,11 @@ class MeasuredClaim(ClaimOnModels):
     evidence: Literal["measured"]
     quantifier: Literal["each", "all", "any", "majority", "pooled"] = Field(default="each", alias="for")
     family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
-        default=None, description="claims of one name are one family: their p-values are also adjusted together"
+        default=None, description="name of a family of claims, whose p-values are also adjusted together"
     )
     prompts: str = "grand-unified-25"
     test: MeasuredTest
-    controls: tuple[ControlName, ...] = Field(default=(), description="on what the claim ought to fail")
+    controls: tuple[ControlName, ...] = Field(default=(), description="where the claim ought to fail")
     multiverse: Variations = Variations()
 
     @property

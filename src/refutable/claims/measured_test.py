@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from refutable._util.strict_yaml import Frozen, Names
 from refutable.claims.parts import (
@@ -47,7 +47,7 @@ HeldAgainst = Annotated[
 class MeasuredTest(Frozen):
     """A statistic of metrics over the model's prompts, compared with a predicted region."""
 
-    statistic: str
+    statistic: Annotated[str, AfterValidator(lambda name: statistic_named(name).name)]
     of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
     predicts: RegionText
     holds: RegionText | None = Field(default=None, description="what must be true of a layer or prompt for it to count")
@@ -96,12 +96,6 @@ class MeasuredTest(Frozen):
         """The region a layer or prompt must lie in to count; only if `holds` is given."""
         assert self.holds is not None
         return parse_region(self.holds)
-
-    @field_validator("statistic")
-    @classmethod
-    def _known_statistic(cls, name: str) -> str:
-        statistic_named(name)
-        return name
 
     @field_validator("of")
     @classmethod

@@ -25,7 +25,7 @@ def dry_run(
 ) -> None:
     """Build models without weights and look for every module and number that a first run would need; exit 1 on a fault.
 
-    Says of each: its class, parameters, dtype and memory against the device's, how it would be spread, its tokenizer.
+    Reports of each: class, parameters, dtype and memory against the device's, how it would be spread, and tokenizer.
     """
     from refutable._util.extras import require_measure
     from refutable.models.device import choose_device

@@ -29,7 +29,7 @@ def lock(
             help="a verdicts.json whose verdicts were seen; by default those among the reports, where there are any"
         ),
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 where the lock is not in step")] = False,
+    check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 if the lock is out of date")] = False,
 ) -> None:
     """Record in claims.lock what each claim says now, with the date: what is measured later is then confirmatory."""
     from refutable.verdicts.preregistration.lockfile import lock_file, read_lock, write_lock

@@ -31,7 +31,7 @@ def models(models: ModelsOption = None) -> None:
 def prompts(
     name: Annotated[str | None, typer.Argument(help="a packaged set, or a file: print its texts")] = None,
 ) -> None:
-    """List the packaged prompt sets, or print the texts of one, one a line."""
+    """List the packaged prompt sets, or print the texts of one set, one per line."""
     from refutable.prompts.find import given_prompts, known_sets
 
     if name is not None:

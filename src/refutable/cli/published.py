@@ -30,17 +30,17 @@ def publish(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     fewer: Annotated[
-        bool, typer.Option("--fewer", help="published verdicts that were not measured again may go")
+        bool, typer.Option("--fewer", help="allow published verdicts to go that were not measured again")
     ] = False,
     claims: Annotated[
         Path | None, typer.Option(help="claims file, for the page; by default the ini file's, else claims.yaml")
     ] = None,
     models: ModelsOption = None,
     page: Annotated[
-        Path | None, typer.Option(help="page of verdicts, by default the ini file's; written anew where there is one")
+        Path | None, typer.Option(help="page of verdicts, by default the ini file's; rewritten if it exists")
     ] = None,
 ) -> None:
-    """Publish a run's verdicts, after showing what changes; the only way the published file is rewritten."""
+    """Publish a run's verdicts, after showing what changes; nothing else rewrites the published file."""
     from refutable.reports.diff import as_text
     from refutable.reports.publish import changes, publish_run, write_page
 
@@ -68,7 +68,7 @@ def page(
     ] = None,
     models: ModelsOption = None,
 ) -> None:
-    """Write the page of verdicts: every claim in its document's order, with what became of it."""
+    """Write the page of verdicts: every claim in its document's order, with its verdicts."""
     from refutable.reports.publish import write_page
 
     out = out or ini_path("refutable_page") or reports_folder() / "verdicts.md"
@@ -80,11 +80,11 @@ def catalogue(
     claims: ClaimsArgument = None,
     ids: Annotated[
         Path | None,
-        typer.Option(help="the catalogue: one `id kind` or `id kind same-as` a line; by default the ini file's"),
+        typer.Option(help="the catalogue: one `id kind` or `id kind same-as` per line; by default the ini file's"),
     ] = None,
     verdicts: VerdictsOption = None,
 ) -> None:
-    """Show every sentence of a catalogue with its kind, the claims that try it, and how each stands."""
+    """Show every sentence of a catalogue with its kind, the claims that try it, and the state of each."""
     from refutable._util.text import counted
     from refutable.claims.file import load_claims
     from refutable.reports.catalogue import catalogue_lines, read_catalogue

@@ -17,13 +17,13 @@ def report(
     journal: Annotated[
         Path | None,
         typer.Argument(
-            help="journal of a run; or its folder, or the verdicts.json that is left of it;"
+            help="journal of a run, its folder, or the verdicts.json left of it;"
             " by default the journal among the reports"
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder to write to; the journal's own by default")] = None,
 ) -> None:
-    """Rebuild every report from a run's journal, also after a kill -9."""
+    """Rebuild every report from a run's journal, even after a kill -9."""
     from refutable._util.text import counted
     from refutable.reports.formats import write_reports
     from refutable.reports.formats.verdicts_json import read_run
@@ -43,9 +43,9 @@ def diff(
     b: Annotated[Path, typer.Argument(help="verdicts.json of another")],
     as_json: Annotated[bool, typer.Option("--json", help="write JSON")] = False,
 ) -> None:
-    """Say which verdicts differ and which estimates moved: exit 0 when none, 1 when some, 2 when a file is no run.
+    """Say which verdicts differ and which estimates moved: exit 0 if none, 1 if some, 2 if a file is not a run.
 
-    What else differs beside a verdict (labels, controls, variations) is told and changes no exit status.
+    Other differences (labels, controls, variations) are listed, but do not change the exit status.
     """
     from refutable.reports import diff as differ
     from refutable.reports.formats.verdicts_json import read_verdicts

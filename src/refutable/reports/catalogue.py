@@ -31,7 +31,7 @@ class CatalogueSentence:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A distinct sentence, and the state of each claim that tries it or a repetition of it, by the claim's id."""
+    """A distinct sentence, and the state of each claim that tries it or its repetitions, by the claim's id."""
 
     id: str
     kind: str

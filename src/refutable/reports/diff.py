@@ -100,7 +100,7 @@ def _holds(estimate: Estimate, value: float) -> bool:
 def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None = None) -> str:
     """Return the differences as a table and a line of counts; deterministic when piped.
 
-    Of each kind, `most` rows are written at most.
+    At most `most` rows of each kind are written.
     """
     counts = Counter(change.kind for change in changes)
     table = plain_table()

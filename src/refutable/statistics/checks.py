@@ -21,7 +21,7 @@ SEEN = 0.05  # clustering is reported if an F test is significant at this level
 class Clustering(NamedTuple):
     """How alike units of a category are: the estimated intraclass correlation, and p of the F test that it is 0."""
 
-    icc: float
+    icc: float  # estimated share of the variance between categories; below 0 for none
     p: float
 
 

@@ -27,7 +27,7 @@ class CorrelationFit:
         centre: Fisher's z of the coefficient, less its bias.
         error: standard error of the centre.
         n: number of pairs.
-        lost: how many units the error does without: it is proportional to 1 / sqrt(n - lost).
+        lost: units that do not reduce the error, which is proportional to 1 / sqrt(n - lost).
         ranked: whether it is a rank correlation, for which a perfect order counts as the next to perfect one.
     """
 

@@ -20,7 +20,7 @@ from refutable.statistics.region import Region
 class MedianFit:
     """A median between two order statistics (Thompson, 1936, Annals of Mathematical Statistics 7): the sign test."""
 
-    ordered: NDArray[np.float64]
+    ordered: NDArray[np.float64]  # ascending, shape (n,)
     unit: str
     method: str = "order statistics (sign test)"
 
@@ -35,12 +35,12 @@ class MedianFit:
         return float((self.ordered[(self.n - 1) // 2] + self.ordered[self.n // 2]) / 2)
 
     def lower(self, tail: float) -> float:
-        """Return the largest value that is not above the median, as far as counts prove; -inf for too few units."""
+        """Return the largest value that is proved not to be above the median; minus infinity for too few units."""
         skipped = _skipped(self.n, tail)
         return float(self.ordered[skipped]) if skipped >= 0 else -math.inf
 
     def upper(self, tail: float) -> float:
-        """Return the smallest value that is not below the median, as far as counts prove; inf for too few units."""
+        """Return the smallest value that is proved not to be below the median; infinity for too few units."""
         skipped = _skipped(self.n, tail)
         return float(self.ordered[-1 - skipped]) if skipped >= 0 else math.inf
 

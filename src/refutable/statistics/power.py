@@ -49,7 +49,7 @@ def outlook(fit: Fit, region: Region, alpha: float, powerless: str | None) -> Ma
 
 
 def _nearest(fit: Fit, region: Region) -> tuple[float, Side]:
-    """Return the end of the region nearest to the value, and the side of it on which the value lies."""
+    """Return the end of the region nearest to the value, and on which side of it the value must be proved to lie."""
     if region.one_sided:
         return region.threshold, "above" if fit.value >= region.threshold else "below"
     low = abs(fit.value - region.low) < abs(fit.value - region.high)

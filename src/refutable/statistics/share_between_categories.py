@@ -119,7 +119,7 @@ def _quantile(level: float, k: int, n: int, noncentral: float) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def noncentrality(f: float, k: int, n: int, level: float) -> float:
-    """Return the noncentrality at which P(F <= f) is `level`; 0 if it is below that already without any."""
+    """Return the noncentrality at which P(F <= f) is `level`; 0 if the probability is no higher even without any."""
     if math.isinf(f):
         return math.inf
     if _below(f, k, n, 0.0) <= level:
@@ -130,8 +130,8 @@ def noncentrality(f: float, k: int, n: int, level: float) -> float:
 def share_between_categories(data: Data) -> BetweenFit:
     """The share of the variance over prompts that lies between their categories (omega squared).
 
-    For these categories only, as if they had equally many prompts each; prompts without a category are left out. 0: all
-    categories have the same mean; 1: nothing varies inside any.
+    For these categories and their numbers of prompts; prompts without a category are left out. 0: all categories have
+    the same mean; 1: nothing varies inside any.
     """
     (sample,) = data.samples
     groups = [sample.values[inside] for inside in sample.by_category().values()]

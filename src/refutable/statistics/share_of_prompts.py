@@ -83,7 +83,7 @@ def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
 
 
 def _counts_between(region: Region, n: int) -> tuple[int, int]:
-    """Return the two neighbouring counts of which one proves both ends, at the smallest alpha at which any does."""
+    """Return two neighbouring counts, one of which proves both ends at the smallest alpha at which any count does."""
     low, high = (min(max(end, 0.0), 1.0) for end in (region.low, region.high))
 
     def surer(k: int) -> bool:

@@ -37,7 +37,7 @@ class Theorem:
 
     @property
     def doc(self) -> str:
-        """What it says."""
+        """The docstring of its predicate."""
         return (self.holds.__doc__ or "").strip()
 
     def refuted_by(self, example: dict[str, Any]) -> bool:
@@ -61,12 +61,12 @@ def theorem(
     inputs: st.SearchStrategy[dict[str, Any]],
     premise: Callable[[dict[str, Any]], bool] = lambda example: True,
 ) -> Callable[[Callable[[dict[str, Any]], bool]], Theorem]:
-    """Make the theorem called `name` of a predicate."""
+    """Make a predicate into the theorem called `name`."""
     return lambda holds: Theorem(name, inputs, holds, premise)
 
 
 def search_counter_example(subject: Theorem, examples: int) -> Search:
-    """Look for a counter-example in so many examples; deterministic."""
+    """Look for a counter-example among this many generated inputs; deterministic."""
     tried = 0
     found: dict[str, Any] | None = None
 
@@ -86,7 +86,7 @@ def search_counter_example(subject: Theorem, examples: int) -> Search:
             found = example  # the last to fail is the smallest: Hypothesis replays it after shrinking
             raise _Broken
 
-    with warnings.catch_warnings(), contextlib.suppress(_Broken, Unsatisfiable):  # of the second `tried` says enough: 0
+    with warnings.catch_warnings(), contextlib.suppress(_Broken, Unsatisfiable):  # if unsatisfiable, `tried` stays 0
         warnings.simplefilter("ignore", HypothesisWarning)
         attempt()
     return Search(tried, found)

@@ -19,7 +19,7 @@ Finite = Annotated[float | None, PlainSerializer(_finite)]
 
 
 class Verdict(StrEnum):
-    """What became of a claim."""
+    """The outcome of a claim."""
 
     SUPPORTED = "SUPPORTED"
     REFUTED = "REFUTED"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
     @property
     def looked(self) -> bool:
-        """Whether it comes from looking: SUPPORTED, REFUTED or INCONCLUSIVE."""
+        """Whether the claim was looked at: SUPPORTED, REFUTED or INCONCLUSIVE."""
         return self.decided or self is Verdict.INCONCLUSIVE
 
 

@@ -28,7 +28,7 @@ _FITS: dict[str, Iterator[Fit]] = {}  # by test; never advanced, only copied, so
 
 
 def fits_of(test: MeasuredTest) -> Iterator[Fit]:
-    """Yield the fits of a test's statistic to generated data, which do not depend on its prediction.
+    """Return the fits of a test's statistic to generated data, which do not depend on its prediction.
 
     A fit is computed when first needed, and then kept for other predictions.
 

@@ -1,7 +1,7 @@
 """Vacuity: would any data at all satisfy the prediction?
 
-First by proof: the statistic's range, given those of its metrics, lies inside the prediction. Otherwise by search:
-among generated traces that could be measured (`traces.synthetic`), for one whose value lies outside it.
+First by proof: the statistic's range, given those of its metrics, lies inside the prediction. Otherwise by search among
+generated traces that could be measured (`traces.synthetic`) for one whose value lies outside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
 from refutable.metrics import METRICS
 from refutable.statistics import STATISTICS, Fit
-from refutable.statistics.sample import Sample
 from refutable.traces.trace import Trace
 from refutable.verdicts.falsifiability.choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
 from refutable.verdicts.verdict import Estimate, Verdict
@@ -109,11 +108,6 @@ class _Tried:
             self.inside += 1
         return far
 
-    def attempt(self, samples: tuple[Sample, ...]) -> float | None:
-        """Compare one choice of data with the prediction; return how far outside it lies, or None if undecidable."""
-        fitted = fit(self.test, samples)
-        return None if fitted is None else self.hold(fitted)
-
     def found(self, *, whole: bool) -> Found:
         """Return the result, with a share only if all choices were tried."""
         tried, (_, worst), name = self.inside + self.outside, self.worst, self.test.statistic
@@ -160,7 +154,9 @@ def _look_harder(tried: _Tried) -> None:
     def distance(traces: tuple[Trace, ...]) -> float | None:
         values = [of_prompts(test, *traces[at : at + each]) for at in range(0, len(traces), each)]
         if groups:
-            return tried.attempt(as_samples(test, (values[0][0], values[1][0]), "model"))
-        return tried.attempt(as_samples(test, values[0], "prompt"))
+            fitted = fit(test, as_samples(test, (values[0][0], values[1][0]), "model"))
+        else:
+            fitted = fit(test, as_samples(test, values[0], "prompt"))
+        return None if fitted is None else tried.hold(fitted)
 
     steer(distance, traces=each * (2 if groups else 1), layers=layers_of(test), examples=EXAMPLES)

@@ -33,7 +33,7 @@ Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 class LockedForm(Frozen):
     """A claim as it was locked once."""
 
-    hash: Hash = Field(description="of all that decides it; see registration.hash_of")
+    hash: Hash = Field(description="of everything that decides it; see status.hash_of")
     locked: AwareDatetime
 
 
@@ -41,10 +41,10 @@ class Locked(LockedForm):
     """A claim as it is locked now, and as it was before."""
 
     seen: tuple[str, ...] = Field(
-        default=(), description="whose numbers, on its prompts, were there when it was locked"
+        default=(), description="models whose numbers on its prompts existed when it was locked"
     )
     history: tuple[LockedForm, ...] = Field(default=(), description="earlier forms, the latest first")
-    removed: AwareDatetime | None = Field(default=None, description="when it was found to be in the file no more")
+    removed: AwareDatetime | None = Field(default=None, description="when it was found to have left the file")
 
 
 class _LockFile(Frozen):
