@@ -182,7 +182,7 @@ def test_a_missing_file_is_named():
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(BadInput, match="claims: not a file; give the path of a YAML file"):
+    with pytest.raises(BadInput, match="claims: not a file but a folder"):
         read_yaml(tmp_path, "claims")
 
 

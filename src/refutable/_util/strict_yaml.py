@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from refutable._util.reading import read_text
+from refutable._util.text import is_utf8
 from refutable.errors import BadInput
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -63,19 +65,8 @@ def read_yaml(path: Path, name: str | None = None) -> YamlSource:
             key is named.
     """
     name = name or _shown(path)
-    try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise BadInput(f"{name}: not a file; give the path of a YAML file")
-        if size > MAX_BYTES:
-            raise BadInput(f"{name}: {size} bytes; at most {MAX_BYTES} are read. Split the file")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadInput(f"{name}: no such file; check the path, or write one as docs/adding-a-claim.md shows") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{name}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise BadInput(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
+    absent = "check the path, or write one as docs/adding-a-claim.md shows"
+    text = read_text(path, name, most=MAX_BYTES, absent=absent)
     return replace(parse_yaml(text, name), path=path)
 
 
@@ -144,7 +135,10 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
     try:
-        return _SCALARS.construct_object(node)
+        value = _SCALARS.construct_object(node)
+        if isinstance(value, str) and not is_utf8(value):
+            problems.append(f"{name}:{node.start_mark.line + 1} holds half of a surrogate pair, which is no text")
+        return value
     except (ValueError, OverflowError, yaml.YAMLError):
         shown = repr(node.value if len(node.value) <= 60 else f"{node.value[:57]}...")
         problems.append(f"{name}:{node.start_mark.line + 1} {shown} cannot be read as a value; put it in quotes")

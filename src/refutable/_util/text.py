@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 
 def plural(word: str) -> str:
@@ -24,3 +25,18 @@ def counted(number: int, word: str) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can hold a text: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def leaves_folder(path: str) -> bool:
+    """Whether a path that a file names is absolute, leads upwards, or is none on every system."""
+    parts = PurePosixPath(path)
+    return "\\" in path or "\0" in path or parts.is_absolute() or ".." in parts.parts

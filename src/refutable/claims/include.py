@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from refutable._util.strict_yaml import YamlSource, read_yaml
+from refutable._util.text import leaves_folder
 from refutable.errors import BadInput, did_you_mean
 
 
@@ -43,9 +44,13 @@ def include_problems(source: YamlSource) -> list[str]:
 def _unfit(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         return f"must be the path of a YAML file (got {name!r})"
-    if "\\" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    if leaves_folder(name):
         return f"{name!r} does not stay in this folder; write a relative path, with / and without .."
     return ""
+
+
+MAX_DEPTH = 20
+MAX_FILES = 1000
 
 
 class _Reader:
@@ -74,6 +79,10 @@ class _Reader:
             self.problems.append(f"{where}: {path.name!r} includes itself, through this file; remove one of the two")
         elif target in self._read:
             self.problems.append(f"{where}: {self._read[target]} is included already; name it once")
+        elif len(above) >= MAX_DEPTH or len(self._read) >= MAX_FILES:
+            self.problems.append(
+                f"{where}: at most {MAX_FILES} files are included, at most {MAX_DEPTH} deep; join some of them"
+            )
         elif not path.is_file():
             near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.yaml")])
             self.problems.append(f"{where}: no file {path.relative_to(by.parent).as_posix()} beside {by.name}.{near}")

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from refutable._util.registry import Registry
 from refutable._util.strict_yaml import parse_yaml, read_yaml
+from refutable._util.text import leaves_folder
 from refutable.errors import BadInput, UnknownName
 from refutable.prompts.prompt_set import Prompt, PromptSet, packaged_form
 from refutable.prompts.text_files import read_prompt_file
@@ -33,34 +34,37 @@ def given_prompts(given: str, asked_by: str = "--prompts ") -> PromptSet:
     """
     path = Path(given)
     if path.exists() and not path.is_file():
-        raise BadInput(f"{asked_by}{given}: not a file; give YAML, JSONL, or text with one prompt a line")
+        raise BadInput(f"{asked_by}{given}: not a file; give YAML, JSONL, CSV, or text with one prompt a line")
     if path.suffix in (".yaml", ".yml"):
-        found = load_prompts(given)
+        found = packaged_form(read_yaml(path))
     elif path.is_file():
         found = read_prompt_file(path)
     elif path.suffix or path.parent != Path():
         raise BadInput(
-            f"{asked_by}{given}: no such file; give YAML, JSONL, text with one prompt a line, or a set's name"
+            f"{asked_by}{given}: no such file; give YAML, JSONL, CSV, text with one prompt a line, or a set's name"
         )
     else:
         found = load_prompts(given)
     return replace(found, given=True)
 
 
-def load_prompts(name: str, beside: Path = Path()) -> PromptSet:
+def load_prompts(name: str, beside: Path | None = None) -> PromptSet:
     """Load a packaged prompt set, or one that an extension added, by name, or a file by path.
 
     Args:
-        name: of a packaged set, or a path that ends in .yaml or .yml (the packaged form), .jsonl or .txt.
+        name: of a packaged set, or a path that ends in .yaml or .yml (the packaged form), .jsonl, .csv, .tsv
+            or .txt, inside the folder.
         beside: folder that a path is relative to: that of the claims file.
 
     Raises:
-        BadInput: there is none, or the file is unusable.
+        BadInput: there is none, the path leaves the folder, or the file is unusable.
     """
-    if name.endswith((".yaml", ".yml")):
-        return packaged_form(read_yaml(beside / name))
-    if name.endswith((".jsonl", ".txt")):
-        return read_prompt_file(beside / name)
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in (".yaml", ".yml", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt"):
+        if beside is not None and leaves_folder(name):
+            raise BadInput(f"{name!r} does not stay in this folder; write a relative path, with / and without ..")
+        path = (beside or Path()) / name
+        return packaged_form(read_yaml(path)) if suffix in (".yaml", ".yml") else read_prompt_file(path)
     known = packaged_names()
     if name in PROMPTS:
         if name in known:

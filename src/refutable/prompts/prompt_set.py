@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,23 +15,36 @@ from pydantic import Field, ValidationError, field_validator
 
 from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, YamlSource
+from refutable._util.text import is_utf8
 from refutable.errors import BadInput
 
 MAX_CHARACTERS = 20_000
+MAX_TOKENS = 4 * MAX_CHARACTERS  # a character has at most four bytes, and a token at least one
+
+
+def spoken(text: str) -> str:
+    """Return a text as a reader takes it: one space for any white space, none at the ends, one form of each letter."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 class Prompt(Frozen):
     """One prompt."""
 
-    text: str = Field(min_length=1, max_length=MAX_CHARACTERS)
+    text: str
     category: str
-    tokens: int = Field(ge=1, description="length under the set's reference tokenizer; for stand-in tokens")
+    tokens: int = Field(
+        ge=1, le=MAX_TOKENS, strict=True, description="length under the set's reference tokenizer; for stand-in tokens"
+    )
 
     @field_validator("text")
     @classmethod
     def _said(cls, text: str) -> str:
         if not text.strip():
             raise ValueError("is blank; write the prompt, or remove the entry")
+        if len(text) > MAX_CHARACTERS:
+            raise ValueError(f"has {len(text)} characters; a prompt has at most {MAX_CHARACTERS}: shorten it")
+        if not is_utf8(text):
+            raise ValueError("holds half of a surrogate pair, which is no text; write the character itself")
         return text
 
 
@@ -46,9 +60,9 @@ class _PromptFile(Frozen):
     def _replicates(cls, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
         seen: set[str] = set()
         for prompt in prompts:
-            if prompt.text in seen:
+            if spoken(prompt.text) in seen:
                 raise ValueError(f"the prompt {prompt.text!r} stands twice; a repeated prompt is no replicate")
-            seen.add(prompt.text)
+            seen.add(spoken(prompt.text))
         return prompts
 
 

@@ -1,17 +1,21 @@
-"""Prompt files in JSON lines or plain text."""
+"""Prompt files in JSON lines, CSV or plain text."""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from refutable.errors import BadInput, did_you_mean
-from refutable.prompts.prompt_set import MAX_CHARACTERS, Prompt, PromptSet, set_of
+from pydantic import ValidationError
 
-MAX_BYTES = 4 * 1024 * 1024
+from refutable._util.reading import parse_json, read_text
+from refutable._util.text import few
+from refutable.errors import BadInput, did_you_mean
+from refutable.prompts.prompt_set import MAX_TOKENS, Prompt, PromptSet, set_of, spoken
+
 UNCATEGORISED = ""  # of no category, which no statistic counts as one
 COUNTED = "words (one for every 12 characters begun) and punctuation marks"
 _PIECE = re.compile(r"\w{1,12}|[^\w\s]")
@@ -19,29 +23,31 @@ _KEYS = ("text", "category", "tokens")
 
 
 def read_prompt_file(path: Path) -> PromptSet:
-    """Read prompts from a file of JSON lines (.jsonl, .ndjson) or of plain text, one prompt a line.
+    """Read prompts from a file: JSON lines (.jsonl, .ndjson), a table with a column `text` (.csv, .tsv), or plain text.
 
     A prompt without a recorded length gets one by counting (`COUNTED`), so that stand-in tokens are the same on every
     machine; on the 525 packaged prompts it is off SmolLM2's own by 0.9 tokens on average and by 6 at most.
 
     Raises:
-        BadInput: the file is missing, empty, too large or not UTF-8, or a line is blank, too long, repeated or, in JSON
-            lines, not an object with a `text`.
+        BadInput: the file is missing, empty, too large or not UTF-8, its ending is not known, or a prompt is blank, too
+            long, repeated or not of the file's form.
     """
-    if path.suffix == ".json":
-        raise BadInput(f"{path.name}: JSON is not read; write one object a line in a .jsonl file, or YAML")
-    lines = _lines(path)
-    read = _json_prompt if path.suffix in (".jsonl", ".ndjson") else _plain_prompt
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise BadInput(
+            f"{path.name}: files that end in {suffix} are not read; give one that ends in .yaml,"
+            f" {', '.join(filter(None, _READERS))}"
+        )
+    text = read_text(path, path.name)
     prompts: list[Prompt] = []
-    first: dict[str, int] = {}
-    for number, line in lines:
-        prompt = read(line, f"{path.name}:{number}")
-        if prompt.text in first:
+    first: dict[str, str] = {}
+    for where, prompt in _READERS[suffix](text, path.name):
+        same = first.setdefault(spoken(prompt.text), where)
+        if same is not where:
             raise BadInput(
-                f"{path.name}:{number} repeats the prompt of line {first[prompt.text]}; a repeated prompt is no"
-                " replicate: keep one"
+                f"{where} repeats the prompt of line {same.rpartition(':')[2]}; a repeated prompt is no replicate: keep"
+                " one"
             )
-        first[prompt.text] = number
         prompts.append(prompt)
     if not prompts:
         raise BadInput(f"{path.name}: empty; write one prompt a line")
@@ -53,57 +59,78 @@ def count_tokens(text: str) -> int:
     return max(1, len(_PIECE.findall(text)))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines without their ends; a blank one is refused, except at the end of the file."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"{path.name}: larger than {MAX_BYTES} bytes; split it")
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path.name}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise BadInput(f"{path.name}: cannot be read ({error.strerror}); check the path and its permissions") from None
+def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield lines without their ends, by where they stand; a blank one is refused, except at the end of the file."""
     for number, line in enumerate(text.rstrip().split("\n"), start=1):
         line = line.removesuffix("\r")
         if not line.strip() and text.strip():
             raise BadInput(
-                f"{path.name}:{number} is blank; one prompt a line: remove it (JSONL holds prompts with line breaks)"
+                f"{name}:{number} is blank; one prompt a line: remove it (JSONL holds prompts with line breaks)"
             )
         if line.strip():
-            yield number, line
+            yield f"{name}:{number}", line
 
 
-def _plain_prompt(line: str, where: str) -> Prompt:
-    return _prompt(where, line, UNCATEGORISED, None)
+def _plain(text: str, name: str) -> Iterator[tuple[str, Prompt]]:
+    for where, line in _lines(text, name):
+        yield where, _prompt(where, {"text": line})
 
 
-def _json_prompt(line: str, where: str) -> Prompt:
+def _json_lines(text: str, name: str) -> Iterator[tuple[str, Prompt]]:
+    for where, line in _lines(text, name):
+        data = parse_json(line, where, fix='write {"text": "..."} on each line')
+        if isinstance(data, str):
+            data = {"text": data}
+        if not isinstance(data, dict) or not isinstance(data.get("text"), str):
+            raise BadInput(
+                f'{where} must be an object with a `text`: {{"text": "...", "category": "...", "tokens": 7}}'
+            )
+        for key in data:
+            if key not in _KEYS:
+                raise BadInput(f"{where}: unknown key {key!r}; known: {', '.join(_KEYS)}.{did_you_mean(key, _KEYS)}")
+        yield where, _prompt(where, data)
+
+
+def _table(text: str, name: str) -> Iterator[tuple[str, Prompt]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if name.lower().endswith(".tsv") else ",")
     try:
-        data: Any = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        raise BadInput(f'{where} is not JSON ({why}); write {{"text": "..."}} on each line') from None
-    if isinstance(data, str):
-        return _prompt(where, data, UNCATEGORISED, None)
-    if not isinstance(data, dict) or not isinstance(data.get("text"), str):
-        raise BadInput(f'{where} must be an object with a `text`: {{"text": "...", "category": "...", "tokens": 7}}')
-    for key in data:
-        if key not in _KEYS:
-            raise BadInput(f"{where}: unknown key {key!r}; known: {', '.join(_KEYS)}.{did_you_mean(key, _KEYS)}")
-    category, tokens = data.get("category", UNCATEGORISED), data.get("tokens")
+        columns = list(reader.fieldnames or ())
+        if columns.count("text") != 1:
+            found = few(columns, 8) or "nothing"
+            raise BadInput(f"{name}:1: must have one column `text`, with the prompts; found {found}; rename one")
+        for cells in reader:
+            where = f"{name}:{reader.line_num}"
+            if None in cells or None in cells.values():
+                raise BadInput(f"{where}: has not as many cells as the header; put text with commas in quotes")
+            tokens: Any = cells.get("tokens") or None
+            if tokens is not None and str(tokens).isascii() and str(tokens).isdecimal():
+                tokens = int(tokens)
+            yield where, _prompt(where, {**cells, "category": cells.get("category", UNCATEGORISED), "tokens": tokens})
+    except csv.Error as error:
+        raise BadInput(f"{name}:{reader.line_num}: no table ({error})") from None
+
+
+_READERS: Mapping[str, Callable[[str, str], Iterator[tuple[str, Prompt]]]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".csv": _table,
+    ".tsv": _table,
+    ".txt": _plain,
+    "": _plain,
+}
+
+
+def _prompt(where: str, data: Mapping[str, Any]) -> Prompt:
+    text, category, tokens = data["text"], data.get("category", UNCATEGORISED), data.get("tokens")
     if not isinstance(category, str):
         raise BadInput(f"{where}: category must be text (got {category!r}); put it in quotes")
-    if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1):
-        raise BadInput(f"{where}: tokens must be a whole number from 1 (got {tokens!r})")
-    return _prompt(where, data["text"], category, tokens)
-
-
-def _prompt(where: str, text: str, category: str, tokens: int | None) -> Prompt:
-    if not text.strip():
-        raise BadInput(f"{where}: the prompt is blank; write it, or remove the line")
-    if len(text) > MAX_CHARACTERS:
-        raise BadInput(f"{where}: {len(text)} characters; a prompt has at most {MAX_CHARACTERS}: shorten it")
-    return Prompt(text=text, category=category, tokens=tokens or count_tokens(text))
+    if tokens is not None and (type(tokens) is not int or not 1 <= tokens <= MAX_TOKENS):
+        raise BadInput(f"{where}: tokens must be a whole number from 1 to {MAX_TOKENS} (got {str(tokens)[:40]!r})")
+    try:
+        return Prompt(text=text, category=category, tokens=tokens or count_tokens(text))
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{where}: the prompt {problem[0].lower()}{problem[1:]}") from None
 
 
 def _name(path: Path) -> str:

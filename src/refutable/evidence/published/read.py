@@ -171,7 +171,8 @@ def _outside(
             narrow = METRICS[name].of_vocabulary
             known = METRICS[name].range if narrow is None else narrow(vocabulary)
             low, high = (alone and STATISTICS[given.summary].range) or known
-            which = f"{name} of {model}, whose vocabulary has {vocabulary:g} tokens," if narrow is not None else name
+            unit = " (in nats: bits times ln 2)" if METRICS[name].unit == "nats" else ""
+            which = name if narrow is None else f"{name}{unit} of {model}, which has {vocabulary:,g} tokens,"
             found = (outside(row, column.column, which, low, high) for row in of)
             problems += [problem for problem in found if problem]
     if not problems:

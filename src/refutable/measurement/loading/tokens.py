@@ -169,8 +169,12 @@ def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | Sta
 
 
 def bare_ids(tokenizer: Any, text: str) -> list[int]:
-    """Return the token ids of a text, with no special token before or after."""
-    return [int(token) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    """Return the token ids of a text, with no special token before or after where the tokenizer knows of any."""
+    try:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    except TypeError:  # a callable of the user's own, which has no such choice
+        ids = tokenizer(text)["input_ids"]
+    return [int(token) for token in ids]
 
 
 def _loaded(load: Callable[..., Any], location: Path | str, **options: Any) -> Any:
