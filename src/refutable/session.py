@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refutable._util.text import few
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
@@ -101,6 +102,24 @@ class Session:
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the sample source what the run will read, so that each model is loaded once for all of it."""
         self.source.plan = build_plan((case for case in cases if not self._skipped(case)), self.source.selection)
+
+    def check_named(self, cases: Iterable[Case]) -> None:
+        """Refuse a run in which a model that the user named is not tried.
+
+        Args:
+            cases: those that are selected.
+
+        Raises:
+            BadInput: no case is about any model that one `--model` means.
+        """
+        tried = {model for case in cases for model in (*case.models, case.claim.other_model)}
+        for pattern in self.options.models:
+            names = [row.name for row in self.registry.matching(pattern)]
+            if tried.isdisjoint(names):
+                raise BadInput(
+                    f"--model {pattern}: no selected claim is about {few(names)}; add it under `models:` of a claim,"
+                    " select a claim that is about it, or leave the option out"
+                )
 
     def infeasible(self, case: Case) -> Infeasible | None:
         """Return which verdicts a case can never reach with this run's prompts and models, as far as known."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
 from refutable.claims.cases import Case
+from refutable.errors import BadInput
 from refutable.pytest_plugin.state import RECORDER, ROW_ATTRIBUTE, case_id, session_of
 from refutable.reports.journal import Check
 from refutable.verdicts.judge import Judgement
@@ -20,9 +21,22 @@ class Collector:
 
     def __init__(self, config: pytest.Config) -> None:
         self._recorder = config.stash[RECORDER]
-        self._cases = {case.id: case for case in session_of(config).cases}
+        self._session = session_of(config)
+        self._cases = {case.id: case for case in self._session.cases}
         self._worst: dict[str, Check] = {}
         self.died = ""
+
+    def select(self, ids: Collection[str]) -> None:
+        """Learn which cases are selected, before the first is tried.
+
+        Raises:
+            pytest.UsageError: a model that the user named is in none of them.
+        """
+        self._recorder.selected |= set(ids)
+        try:
+            self._session.check_named(self._cases[one] for one in ids)
+        except BadInput as error:
+            raise pytest.UsageError(str(error)) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -61,7 +75,7 @@ class Collector:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn from an xdist worker which cases are selected, before the first is tried."""
-        self._recorder.selected |= {case_id(nodeid) for nodeid in ids} & self._cases.keys()
+        self.select({case_id(nodeid) for nodeid in ids} & self._cases.keys())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:

@@ -21,6 +21,7 @@ from refutable.pytest_plugin.state import (
     ROW_ATTRIBUTE,
     SESSION,
     case_of,
+    is_distributed,
     session_of,
     writes_reports,
 )
@@ -105,8 +106,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     cases = _cases_of(session.items)
     session_of(session.config).plan_for(cases)
-    if RECORDER in session.config.stash:
-        session.config.stash[RECORDER].selected |= {case.id for case in cases}
+    if RECORDER in session.config.stash and not is_distributed(session.config):
+        session.config.stash[COLLECTOR].select({case.id for case in cases})
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:

@@ -25,6 +25,11 @@ def writes_reports(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput") and not config.option.collectonly
 
 
+def is_distributed(config: pytest.Config) -> bool:
+    """Whether xdist's workers collect the tests, and this process does not."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
 def case_of(item: pytest.Item) -> Case | None:
     """Return the case that an item tries, or None for a test without a claim."""
     params = getattr(getattr(item, "callspec", None), "params", {})
