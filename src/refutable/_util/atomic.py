@@ -1,4 +1,4 @@
-"""Atomic writes: a file or a folder is there whole, or not at all."""
+"""Atomic writes: a file or folder is complete or absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file aside and move it into place, so that no reader ever sees half of it."""
+    """Write a text file under a temporary name and move it into place, so no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
@@ -33,10 +33,10 @@ def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, o
 
 @contextmanager
 def new_folder(place: Path) -> Iterator[Path]:
-    """Give a folder to fill, and move it into place when it is full; where one is there by then, that one stays.
+    """Yield a temporary folder to fill, then move it into place, unless a folder is there by then.
 
     Raises:
-        OSError: it cannot be moved, and no other is there.
+        OSError: it cannot be moved, and there is none.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
