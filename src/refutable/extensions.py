@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
@@ -53,16 +52,7 @@ class Extensions:
     reports: Registry[Report] = field(default_factory=REPORTS.empty)
 
 
-REGISTRIES: dict[str, Registry[Any]] = {
-    "metrics": METRICS,
-    "statistics": STATISTICS,
-    "theorems": THEOREMS,
-    "families": FAMILIES,
-    "passes": PASSES,
-    "prompts": PROMPTS,
-    "models": MODELS,
-    "reports": REPORTS,
-}
+ENGINE = Extensions(METRICS, STATISTICS, THEOREMS, FAMILIES, PASSES, PROMPTS, MODELS, REPORTS)
 
 
 def extend(source: str, extension: Callable[[Extensions], object]) -> None:
@@ -85,7 +75,7 @@ def extend(source: str, extension: Callable[[Extensions], object]) -> None:
         text = " ".join(str(error).split())
         raise BadInput(f"{source}: {type(error).__name__}: {text} ({where.filename}:{where.lineno})") from None
     for each in fields(Extensions):
-        REGISTRIES[each.name].adopt(source, getattr(extensions, each.name))
+        getattr(ENGINE, each.name).adopt(source, getattr(extensions, each.name))
     for name in extensions.metrics:
         try:
             PASSES[extensions.metrics[name].reads]
@@ -95,7 +85,7 @@ def extend(source: str, extension: Callable[[Extensions], object]) -> None:
 
 def is_extended(source: str) -> bool:
     """Whether an extension of this name has added anything."""
-    return any(registry.has_adopted(source) for registry in REGISTRIES.values())
+    return any(getattr(ENGINE, each.name).has_adopted(source) for each in fields(Extensions))
 
 
 def load_installed() -> None:

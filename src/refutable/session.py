@@ -44,9 +44,6 @@ class Session:
     """Claims on trial.
 
     Attributes:
-        options: the run's options.
-        registry: every known model.
-        cases: every case of the claims.
         source: where numbers come from.
         claims_hash: of all claims together.
         registrations: which claims were locked, and when.

@@ -31,9 +31,7 @@ def provenance(
 
     Args:
         root: folder whose git commit is reported.
-        device: the device in words.
-        claims: hash of the claims.
-        options: the options that affect verdicts, as text.
+        device, claims, options: the device in words, the hash of the claims, and the options that affect verdicts.
         files: files that the run read and that belong in the commit; an untracked one makes it dirty.
     """
     return {

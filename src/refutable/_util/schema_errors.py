@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,7 @@ def explain(
     root: Location = (),
     *,
     tags: frozenset[str] = frozenset(),
-    fields: dict[str, Sequence[str]] | None = None,
+    fields: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Return one line per place, joining what the alternatives of a union say about it.
 
@@ -51,7 +51,7 @@ def path_text(at: Location) -> str:
     return text.lstrip(".") or "the file"
 
 
-def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequence[str]]) -> str:
+def _what(item: dict[str, Any], parts: list[str | int], fields: Mapping[str, Sequence[str]]) -> str:
     context = item.get("ctx", {})
     key = str(parts[-1]) if parts else ""
     match item["type"]:
@@ -63,16 +63,10 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
         case "missing":
             return f"the key {key!r} is missing; write it"
         case "literal_error" | "enum":
-            expected = str(context.get("expected", ""))
-            known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-            return (
-                f"unknown value {item['input']!r}; known: {', '.join(known)}.{did_you_mean(str(item['input']), known)}"
-            )
+            return _unknown("value", item["input"], str(context.get("expected", "")).replace(" or ", ", "))
         case "union_tag_invalid":
-            known = [word.strip("' ") for word in str(context["expected_tags"]).split(",")]
-            tag = str(context["tag"])
-            what = str(context["discriminator"]).strip("'")
-            return f"unknown {what} {tag!r}; known: {', '.join(known)}.{did_you_mean(tag, known)}"
+            discriminator = str(context["discriminator"]).strip("'")
+            return _unknown(discriminator, str(context["tag"]), str(context["expected_tags"]))
         case "union_tag_not_found":
             return f"the key {context['discriminator']} is missing; write it"
         case "value_error":
@@ -92,6 +86,11 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
             return f"must be text (got {_shown(item['input'])}); put it in quotes"
         case _:
             return f"{item['msg'][0].lower()}{item['msg'][1:]} (got {_shown(item['input'])})"
+
+
+def _unknown(kind: str, value: object, listed: str) -> str:
+    known = [word.strip("' ") for word in listed.split(",")]
+    return f"unknown {kind} {value!r}; known: {', '.join(known)}.{did_you_mean(str(value), known)}"
 
 
 def _shown(value: object) -> str:

@@ -99,8 +99,12 @@ def _row(network: Any, name: str | None) -> ModelRow:
     if config is None or not hasattr(network, "get_input_embeddings"):
         raise BadInput(f"a {type(network).__name__} is no causal language model of transformers; give one")
     family = family_of(config.model_type)
+    name = name or f"{family.model_type.replace('_', '-')}-in-memory"
+    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).lstrip("._-")
+    if not slug:
+        raise BadInput(f"name={name!r}: a model is called by letters, digits, dots, dashes and underscores")
     return ModelRow(
-        name=_slug(name or f"{family.model_type.replace('_', '-')}-in-memory"),
+        name=slug,
         title=type(network).__name__,
         family=family.model_type,
         parameters=max(1, sum(parameter.numel() for parameter in network.parameters())),
@@ -109,13 +113,6 @@ def _row(network: Any, name: str | None) -> ModelRow:
         config=json.loads(config.to_json_string(use_diff=False)),
         config_source="the model's own",
     )
-
-
-def _slug(name: str) -> str:
-    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).lstrip("._-")
-    if not slug:
-        raise BadInput(f"name={name!r}: a model is called by letters, digits, dots, dashes and underscores")
-    return slug
 
 
 def _check_parts(network: Any, blocks: str) -> None:
