@@ -10,7 +10,7 @@
 * ``shuffle-tokens``: the tokens between a prompt's first and last are put in another order.
 
 In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
-of its output (tests/measurement/test_interventions.py).
+of its output (tests/measurement/instrument/test_interventions.py).
 """
 
 from __future__ import annotations
