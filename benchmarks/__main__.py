@@ -1,4 +1,4 @@
-"""The command: one table, side by side in one run."""
+"""The command: one table, every row measured in the same run."""
 
 from __future__ import annotations
 

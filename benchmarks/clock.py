@@ -1,4 +1,4 @@
-"""Seconds and memory of rows whose rounds are interleaved, so that a drift of the machine is everybody's."""
+"""Seconds and memory of rows whose rounds are interleaved, so that drift of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.rows import Gains, Row
 
 @dataclass(slots=True)
 class Timing:
-    """What the rounds of one row gave.
+    """The results of one row's rounds.
 
     Attributes:
         row: the row.
         seconds: of each warmed round, for all prompts.
-        peak: bytes allocated on a CUDA device at most, beyond what was there before; 0 elsewhere.
-        gains: last gain of each prompt, where the row reads it.
+        peak: most bytes allocated on a CUDA device beyond those there before; 0 elsewhere.
+        gains: last gain of each prompt, if the row reads it.
     """
 
     row: Row
@@ -36,7 +36,7 @@ class Timing:
 
 
 def time_rows(rows: Sequence[Row], rounds: int, device: torch.device) -> list[Timing]:
-    """Run every row once to warm it and then `rounds` times in turn, each round beginning with another row."""
+    """Run every row once as a warm-up and then `rounds` times in turn, each round starting with a different row."""
     timings = [Timing(row) for row in rows]
     for each in range(-1, rounds):
         turn = max(each, 0) % len(timings)
@@ -54,7 +54,7 @@ def time_rows(rows: Sequence[Row], rounds: int, device: torch.device) -> list[Ti
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for all that was asked of a device."""
+    """Wait for a device to finish its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

@@ -1,4 +1,4 @@
-"""The command: how long judging takes, from stored traces, through all that a run does but pytest; without torch."""
+"""The command: how long judging stored traces takes, with everything a run does except pytest; without torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(
     controls: Annotated[bool, typer.Option(help="with every control that a claim may declare")] = False,
     profile: Annotated[int, typer.Option(min=0, help="also show so many of the slowest functions")] = 0,
 ) -> None:
-    """Judge generated claims on made-up stored traces and print how long each step took."""
+    """Judge generated claims on made-up stored traces and print the time each step took."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REFUTABLE_CACHE"] = f"{folder}/cache"
         write_suite(Path(folder), claims, models, controls=controls)

@@ -1,4 +1,4 @@
-"""How long weights take from safetensors in the page cache to the device: ``python -m benchmarks.loading [FOLDER]``."""
+"""How long loading safetensors from the page cache to the device takes: ``python -m benchmarks.loading [FOLDER]``."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _main(folder: Path | None, aside: Path, model: str | None, dtype: str | None
 
 
 def _drawn(row: ModelRow, dtype: str, device: str, folder: Path) -> Path:
-    """Draw a model at its true shape and save it; its weights have no meaning, only a size."""
+    """Draw a model at its true shape and save it; only the size of its weights matters."""
     draw(row.config, Subject(row.name, INIT, dtype=dtype, device=device)).save_pretrained(folder)
     gc.collect()
     return folder

@@ -1,4 +1,4 @@
-"""Small faults put into a source file, one at a time: what a test suite that looks must see."""
+"""Small faults put into a source file, one at a time, which a good test suite must notice."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Mutant:
     """A source with one fault.
 
     Attributes:
-        line: where the fault is, in the source as it was.
-        change: what was changed into what.
+        line: line of the fault in the original source.
+        change: the code before and after.
         source: the whole file with the fault.
     """
 
@@ -39,10 +39,10 @@ class Mutant:
 
 
 def mutants_of(source: str) -> Iterator[Mutant]:
-    """Yield every mutant of a source, in the order of its lines.
+    """Yield every mutant of a source, in line order.
 
-    Comparisons are turned (< and <=, > and >=, == and !=, is and is not), + and - exchanged, lower and upper bounds and
-    sides exchanged, guards (an `if` that only raises or returns) dropped, alpha and alpha / 2 exchanged.
+    Comparisons are swapped (< and <=, > and >=, == and !=, is and is not), as are + and -, lower and upper bounds,
+    sides, and alpha and alpha / 2; guards (an `if` that only raises or returns) are dropped.
     """
     tree = ast.parse(source)
     sites = [(index, change) for index, node in enumerate(_nodes(tree)) for change in _changes(node)]
@@ -55,7 +55,7 @@ def mutants_of(source: str) -> Iterator[Mutant]:
 
 
 def _nodes(tree: ast.AST) -> list[ast.AST]:
-    """Return the nodes whose change is one of behaviour: annotations, types' words and docstrings are left out."""
+    """Return the nodes that affect behaviour, which excludes annotations, the words of Literal types and docstrings."""
     found: list[ast.AST] = []
 
     def visit(node: ast.AST) -> None:
@@ -76,7 +76,7 @@ def _nodes(tree: ast.AST) -> list[ast.AST]:
 
 
 def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
-    """Yield what can be done to a node."""
+    """Yield the changes that can be made to a node."""
     match node:
         case ast.Compare(ops=ops):
             yield from (_turned(i) for i, op in enumerate(ops) if type(op) in _COMPARE)

@@ -1,4 +1,4 @@
-"""The command: put small faults into the verdict calculus and the statistics, and print those that no test sees."""
+"""The command: put small faults into the verdict calculus and the statistics, and print those that no test notices."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ GENERAL = ("checks", "student", "power", "__init__", "assumptions")  # no statis
 
 
 class Tried(NamedTuple):
-    """A mutant that was tried: in which file, and what became of it: killed, survived or timed out."""
+    """A mutant that was tried, its file and its outcome: killed, survived or timed out."""
 
     file: str
     mutant: Mutant
@@ -64,7 +64,7 @@ def main(
     workers: Annotated[int, typer.Option(min=1)] = os.cpu_count() or 1,
     timeout: Annotated[int, typer.Option(min=1, help="seconds a mutant's tests may take")] = 120,
 ) -> None:
-    """Run, for each mutant, the tests of its file; exit status 1 where one survives."""
+    """Run the tests of its file on each mutant; exit status 1 if one survives."""
     started = time.perf_counter()
     chosen = [(name, mutant) for name in file or deciding_files() for mutant in mutants_of(_source(name))]
     if sample:
@@ -97,7 +97,7 @@ def deciding_files() -> list[str]:
 
 
 def tests_of(name: str) -> list[str]:
-    """Return pytest's arguments that select the fast tests of a file below src/refutable."""
+    """Return the pytest arguments that select the fast tests of a file below src/refutable."""
     if name in OF_FILE:
         return [f"tests/{test}" for test in OF_FILE[name]]
     stem = Path(name).stem
@@ -111,12 +111,12 @@ def tests_of(name: str) -> list[str]:
 
 
 def passes_whole(name: str) -> bool:
-    """Whether a file's tests pass on the file as it is."""
+    """Whether a file's tests pass without a fault."""
     return try_mutant(name, Mutant(0, "nothing", _source(name)), 600).outcome == "survived"
 
 
 def try_mutant(name: str, mutant: Mutant, timeout: int) -> Tried:
-    """Run a file's tests on a temporary copy of the package that has the fault."""
+    """Run a file's tests on a temporary copy of the package with the fault."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "src", Path(folder) / "src", ignore=shutil.ignore_patterns("__pycache__"))
         (Path(folder) / PACKAGE / name).write_text(mutant.source, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""The rows of other libraries, batched by hand in this project's buckets: TransformerLens' bridge and nnsight.
+"""The rows of other libraries, TransformerLens' bridge and nnsight, batched by hand into this project's buckets.
 
-Each reads the four vectors of the stream at every block and position and brings norms and inner products to the host:
-less than this project keeps (no inputs of sublayers, no centred norms, no attention entropy).
+Each reads the four stream vectors at every block and position and transfers norms and inner products to the host, which
+is less than this project keeps (no sublayer inputs, no centred norms, no attention entropy).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KINDS = ("hook_resid_pre", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
 
 
 def peer_rows(work: Workload) -> Iterator[tuple[str, Row | str]]:
-    """Yield each library's title with its row, or with why there is none."""
+    """Yield each library's title with its row, or with the reason there is none."""
     for module, make in (("transformer_lens", _bridge), ("nnsight", _nnsight)):
         title = PEERS[module]
         if find_spec(module) is None:
@@ -36,7 +36,7 @@ def peer_rows(work: Workload) -> Iterator[tuple[str, Row | str]]:
         try:
             run = make(work)
             run()
-        except Exception as error:  # what a library cannot do with this model is a finding, not a fault
+        except Exception as error:  # a library that cannot run this model is a finding, not a fault
             yield title, f"cannot: {type(error).__name__}: {error}"[:90]
         else:
             yield title, Row(f"{title}, length buckets", run)
@@ -102,7 +102,7 @@ def _reduce(x: torch.Tensor, y: torch.Tensor, a: torch.Tensor, m: torch.Tensor) 
 
 
 def _head(work: Workload, last: torch.Tensor) -> dict[str, Any]:
-    """Return what keeps a model's head off the positions nobody reads: libraries run the whole class."""
+    """Return the arguments that spare a model's head the positions nobody reads: libraries run the whole class."""
     takes = "logits_to_keep" in inspect.signature(work.model.network.forward).parameters
     return {"logits_to_keep": torch.unique(last)} if takes else {}
 

@@ -27,9 +27,9 @@ class Row:
     """One way of running the prompts.
 
     Attributes:
-        name: what the table calls it.
-        run: runs the prompts once; returns the last gain of each, or None where it reads none.
-        scale: seconds are multiplied by this: all prompts over those that were run.
+        name: its name in the table.
+        run: runs the prompts once; returns the last gain of each, or None if it reads none.
+        scale: factor on the seconds: the number of all prompts over the number run.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Row:
 
 
 class Activations:
-    """The activations that transformers would have given a network, where this project fused them."""
+    """The activations that transformers gives a network, where this project replaced them with fused ones."""
 
     def __init__(self, network: Any) -> None:
         name = getattr(network.config, "hidden_act", None) or getattr(network.config, "activation_function", "")
@@ -50,7 +50,7 @@ class Activations:
         ]
 
     def used(self, run: Callable[[], T]) -> Callable[[], T]:
-        """Return the same run on the network as transformers makes it."""
+        """Return the same run, made with transformers' own activations."""
 
         def with_them() -> T:
             for modules, key, _, theirs in self._swaps:
@@ -65,7 +65,7 @@ class Activations:
 
 
 def own_rows(work: Workload) -> dict[str, Row]:
-    """Return the rows by key; ``loop`` and ``bare`` are what the others are compared with."""
+    """Return the rows by key; the others are compared with ``loop`` and ``bare``."""
     some = work.ids[:LOOP_LIMIT]
     stock = Activations(work.model.network)
     scaled = f", {len(some)} prompts, scaled" if len(some) < len(work.ids) else ""
@@ -84,9 +84,9 @@ def own_rows(work: Workload) -> dict[str, Row]:
 
 
 def loop_of_notebook(model: LoadedModel, ids: Sequence[Sequence[int]]) -> Gains:
-    """Measure as cell 4 of the documents' notebook does: a prompt at a time, a hook a layer, a number moved in each.
+    """Measure like cell 4 of the documents' notebook: one prompt at a time, and one hook and transfer per layer.
 
-    The norm is taken in the model's dtype, as there. Tokenising is left out, as in every row but the last.
+    As in the notebook, the norm is taken in the model's dtype. As in every row but the last, tokenising is left out.
     """
     return np.array([_measure_thermodynamics(model, one) for one in ids])
 
@@ -114,7 +114,7 @@ def _measure_thermodynamics(model: LoadedModel, ids: Sequence[int]) -> float:
 
 @torch.inference_mode()
 def bare_pass(model: LoadedModel, ids: Sequence[Sequence[int]], cuts: Sequence[Sequence[int]]) -> None:
-    """Run the model without a hook, a padded batch at a time, its head on each prompt's last token alone."""
+    """Run the model without hooks, one padded batch at a time, with its head on each prompt's last token only."""
     for cut in cuts:
         tokens, mask, last = pad([ids[i] for i in cut], model.device)
         states = model.network.base_model(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
@@ -122,7 +122,7 @@ def bare_pass(model: LoadedModel, ids: Sequence[Sequence[int]], cuts: Sequence[S
 
 
 def measured_part(work: Workload) -> None:
-    """Measure all primitives at all layers and positions and bring them to the host; no tokenising, no tables."""
+    """Measure all primitives at all layers and positions and transfer them to the host; no tokenising, no tables."""
     model = work.model
     additive = model.family.is_additive(model.config.to_dict())
     readers = [BlockReader(block, model.family, additive=additive, scale=model.scale) for block in model.blocks()]
@@ -131,7 +131,7 @@ def measured_part(work: Workload) -> None:
 
 
 def whole_pass(work: Workload) -> Gains:
-    """Measure as a claim's run does, from the prompts' texts to the tables of a trace."""
+    """Measure as a run does for a claim, from the prompts' texts to the tables of a trace."""
     about = {"model": work.model.row.name, "dtype": work.model.subject.dtype}
     view = run_pass(work.model, work.prompts, "benchmark", about).view("last", centred=False)
     gains: Gains = (view.norm("block_output") / view.norm("block_input"))[:, -1]

@@ -1,4 +1,4 @@
-"""Stored traces of models that do not exist, and claims about them: what judging needs, without weights or torch."""
+"""Stored traces of models that do not exist, and claims about them, to judge without weights or torch."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from refutable.traces.trace import (
 
 WIDTH = 768
 LAYERS = (12, 16, 24, 32)
-TOKENS = (4, 14)  # a prompt's length, from and below
+TOKENS = (4, 14)  # a prompt's length, from the first up to but excluding the second
 ONE = ("mean", "geometric_mean", "trimmed_mean", "median", "clustered_mean")
 TWO = ("pearson", "spearman", "slope", "paired_difference", "pearson_within_categories")
 LAYERED = ("layer_gain", "attention_growth", "mlp_growth", "attention_gain", "cancellation_ratio", "residual_norm")
@@ -49,7 +49,7 @@ CHOICES = ("first", "mean", "last", 3, 7)
 
 
 def models(number: int) -> dict[str, Any]:
-    """Return rows of the registry for so many models of the GPT-2 family."""
+    """Return registry rows for this many models of the GPT-2 family."""
     of = {"hub": None, "family": "gpt2", "parameters": 100_000_000, "organisation": "nobody", "licence": "none"}
     shape = {"model_type": "gpt2", "vocab_size": 50257, "n_embd": WIDTH, "n_head": 12, "n_positions": 1024}
     return {
@@ -64,12 +64,9 @@ def models(number: int) -> dict[str, Any]:
 
 
 def claims(number: int, names: list[str], controls: bool) -> Iterator[dict[str, Any]]:
-    """Yield claims of many statistics, metrics, layers, positions and norms, each tried on each model.
+    """Yield claims with many statistics, metrics, layers, positions and norms, each about every named model.
 
-    Args:
-        number: how many.
-        names: of the models.
-        controls: whether they declare every control that their statistic allows.
+    With `controls`, they declare every control that their statistic allows.
     """
     for i, test in enumerate(itertools.islice(_tests(), number)):
         permuted = ["permuted"] if len(test["of"]) == 2 and test["statistic"] != "paired_difference" else []
@@ -109,7 +106,7 @@ def _tests() -> Iterator[dict[str, Any]]:
 
 
 def write_suite(folder: Path, number: int, of_models: int, *, controls: bool) -> None:
-    """Write claims.yaml and models.yaml, in JSON's part of YAML, one claim a line."""
+    """Write claims.yaml and models.yaml as YAML that is also JSON, one claim per line."""
     rows = models(of_models)
     lines = (f"  - {json.dumps(one)}" for one in claims(number, list(rows), controls))
     (folder / "claims.yaml").write_text("\n".join(["schema: 1", "claims:", *lines]) + "\n", encoding="utf-8")
@@ -118,10 +115,10 @@ def write_suite(folder: Path, number: int, of_models: int, *, controls: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class Shelf(Finder):
-    """Finds trained weights where there are none; freshly drawn ones it finds as ever."""
+    """Pretends to find trained weights; freshly drawn ones are found as usual."""
 
     def find(self, row: ModelRow, subject: Subject, *, download: bool = True) -> WeightsSource:
-        """Return a source that nothing can be loaded from."""
+        """Return a source from which nothing can be loaded."""
         if subject.weights == INIT:
             return Finder.find(self, row, subject, download=download)
         digest = key_of({"made up": row.name})
@@ -141,7 +138,7 @@ class Shelf(Finder):
 
 
 def fill_store(trial: Session) -> int:
-    """Store a made-up trace for every pass that the trial's cases read; return how many there are."""
+    """Store a made-up trace for every pass that the trial's cases read, and return their number."""
     source = trial.source
     source.finder = Shelf(source.finder.hashes, source.finder.device, offline=True)
     passes = dict.fromkeys(need for case in trial.cases for need in needs(case, source.selection))
@@ -156,7 +153,7 @@ def fill_store(trial: Session) -> int:
 
 
 def _tables(rng: np.random.Generator, prompts: PromptSet, layers: int) -> tuple[pa.Table, pa.Table]:
-    """Return made-up primitives that could be a model's: norms positive, products within them."""
+    """Return made-up primitives that a model could have: positive norms, and products within their bounds."""
     lengths = rng.integers(*TOKENS, len(prompts))
     prompt = np.repeat(np.arange(len(prompts)), lengths)
     position = np.concatenate([np.arange(length) for length in lengths])

@@ -1,4 +1,4 @@
-"""The table, in a form that a terminal and Markdown both show."""
+"""The table, in a form that both a terminal and Markdown can show."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MILLI, MEBI = 1e3, 2**20
 
 
 def console() -> Console:
-    """Return a console wide enough for the table wherever its output goes."""
+    """Return a console wide enough for the table, wherever its output goes."""
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
 def plain_table(*columns: str) -> Table:
-    """Return an empty table whose first column is words and whose others are numbers."""
+    """Return an empty table with text in the first column and numbers in the others."""
     table = Table(box=box.MARKDOWN)
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
@@ -34,7 +34,7 @@ def show(work: Workload, timings: Mapping[str, Timing], absent: Mapping[str, str
 
     Args:
         work: what was run.
-        timings: by key; ``loop``, ``bare``, ``buckets`` and ``run_pass`` are what the others are compared with.
+        timings: by key; the others are compared with ``loop``, ``bare``, ``buckets`` and ``run_pass``.
         absent: rows that could not be run, with the reason.
     """
     on_gpu = work.model.device.type == "cuda"
@@ -62,7 +62,7 @@ def show(work: Workload, timings: Mapping[str, Timing], absent: Mapping[str, str
 
 
 def _off(timing: Timing, own: Timing) -> str:
-    """Return the largest |difference| of a last gain from this project's."""
+    """Return the largest absolute difference of a last gain from this project's."""
     if timing.gains is None or own.gains is None:
         return ""
     return "" if timing is own else f"{np.abs(timing.gains - own.gains[: len(timing.gains)]).max():.1e}"

@@ -1,4 +1,4 @@
-"""What every row of the table runs: one model, one set of token ids, and the batches they are cut into."""
+"""The work that every row of the table does: one model, one set of token ids, and the batches they are split into."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PROMPT_SET = "grand-unified-25"
 
 @dataclass(frozen=True, slots=True)
 class FixedTokens:
-    """A tokenizer that has its ids already: for prompts beyond those that have a text."""
+    """A tokenizer with fixed ids, for more prompts than there are texts."""
 
     ids: list[list[int]]
 
     def encode(self, prompts: PromptSet) -> list[list[int]]:
-        """Return the ids; there must be one list a prompt."""
+        """Return the ids; there must be one list per prompt."""
         assert len(prompts) == len(self.ids)
         return self.ids
 
@@ -51,7 +51,7 @@ class Workload:
         copy: loads the same weights again, for libraries that rebuild the network they are given.
         prompts: the prompts.
         ids: token ids of each.
-        cuts: prompts of each batch, as this project cuts them.
+        cuts: prompt indices of each of this project's batches.
     """
 
     model: LoadedModel
@@ -62,7 +62,7 @@ class Workload:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens, padding not counted."""
+        """Number of tokens, not counting padding."""
         return sum(map(len, self.ids))
 
     @property
@@ -72,11 +72,11 @@ class Workload:
 
     @property
     def weight_bytes(self) -> int:
-        """Memory of the parameters."""
+        """Bytes of the parameters."""
         return sum(parameter.nbytes for parameter in self.model.network.parameters())
 
     def describe(self) -> str:
-        """Return what was run, where and with which versions, in one line."""
+        """Return in one line what was run, where and with which versions."""
         subject, source = self.model.subject, self.model.source
         where = torch.cuda.get_device_name(self.model.device) if self.model.device.type == "cuda" else "CPU"
         threads = f", {torch.get_num_threads()} threads" if where == "CPU" else ""
@@ -92,14 +92,14 @@ def make_workload(model: str | None, weights: str | None, dtype: str | None, dev
     """Load a model and tokenise the prompts.
 
     Args:
-        model: a name of the registry; None: GPT-J as freshly drawn on a GPU, SmolLM2 on a CPU.
-        weights: ``pretrained``, ``init`` or a path; None: ``pretrained`` for a named model.
-        dtype: None: bfloat16 on a GPU, float32 on a CPU.
+        model: a name in the registry; None means freshly drawn GPT-J on a GPU, SmolLM2 on a CPU.
+        weights: ``pretrained``, ``init`` or a path; None means ``pretrained`` for a named model.
+        dtype: None means bfloat16 on a GPU, float32 on a CPU.
         device: as ``--device`` of a run.
-        count: number of prompts; beyond the 25 of the set, ids are drawn (seed 0) at the set's own lengths.
+        count: number of prompts; beyond the set's 25, ids are drawn (seed 0) with the set's own lengths.
 
     Raises:
-        RefutableError: no such model, or its weights are not at hand.
+        RefutableError: there is no such model, or its weights are not available.
     """
     at = choose_device(device)
     on_gpu = at.type == "cuda"

@@ -1,1 +1,1 @@
-"""How often each statistic's verdicts err, at the boundary of a prediction, inside and outside what it assumes."""
+"""How often each statistic's verdicts err at the boundary of a prediction, inside and outside its assumptions."""

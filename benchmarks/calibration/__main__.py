@@ -1,4 +1,4 @@
-"""The command: every statistic, shape of data and size; exit status 1 where one fails inside what it assumes."""
+"""The command: every statistic, shape of data and size; exit status 1 if one fails inside its assumptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="processes")] = os.cpu_count() or 1,
     bootstrap: Annotated[bool, typer.Option(help="also bootstrap the same data")] = True,
 ) -> None:
-    """Count how often verdicts err at the boundary of a prediction, inside and outside what is assumed."""
+    """Count how often verdicts err at the boundary of a prediction, inside and outside the assumptions."""
     started = time.perf_counter()
     cells = run_cells(names or [], runs, workers, bootstrap)
     out = console()
@@ -33,7 +33,7 @@ def main(
 
 
 def run_cells(names: list[str], runs: int, workers: int, bootstrap: bool = True) -> list[Cell]:
-    """Run the cells of the named statistics, in their order."""
+    """Run the cells of the named statistics, in order."""
     tasks = wanted(names)
     if not tasks:
         raise typer.BadParameter(f"no statistic is called {', '.join(names)}")

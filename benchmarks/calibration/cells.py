@@ -1,4 +1,4 @@
-"""One cell: a statistic on data of one shape and size, many times; how often its verdicts err."""
+"""One cell: how often a statistic's verdicts err over many draws of data of one shape and size."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from refutable.verdicts.verdict import Verdict
 ALPHA = 0.05
 SIZES = (5, 25, 100)
 RESAMPLES = 400
-BOOTSTRAPPED = 5  # one run in so many is bootstrapped too
-CONFIDENCE = 0.01  # probability that any of a table's cells fails by the luck of its draws
+BOOTSTRAPPED = 5  # every fifth run is bootstrapped too
+CONFIDENCE = 0.01  # probability that any cell of a table fails by chance alone
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A fit's bounds at the error probabilities that a verdict reads, computed once."""
+    """A fit's bounds at the error probabilities that verdicts read, computed once."""
 
     lowers: dict[float, float]
     uppers: dict[float, float]
@@ -48,15 +48,15 @@ class Cell:
     """How often verdicts erred.
 
     Attributes:
-        scenario: index in `SCENARIOS`.
+        scenario: index into `SCENARIOS`.
         shape: of the data.
         n: number of units.
-        runs: how many times.
-        supported: rate of SUPPORTED where the prediction is just false.
-        refuted: rate of REFUTED where it is just true.
+        runs: number of draws.
+        supported: rate of SUPPORTED when the prediction is just false.
+        refuted: rate of REFUTED when it is just true.
         undecidable: rate of data to which the statistic could not be fitted.
-        bootstrap: rate at which a percentile bootstrap errs on the same data, the worse side; None where not made.
-        rule: rate at which "the estimate lies on that side" errs, the worse side.
+        bootstrap: rate at which a percentile bootstrap errs on the same data, on its worse side; None if not computed.
+        rule: rate at which "the estimate lies on that side" errs, on its worse side.
     """
 
     scenario: int
@@ -71,7 +71,7 @@ class Cell:
 
     @property
     def of(self) -> Scenario:
-        """What was tried."""
+        """The scenario that was tried."""
         return SCENARIOS[self.scenario]
 
     @property
@@ -80,12 +80,12 @@ class Cell:
         return STATISTICS[self.of.statistic].keeps(self.shape, self.n)
 
     def keeps(self, cells: int) -> bool:
-        """Whether no rate is above alpha by more than Monte-Carlo error, of so many cells together."""
+        """Whether no rate exceeds alpha by more than the Monte-Carlo error of a table with this many cells."""
         return max(self.supported, self.refuted) <= allowed(self.runs, cells)
 
 
 def allowed(runs: int, cells: int) -> float:
-    """Return the rate that errors of probability alpha exceed in one of 100 tables of so many cells of two rates."""
+    """Return the rate that errors of probability alpha exceed in 1 of 100 tables of this many cells, two rates each."""
     return float(stats.binom.isf(CONFIDENCE / (2 * cells), runs, ALPHA)) / runs
 
 
@@ -101,7 +101,7 @@ def wanted(names: Sequence[str] = (), sizes: Sequence[int] = SIZES) -> list[tupl
 
 
 def run_cell(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = True) -> Cell:
-    """Draw the data `runs` times, judge five predictions on the boundary each time, and count what errs."""
+    """Draw the data `runs` times, judge five predictions on the boundary each time, and count the errors."""
     chosen = SCENARIOS[scenario]
     seed = [zlib.crc32(f"{chosen.statistic} {chosen.note}".encode()), [*Shape].index(shape), n]
     rng = np.random.default_rng(seed)
@@ -134,7 +134,7 @@ def run_cell(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = T
 
 
 def _predictions(true: float) -> list[tuple[Region, Verdict]]:
-    """Return predictions on whose boundary the truth lies, each with the verdict that would be wrong."""
+    """Return predictions with the truth on their boundary, each with the verdict that would be wrong."""
     inf = float("inf")
     return [
         (Region(-inf, true, True, False, "< true"), Verdict.SUPPORTED),
@@ -157,12 +157,12 @@ def _values(data: Data) -> Iterator[np.ndarray]:
 
 
 def _stacked(data: list[Data]) -> list[np.ndarray]:
-    """Return, for each sample, its values of all runs; shape (runs, n) or (runs, n, layers)."""
+    """Return each sample's values over all runs; shape (runs, n) or (runs, n, layers)."""
     return [np.stack(values) for values in zip(*map(_values, data), strict=True)]
 
 
 def _bootstrap_errs(chosen: Scenario, data: list[Data], true: float, rng: np.random.Generator) -> float:
-    """Return how often the 5 % or the 95 % percentile of resampled estimates lies beyond the truth, the worse side."""
+    """Return how often the 5 % or 95 % percentile of resampled estimates is beyond the truth, whichever is worse."""
     assert chosen.point is not None
     above = below = 0
     for one in data:

@@ -1,4 +1,4 @@
-"""Noise of each shape that data may have, with what is true of it."""
+"""Noise of each shape that data may have, with its population values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ Values = NDArray[np.float64]
 
 
 def noise(rng: np.random.Generator, shape: Shape, n: int, labels: NDArray[np.int64] | None = None) -> Values:
-    """Return n values of a shape; of population mean 0, but for `UNANIMOUS`: 1, seldom 0.
+    """Return n values of a shape, with population mean 0, except for `UNANIMOUS`: mostly 1, rarely 0.
 
-    Args:
-        rng: where they are drawn from.
-        shape: of what law.
-        n: how many.
-        labels: the cluster of each, for `CLUSTERED`; five of equal size where not given.
+    `labels` gives each value's cluster for `CLUSTERED`; the default is five clusters of equal size.
     """
     if shape is Shape.SKEWED:
         return rng.lognormal(0, 1, n) - math.exp(0.5)
@@ -38,12 +34,12 @@ def noise(rng: np.random.Generator, shape: Shape, n: int, labels: NDArray[np.int
 
 
 def categories(n: int) -> NDArray[np.int64]:
-    """Return the category of each of n units: five, of equal size."""
+    """Return the category of each of n units, in five categories of equal size."""
     return np.sort(np.arange(n) % CATEGORIES)
 
 
 def dissent(n: int) -> float:
-    """Return how often one unit of `UNANIMOUS` data dissents: n agree in 78 % of samples."""
+    """Return the probability that a unit of `UNANIMOUS` data dissents: all n agree in 78 % of samples."""
     return 1 / (4 * n)
 
 
@@ -58,7 +54,7 @@ def median_of(shape: Shape) -> float:
 
 
 def sd_of(shape: Shape) -> float:
-    """Return the population standard deviation of `noise`, but for `UNANIMOUS`."""
+    """Return the population standard deviation of `noise`, except for `UNANIMOUS`."""
     return {Shape.SKEWED: float(stats.lognorm(1).std()), Shape.HEAVY: math.sqrt(3)}.get(shape, 1.0)
 
 
@@ -72,5 +68,5 @@ def trimmed_mean_of(shape: Shape, trim: float) -> float:
 
 
 def share_below_mean(shape: Shape) -> float:
-    """Return P(noise < 0), or of agreement for `UNANIMOUS`."""
+    """Return P(noise < 0), or the probability of agreement for `UNANIMOUS`."""
     return float(stats.norm.cdf(0.5)) if shape is Shape.SKEWED else 0.5

@@ -28,7 +28,7 @@ def median(x: Values) -> Values:
 
 
 def share(x: Values) -> Values:
-    """Return the share that holds: agreement (a value of 1), or lying below 0."""
+    """Return the share of values that agree (are 1) or lie below 0."""
     return ((x < 0) | (x == 1)).mean(axis=-1)
 
 
@@ -70,5 +70,5 @@ def normal_cdf(x: Values) -> Values:
 
 
 def normal_to_heavy(x: Values) -> Values:
-    """Return normal values bent to the t law with 3 degrees of freedom."""
+    """Return normal values transformed to the t distribution with 3 degrees of freedom."""
     return np.asarray(special.stdtrit(3, special.ndtr(x)))

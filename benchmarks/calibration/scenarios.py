@@ -1,4 +1,4 @@
-"""For each statistic: data on the boundary of a prediction, what is true of them, and its point estimate in bulk."""
+"""For each statistic: data on the boundary of a prediction, the true value, and its point estimate in bulk."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Scenario:
 
     Attributes:
         statistic: its name.
-        draw: makes the data of one run.
-        true: what the statistic estimates on them; None where that is the mean of what it gives over all runs.
-        point: the estimate in bulk, from resampled values, (resamples, n) a sample; for the bootstrap.
-        together: whether the samples of a run are resampled together, being of the same units.
-        shapes: those that it is tried on.
-        below: whether the truth may lie below `true` too, so that only what speaks for more is an error.
-        note: what else tells it from another scenario of the same statistic.
+        draw: draws the data of one run.
+        true: the true value; None if it is the mean of the estimates over all runs.
+        point: the estimate in bulk, from resampled values of shape (resamples, n) per sample, for the bootstrap.
+        together: whether a run's samples are of the same units and so resampled together.
+        shapes: the shapes it is tried on.
+        below: whether the truth may also lie below `true`, so that only verdicts in favour of more are errors.
+        note: distinguishes it from other scenarios of the same statistic.
     """
 
     statistic: str
@@ -98,7 +98,7 @@ def _share(shape: Shape, n: int) -> float:
 
 def _paired(rng: Rng, shape: Shape, n: int) -> Data:
     shared = rng.normal(size=n)
-    shared = np.round(shared) if shape is Shape.UNANIMOUS else shared  # so that differences are exact
+    shared = np.round(shared) if shape is Shape.UNANIMOUS else shared  # which makes differences exact
     return Data((sample(shared + noise(rng, shape, n)), sample(shared)))
 
 
@@ -116,13 +116,13 @@ def _grouped(rng: Rng, shape: Shape, n: int) -> Data:
 
 
 def _parts(rng: Rng, shape: Shape, n: int) -> Data:
-    """Ratios of a shape about 2, times lengths that differ threefold."""
+    """Ratios of a given shape around 2, times lengths that differ threefold."""
     below = rng.gamma(9.0, 1.0, n)
     return Data((sample(below * (2 + noise(rng, shape, n))), sample(below)))
 
 
 def _drawn_models(alike: bool) -> Draw:
-    """Models of ten prompts, noisy up to threefold; how they, or their prompts, differ has the shape."""
+    """Models of ten prompts whose noise differs up to threefold; the models, or their prompts, vary with the shape."""
 
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
         spreads = np.geomspace(0.5, 1.5, n)
@@ -153,7 +153,7 @@ def _many_models(holds: str) -> Draw:
 
 
 def pair(rng: Rng, shape: Shape, n: int, rho: float = RHO) -> tuple[Values, Values]:
-    """Return two variables of a shape with Pearson correlation rho; of `UNANIMOUS` with 0."""
+    """Return two variables of a shape with Pearson correlation rho, or 0 for `UNANIMOUS`."""
     if shape is Shape.UNANIMOUS:
         return noise(rng, shape, n), rng.normal(size=n)
     x, y = noise(rng, shape, n), noise(rng, shape, n)
@@ -165,7 +165,7 @@ def _correlated(rng: Rng, shape: Shape, n: int) -> Data:
 
 
 def _ranked(rng: Rng, shape: Shape, n: int) -> Data:
-    """A bivariate normal law with its margins bent, so that its rank correlation is known."""
+    """A bivariate normal distribution with transformed margins, so that its rank correlation is known."""
     x, y = pair(rng, shape if shape in (Shape.CLUSTERED, Shape.UNANIMOUS) else Shape.NORMAL, n)
     bend = {Shape.SKEWED: np.exp, Shape.HEAVY: points.normal_to_heavy}.get(shape, lambda v: v)
     return Data((sample(bend(x)), sample(bend(y))))
@@ -186,7 +186,7 @@ def _given(rng: Rng, shape: Shape, n: int) -> Data:
 
 
 def _within(rng: Rng, shape: Shape, n: int) -> Data:
-    """Pairs that correlate inside categories; `CLUSTERED` has strong and unrelated differences between them."""
+    """Pairs that correlate within categories; in `CLUSTERED`, categories also have large, unrelated differences."""
     x, y = pair(rng, Shape.NORMAL if shape is Shape.CLUSTERED else shape, n)
     if shape is Shape.CLUSTERED:
         labels = categories(n)
@@ -195,7 +195,7 @@ def _within(rng: Rng, shape: Shape, n: int) -> Data:
 
 
 def _between(share: float) -> Draw:
-    """Categories whose means take this share of the variance, at equal steps; what is inside them has the shape."""
+    """Categories with equally spaced means that take this share of the variance, and noise of the shape within them."""
 
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
         labels = categories(n)
@@ -221,7 +221,7 @@ def _rising(rng: Rng, shape: Shape, n: int) -> Data:
 
 
 def _rising_by_category(rng: Rng, shape: Shape, n: int) -> Data:
-    """A number of each category, and what rises with it by 2, prompts of one category being alike or not."""
+    """A number per category, and an outcome that rises with it by 2; prompts of one category are alike or not."""
     number = rng.permutation(5).astype(float)[categories(n)]
     return Data((sample(2 * number + noise(rng, shape, n)), sample(number)))
 
@@ -229,7 +229,7 @@ def _rising_by_category(rng: Rng, shape: Shape, n: int) -> Data:
 def _separated(related: bool, holds_above: bool | None = None) -> Draw:
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
         x = rng.permutation(n).astype(float)
-        labels = np.argsort(np.argsort(x)) * 5 // n  # families have facts of their own
+        labels = np.argsort(np.argsort(x)) * 5 // n  # families differ in the fact
         outcome = noise(rng, shape, n, labels) - median_of(shape)
         outcome = outcome + (2 if related else 0) * (x / n - 0.5) * (shape is not Shape.UNANIMOUS)
         return Data((sample(outcome, "model"), sample(x, "model")), parse_region(">= 0"), holds_above)

@@ -1,4 +1,4 @@
-"""The table, in a form that a terminal and Markdown both show."""
+"""The table, in a form that both a terminal and Markdown can show."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmarks.calibration.cells import Cell
 
 
 def console() -> Console:
-    """Return a console wide enough for the table wherever its output goes."""
+    """Return a console wide enough for the table, wherever its output goes."""
     return Console(width=None if sys.stdout.isatty() else 240, highlight=False)
 
 
 def show(cells: Sequence[Cell]) -> Table:
-    """Lay out every cell: rates in per cent, and what they mean."""
+    """Lay out every cell: rates in per cent and the outcome."""
     table = Table(box=box.MARKDOWN)
     for column in ("statistic", "data"):
         table.add_column(column, no_wrap=True)
@@ -42,7 +42,7 @@ def show(cells: Sequence[Cell]) -> Table:
 
 
 def status(cell: Cell, cells: int) -> str:
-    """Return what a cell says of its statistic."""
+    """Return a cell's outcome."""
     kept = cell.keeps(cells)
     if cell.inside:
         return "keeps alpha" if kept else "FAILS INSIDE"

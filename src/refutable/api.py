@@ -41,13 +41,13 @@ __all__ = ["judge", "load_claims", "measure", "metric", "read_run"]
 
 
 def load_claims(path: str | Path) -> tuple[BaseClaim, ...]:
-    """Load every claim of a claims file and of the files that it includes.
+    """Load every claim from a claims file and the files it includes.
 
-    Extensions are asked first (installed packages, and the modules that the ini file names), so that claims may name
-    what they add.
+    Extensions are loaded first (from installed packages and from the modules that the ini file names), so that claims
+    can use what they add.
 
     Raises:
-        BadInput: with one line for every problem in the files.
+        BadInput: with one line per problem in the files.
     """
     _extend_once()
     return claims_files.load_claims(Path(path))
@@ -70,24 +70,24 @@ def measure(
     """Make one pass over a model and return its trace.
 
     Args:
-        model: a causal language model of transformers that is already in memory, of any supported family: it is
-            measured on its own device and in its own dtype, and afterwards it is as it was. Or the name of a model in
-            the registry, the folder of one (safetensors and config.json) or a GGUF file: found, loaded and released.
-        tokenizer: of a model in memory; not needed where prompts are token ids. A named model has its own.
-        prompts: a packaged set's name, a file, a list of texts, or (for a model in memory) a list of token id lists.
-        run: which pass (`refutable.traces.passes`); metrics say which they are read from.
+        model: a causal language model from transformers, already in memory and of any supported family, which is
+            measured on its own device and in its own dtype and left as it was. Or the name of a model in the registry,
+            a folder with safetensors and config.json, or a GGUF file, which is found, loaded and released.
+        tokenizer: for a model in memory, unless prompts are token ids. A named model has its own.
+        prompts: the name of a packaged set, a file, a list of texts, or (for a model in memory) lists of token ids.
+        run: the pass (`refutable.traces.passes`); each metric says which one it is read from.
         under: an intervention in the forward pass.
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token.
-        dtype: of a named model or a folder.
-        device: of a named model or a folder, as ``--device``.
+        dtype: for a named model or a folder.
+        device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
-        name: what a model in memory is called; of a GGUF file, the model of the registry that it holds.
+        name: the name of a model in memory; for a GGUF file, the model in the registry that it holds.
 
     Raises:
-        BadInput: an unknown model, family or prompt set, or prompts that cannot be used.
+        BadInput: an unknown model, family or prompt set, or unusable prompts.
         NotMeasured: there are no weights, or this pass means nothing on this model.
-        InstrumentError: the measurement cannot be believed.
+        InstrumentError: the measurement cannot be trusted.
     """
     _extend_once()
     given = prompts_from(prompts)
@@ -119,19 +119,19 @@ def metric(
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
 ) -> Sample:
-    """Return a metric of a trace: `values` has one row a prompt, shape (n,), or (n, layers) of one with layers.
+    """Return a metric of a trace: `values` has one row per prompt, shape (n,), or (n, layers) for a metric per layer.
 
-    `measured_in` is their unit, `unit` what one row is.
+    `measured_in` is the unit of the values; `unit` says what a row is.
 
     Args:
-        name: as claims write it; a wrong one is answered with those there are.
-        trace: what `measure` returned.
-        position: which token; ``all`` is the mean over every position but the first, ``whole`` the prompt as a matrix.
-        norm: raw vectors, or with their mean over the width taken off.
+        name: as claims write it; an unknown name is refused with the known ones.
+        trace: returned by `measure`.
+        position: the token; ``all`` is the mean over all positions but the first, ``whole`` the prompt as one matrix.
+        norm: raw vectors, or less their mean over the width.
         layer: ``first``, ``last``, ``mean`` or a number from 1; None keeps every layer.
 
     Raises:
-        BadInput: no such metric, position, norm or layer; or the metric is read from another pass.
+        BadInput: no such metric, position, norm or layer, or the metric is read from another pass.
         NoSuchTap: the architecture has no such quantity, or the model no such layer.
         NonFiniteError: a primitive it reads is NaN or infinite.
     """
@@ -152,26 +152,26 @@ def metric(
 
 
 def judge(claim: BaseClaim, trace: Trace, *others: Trace) -> Judgement:
-    """Judge a claim on the model and the prompts of a trace: `verdict`, `why`, `estimate`, `labels`, `controls`.
+    """Judge a claim on the model and prompts of a trace: `verdict`, `why`, `estimate`, `labels`, `controls`.
 
-    Where the claim names other models or prompts, the details say so. What needs another pass (a control on freshly
-    drawn weights, a variation in dtype) is NOT_MEASURED beside the verdict, unless its trace is among `others`. Models
-    are told apart by name: one name is one set of weights.
+    If the claim names other models or prompts, the details say so. Whatever needs another pass (a control on freshly
+    drawn weights, a variation in dtype) is NOT_MEASURED unless its trace is among `others`. Models are identified by
+    name: one name is one set of weights.
 
     Args:
         claim: measured, dynamical or an intervention.
         trace: from the pass that the claim's metric is read from.
-        others: the plain pass that an intervention is held against, the other model or dtype, freshly drawn weights.
+        others: the plain pass that an intervention is compared with, the other model or dtype, freshly drawn weights.
 
     Raises:
-        BadInput: the claim is not decided by one model's traces, or the traces cannot be told apart.
+        BadInput: one model's traces cannot decide the claim, or the traces cannot be told apart.
     """
     _extend_once()
     return judge_on_traces(claim, (trace, *others))
 
 
 def read_run(folder: str | Path) -> pd.DataFrame:
-    """Return the verdicts of a run, a row each: `reports/`, a verdicts.json or a journal.
+    """Return the verdicts of a run, one per row, from `reports/`, a verdicts.json or a journal.
 
     Numbers that were not measured are missing, never zero. Needs pandas.
 
@@ -185,13 +185,13 @@ def read_run(folder: str | Path) -> pd.DataFrame:
 
 @functools.cache
 def _extend_once() -> None:
-    """Let extensions add what they have, unless a run of pytest or the command has: its conftest.py files know more."""
+    """Load extensions, unless pytest or the command already has: they also know conftest.py files."""
     if not is_extended(HOOK):
         extend_without_pytest()
 
 
 def _named(model: str | Path, name: str | None) -> tuple[ModelRow, Path | None]:
-    """Return the row of a model (named, a folder by its config.json, a GGUF file by `name`), and the path."""
+    """Return the row of a model (by its name, a folder's config.json, or `name` for a GGUF file), and its path."""
     path = Path(model)
     if path.is_dir():
         from refutable.measurement.loading.dry_run import parameters_of

@@ -1,16 +1,16 @@
-"""Everything that can go wrong, as a tree.
+"""The tree of exceptions.
 
 RefutableError
-├── BadInput             what a user wrote or handed over cannot be used; ends the run with one clean message
-│   └── UnknownName      a name that is in no registry; carries the nearest known one
-├── NotMeasured          there is nothing to measure with here, and why: the only way to the verdict NOT_MEASURED
+├── BadInput             the user's input cannot be used; ends the run with one clean message
+│   └── UnknownName      a name is in no registry; the message suggests the nearest known one
+├── NotMeasured          nothing can be measured here, and why: the only way to the verdict NOT_MEASURED
 │   ├── WeightsUnavailable   weights are absent, gated, offline or too large for the device
 │   │   └── HubUnreachable       the hub does not answer, and is not asked again in this run
 │   └── NoSuchTap            this architecture has no such quantity (a post-norm block adds no updates)
-├── InstrumentError      the measurement cannot be believed: an ERROR, never a number
+├── InstrumentError      the measurement cannot be trusted: an ERROR, never a number
 │   ├── ClosureError     x_out - x_in is not the sum of the updates
 │   └── NonFiniteError   NaN or infinity in a primitive that a claim reads
-└── Undecidable          these data cannot be tested by this statistic: INCONCLUSIVE, with the reason
+└── Undecidable          this statistic cannot test these data: INCONCLUSIVE, with the reason
 """
 
 from __future__ import annotations
@@ -20,21 +20,15 @@ from collections.abc import Iterable
 
 
 class RefutableError(Exception):
-    """The root of this project's exceptions; its text is meant for the user."""
+    """The base class of this project's exceptions; its text is meant for the user."""
 
 
 class BadInput(RefutableError):
-    """What a user wrote or handed over cannot be used: where, what, what is allowed, the fix."""
+    """The user's input cannot be used: where, what, what is allowed, the fix."""
 
 
 class UnknownName(BadInput):
-    """A name that is in no registry.
-
-    Args:
-        kind: what was looked up ("metric", "model").
-        name: the name that is not known.
-        known: every name that is.
-    """
+    """A name is not among the known names of its kind, such as "metric" or "model"."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -42,7 +36,7 @@ class UnknownName(BadInput):
 
 
 class NotMeasured(RefutableError):
-    """There is nothing to measure with here; `fix` is the command that would change it, when there is one."""
+    """Nothing can be measured here; `fix` is the command that would change this, if there is one."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(f"{reason}. To measure: {fix}" if fix else reason)
@@ -55,7 +49,7 @@ class WeightsUnavailable(NotMeasured):
 
 
 class HubUnreachable(WeightsUnavailable):
-    """The hub does not answer; it is not asked again in this run, since every try takes its client's retries."""
+    """The hub does not answer; it is not asked again in this run, since each request waits for its client's retries."""
 
 
 class NoSuchTap(NotMeasured):
@@ -63,7 +57,7 @@ class NoSuchTap(NotMeasured):
 
 
 class InstrumentError(RefutableError):
-    """The measurement cannot be believed, so there is no number."""
+    """The measurement cannot be trusted, so there is no number."""
 
 
 class ClosureError(InstrumentError):
@@ -75,10 +69,10 @@ class NonFiniteError(InstrumentError):
 
 
 class Undecidable(RefutableError):
-    """These data cannot be tested by this statistic; the verdict is INCONCLUSIVE and this says why."""
+    """This statistic cannot test these data, so the verdict is INCONCLUSIVE."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string when none is near."""
+    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string if none is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

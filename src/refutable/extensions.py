@@ -1,12 +1,12 @@
 """Extensions: metrics, statistics, theorems, families, passes, prompts, models and reports that others add.
 
-An extension is a function that takes `Extensions` and adds things to it. There are two ways in:
+An extension is a function that takes `Extensions` and adds things to it. There are two ways to provide one:
 
-* the pytest hook `pytest_refutable_extend`, in a conftest.py or in a module that the ini key `refutable_extensions`
-  names;
+* the pytest hook `pytest_refutable_extend`, in a conftest.py or in a module named by the ini key
+  `refutable_extensions`;
 * an entry point of the group ``refutable.extensions``, in an installed package.
 
-What one extension adds comes in as a whole, in place of what it added before; a name that is taken is refused.
+An extension's things are added all together and replace those it added before; a taken name is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
@@ -41,50 +40,30 @@ CONFTEST = "conftest"
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """Where an extension adds things, each by ``add(thing)``.
+    """What an extension adds to, each by ``add(thing)``; docs/adding-*.md say how things are made."""
 
-    Attributes:
-        metrics: made by `refutable.metrics.metric` or `ratio_metric` (docs/adding-a-metric.md).
-        statistics: docs/adding-a-statistic.md.
-        theorems: made by `refutable.theorems.theorem` (docs/adding-a-theorem.md).
-        families: docs/adding-a-family.md.
-        passes: docs/adding-a-pass.md.
-        prompts: docs/adding-prompts.md.
-        models: docs/adding-a-model.md.
-        reports: docs/adding-a-report.md.
-    """
-
-    metrics: Registry[Metric] = field(default_factory=lambda: Registry("metric", Metric))
-    statistics: Registry[Statistic] = field(default_factory=lambda: Registry("statistic", Statistic))
-    theorems: Registry[Theorem] = field(default_factory=lambda: Registry("property", Theorem))
-    families: Registry[Family] = field(default_factory=lambda: Registry("family", Family))
-    passes: Registry[PassKind] = field(default_factory=lambda: Registry("pass", PassKind))
-    prompts: Registry[PromptSet] = field(default_factory=lambda: Registry("prompt set", PromptSet))
-    models: Registry[ModelRow] = field(default_factory=lambda: Registry("model", ModelRow))
-    reports: Registry[Report] = field(default_factory=lambda: Registry("report", Report))
+    metrics: Registry[Metric] = field(default_factory=METRICS.empty)
+    statistics: Registry[Statistic] = field(default_factory=STATISTICS.empty)
+    theorems: Registry[Theorem] = field(default_factory=THEOREMS.empty)
+    families: Registry[Family] = field(default_factory=FAMILIES.empty)
+    passes: Registry[PassKind] = field(default_factory=PASSES.empty)
+    prompts: Registry[PromptSet] = field(default_factory=PROMPTS.empty)
+    models: Registry[ModelRow] = field(default_factory=MODELS.empty)
+    reports: Registry[Report] = field(default_factory=REPORTS.empty)
 
 
-REGISTRIES: dict[str, Registry[Any]] = {
-    "metrics": METRICS,
-    "statistics": STATISTICS,
-    "theorems": THEOREMS,
-    "families": FAMILIES,
-    "passes": PASSES,
-    "prompts": PROMPTS,
-    "models": MODELS,
-    "reports": REPORTS,
-}
+ENGINE = Extensions(METRICS, STATISTICS, THEOREMS, FAMILIES, PASSES, PROMPTS, MODELS, REPORTS)
 
 
 def extend(source: str, extension: Callable[[Extensions], object]) -> None:
-    """Let an extension add what it has.
+    """Let an extension add its things.
 
     Args:
-        source: what the extension is called; what it added under this name before is taken out first.
-        extension: adds things to the `Extensions` that it is given.
+        source: the extension's name; what it added under this name before is replaced.
+        extension: adds things to the `Extensions` it is given.
 
     Raises:
-        BadInput: it raises, or adds what cannot be used; says where.
+        BadInput: it raises, or adds something unusable; the message says where.
     """
     extensions = Extensions()
     try:
@@ -96,21 +75,24 @@ def extend(source: str, extension: Callable[[Extensions], object]) -> None:
         text = " ".join(str(error).split())
         raise BadInput(f"{source}: {type(error).__name__}: {text} ({where.filename}:{where.lineno})") from None
     for each in fields(Extensions):
-        REGISTRIES[each.name].adopt(source, getattr(extensions, each.name))
+        getattr(ENGINE, each.name).adopt(source, getattr(extensions, each.name))
     for name in extensions.metrics:
-        _check_reads(extensions.metrics[name], extensions.metrics.place(name))
+        try:
+            PASSES[extensions.metrics[name].reads]
+        except BadInput as error:
+            raise BadInput(f"{extensions.metrics.place(name)}: metric {name!r} reads an {error}") from None
 
 
 def is_extended(source: str) -> bool:
     """Whether an extension of this name has added anything."""
-    return any(registry.has_adopted(source) for registry in REGISTRIES.values())
+    return any(getattr(ENGINE, each.name).has_adopted(source) for each in fields(Extensions))
 
 
 def load_installed() -> None:
-    """Let every installed package extend refutable that has an entry point of the group ``refutable.extensions``.
+    """Load every installed extension, by its entry point in the group ``refutable.extensions``.
 
     Raises:
-        BadInput: one cannot be imported, is no function, or adds what cannot be used.
+        BadInput: one cannot be imported, is not a function, or adds something unusable.
     """
     for point in importlib.metadata.entry_points(group=GROUP):
         source = f"extension {point.name!r} ({point.value})"
@@ -124,15 +106,15 @@ def load_installed() -> None:
 
 
 def import_modules(names: Sequence[str], folder: Path) -> list[ModuleType]:
-    """Import the modules that the ini key `refutable_extensions` names; each has the hook.
+    """Import the modules that the ini key `refutable_extensions` names.
 
     Args:
-        names: dotted names, found from the folder of the ini file or among what is installed; ``conftest`` is the file
+        names: dotted names, resolved from the ini file's folder or among installed packages; ``conftest`` is the file
             conftest.py in that folder.
-        folder: that of the ini file.
+        folder: the ini file's.
 
     Raises:
-        BadInput: one cannot be imported, or has no hook.
+        BadInput: one cannot be imported or has no hook.
     """
     if names and str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -151,17 +133,10 @@ def _import(name: str, folder: Path) -> ModuleType:
 
 
 def _from_file(file: Path) -> ModuleType:
-    """Import a file by its path: many files are called conftest, and any of them may have been imported as that."""
+    """Import a file by path: many files are called conftest, and any of them may already be imported as such."""
     spec = importlib.util.spec_from_file_location(f"refutable_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _check_reads(metric: Metric, place: str) -> None:
-    try:
-        PASSES[metric.reads]
-    except BadInput as error:
-        raise BadInput(f"{place}: metric {metric.name!r} reads an {error}") from None

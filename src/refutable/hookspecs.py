@@ -1,6 +1,6 @@
-"""The one hook that refutable adds to pytest, for everything that an extension may add.
+"""The one hook that refutable adds to pytest, for everything that an extension can add.
 
-It is there whether or not claims are on trial, so that a conftest.py that has it harms no other run.
+It is registered even when no claims are on trial, so a conftest.py that implements it breaks no other run.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def pytest_refutable_extend(extensions: Extensions) -> None:
-    """Add to what claims can name, before the claims are read.
+    """Add things that claims can name, before the claims are read.
 
     ``extensions`` has ``metrics``, ``statistics``, ``theorems``, ``families``, ``passes``, ``prompts``, ``models`` and
-    ``reports``; each takes a thing by ``add``. Import what the things are made of inside the hook: it is called only
-    where claims are on trial.
+    ``reports``, each with an ``add`` method. Do your imports inside the hook: it is called only when claims are on
+    trial.
 
     Put this into the conftest.py beside the ini file, and a claim can say ``of: last_stretch``::
 
@@ -33,11 +33,11 @@ def pytest_refutable_extend(extensions: Extensions) -> None:
                 \"\"\"By how much the last block lengthens the stream; raw, it counts the stream's mean.\"\"\"
                 return view.norm("block_output")[:, -1] - view.norm("block_input")[:, -1]
 
-    The ``refutable`` command reads no conftest.py by itself. Name the module in the ini file, and it does::
+    The ``refutable`` command does not read conftest.py unless the ini file names it::
 
         refutable_extensions = conftest
 
-    An installed package has an entry point instead, for pytest and for the command::
+    An installed package uses an entry point instead, which serves pytest and the command::
 
         [project.entry-points."refutable.extensions"]
         my_package = "my_package.extension:extend"
@@ -45,7 +45,7 @@ def pytest_refutable_extend(extensions: Extensions) -> None:
 
 
 def extend_without_pytest() -> None:
-    """Let installed packages and the modules that the ini file names add what they have, for the command and programs.
+    """Load the extensions of installed packages and of the modules that the ini file names, without a pytest run.
 
     Raises:
         BadInput: as `extensions.load_installed` and `extensions.import_modules`.

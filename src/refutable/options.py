@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run is asked to do; every field has the meaning of the option of its name."""
+    """What a run is asked to do; each field means the same as the command-line option of that name."""
 
     claims: Path
     models_file: Path | None = None

@@ -1,4 +1,4 @@
-"""A run: claims, models and options in, a verdict row for every case out. Knows nothing of pytest."""
+"""A run: claims, models and options in, one verdict row per case out. Knows nothing about pytest."""
 
 from __future__ import annotations
 
@@ -47,14 +47,11 @@ class Session:
     """Claims on trial.
 
     Attributes:
-        options: what was asked.
-        registry: every known model.
-        cases: every case of the claims.
         source: where numbers come from.
         claims_hash: of all claims together.
-        registrations: what of the claims was locked, and when.
-        files: the claims file and those that it includes.
-        given: the prompts that stand in for the claims' own, where the user gave some.
+        registrations: which claims were locked, and when.
+        files: the claims file and the files it includes.
+        given: prompts from the user that replace the claims' own, if any.
     """
 
     options: Options
@@ -69,11 +66,7 @@ class Session:
 
     @classmethod
     def prepare(cls, options: Options) -> Session:
-        """Read and check everything that can be checked before a model is loaded.
-
-        Raises:
-            BadInput: anything the user wrote or handed over that cannot be used.
-        """
+        """Read and check everything that can be checked before a model is loaded; raises BadInput."""
         registry = load_registry(options.models_file)
         loaded, given = read_claims(options.claims), _given(options)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
@@ -100,7 +93,7 @@ class Session:
         return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded.files, given)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
-        """Tell the sample source what the run will read, so that each model is loaded once for all of it."""
+        """Tell the sample source what the run will read, so that each model is loaded only once."""
         self.source.plan = build_plan((case for case in cases if not self._skipped(case)), self.source.selection)
 
     def check_named(self, cases: Iterable[Case]) -> None:
@@ -122,7 +115,7 @@ class Session:
                 )
 
     def infeasible(self, case: Case) -> Infeasible | None:
-        """Return which verdicts a case can never reach with this run's prompts and models, as far as known."""
+        """Return the verdicts that a case can never reach with this run's prompts and models, as far as known."""
         if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
             return None
         prompts = len(self.source.prompts(case.claim.prompts))
@@ -142,7 +135,7 @@ class Session:
             judgement = replace(judgement, details={**judgement.details, "cache": DAMAGED})
         try:
             weights = self._weights(case, judgement, traces)
-        except (KeyError, ValueError, TypeError):  # a store whose metas somebody broke: the verdict itself stands
+        except (KeyError, ValueError, TypeError):  # damaged meta in the store; the verdict itself stands
             weights = {}
         return VerdictRow.of(
             judgement,
@@ -175,18 +168,17 @@ class Session:
             return Judgement(Verdict.ERROR, case.claim.prediction, why)
 
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
-        """Return the claim's registration, for its row."""
         looked = judgement.verdict.looked
         published = looked and self._on_table(case)
         metas = [self.source.used[key].meta for key in traces] if looked else []
         return self.registrations.describe(case.claim, metas, published=published)
 
     def _on_table(self, case: Case) -> bool:
-        """Whether a case is judged on the published table; drawn weights are still measured."""
+        """Whether a case is judged on the published table; freshly drawn weights are still measured."""
         return self.source.table is not None and case.claim.evidence in ("measured", "dynamical")
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
-        """Return which weights were used, as text; the first trace is the claim's own, the others its controls."""
+        """Return the weights used, as text; the first trace is the claim's own, the others its controls'."""
         claim = case.claim
         if self.source.table is not None and self._on_table(case):
             if not judgement.verdict.looked:
@@ -212,7 +204,7 @@ def _given(options: Options) -> PromptSet | None:
 
 
 def _on(given: PromptSet, claim: BaseClaim) -> BaseClaim:
-    """Return a claim with the given prompts instead of its own, which changes its hash."""
+    """Return a claim with the given prompts in place of its own, which changes its hash."""
     return claim.model_copy(update={"prompts": given.name}) if isinstance(claim, MeasuredClaim) else claim
 
 
@@ -239,11 +231,7 @@ def _about(case: Case) -> dict[str, Any]:
 
 
 def _look_at_given_weights(source: SampleSource) -> None:
-    """Look at weights that were given by a path before anything runs.
-
-    Raises:
-        BadInput: they cannot be used.
-    """
+    """Check weights given by a path before anything runs; raises BadInput."""
     for model in source.selection.named:
         subject = source.selection.subject(model)
         if subject.weights not in (PRETRAINED, INIT):

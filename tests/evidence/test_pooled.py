@@ -8,7 +8,7 @@ import pytest
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.file import claims_from
 from refutable.errors import NotMeasured
-from refutable.evidence.pooled import judge_pooled
+from refutable.evidence.model_as_unit import judge_pooled
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.sample import Sample
 from refutable.verdicts.judge import judge

@@ -1,1 +1,1 @@
-"""What knows nothing of transformers, statistics or claims."""
+"""Helpers that know nothing about transformers, statistics or claims."""

@@ -1,6 +1,6 @@
-"""Atomic writes: a file or a folder is there whole, or not at all.
+"""Atomic writes: a file or folder is complete or absent.
 
-What is written aside has the permissions that the user's umask gives, so that a colleague can read a shared cache.
+They have the permissions that the user's umask gives, so that a colleague can read a shared cache.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def aside_of(place: Path) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file aside and move it into place, so that no reader ever sees half of it."""
+    """Write a text file under a temporary name and move it into place, so no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(path)
     try:
@@ -47,10 +47,10 @@ def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, o
 
 @contextmanager
 def new_folder(place: Path) -> Iterator[Path]:
-    """Give a folder to fill, and move it into place when it is full; where one is there by then, that one stays.
+    """Yield a temporary folder to fill, then move it into place, unless a folder is there by then.
 
     Raises:
-        OSError: it cannot be moved, and no other is there.
+        OSError: it cannot be moved, and there is none.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(place)

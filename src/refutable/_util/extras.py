@@ -1,4 +1,4 @@
-"""Optional packages: those that only measuring needs, and pandas."""
+"""Optional packages: pandas, and those that only measuring needs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,14 @@ INSTALL = "pip install 'refutable[measure]'"
 
 
 def require_measure() -> None:
-    """Do nothing where everything is installed that measuring needs.
-
-    Raises:
-        NotMeasured: something is missing; says what, and the command that installs it.
-    """
+    """Raise NotMeasured, with the command to install them, if packages that measuring needs are missing."""
     if _missing():
         packages = ", ".join(_missing())
         raise NotMeasured(f"measuring needs what is not installed here ({packages}): {INSTALL}")
 
 
 def pandas() -> ModuleType:
-    """Return pandas.
-
-    Raises:
-        BadInput: it is not installed; says the command that installs it.
-    """
+    """Return pandas; raises BadInput, with the command to install it, if it is missing."""
     try:
         return importlib.import_module("pandas")
     except ImportError:
@@ -44,5 +36,5 @@ def _missing() -> tuple[str, ...]:
 def _installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ImportError:  # a finder that refuses it
+    except ImportError:  # an import finder refuses it
         return False

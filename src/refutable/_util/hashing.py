@@ -1,4 +1,4 @@
-"""Content addresses: one hash for a set of facts."""
+"""Content addresses: one hash per set of facts."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from typing import Any
 
 
 def key_of(facts: Mapping[str, Any]) -> str:
-    """Return the address of what these facts determine: SHA-256 of their canonical JSON."""
+    """Return the SHA-256 of the canonical JSON of some facts: the address of whatever they determine."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -10,19 +10,14 @@ Answer = TypeVar("Answer")
 
 
 class ByIdentity(Generic[Thing, Answer]):
-    """A function of one frozen thing, such as a claim, computed once for each.
-
-    Args:
-        make: the function.
-    """
+    """A function of one frozen thing, such as a claim, computed once for each."""
 
     def __init__(self, make: Callable[[Thing], Answer]) -> None:
         self._make = make
-        self._known: dict[int, tuple[Thing, Answer]] = {}  # the thing is kept too, so that its id stays its own
+        self._known: dict[int, tuple[Thing, Answer]] = {}  # keeping the thing too keeps its id unique
 
     def __call__(self, thing: Thing) -> Answer:
         """Return the function's value for a thing."""
-        known = self._known.get(id(thing))
-        if known is None:
-            known = self._known[id(thing)] = thing, self._make(thing)
-        return known[1]
+        if id(thing) not in self._known:
+            self._known[id(thing)] = thing, self._make(thing)
+        return self._known[id(thing)][1]

@@ -1,4 +1,4 @@
-"""Provenance: versions, commit, device and claims. No host name, no path."""
+"""Provenance: versions, commit, device and claims, but no host name and no path."""
 
 from __future__ import annotations
 
@@ -27,14 +27,12 @@ PACKAGES = (
 def provenance(
     root: Path, device: str, claims: str, options: dict[str, str], files: Sequence[Path] = ()
 ) -> dict[str, Any]:
-    """Return what a report says of a run.
+    """Return what a report says about a run.
 
     Args:
-        root: folder whose git commit is told.
-        device: the device in words.
-        claims: hash of the claims.
-        options: the options that decide, as text.
-        files: what the run read that ought to be in the commit: one that is not tracked makes it dirty.
+        root: folder whose git commit is reported.
+        device, claims, options: the device in words, the hash of the claims, and the options that affect verdicts.
+        files: files that the run read and that belong in the commit; an untracked one makes it dirty.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -50,7 +48,7 @@ def provenance(
 
 @functools.cache
 def version_of(package: str) -> str | None:
-    """Return the version of an installed package, or None without it; looked up once, for it reads a file."""
+    """Return the version of a package, or None if it is not installed; cached, since looking it up reads a file."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -58,7 +56,7 @@ def version_of(package: str) -> str | None:
 
 
 def with_version(package: str, packages: Mapping[str, str | None]) -> str:
-    """Return ``torch 2.13.0``, or ``no torch`` where it is not among the packages of a run's provenance."""
+    """Return ``torch 2.13.0``, or ``no torch`` if it is not among the packages of a run's provenance."""
     version = packages.get(package)
     return f"{package} {version}" if version is not None else f"no {package}"
 

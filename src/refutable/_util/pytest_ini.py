@@ -1,4 +1,4 @@
-"""Reads pytest's ini file for commands that are not pytest: claims, models, reports and so on."""
+"""Reads pytest's ini file for commands other than pytest: claims, models, reports and so on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from refutable._util.text import below_here
 from refutable.errors import BadInput
 
 _SECTIONS = {"pytest.ini": "pytest", ".pytest.ini": "pytest", "tox.ini": "pytest", "setup.cfg": "tool:pytest"}
@@ -16,43 +17,40 @@ FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.
 
 
 def ini_path(key: str, folder: Path | None = None) -> Path | None:
-    """Return the path that an ini key names, below the folder of its ini file; None where it is not set.
+    """Return the path that an ini key names, relative to its ini file; None if it is not set.
 
     Args:
         key: such as ``refutable_claims``.
-        folder: where to begin, and to go up from: the current one by default, as pytest does.
+        folder: where the search for the ini file starts, going up; like pytest's, in the current folder by default.
 
     Raises:
-        BadInput: the ini file is not TOML, or not of its format.
+        BadInput: the ini file is malformed.
     """
     place, values = _ini(folder)
     given = str(values.get(key) or "")
-    return _shown(place / given) if given else None
+    return below_here(place / given) if given else None
 
 
 def ini_words(key: str, folder: Path | None = None) -> tuple[Path, list[str]]:
-    """Return the folder of the ini file and the words of one of its keys, none where it is not set; as `ini_path`."""
+    """Return the ini file's folder and the words of one of its keys, none if it is not set; otherwise as `ini_path`."""
     place, values = _ini(folder)
     given = values.get(key) or []
     return place, [str(word) for word in given] if isinstance(given, list) else shlex.split(str(given))
 
 
 def _ini(folder: Path | None) -> tuple[Path, Mapping[str, Any]]:
-    """Return the folder and the values of the ini file; of none, the folder that was begun with and no values."""
+    """Return the folder and values of the ini file; without one, the starting folder and no values."""
     folder = (folder or Path()).absolute()
     for place in (folder, *folder.parents):
         for name in FILES:
             file = place / name
-            if not file.is_file():
-                continue
-            values = _values(file)
-            if values is None:
-                continue  # no word about pytest in it: the next file may be the one
-            return place, values
+            if file.is_file() and (values := _values(file)) is not None:
+                return place, values
     return folder, {}
 
 
 def _values(file: Path) -> Mapping[str, Any] | None:
+    """Return the values of a file, or None if it is not about pytest, so that the next file may be."""
     try:
         text = file.read_text(encoding="utf-8")
         return _toml(file.name, tomllib.loads(text)) if file.suffix == ".toml" else _sections(file.name, text)
@@ -77,8 +75,3 @@ def _sections(name: str, text: str) -> Mapping[str, Any] | None:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _shown(path: Path) -> Path:
-    here = Path().absolute()
-    return path.relative_to(here) if path.is_relative_to(here) else path

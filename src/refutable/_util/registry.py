@@ -1,7 +1,7 @@
-"""The one registry: named things of one kind, found in the files of a package or added by extensions.
+"""The registry: named things of one kind, defined in the modules of a package or added by extensions.
 
-The files of a package add what they define; looking a name up imports them once. What an extension adds is collected in
-a registry of its own and then adopted, so that it comes in as a whole or not at all.
+The first look-up imports the package's modules, which add what they define. An extension fills a registry of its own,
+which is then adopted whole or not at all.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from refutable._util.text import below_here
 from refutable.errors import BadInput, UnknownName
 
 
 class Named(Protocol):
-    """What a registry holds: a thing that knows its name."""
+    """A thing that knows its name."""
 
     @property
     def name(self) -> str:
-        """Return the name that claims write."""
+        """The name that claims use."""
         ...
 
 
@@ -29,12 +30,12 @@ T = TypeVar("T", bound=Named)
 
 
 class Registry(Generic[T]):
-    """Things of one kind by their names.
+    """Things of one kind by name.
 
     Args:
-        kind: the word used in messages, e.g. ``"metric"``.
+        kind: the word used in messages, such as ``"metric"``.
         of: the class of the things.
-        package: dotted name of the package whose modules add the things; None where nothing is to be imported.
+        package: dotted name of the package whose modules add the things, if any.
     """
 
     def __init__(self, kind: str, of: type[T], package: str | None = None) -> None:
@@ -43,14 +44,14 @@ class Registry(Generic[T]):
         self._package = package
         self._things: dict[str, T] = {}
         self._places: dict[str, str] = {}  # file and line of each `add`
-        self._adopted: dict[str, tuple[str, ...]] = {}  # the names that each extension added
+        self._adopted: dict[str, tuple[str, ...]] = {}  # names that each extension added
         self._loaded = package is None
 
     def add(self, thing: T) -> T:
-        """Add a thing and return it, so that this may stand as a decorator.
+        """Add a thing and return it, so that this can be used as a decorator.
 
         Raises:
-            BadInput: it is of another kind, or its name is taken; both places are named.
+            BadInput: it is of another kind, or its name is taken; the message gives both places.
         """
         place = _place()
         if not isinstance(thing, self.of):
@@ -61,15 +62,7 @@ class Registry(Generic[T]):
         return thing
 
     def adopt(self, source: str, added: Registry[T]) -> None:
-        """Take over what an extension added, in place of what the same extension added before.
-
-        Args:
-            source: name of the extension.
-            added: what it added.
-
-        Raises:
-            BadInput: a name is taken; both places are named.
-        """
+        """Take over what the extension `source` added, replacing what it added before; a taken name raises BadInput."""
         if not added._things and source not in self._adopted:
             return
         self._load()
@@ -82,11 +75,15 @@ class Registry(Generic[T]):
         self._adopted[source] = tuple(added._things)
 
     def has_adopted(self, source: str) -> bool:
-        """Whether anything here was added by the extension of this name."""
+        """Whether an extension of this name added anything."""
         return source in self._adopted
 
+    def empty(self) -> Registry[T]:
+        """Return an empty registry of the same kind, for an extension to fill."""
+        return Registry(self.kind, self.of)
+
     def place(self, name: str) -> str:
-        """Return the file and the line that added a thing."""
+        """Return the file and line that added a thing."""
         return self._places[name]
 
     def __getitem__(self, name: str) -> T:
@@ -121,12 +118,11 @@ class Registry(Generic[T]):
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{self._package}.{module.name}")
         except BaseException:
-            self._loaded = False  # so that the next look-up fails for the same reason, not for an unknown name
+            self._loaded = False  # the next look-up then fails for the same reason, not for an unknown name
             raise
 
 
 def _place() -> str:
-    """Return the file and the line of the call to `add`, below the current folder where it lies there."""
+    """Return the file and line of the call to `add`."""
     frame = sys._getframe(2)
-    file, here = Path(frame.f_code.co_filename), Path.cwd()
-    return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{frame.f_lineno}"
+    return f"{below_here(Path(frame.f_code.co_filename))}:{frame.f_lineno}"

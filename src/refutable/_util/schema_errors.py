@@ -1,14 +1,15 @@
-"""Turns pydantic's errors into one message format: ``file:line path: what; allowed. Did you mean?``."""
+"""Turns pydantic's errors into messages of one format: ``file:line path: what; allowed. Did you mean?``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
 
 from refutable._util.strict_yaml import Location, YamlSource
+from refutable._util.text import shortened
 from refutable.errors import did_you_mean
 
 
@@ -18,39 +19,39 @@ def explain(
     root: Location = (),
     *,
     tags: frozenset[str] = frozenset(),
-    fields: dict[str, Sequence[str]] | None = None,
+    fields: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
-    """Return one line per place; what the alternatives of a union say of it is joined.
+    """Return one line per place, joining what the alternatives of a union say about it.
 
     Args:
         error: what pydantic raised.
         source: the file, for its lines.
-        root: where in the file the validated value stands.
-        tags: union tags, with which pydantic's location may begin and which are not keys.
-        fields: known keys by name of the last mapping on the way, to suggest from for an unknown key.
+        root: location of the validated value in the file.
+        tags: union tags that pydantic's locations may begin with, which are not keys.
+        fields: known keys by name of the enclosing mapping, to suggest from for an unknown key.
     """
     said: dict[Location, list[str]] = {}
     for item in error.errors(include_url=False):
         if item["type"] == "too_short" and len(item["input"]) >= item.get("ctx", {})["min_length"]:
-            continue  # it is long enough: pydantic counts what is right in it, and says what is wrong beside
+            continue  # it is long enough: pydantic counts only its valid items, and reports the others separately
         parts = [part for part in item["loc"] if part not in tags or " " not in str(part)]  # no key has a blank
         while parts and parts[0] in tags:
             del parts[0]
         if item["type"] == "union_tag_invalid":
             parts.append(item["ctx"]["discriminator"].strip("'"))
         while parts and item["type"] != "missing" and (*root, *parts) not in source.lines:
-            del parts[-1]  # the name of a union's alternative, or an item of a list that the file writes as one word
+            del parts[-1]  # the name of a union's alternative, or an item of a list written as one word
         said.setdefault((*root, *parts), []).append(_what(dict(item), parts, fields or {}))
     return [f"{source.where(at)} {path_text(at)}: {' Or: '.join(texts)}" for at, texts in said.items()]
 
 
 def path_text(at: Location) -> str:
-    """Return a location as people write it: ``claims[3].test.statistic``."""
+    """Return a location as text: ``claims[3].test.statistic``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at)
     return text.lstrip(".") or "the file"
 
 
-def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequence[str]]) -> str:
+def _what(item: dict[str, Any], parts: list[str | int], fields: Mapping[str, Sequence[str]]) -> str:
     context = item.get("ctx", {})
     key = str(parts[-1]) if parts else ""
     match item["type"]:
@@ -62,16 +63,10 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
         case "missing":
             return f"the key {key!r} is missing; write it"
         case "literal_error" | "enum":
-            expected = str(context.get("expected", ""))
-            known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-            return (
-                f"unknown value {item['input']!r}; known: {', '.join(known)}.{did_you_mean(str(item['input']), known)}"
-            )
+            return _unknown("value", item["input"], str(context.get("expected", "")).replace(" or ", ", "))
         case "union_tag_invalid":
-            known = [word.strip("' ") for word in str(context["expected_tags"]).split(",")]
-            tag = str(context["tag"])
-            what = str(context["discriminator"]).strip("'")
-            return f"unknown {what} {tag!r}; known: {', '.join(known)}.{did_you_mean(tag, known)}"
+            discriminator = str(context["discriminator"]).strip("'")
+            return _unknown(discriminator, str(context["tag"]), str(context["expected_tags"]))
         case "union_tag_not_found":
             return f"the key {context['discriminator']} is missing; write it"
         case "value_error":
@@ -93,6 +88,10 @@ def _what(item: dict[str, Any], parts: list[str | int], fields: dict[str, Sequen
             return f"{item['msg'][0].lower()}{item['msg'][1:]} (got {_shown(item['input'])})"
 
 
+def _unknown(kind: str, value: object, listed: str) -> str:
+    known = [word.strip("' ") for word in listed.split(",")]
+    return f"unknown {kind} {value!r}; known: {', '.join(known)}.{did_you_mean(str(value), known)}"
+
+
 def _shown(value: object) -> str:
-    text = str(value) if isinstance(value, date) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(str(value) if isinstance(value, date) else repr(value))

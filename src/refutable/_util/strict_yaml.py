@@ -1,6 +1,6 @@
 """YAML as plain data that remembers the line of every value.
 
-No tags, no anchors or aliases (so no bombs), no duplicate keys, bounded size and depth; every value knows its line.
+Tags, anchors and aliases (so also bombs) and duplicate keys are refused; size and depth are bounded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from refutable._util.reading import read_text
-from refutable._util.text import is_utf8
+from refutable._util.text import below_here, is_utf8, shortened
 from refutable.errors import BadInput
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -32,14 +32,14 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 class Frozen(BaseModel):
-    """The base of everything read from YAML: unknown keys refused, values immutable."""
+    """The base class of everything read from YAML: unknown keys are refused and values immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
 class YamlSource:
-    """A parsed file: its data, and the line (from 1) of every key and item by its location in the data."""
+    """A parsed file: its data, and the line (from 1) of every key and item by location in the data."""
 
     name: str
     data: Any
@@ -47,24 +47,20 @@ class YamlSource:
     path: Path | None = None
 
     def where(self, location: Location) -> str:
-        """Return ``file:line`` of the nearest enclosing location that has a line."""
+        """Return ``file:line`` of the nearest enclosing location with a line."""
         while location and location not in self.lines:
             location = location[:-1]
         return f"{self.name}:{self.lines.get(location, 1)}"
 
 
 def read_yaml(path: Path, name: str | None = None) -> YamlSource:
-    """Read one YAML file.
-
-    Args:
-        path: the file.
-        name: how messages call it; the path as given when absent.
+    """Read one YAML file; messages call it `name`, by default its path.
 
     Raises:
         BadInput: it is missing, not a file, too large, not UTF-8, not YAML, or uses what is refused. Every duplicate
             key is named.
     """
-    name = name or _shown(path)
+    name = name or str(below_here(path))
     absent = "check the path, or write one as docs/adding-a-claim.md shows"
     text = read_text(path, name, most=MAX_BYTES, absent=absent)
     return replace(parse_yaml(text, name), path=path)
@@ -91,9 +87,9 @@ def parse_yaml(text: str, name: str) -> YamlSource:
 
 
 def _composed(text: str, name: str) -> yaml.Node | None:
-    """Return the tree of a text: by libyaml, or by PyYAML's own parser where there is a fault, for its messages.
+    """Return the tree of a text from libyaml, or on an error from PyYAML's own parser, for its messages.
 
-    A text with tabs goes to PyYAML's own, which takes them in fewer places: so a file is good everywhere or nowhere.
+    Tabs always go to PyYAML's parser, which allows them in fewer places, so a file is valid everywhere or nowhere.
     """
     if FAST is not None and "\t" not in text:
         with contextlib.suppress(yaml.YAMLError):
@@ -101,12 +97,6 @@ def _composed(text: str, name: str) -> yaml.Node | None:
             return yaml.compose(text, Loader=FAST)
     _refuse_live_yaml(text, name, yaml.SafeLoader)
     return yaml.compose(text, Loader=yaml.SafeLoader)
-
-
-def _shown(path: Path) -> str:
-    """Return a path as people name it: relative to where they are, when it lies below."""
-    absolute = path.absolute()
-    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
 def _refuse_live_yaml(text: str, name: str, loader: Any) -> None:
@@ -140,7 +130,7 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
             problems.append(f"{name}:{node.start_mark.line + 1} holds half of a surrogate pair, which is no text")
         return value
     except (ValueError, OverflowError, yaml.YAMLError):
-        shown = repr(node.value if len(node.value) <= 60 else f"{node.value[:57]}...")
+        shown = repr(shortened(node.value))
         problems.append(f"{name}:{node.start_mark.line + 1} {shown} cannot be read as a value; put it in quotes")
         return None
 

@@ -1,24 +1,35 @@
-"""Plurals, counts and short lists in words."""
+"""How messages word things: plurals, counts, short lists, long values and paths."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 
 def plural(word: str) -> str:
-    """Return the word for several of a thing."""
+    """Return the plural of a word."""
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
+def shortened(text: str) -> str:
+    """Return a text of at most 60 characters, the rest replaced by an ellipsis."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def below_here(path: Path) -> Path:
+    """Return a path relative to the current folder if it lies below it, else as given."""
+    absolute, here = path.absolute(), Path.cwd()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else path
+
+
 def few(names: Sequence[str], most: int = 4) -> str:
-    """Return names as text, the rest of a long list counted."""
+    """Return the first names of a list as text, and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def counted(number: int, word: str) -> str:
-    """Return a number of things in words: ``1 claim``, ``2 claims``."""
+    """Return a count with its noun: ``1 claim``, ``2 claims``."""
     return f"{number} {word if number == 1 else plural(word)}"
 
 

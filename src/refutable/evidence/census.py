@@ -19,12 +19,8 @@ def is_census(samples: tuple[Sample, ...]) -> bool:
 def judge_census(test: MeasuredTest, samples: tuple[Sample, ...]) -> Judgement:
     """Compare a recorded value, or the share of recorded layers on which something holds, with a prediction.
 
-    Args:
-        test: the claim's test.
-        samples: one sample of shape (1,) or, for a statistic over all layers, (1, layers).
-
-    Returns:
-        SUPPORTED if the value lies in the region, else REFUTED; no interval and no p-value.
+    There is one sample, of shape (1,) or, for a statistic over all layers, (1, layers). The verdict is SUPPORTED if the
+    value lies in the region, else REFUTED; there is no interval and no p-value.
     """
     statistic = STATISTICS[test.statistic]
     value, n, counted = statistic.takes.recorded(samples[0].values[0], test.holds_region if test.holds else None)

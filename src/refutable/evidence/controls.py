@@ -33,12 +33,7 @@ def controls_of(
 ) -> dict[str, Control]:
     """Return every control of a claim by name; whether any data would satisfy it is always checked.
 
-    Args:
-        claim: declares the controls.
-        specification: the claim's own specification.
-        model: the model it is tried on; None for a comparison of groups.
-        source: where numbers come from.
-        samples: the claim's own.
+    `specification` and `samples` are the claim's own; `model` is None for a comparison of groups.
     """
     found: dict[str, Control] = {}
     if "initialization" in claim.controls and source.table is None and not is_drawn(claim, model, source):

@@ -23,8 +23,14 @@ def gauge_dependent(claim: MeasuredClaim, subject: Subject, source: SampleSource
     """
     if source.table is not None:
         return False
-    verdicts = (_form_verdict(claim, form, alpha) for form in _canonical_forms(claim, subject, source))
-    return any(base.decided if verdict is None else verdict is not base for verdict in verdicts)
+    for samples in _canonical_forms(claim, subject, source):
+        try:
+            differs = verdict_of(claim.test, samples, alpha) is not base
+        except Undecidable:
+            differs = base.decided
+        if differs:
+            return True
+    return False
 
 
 def _canonical_forms(claim: MeasuredClaim, subject: Subject, source: SampleSource) -> Iterator[tuple[Sample, ...]]:
@@ -48,10 +54,3 @@ def _forms(test: MeasuredTest) -> tuple[MeasuredTest | None, bool]:
 
 
 _differing = ByIdentity(_forms)
-
-
-def _form_verdict(claim: MeasuredClaim, samples: tuple[Sample, ...], alpha: float) -> Verdict | None:
-    try:
-        return verdict_of(claim.test, samples, alpha)
-    except Undecidable:
-        return None

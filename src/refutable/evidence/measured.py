@@ -11,10 +11,9 @@ from refutable.errors import Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
 from refutable.evidence.gauge_forms import gauge_dependent
-from refutable.evidence.model_as_unit import judge_over_models
+from refutable.evidence.model_as_unit import judge_over_models, judge_pooled
 from refutable.evidence.multiverse import fragile, variations_of
 from refutable.evidence.over_models import over_models
-from refutable.evidence.pooled import judge_pooled
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
     group_samples,

@@ -28,11 +28,7 @@ def variations_of(
 ) -> dict[str, Variation]:
     """Return the claim under every combination but its own, each with its estimate: a specification curve.
 
-    Args:
-        claim: declares the variations.
-        specification: the claim's own specification.
-        model: the model it is tried on; None for a comparison of groups.
-        source: where numbers come from.
+    `specification` is the claim's own; `model` is None for a comparison of groups.
     """
     return dict(_points(claim, specification, model, source)) if claim.multiverse.declared else {}
 
@@ -45,7 +41,10 @@ def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str,
 def _points(
     claim: MeasuredClaim, specification: Specification, model: str | None, source: SampleSource
 ) -> Iterator[tuple[str, Variation]]:
-    base = _own_values(claim, source)
+    base = {
+        **{axis: str(getattr(claim.test, axis)) for axis in TEST_AXES},
+        **{"dtype": source.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts},
+    }
     declared = {axis: getattr(claim.multiverse, axis) for axis in base}
     if declared["bos"]:
         same = _bos_as_tokenised(specification, model, source)
@@ -57,12 +56,6 @@ def _points(
             continue
         name = ", ".join(f"{axis} {value}" for axis, value in changes.items())
         yield name, _judged(specification, model, source, changes).under(changes)
-
-
-def _own_values(claim: MeasuredClaim, source: SampleSource) -> dict[str, str]:
-    test = claim.test
-    of_test = {axis: str(getattr(test, axis)) for axis in TEST_AXES}
-    return {**of_test, "dtype": source.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts}
 
 
 def _bos_as_tokenised(specification: Specification, model: str | None, source: SampleSource) -> str:

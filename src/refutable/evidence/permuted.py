@@ -30,11 +30,6 @@ def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: flo
     each, which preserves the effect of categories alone. The control is SUPPORTED, and so the claim does not rest on
     its pairs, if most shuffles are; or if more are than alpha allows (by the lower 97.5 % bound of their share) and the
     observed value is no rarer than alpha among them.
-
-    Args:
-        test: the claim's test, whose statistic has something to shuffle.
-        samples: the claim's own.
-        alpha: the claim's error probability each way.
     """
     takes = STATISTICS[test.statistic].takes
     orders = {name: _orders(*exchange) for name, exchange in takes.exchanges(samples).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
@@ -39,9 +39,11 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
         if not isinstance(claim, MeasuredClaim):
             continue
         try:
-            wanted += _measured(claim, model, selection)
+            found = [*_measured(claim, model, selection)]
+            others = [(other_subject(claim.test, subject, selection), spec) for subject, spec in found]
         except NotMeasured:
             continue  # the reason is reported when the case is tried
+        wanted += [*found, *((other, spec) for other, spec in others if other is not None)]
     return wanted
 
 
@@ -84,30 +86,25 @@ def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) ->
     return selection.subject(test.other.model, seed=seed, dtype=subject.dtype)
 
 
-def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
-    wanted = _measured_of(claim, model, selection)
-    others = ((other_subject(claim.test, subject, selection), spec) for subject, spec in wanted if claim.test.other)
-    return [*wanted, *((subject, spec) for subject, spec in others if subject is not None)]
-
-
-def _measured_of(claim: MeasuredClaim, model: str, selection: Selection) -> list[tuple[Subject, Pass]]:
+def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> Iterator[tuple[Subject, Pass]]:
+    """Yield the passes of a claim's own test, its controls and its variations."""
     own = passes_of(claim.test, claim.prompts)
     if isinstance(claim, InitializationClaim):
-        return [(selection.subject(model, seed=seed), spec) for seed in claim.seeds for spec in own]
-    wanted = [(selection.subject(model), spec) for spec in own]
+        yield from ((selection.subject(model, seed=seed), spec) for seed in claim.seeds for spec in own)
+        return
+    yield from ((selection.subject(model), spec) for spec in own)
     if "initialization" in claim.controls:
         of = None if claim.test.groups else model
-        wanted += [(selection.subject(model, seed=s), spec) for s in control_seeds(of, selection) for spec in own]
+        yield from ((selection.subject(model, seed=s), spec) for s in control_seeds(of, selection) for spec in own)
     if is_cheap(model, selection):
         choices: tuple[Bos, ...] = ("default", *claim.multiverse.bos)
-        wanted += [
+        yield from (
             (selection.subject(model, dtype=dtype), spec)
             for dtype in (selection.dtype, *claim.multiverse.dtype)
             for prompts in (claim.prompts, *claim.multiverse.prompts)
             for bos in choices
             for spec in passes_of(claim.test, prompts, bos)
-        ]
-    return wanted
+        )
 
 
 def is_cheap(model: str, selection: Selection) -> bool:

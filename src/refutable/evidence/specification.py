@@ -52,17 +52,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Two groups of models as they were measured.
+    """Two groups of models as they were measured."""
 
-    Attributes:
-        samples: one sample per group, with one value per model.
-        members: each model's value, by group and name, as text.
-        lacking: why models were not measured, by name.
-    """
-
-    samples: tuple[Sample, ...]
-    members: dict[str, str]
-    lacking: dict[str, str]
+    samples: tuple[Sample, ...]  # one per group, with one value per model
+    members: dict[str, str]  # each model's value as text, by group and name
+    lacking: dict[str, str]  # why models were not measured, by name
 
 
 def own_specification(claim: MeasuredClaim) -> Specification:

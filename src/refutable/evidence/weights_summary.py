@@ -42,17 +42,14 @@ def _own(claim: BaseClaim, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
         and not isinstance(claim, InitializationClaim)
         and "initialization" in claim.controls
     )
-    own = {key: trace for key, trace in traces.items() if not (of_control and _is_drawn(trace))} or traces
+    drawn = str(WeightsKind.INITIALISATION)
+    own = {key: one for key, one in traces.items() if not (of_control and one.meta["weights_kind"] == drawn)} or traces
     if len(own) == 1:
         return own
     if isinstance(claim, MeasuredClaim) and claim.test.other is not None:  # another dtype's values are subtracted
         own = {key: one for key, one in own.items() if one.meta.get("dtype") != claim.test.other.dtype} or own
     first = next(iter(own.values())).meta
     return {key: trace for key, trace in own.items() if all(trace.meta.get(n) == first.get(n) for n in VARIED)}
-
-
-def _is_drawn(trace: Trace) -> bool:
-    return bool(trace.meta["weights_kind"] == str(WeightsKind.INITIALISATION))
 
 
 def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:

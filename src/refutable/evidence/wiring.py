@@ -18,21 +18,13 @@ SEEN = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a probe watches.
+    """What a probe watches."""
 
-    Attributes:
-        columns: of its trace: relative changes, one per block; the largest counts.
-        unmoved: the word for a model in which no block changes by a single bit.
-        moved: the word for a model in which every block changes.
-        action: what was done and watched, without the changes.
-        watched: what was watched, in a few words.
-    """
-
-    columns: tuple[str, ...]
-    unmoved: str
-    moved: str
-    action: str
-    watched: str
+    columns: tuple[str, ...]  # of its trace: relative changes, one per block; the largest counts
+    unmoved: str  # the word for a model in which no block changes by a single bit
+    moved: str  # the word for a model in which every block changes
+    action: str  # what was done and watched, without the changes
+    watched: str  # what was watched, in a few words
 
 
 PROBES = {

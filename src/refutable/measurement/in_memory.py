@@ -1,4 +1,4 @@
-"""Measures a model object that is already in memory, and leaves it as it was."""
+"""Measures a model object that is already in memory and leaves it as it was."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ DETAIL = "a model object in memory"
 
 
 def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: Pass, name: str | None = None) -> Trace:
-    """Make one pass over a causal language model of transformers, on its own device and in its own dtype.
+    """Make one pass over a causal language model from transformers, on its own device and in its own dtype.
 
-    The model is afterwards as it was, also where the pass fails (`borrowed`). Its weights are not hashed; the trace's
-    key is the hash of what is known of it and of its numbers.
+    The model is left as it was even if the pass fails (`borrowed`). Its weights are not hashed; the trace's key is the
+    hash of what is known about the model and of the measured numbers.
 
     Args:
-        network: the model; every parameter on a real device.
-        tokenizer: its tokenizer, called with a text; None where prompts are token ids.
+        network: the model, with every parameter on a real device.
+        tokenizer: its tokenizer, called with a text; None if prompts are token ids.
         given: the prompts.
-        spec: which pass.
-        name: what the model is called; its family and ``-in-memory`` where not given.
+        spec: the pass.
+        name: the model's name; by default its family and ``-in-memory``.
 
     Raises:
-        BadInput: the family is not known, or the model cannot be run as it is.
+        BadInput: the family is unknown, or the model cannot be run as it is.
         RefutableError: as the pass itself.
     """
     row, prompts = _row(network, name), given.prompts
@@ -94,13 +94,17 @@ def measure_in_memory(network: Any, tokenizer: Any, given: GivenPrompts, spec: P
 
 
 def _row(network: Any, name: str | None) -> ModelRow:
-    """Return a registry row for this object, with the facts of its own configuration."""
+    """Return a registry row for this object, with its own configuration."""
     config = getattr(network, "config", None)
     if config is None or not hasattr(network, "get_input_embeddings"):
         raise BadInput(f"a {type(network).__name__} is no causal language model of transformers; give one")
     family = family_of(config.model_type)
+    name = name or f"{family.model_type.replace('_', '-')}-in-memory"
+    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).lstrip("._-")
+    if not slug:
+        raise BadInput(f"name={name!r}: a model is called by letters, digits, dots, dashes and underscores")
     return ModelRow(
-        name=_slug(name or f"{family.model_type.replace('_', '-')}-in-memory"),
+        name=slug,
         title=type(network).__name__,
         family=family.model_type,
         parameters=max(1, sum(parameter.numel() for parameter in network.parameters())),
@@ -111,15 +115,8 @@ def _row(network: Any, name: str | None) -> ModelRow:
     )
 
 
-def _slug(name: str) -> str:
-    slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).lstrip("._-")
-    if not slug:
-        raise BadInput(f"name={name!r}: a model is called by letters, digits, dots, dashes and underscores")
-    return slug
-
-
 def _check_parts(network: Any, blocks: str) -> None:
-    """Refuse a model without an unembedding, or wrapped by what hides its blocks."""
+    """Refuse a model that has no unembedding or whose blocks a wrapper hides."""
     try:
         network.get_submodule(blocks)
         whole = network.get_output_embeddings() is not None
@@ -133,11 +130,7 @@ def _check_parts(network: Any, blocks: str) -> None:
 
 
 def _dtype(network: Any) -> str:
-    """Return the coarsest dtype of its floating-point parameters, which closure is held to.
-
-    Raises:
-        BadInput: one of them is none of the dtypes that a pass is checked in.
-    """
+    """Return the coarsest dtype of its floating-point parameters, whose eps bounds closure; BadInput for others."""
     found = {str(p.dtype).removeprefix("torch.") for p in network.parameters() if p.is_floating_point()}
     if not found or found - set(DTYPES):
         raise BadInput(
@@ -148,11 +141,7 @@ def _dtype(network: Any) -> str:
 
 
 def _device(network: Any) -> str:
-    """Return the device of its parameters, `EVERY_GPU` where they are on several.
-
-    Raises:
-        BadInput: a parameter has no memory.
-    """
+    """Return the device of its parameters, `EVERY_GPU` if they are on several."""
     devices = {str(parameter.device) for parameter in network.parameters()}
     if "meta" in devices:
         raise BadInput("some of its parameters are on the device 'meta', without values; load its weights first")
@@ -160,11 +149,7 @@ def _device(network: Any) -> str:
 
 
 def _tokens(network: Any, tokenizer: Any, given: GivenPrompts) -> OwnTokenizer | GivenTokens:
-    """Return what makes token ids of the prompts.
-
-    Raises:
-        BadInput: texts without a tokenizer, or token ids that the model does not have.
-    """
+    """Return the source of the prompts' token ids, refusing texts without a tokenizer and ids that are too large."""
     if given.ids is None and (not callable(tokenizer) or not hasattr(tokenizer, "decode")):
         raise BadInput(
             f"prompts that are texts need the model's tokenizer, as AutoTokenizer loads it (got {tokenizer!r});"

@@ -1,4 +1,4 @@
-"""Measures one subject: loads its weights once, makes every pass that is asked for, releases it."""
+"""Measures one subject: loads its weights once, makes every requested pass, and releases it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,17 @@ def measure_subject(
     """Yield the trace of each requested pass, or the error that prevented it.
 
     Raises:
-        ClosureError: a plain pass does not close, so that nothing which is read of this model can be believed.
+        ClosureError: a plain pass does not close, so nothing read from this model can be trusted.
         WeightsUnavailable: memory ran out even for one prompt at a time, before any plain pass was made.
     """
     try:
-        for one, (source, key, about) in wanted.items():
-            if one.name in PROBE_PASSES:
-                yield one, _probed(one, draw(source.config, subject).eval(), row, key, about)
+        for spec, (source, key, about) in wanted.items():
+            if spec.name in PROBE_PASSES:
+                network = draw(source.config, subject).eval()
+                try:
+                    yield spec, _runner(spec)(network, row.architecture, key, about)
+                except NotMeasured as error:
+                    yield spec, error.with_traceback(None)
         yield from _passes(row, subject, wanted, prompts, cache)
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(error, row, subject) from None
@@ -46,52 +50,43 @@ def measure_subject(
             torch.cuda.empty_cache()
 
 
-def _probed(one: Pass, network: Any, row: ModelRow, key: str, about: Mapping[str, Any]) -> Trace | RefutableError:
-    """Make a probe on a reduced, freshly drawn instance; an error does not stop the other passes."""
-    try:
-        return _runner(one)(network, row.architecture, key, about)
-    except NotMeasured as error:
-        return error.with_traceback(None)
-
-
 def _passes(
     row: ModelRow, subject: Subject, wanted: Wanted, prompts: Callable[[str], PromptSet], cache: Path
 ) -> Iterator[tuple[Pass, Trace | RefutableError]]:
-    """Load the weights once and make every pass of them, plain ones first."""
-    passes = {
-        one: wanted[one] for one in sorted(wanted, key=lambda one: not one.is_plain) if one.name not in PROBE_PASSES
-    }
+    """Load the weights once and make every pass over them, plain passes first."""
+    specs = sorted(wanted, key=lambda spec: not spec.is_plain)
+    passes = {spec: wanted[spec] for spec in specs if spec.name not in PROBE_PASSES}
     if not passes:
         return
     started = time.perf_counter()
     model = load_model(row, subject, next(iter(passes.values()))[0], cache)
     seconds = round(time.perf_counter() - started, 3)
-    for one, (_, key, about) in passes.items():
+    for spec, (_, key, about) in passes.items():
         facts = {**about, "attention_implementation": model.attention_implementation, "load_seconds": seconds}
         try:
-            yield one, make_pass(model, one, prompts(one.prompts), key, facts)
+            yield spec, make_pass(model, spec, prompts(spec.prompts), key, facts)
         except RefutableError as error:
-            if one.is_plain and isinstance(error, ClosureError):
+            if spec.is_plain and isinstance(error, ClosureError):
                 raise
-            yield one, error.with_traceback(None)
+            yield spec, error.with_traceback(None)
         except torch.OutOfMemoryError as error:
-            if one.is_plain:
+            if spec.is_plain:
                 raise
-            yield one, _out_of_memory(error, row, subject)
+            yield spec, _out_of_memory(error, row, subject)
 
 
-def make_pass(model: LoadedModel, one: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
+def make_pass(model: LoadedModel, spec: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
     """Make one pass over a loaded model; errors as the pass itself."""
-    return _runner(one)(model, prompts, key, about, one)
+    return _runner(spec)(model, prompts, key, about, spec)
 
 
-def _runner(one: Pass) -> Callable[..., Trace]:
-    run = PASSES[one.name].run
+def _runner(spec: Pass) -> Callable[..., Trace]:
+    run = PASSES[spec.name].run
     found: Callable[..., Trace] = pkgutil.resolve_name(run) if isinstance(run, str) else run
     return found
 
 
 def _out_of_memory(error: torch.OutOfMemoryError, row: ModelRow, subject: Subject) -> WeightsUnavailable:
-    traceback.clear_frames(error.__traceback__)  # its frames hold tensors of a model that must go
+    traceback.clear_frames(error.__traceback__)  # its frames hold tensors of a model that must be released
     fix = f"pytest --model {row.name} --dtype bfloat16, or a larger device"
     return WeightsUnavailable(f"{row.name} in {subject.dtype} ran out of memory on {subject.device}", fix)

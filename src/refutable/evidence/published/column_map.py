@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,16 +80,12 @@ class TableMap(Frozen):
         return name
 
 
-_FIELDS: Mapping[str, Sequence[str]] = {
-    "": [*TableMap.model_fields],
-    "metrics": ["column", "list", "layer", "position", "norm"],
-}
-
-
 def read_map(path: Path) -> TableMap:
     """Read a mapping; raises BadInput with the line, the allowed values and the nearest word of every problem."""
     source = read_yaml(path)
     try:
         return TableMap.model_validate(source.data)
     except ValidationError as error:
-        raise BadInput("\n".join(explain(error, source, fields=dict(_FIELDS)))) from None
+        columns = [field.alias or name for name, field in MetricColumn.model_fields.items()]
+        fields = {"": [*TableMap.model_fields], "metrics": columns}
+        raise BadInput("\n".join(explain(error, source, fields=fields))) from None

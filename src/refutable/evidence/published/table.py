@@ -15,10 +15,17 @@ from refutable.evidence.published.formats import TableRecord, is_empty, list_in,
 from refutable.metrics import METRICS
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
+from refutable.traces.trace import Position
 
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
 
+TOKENS: Mapping[Position, str] = {
+    "last": "the last token",
+    "all": "all tokens but the first",
+    "first": "the first token",
+    "whole": "the whole prompt as one matrix",
+}
 SINGLE = {"mean": ("mean", "bounded_mean")}  # the statistics that a single recorded value can be
 
 
@@ -85,8 +92,8 @@ class Table:
         if STATISTICS[test.statistic].takes.parts and test.statistic != self.map.summary:
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
         if (column.position, column.norm) != (test.position, test.norm):
-            held = f"{column.norm} norms of {_token(column.position)}"
-            raise NotMeasured(f"{self.name} holds {held}, not {test.norm} of {_token(test.position)}")
+            held = f"{column.norm} norms of {TOKENS[column.position]}"
+            raise NotMeasured(f"{self.name} holds {held}, not {test.norm} of {TOKENS[test.position]}")
 
     def _values(
         self, metric: str, model: str, column: MetricColumn
@@ -159,12 +166,3 @@ class Table:
                 if wanted not in layers:
                     raise NotMeasured(f"{self.name} has no layer {wanted} of {metric} for {model}")
                 return values[:, layers.index(int(wanted))]
-
-
-def _token(position: str) -> str:
-    return {
-        "last": "the last token",
-        "all": "all tokens but the first",
-        "first": "the first token",
-        "whole": "the whole prompt as one matrix",
-    }[position]

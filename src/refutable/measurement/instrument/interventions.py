@@ -10,7 +10,7 @@
 * ``shuffle-tokens``: the tokens between a prompt's first and last are put in another order.
 
 In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
-of its output (tests/measurement/test_interventions.py).
+of its output (tests/measurement/instrument/test_interventions.py).
 """
 
 from __future__ import annotations
@@ -75,12 +75,7 @@ def _change(block: torch.nn.Module, model: LoadedModel, intervention: Interventi
             return [block.register_forward_hook(kept, with_kwargs=True)]
         case "soften-attention":
             return [_Softened(block.get_submodule(family.attention), model.row.name)]
-    rewired = _Rewired(block, model, after_attention=intervention == "rewire-sequential")
-    return [
-        block.register_forward_pre_hook(rewired.see_input, with_kwargs=True),
-        block.get_submodule(family.attention_update).register_forward_hook(rewired.see_update),
-        block.get_submodule(family.mlp).register_forward_pre_hook(rewired.give, with_kwargs=True),
-    ]
+    return _rewire(block, model, after_attention=intervention == "rewire-sequential")
 
 
 def _ablate(module: torch.nn.Module, args: Any, output: Any) -> Any:
@@ -126,29 +121,28 @@ def _shuffled(ids: list[int]) -> list[int]:
     return [ids[0], *other, ids[-1]] if len(ids) > 1 else ids
 
 
-class _Rewired:
-    """Replaces what one block's MLP reads, from what the block shows as it runs."""
+def _rewire(block: torch.nn.Module, model: LoadedModel, *, after_attention: bool) -> list[Any]:
+    """Replace what one block's MLP reads with its norm of the stream before or after attention."""
+    norm, seen = mlp_norm(block, model.family), dict[str, torch.Tensor]()
 
-    def __init__(self, block: torch.nn.Module, model: LoadedModel, *, after_attention: bool) -> None:
-        self._norm = mlp_norm(block, model.family)
-        self._scale = model.scale
-        self._after_attention = after_attention
-        self._title = model.row.name
-        self._input: torch.Tensor | None = None
-        self._update: torch.Tensor | None = None
+    def see_input(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen.clear()
+        seen["stream"] = hidden_states(args, kwargs)
 
-    def see_input(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._input, self._update = hidden_states(args, kwargs), None
+    def see_update(module: torch.nn.Module, args: Any, output: Any) -> None:
+        seen["update"] = first_tensor(output)
 
-    def see_update(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        self._update = first_tensor(output)
-
-    def give(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        assert self._input is not None
-        stream = self._input
-        if self._after_attention:
-            if self._update is None:
-                raise InstrumentError(f"{self._title}: its MLP runs before attention, and cannot read what it adds")
-            stream = stream + (self._update * self._scale if self._scale != 1.0 else self._update)
-        read: torch.Tensor = stream if self._norm is None else self._norm(stream)
+    def give(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        stream = seen["stream"]
+        if after_attention:
+            if "update" not in seen:
+                raise InstrumentError(f"{model.row.name}: its MLP runs before attention, and cannot read what it adds")
+            stream = stream + (seen["update"] * model.scale if model.scale != 1.0 else seen["update"])
+        read: torch.Tensor = stream if norm is None else norm(stream)
         return with_hidden_states(args, kwargs, read.reshape(hidden_states(args, kwargs).shape))
+
+    return [
+        block.register_forward_pre_hook(see_input, with_kwargs=True),
+        block.get_submodule(model.family.attention_update).register_forward_hook(see_update),
+        block.get_submodule(model.family.mlp).register_forward_pre_hook(give, with_kwargs=True),
+    ]

@@ -93,28 +93,16 @@ def to_tables(
                 values[start[prompt + 1] - 1, :, width - 1] = here.keys[:, row]
     flat = values.reshape(rows * layers, width)
     position = np.concatenate([np.arange(n) for n in lengths])
+    not_last = np.repeat(position != np.repeat(lengths, lengths) - 1, layers)  # attention was not read there: null
     table = {
         "prompt": pa.array(np.repeat(np.repeat(np.arange(len(ids)), lengths), layers)),
         "position": pa.array(np.repeat(position, layers)),
         "layer": pa.array(np.tile(np.arange(1, layers + 1), rows)),
-        **{
-            name: pa.nulls(len(flat), pa.float32())
-            if name in absent
-            else _column(flat[:, i], name, position, lengths, layers)
-            for i, name in enumerate(PRIMITIVE_COLUMNS)
-        },
     }
+    for i, name in enumerate(PRIMITIVE_COLUMNS):
+        mask = not_last if name in (ENTROPY_COLUMN, KEYS_COLUMN) else None
+        table[name] = pa.nulls(len(flat), pa.float32()) if name in absent else pa.array(flat[:, i], mask=mask)
     return pa.table(table), _prompt_table(prompts, lengths, outputs, model)
-
-
-def _column(
-    values: NDArray[np.float32], name: str, position: NDArray[np.int64], lengths: NDArray[np.int64], layers: int
-) -> pa.Array:
-    """Return a column: null where nothing was read, NaN where the value read was NaN."""
-    if name in (ENTROPY_COLUMN, KEYS_COLUMN):
-        last = np.repeat(np.repeat(lengths, lengths) - 1 == position, layers)
-        return pa.array(values, mask=~last)
-    return pa.array(values)
 
 
 def _prompt_table(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,44 +24,45 @@ from refutable.traces.trace import UPDATE_TAPS, Tap
 Hook = Callable[[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
 
 
+@dataclass(slots=True, eq=False)
 class BlockReader:
     """Hooks on one block; after each pass `reduced`, or `kept`, holds what they saw.
 
     Attributes:
+        additive: whether the block adds updates to the stream.
+        scale: factor it applies to both updates.
+        title: its name in messages.
         keep: whether to keep the vectors until `primitives` reduces those of all blocks.
         reduced: shape (B, T, REDUCED), float32, in the order of `trace.PRIMITIVE_COLUMNS` up to closure.
         kept: the vectors by tap, if they are kept.
     """
 
-    def __init__(
-        self, block: torch.nn.Module, family: Family, *, additive: bool, scale: float, title: str = "a block"
-    ) -> None:
-        self._title = title
-        self._block = block
-        self._family = family
-        self._additive = additive
-        self._scale = scale
-        self._seen: dict[Tap, torch.Tensor] = {}
-        self.keep = False
-        self.reduced: torch.Tensor | None = None
-        self.kept: Vectors | None = None
+    block: torch.nn.Module
+    family: Family
+    additive: bool
+    scale: float
+    title: str = "a block"
+    keep: bool = False
+    reduced: torch.Tensor | None = None
+    kept: Vectors | None = None
+    _seen: dict[Tap, torch.Tensor] = field(default_factory=dict)
 
     def attach(self) -> list[Any]:
         """Register the hooks and return their handles. No hook returns anything, so none changes the pass."""
         self._seen = {}
-        family = self._family
+        family = self.family
         hooks = {family.attention: [self._keep_input("attention_input")]}
         hooks.setdefault(family.mlp, []).append(self._keep_input("mlp_input"))
         if family.attention_implementation == "eager":
             hooks[family.attention].append(self._see_attention)
-        if self._additive:
+        if self.additive:
             hooks.setdefault(family.attention_update, []).append(self._keep_output("attention_update"))
             hooks.setdefault(family.mlp_update, []).append(self._keep_output("mlp_update"))
         handles = [
-            self._block.get_submodule(path).register_forward_hook(_all(some), with_kwargs=True)
+            self.block.get_submodule(path).register_forward_hook(_all(some), with_kwargs=True)
             for path, some in hooks.items()
         ]
-        return [*handles, self._block.register_forward_hook(self._finish, with_kwargs=True)]
+        return [*handles, self.block.register_forward_hook(self._finish, with_kwargs=True)]
 
     def _keep_input(self, tap: Tap) -> Hook:
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -69,7 +71,7 @@ class BlockReader:
         return hook
 
     def _keep_output(self, tap: Tap) -> Hook:
-        copy = self._family.in_place and tap == "mlp_update"
+        copy = self.family.in_place and tap == "mlp_update"
 
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             tensor = first_tensor(output)
@@ -92,13 +94,13 @@ class BlockReader:
         if self.keep:
             self.kept = self._seen
         else:
-            self.reduced = reduce_blocks([self._seen], self._scale)[0]
+            self.reduced = reduce_blocks([self._seen], self.scale)[0]
         self._seen = {}
 
     def _check_seen(self) -> None:
         """Refuse a tap that no module showed, or whose tensor is no vector of the stream."""
         x = self._seen["block_input"]
-        for tap in TAPS if self._additive else (tap for tap in TAPS if tap not in UPDATE_TAPS):
+        for tap in TAPS if self.additive else (tap for tap in TAPS if tap not in UPDATE_TAPS):
             seen = self._seen.get(tap)
             if seen is None:
                 found = "was not seen"
@@ -107,7 +109,7 @@ class BlockReader:
             else:
                 continue
             raise InstrumentError(
-                f"{self._title}: {tap} {found}; the taps of family {self._family.model_type!r} are wrong (families.py)"
+                f"{self.title}: {tap} {found}; the taps of family {self.family.model_type!r} are wrong (families.py)"
             )
 
 

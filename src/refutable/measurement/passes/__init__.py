@@ -1,1 +1,1 @@
-"""One file for each pass over a model; what a pass leaves is a trace."""
+"""One file per pass over a model; each pass leaves a trace."""

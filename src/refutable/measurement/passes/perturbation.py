@@ -72,7 +72,7 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int], dir
 
 
 def _gains(change: torch.Tensor, put_in: torch.Tensor) -> list[torch.Tensor]:
-    """Return by what factor a change is longer than what was put in, raw and centred."""
+    """Return the factor by which a change has grown, raw and centred."""
     return [norm / first for norm, first in zip(both_norms(change), both_norms(put_in), strict=True)]
 
 
