@@ -29,7 +29,7 @@ check: $(STAMP)  ## style, types and the import contract
 coverage: $(STAMP)  ## which lines no test runs; those that only a process of its own runs are not counted
 	$(PYTEST) tests -n auto --dist worksteal --cov=refutable --cov-branch --cov-report=term-missing:skip-covered
 
-compare: $(STAMP)  ## whether two runs came to the same: make compare BEFORE=folder AFTER=folder
+compare: $(STAMP)  ## whether two runs gave the same verdicts: make compare BEFORE=folder AFTER=folder
 	$(BIN)/python tests/compare_runs.py $(BEFORE) $(AFTER)
 
 format: $(STAMP)

@@ -14,7 +14,7 @@ from benchmarks.calibration.scenarios import SCENARIOS
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.assumptions import Shape
-from refutable.statistics.checks import check
+from refutable.statistics.check_assumptions import check
 from refutable.statistics.power import Powered
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample

@@ -14,7 +14,7 @@ from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence.sample_source import SampleSource
 from refutable.models.subject import Subject
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
-from refutable.statistics.checks import Checks, check
+from refutable.statistics.check_assumptions import Checks, check
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Bos
 from refutable.verdicts.judge import Judgement, decide, judge, undecided

@@ -17,13 +17,12 @@ STAND_IN = "stand-in"  # the digest of a tokenizer that is not there
 
 
 class WeightsKind(StrEnum):
-    """What the weights are; shown wherever a verdict is shown."""
+    """What the weights are, shown with every verdict; set in weights.py, from_folder.py and from_gguf.py."""
 
     PRETRAINED = "pretrained"
     DEQUANTISED = "dequantised"
     LOCAL = "local"
     INITIALISATION = "initialisation"
-    TWIN = "twin"
     PUBLISHED = "published table"
 
 

@@ -1,1 +1,1 @@
-"""What a pass leaves, and where it is kept: float32 primitives under a hash of all that determines them."""
+"""What a pass leaves, the store that keeps it under a hash of all that determines it, and the catalogue of passes."""

@@ -91,7 +91,7 @@ class Trace:
         meta: what it was made of: model, weights, dtype, device, versions, closure. Plain JSON values.
         blocks: the table of (prompt, position, layer).
         prompts: the table of prompts.
-        derived: what was computed from it before, by what determines it; `metrics.measure` keeps its samples here.
+        derived: what was computed from it before, by what determines it; `metrics.evaluate` keeps its samples here.
     """
 
     key: str

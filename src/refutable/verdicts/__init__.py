@@ -1,1 +1,1 @@
-"""From an estimate and a prediction to a verdict, with its labels, controls and variations."""
+"""From an estimate and a prediction to a verdict; `evidence` calls it, one file for each kind of claim."""

@@ -34,11 +34,15 @@ PROVENANCE = {  # from keys of a trace's meta
     "Prompt_Set": "prompt_set",
 }
 LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer" and METRICS[name].reads == "forward")
-NOTEBOOK_COLUMNS = (
+NOTEBOOK_COLUMNS = (  # those of the research group's own notebooks, in their order: never changed
     *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
     *("Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"),
 )
-PROMPT_COLUMNS = (*NOTEBOOK_COLUMNS, "Last_Gain_Centred", "Tokens")
+PROMPT_COLUMNS = (  # a new column goes here and into `_prompts`
+    *NOTEBOOK_COLUMNS,
+    "Last_Gain_Centred",
+    "Tokens",
+)
 LAYER_COLUMNS = ("Model", "Prompt", "Layer", *LAYER_METRICS)
 CATEGORY_COLUMNS = (
     *("Model", "Category", "N", "last_gain_mean", "output_entropy_mean", "last_gain_sd", "output_entropy_sd"),

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from refutable.statistics import STATISTICS, Data
-from refutable.statistics.checks import check, clustering
+from refutable.statistics.check_assumptions import check, clustering
 from refutable.statistics.sample import Sample
 
 # Shrout and Fleiss (1979), Psychological Bulletin 86, table 2: six targets, four judges; their ICC(1, 1) is .17
