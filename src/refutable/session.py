@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from refutable._util.text import few
+from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
@@ -164,7 +164,7 @@ class Session:
             traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(where.filename).name}:{where.lineno}"
-            why = f"{type(error).__name__}: {error} ({place}); this is a fault of refutable"
+            why = printable(f"{type(error).__name__}: {error} ({place}); this is a fault of refutable")
             return Judgement(Verdict.ERROR, case.claim.prediction, why)
 
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import secrets
 import shutil
 import time
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ASIDE = ".aside"
 _DAY = 86_400.0  # no write takes so long: what is older was left by a process that died
 
@@ -41,8 +43,18 @@ def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, o
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     write_whole(path, text.getvalue())
+
+
+def _cell(value: object) -> object:
+    """Return a cell; text that a spreadsheet would take for a formula, or that begins like one so marked, is marked."""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def unmarked(cell: str) -> str:
+    """Return the text of a cell that `write_csv` wrote."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell[1:]) else cell
 
 
 @contextmanager

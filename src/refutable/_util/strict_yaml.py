@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from refutable._util.reading import read_text
-from refutable._util.text import below_here, is_utf8, shortened
+from refutable._util.text import below_here, shortened, unfit
 from refutable.errors import BadInput
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -126,8 +126,8 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
         return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
     try:
         value = _SCALARS.construct_object(node)
-        if isinstance(value, str) and not is_utf8(value):
-            problems.append(f"{name}:{node.start_mark.line + 1} holds half of a surrogate pair, which is no text")
+        if isinstance(value, str) and (why := unfit(value)):
+            problems.append(f"{name}:{node.start_mark.line + 1} {why}")
         return value
     except (ValueError, OverflowError, yaml.YAMLError):
         shown = repr(shortened(node.value))
@@ -145,6 +145,8 @@ def _mapping(
             problems.append(f"{name}:{line} has a key that is not a word; keys are plain text")
             continue
         key = str(key_node.value)
+        if why := unfit(key):
+            problems.append(f"{name}:{line} {why}")
         if key in result:
             first = lines[(*at, key)]
             problems.append(f"{name}:{line} repeats the key {key!r} of line {first}; keep one of the two")

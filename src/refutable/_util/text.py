@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +37,23 @@ def counted(number: int, word: str) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are written out, so that no terminal obeys them; lines and tabs stay."""
+    return "".join(repr(one)[1:-1] if _is_control(one) else one for one in text)
+
+
+def unfit(text: str) -> str:
+    """Return why a text cannot be taken, or an empty string: half of a surrogate pair, or a control character."""
+    if not is_utf8(text):
+        return "holds half of a surrogate pair, which is no text"
+    control = next(filter(_is_control, text), None)
+    return "" if control is None else f"holds the control character U+{ord(control):04X}; remove it"
+
+
+def _is_control(one: str) -> bool:
+    return unicodedata.category(one) == "Cc" and one not in "\t\n\r\x85"
 
 
 def is_utf8(text: str) -> bool:

@@ -165,7 +165,7 @@ class InitializationClaim(MeasuredClaim):
 
     evidence: Literal["initialization"]  # type: ignore[assignment]
     seeds: Annotated[
-        tuple[Annotated[int, Field(ge=0, lt=2**63)], ...],
+        tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...],
         Field(min_length=2, description="the seed is the unit of replication"),
     ] = DEFAULT_SEEDS
 

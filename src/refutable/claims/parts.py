@@ -108,8 +108,8 @@ class Restatement(Source):
 class Record(Frozen):
     """What the claim's author reported for one model; shown beside the measurement, never judged."""
 
-    value: Annotated[float, Field(allow_inf_nan=False)]
-    n: int | None = None
+    value: Annotated[float, Field(allow_inf_nan=False, strict=True)]
+    n: Annotated[int, Field(ge=1, strict=True)] | None = None
     dtype: str | None = None
     tap: str | None = Field(default=None, description="where it was read; comparable only at one of our taps")
     note: str | None = None

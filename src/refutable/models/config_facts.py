@@ -5,10 +5,12 @@ The same quantity has a different key in almost every family; the keys stand her
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from refutable.errors import UnknownName
+from refutable._util.text import shortened
+from refutable.errors import BadInput, UnknownName
 from refutable.models.config import Config
 from refutable.models.families import Family
 
@@ -19,6 +21,7 @@ HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
 WIDTH = ("hidden_size", "n_embd", "n_embed", "d_model")
 KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv")
 HEAD_DIM = ("head_dim",)
+LARGEST = 1_000_000_000
 ROTARY_FRACTION = ("rotary_pct", "partial_rotary_factor")
 
 
@@ -31,7 +34,16 @@ def _number(config: Config, keys: tuple[str, ...]) -> int:
     value = first(config, keys)
     if value is None:
         raise KeyError(f"the configuration has none of {', '.join(keys)}")
-    return int(value)
+    if type(value) is not int or not 1 <= value <= LARGEST:
+        key = next(key for key in keys if config.get(key) is not None)
+        raise BadInput(f"{key} must be a whole number from 1 to {LARGEST:,} (got {shortened(repr(value))})")
+    return value
+
+
+def _real(value: Any, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadInput(f"{key} must be a number (got {shortened(repr(value))})")
+    return float(value)
 
 
 def layers(family: Family, config: Config) -> int:
@@ -51,8 +63,7 @@ def d_model(family: Family, config: Config) -> int:
 
 def d_head(family: Family, config: Config) -> int:
     """Width of one attention head; the stream's width over the heads where the configuration does not say."""
-    explicit = first(config, HEAD_DIM)
-    return int(explicit) if explicit else d_model(family, config) // heads(family, config)
+    return _number(config, HEAD_DIM) if first(config, HEAD_DIM) else d_model(family, config) // heads(family, config)
 
 
 def rotary_fraction(family: Family, config: Config) -> float:
@@ -60,11 +71,11 @@ def rotary_fraction(family: Family, config: Config) -> float:
     if family.positions != "rotary" or config.get("alibi"):
         return 0.0
     if config.get("rotary_dim") is not None:
-        return float(config["rotary_dim"]) / d_head(family, config)
+        return _real(config["rotary_dim"], "rotary_dim") / max(d_head(family, config), 1)
     parameters = config.get("rope_parameters")
     nested = first(parameters, ROTARY_FRACTION) if isinstance(parameters, Mapping) else None
     explicit = first(config, ROTARY_FRACTION)
-    return float(explicit if explicit is not None else nested if nested is not None else 1.0)
+    return _real(explicit if explicit is not None else nested if nested is not None else 1.0, ROTARY_FRACTION[0])
 
 
 def wiring(family: Family, config: Config) -> str:
@@ -110,7 +121,7 @@ def projection_weights(family: Family, config: Config) -> int:
 def _key_heads(family: Family, config: Config) -> int:
     if config.get("multi_query") and not config.get("new_decoder_architecture"):
         return 1
-    return int(first(config, KEY_HEADS) or heads(family, config))
+    return _number(config, KEY_HEADS) if first(config, KEY_HEADS) else heads(family, config)
 
 
 def additive(family: Family, config: Config) -> bool:
@@ -151,6 +162,7 @@ def fact_of(name: str, family: Family, config: Config) -> Fact:
     Raises:
         UnknownName: there is no fact of that name.
         KeyError: the configuration does not hold it.
+        BadInput: the configuration holds something else than a number.
     """
     if name not in FACTS:
         raise UnknownName("fact", name, FACTS)

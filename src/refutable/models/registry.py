@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
@@ -16,7 +17,7 @@ from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, r
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models import config_facts
 from refutable.models.config import Config
-from refutable.models.families import Family, family_of
+from refutable.models.families import FAMILIES, Family, family_of
 from refutable.models.registry_facts import ROW_FACTS
 from refutable.statistics.region import RegionText, parse_region
 
@@ -243,10 +244,18 @@ def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:
     if row.name in packaged:
         raise BadInput(f"two models are called {row.name!r}: {_PACKAGED} and {place}; rename one")
     try:
-        family_of(row.family)
+        _check_facts(row)
     except BadInput as error:
-        raise BadInput(f"{place}: models.{row.name}.family: {error}") from None
+        raise BadInput(f"{place}: models.{row.name}: {error}") from None
     return row
+
+
+def _check_facts(row: ModelRow) -> None:
+    """Refuse a row of an unknown family, or one whose configuration holds something else than a number for a fact."""
+    family_of(row.family)
+    for name in config_facts.FACTS:
+        with contextlib.suppress(KeyError):
+            row.fact(name)
 
 
 def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRow]:
@@ -264,11 +273,12 @@ def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRo
         known = base[name].model_dump(exclude={"name"}, exclude_unset=True) if name in base else {}
         try:
             rows[name] = ModelRow.model_validate({**known, **(row or {}), "name": name})
-            family_of(rows[name].family)
+            _check_facts(rows[name])
         except ValidationError as error:
             problems += explain(error, source, ("models", name), fields=_FIELDS)
         except BadInput as error:
-            problems.append(f"{source.where(('models', name, 'family'))} models.{name}.family: {error}")
+            key = "config" if rows[name].family in FAMILIES else "family"
+            problems.append(f"{source.where(('models', name, key))} models.{name}.{key}: {error}")
         except TypeError:
             where = source.where(("models", name))
             problems.append(f"{where} models.{name}: must be a mapping of keys (got {row!r})")

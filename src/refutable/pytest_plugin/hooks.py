@@ -160,7 +160,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     width = writer.fullwidth if writer.hasmarkup else max(writer.fullwidth, 130)
     terminalreporter.section("verdicts")
     summary = render(recorder.run, recorder.comparison, width=width, colour=writer.hasmarkup)
-    for line in (*summary.splitlines(), *closing_lines(recorder)):
+    for line in (*summary.rstrip("\n").split("\n"), *closing_lines(recorder)):
         terminalreporter.write_line(line)
     terminalreporter.write_line(f"reports: {os.path.relpath(recorder.folder, config.invocation_params.dir)}")
 

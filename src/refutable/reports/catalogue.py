@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from refutable._util.reading import read_text
 from refutable.claims import BaseClaim, PendingClaim, UntestableClaim
 from refutable.errors import BadInput, did_you_mean
 from refutable.verdicts.row import VerdictRow
@@ -44,11 +45,7 @@ def read_catalogue(path: Path) -> tuple[CatalogueSentence, ...]:
     Raises:
         BadInput: it is missing, or a line is not `id kind` or `id kind same-as`; every such line is named.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = "no such file" if isinstance(error, FileNotFoundError) else "not a text file that can be read"
-        raise BadInput(f"{path}: {why}; name the catalogue with --ids FILE: one `id kind` a line") from None
+    lines = read_text(path, absent="name the catalogue with --ids FILE: one `id kind` a line").split("\n")
     entries: dict[str, CatalogueSentence] = {}
     problems = []
     for number, line in enumerate(lines, start=1):

@@ -117,7 +117,7 @@ def as_text(changes: list[Change], *, width: int, colour: bool, most: int | None
         if table.rows:
             console.print(table)
         console.print(", ".join([*nothing, *told, *more]), soft_wrap=True)
-    return "".join(f"{line.rstrip()}\n" for line in shown.get().splitlines())
+    return "".join(f"{line.rstrip()}\n" for line in shown.get().rstrip("\n").split("\n"))
 
 
 def as_json(before: RunResult, after: RunResult, changes: list[Change]) -> Mapping[str, Any]:

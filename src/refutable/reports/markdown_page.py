@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -13,6 +14,7 @@ from refutable.reports.journal import RunResult
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what begins HTML; `< 1` does not
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
@@ -26,9 +28,9 @@ def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[s
         rows.get(row.claim, []).append(row)
     lines = [*_front(claims, run), *_contradictions(claims, run.rows)]
     for document, of_document in groupby(claims, key=lambda claim: _place(claim)[0]):
-        lines += [f"## {document}", ""]
+        lines += [f"## {_plain(document)}", ""]
         for section, of_section in groupby(of_document, key=lambda claim: _place(claim)[1]):
-            lines += [f"### {section}", ""] if section else []
+            lines += [f"### {_plain(section)}", ""] if section else []
             for claim in of_section:
                 lines += _claim(claim, rows[claim.id], hashes[claim.id])
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -80,13 +82,13 @@ def _claim(claim: BaseClaim, rows: Sequence[VerdictRow], now: str) -> Iterator[s
         yield from _quoted(claim.source.quote)
     for other in claim.also:
         place = ", ".join(part for part in (other.document, other.section) if part)
-        yield from _quoted(other.quote or "", f" ({place})")
+        yield from _quoted(other.quote or "", f" ({_plain(place)})")
     reading = f" One reading of `{claim.reading_of}`." if claim.reading_of else ""
-    yield f"{claim.statement} ({claim.evidence}){reading}"
+    yield f"{_plain(claim.statement)} ({claim.evidence}){reading}"
     yield ""
     if claim.record:
         told = "; ".join(f"{model} {_recorded(record)}" for model, record in claim.record.items())
-        yield f"The author recorded: {told}."
+        yield f"The author recorded: {_plain(told)}."
         yield ""
     if rows:
         yield _HEAD
@@ -94,9 +96,9 @@ def _claim(claim: BaseClaim, rows: Sequence[VerdictRow], now: str) -> Iterator[s
         for row in rows:
             yield _verdict(row, now)
     elif isinstance(claim, PendingClaim):
-        yield f"**NOT_MEASURED.** It needs: {claim.needs}"
+        yield f"**NOT_MEASURED.** It needs: {_plain(claim.needs)}"
     elif isinstance(claim, UntestableClaim):
-        yield f"**NOT_MEASURED.** It cannot be tested: {claim.reason}"
+        yield f"**NOT_MEASURED.** It cannot be tested: {_plain(claim.reason)}"
     else:
         yield "**NOT_MEASURED.** No verdict on any of its subjects is published."
     yield ""
@@ -110,7 +112,7 @@ def _recorded(record: Record) -> str:
 
 
 def _quoted(text: str, place: str = "") -> Iterator[str]:
-    yield f"> “{' '.join(text.split())}”{place}"  # quoted, so that a leading # or | is not Markdown
+    yield f"> “{_plain(text)}”{place}"  # quoted, so that a leading # or | is not Markdown
     yield ""
 
 
@@ -132,4 +134,9 @@ def _verdict(row: VerdictRow, now: str) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line in which Markdown sees no HTML."""
+    return _TAG.sub("&lt;", " ".join(text.split()))

@@ -82,7 +82,7 @@ def parse_region(text: str) -> Region:
     """Read a prediction in one of the forms of `GRAMMAR`.
 
     Raises:
-        ValueError: it is none of them, `within` names an empty interval, or a number is too large to be finite.
+        ValueError: it is none of them, `within` names an empty interval, or a number cannot be held.
     """
     if match := _ONE_SIDED.fullmatch(text):
         sign, x = match[1], _finite(match[2], text)
@@ -100,6 +100,8 @@ def parse_region(text: str) -> Region:
 def _finite(number: str, text: str) -> float:
     if math.isinf(value := float(number)):
         raise ValueError(f"{text!r} has a number too large to be finite: {number}")
+    if value == 0 and re.search("[1-9]", re.split("[eE]", number)[0]):
+        raise ValueError(f"{text!r} has a number too small to be told from 0: {number}")
     return value
 
 

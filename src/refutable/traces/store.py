@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from refutable._util.atomic import new_folder, sweep
+from refutable.errors import BadInput
 from refutable.traces.trace import Trace
 
 _FILES = ("meta.json", "blocks.parquet", "prompts.parquet")
@@ -33,11 +34,17 @@ def cache_folder() -> Path:
 
     $REFUTABLE_CACHE, where it is set; else the folder of earlier versions (``refutable`` in $XDG_CACHE_HOME or in
     ``~/.cache``), where there is one; else the system's folder for a user's caches.
+
+    Raises:
+        BadInput: the user has no home folder.
     """
     explicit = os.environ.get("REFUTABLE_CACHE")
     if explicit:
         return Path(explicit)
-    earlier = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refutable"
+    try:
+        earlier = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refutable"
+    except RuntimeError:
+        raise BadInput("there is no home folder to keep measurements in; set $REFUTABLE_CACHE to a folder") from None
     return earlier if earlier.is_dir() else platformdirs.user_cache_path("refutable", appauthor=False)
 
 

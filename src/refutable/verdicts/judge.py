@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from refutable._util.text import plural
+from refutable._util.text import plural, printable
 from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.statistics import Fit, Statistic
 from refutable.statistics.power import outlook
@@ -60,10 +60,12 @@ def undecided(error: RefutableError, predicts: str) -> Judgement:
     """Return the judgement of an error: NOT_MEASURED, INCONCLUSIVE or ERROR, with the reason."""
     match error:
         case NotMeasured():
-            return Judgement(Verdict.NOT_MEASURED, predicts, str(error))
+            verdict = Verdict.NOT_MEASURED
         case Undecidable():
-            return Judgement(Verdict.INCONCLUSIVE, predicts, str(error))
-    return Judgement(Verdict.ERROR, predicts, str(error))
+            verdict = Verdict.INCONCLUSIVE
+        case _:
+            verdict = Verdict.ERROR
+    return Judgement(verdict, predicts, printable(str(error)))
 
 
 def decide(fit: Fit, region: Region, alpha: float) -> Verdict:

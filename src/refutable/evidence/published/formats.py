@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refutable._util.atomic import unmarked
+from refutable._util.reading import MEGABYTE, parse_json, read_bytes, read_text
 from refutable.errors import BadInput, did_you_mean
 
-MAX_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 512 * MEGABYTE
 ROUNDING = 1e-5  # how far a published value may lie outside its metric's range: a cosine of 1.0000001
 
 
@@ -50,10 +52,6 @@ def read_records(path: Path, under: str | None = None) -> TableRecords:
         found = [one.name for one in sorted(path.iterdir()) if one.suffix.lower() in (".csv", ".json", *_FORMATS)]
         held = f" (it holds {', '.join(found[:5])})" if found else ""
         raise BadInput(f"--measurements {path}: a folder; name the table in it{held}")
-    if not path.is_file():
-        raise BadInput(f"--measurements {path}: no such file; give a CSV with the columns of reports/measurements.csv")
-    if path.stat().st_size > MAX_BYTES:
-        raise BadInput(f"--measurements {path}: larger than {MAX_BYTES} bytes; split it")
     kind = path.suffix.lower()
     if under is not None and kind != ".json":
         raise BadInput(f"--measurements-map: `records: {under}` is for JSON; {path.name} is not; remove it")
@@ -112,27 +110,30 @@ def outside(row: TableRecord, column: str, metric: str, low: float, high: float)
 
 def _csv(path: Path) -> TableRecords:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
-            if twice:
-                raise BadInput(f"{path.name}:1: two columns are called {twice[0]!r}; rename one or take it out")
-            rows = [TableRecord(cells, f"{path.name}:{reader.line_num}") for cells in reader]
-            return TableRecords(tuple(reader.fieldnames or ()), tuple(rows))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"--measurements {path}: not a CSV file in UTF-8 ({error})") from None
+        reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+        twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
+        if twice:
+            raise BadInput(f"{path.name}:1: two columns are called {twice[0]!r}; rename one or take it out")
+        rows = [TableRecord(_unmarked(cells), f"{path.name}:{reader.line_num}") for cells in reader]
+        return TableRecords(tuple(reader.fieldnames or ()), tuple(rows))
+    except csv.Error as error:
+        raise BadInput(f"--measurements {path}: not a CSV file ({error})") from None
+
+
+def _unmarked(cells: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: unmarked(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
 
 
 def _json_lines(path: Path) -> TableRecords:
     rows = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if line.strip():
-            rows.append(_record(_parsed(line, f"{path.name}:{number}"), f"{path.name}:{number}"))
+            rows.append(_record(parse_json(line, f"{path.name}:{number}"), f"{path.name}:{number}"))
     return _records(rows)
 
 
 def _json(path: Path, under: str | None) -> TableRecords:
-    data = _parsed(_text(path), f"--measurements {path}")
+    data = parse_json(_text(path), f"--measurements {path}")
     for key in under.split(".") if under else ():
         if not isinstance(data, dict) or key not in data:
             known = list(data) if isinstance(data, dict) else []
@@ -165,7 +166,7 @@ def _parquet(path: Path) -> TableRecords:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(read_bytes(path, f"--measurements {path}", most=MAX_BYTES)))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"--measurements {path}: not a Parquet file ({str(error).splitlines()[0]})") from None
     rows = (TableRecord(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1))
@@ -180,19 +181,8 @@ _FORMATS: Mapping[str, Callable[[Path], TableRecords]] = {
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"--measurements {path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-
-
-def _parsed(text: str, where: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{where}: not JSON (line {error.lineno}: {error.msg})") from None
-    except RecursionError:
-        raise BadInput(f"{where}: nested too deeply; give a list of records") from None
+    absent = "give a CSV with the columns of reports/measurements.csv"
+    return read_text(path, f"--measurements {path}", most=MAX_BYTES, absent=absent)
 
 
 def _record(row: object, where: str) -> TableRecord:

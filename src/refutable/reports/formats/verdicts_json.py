@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
+from refutable._util.reading import MEGABYTE, read_json
 from refutable.errors import BadInput
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import CHECK, JOURNAL, RunResult, read_journal
@@ -19,6 +20,7 @@ from refutable.verdicts.verdict import Verdict
 VERSION = 2
 READABLE = (1, VERSION)
 FILE = "verdicts.json"
+MAX_BYTES = 512 * MEGABYTE
 
 
 def as_json(run: RunResult) -> dict[str, Any]:
@@ -65,15 +67,13 @@ def read_verdicts(path: Path) -> RunResult:
         BadInput: it is missing, or not of a known version.
     """
     path = path / FILE if path.is_dir() else path
+    data = read_json(path, most=MAX_BYTES, fix="give one that pytest wrote")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
         if data["version"] not in READABLE:
             known = " and ".join(map(str, READABLE))
             raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
         checks = tuple(CHECK.validate_python(check) for check in data["checks"])
         return RunResult(data["provenance"], rows, checks, data["complete"])
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); give a verdicts.json that pytest wrote") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BadInput(f"{path}: not a verdicts.json of this version; give one that pytest wrote") from None
