@@ -72,6 +72,8 @@ def read_verdicts(path: Path) -> RunResult:
         if data["version"] not in READABLE:
             known = " and ".join(map(str, READABLE))
             raise BadInput(f"{path}: version {data['version']}; this refutable reads versions {known}")
+        if not isinstance(data["provenance"], dict) or not isinstance(data["complete"], bool):
+            raise TypeError("provenance")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
         checks = tuple(CHECK.validate_python(check) for check in data["checks"])
         return RunResult(data["provenance"], rows, checks, data["complete"])
