@@ -5,11 +5,11 @@ STAMP := .venv/.installed
 PYTEST := $(BIN)/python -m pytest
 
 # What is quick: every folder of tests but two, and of those two what finds most faults in the least time.
-FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/,$(sort $(wildcard tests/*/))) \
+FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/ tests/torture/,$(sort $(wildcard tests/*/))) \
   $(addprefix tests/measurement/,instrument test_known_truth.py) \
   $(addprefix tests/integration/,test_docs.py test_import_contract.py test_inert.py test_report_command.py)
 
-.PHONY: verify test test-fast check coverage compare format clean
+.PHONY: verify test test-fast torture check coverage compare format clean
 
 verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart) and compare with the published verdicts
 	$(PYTEST) --offline -m 'not slow' --baseline reports/published/verdicts.json --require-verdicts 300
@@ -19,6 +19,9 @@ test: $(STAMP)  ## all of the engine's tests
 
 test-fast: $(STAMP)  ## what to run on each change: under 90 seconds on two cores
 	$(PYTEST) $(FAST) -m 'not slow' -n auto --dist worksteal
+
+torture: $(STAMP)  ## kills, dead workers, full disks, damaged caches, hostile weights, fuzzing: under 20 minutes
+	$(BIN)/python tests/torture/run.py
 
 check: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import json
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,17 @@ def _refuse_depth(text: str, shown: str, fix: str) -> None:
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match.group(), 0)
         if depth > MAX_DEPTH:
             raise BadInput(f"{shown}: nested deeper than {MAX_DEPTH} levels; {fix}")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; a path that no system could have, because it is too long, has none."""
+    with suppress(OSError, ValueError):
+        return path.is_file()
+    return False
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at a path; nothing is where no system could have it."""
+    with suppress(OSError, ValueError):
+        return path.exists()
+    return False

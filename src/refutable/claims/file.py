@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
+from refutable._util.reading import is_file
 from refutable._util.schema_errors import explain, path_text
 from refutable._util.strict_yaml import Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
@@ -74,7 +75,7 @@ def read_claims(path: Path) -> Loaded:
     absent = [
         f"{source.where(('claims', index, 'proof'))} claims[{index}].proof: no file {claim.proof} beside {path.name}"
         for (source, index), claim in zip(_places(sources), claims, strict=True)
-        if isinstance(claim, TheoremClaim) and claim.proof_file and not (path.parent / claim.proof_file).is_file()
+        if isinstance(claim, TheoremClaim) and claim.proof_file and not is_file(path.parent / claim.proof_file)
     ]
     if absent:
         raise BadInput("\n".join(absent))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from refutable._util.reading import is_file
 from refutable._util.strict_yaml import YamlSource, read_yaml
 from refutable._util.text import leaves_folder
 from refutable.errors import BadInput, did_you_mean
@@ -83,7 +84,7 @@ class _Reader:
             self.problems.append(
                 f"{where}: at most {MAX_FILES} files are included, at most {MAX_DEPTH} deep; join some of them"
             )
-        elif not path.is_file():
+        elif not is_file(path):
             near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.yaml")])
             self.problems.append(f"{where}: no file {path.relative_to(by.parent).as_posix()} beside {by.name}.{near}")
         else:

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from refutable._util.reading import exists
 from refutable.errors import BadInput, NotMeasured
 from refutable.models.device import Device
 from refutable.models.registry import ModelRegistry
@@ -98,7 +99,7 @@ def select(
             raise BadInput(
                 f"--weights {weights}: a path belongs to one model; name it with one --model ({len(named)} are named)"
             )
-        if not Path(weights).exists():
+        if not exists(Path(weights)):
             raise BadInput(
                 f"--weights {weights}: no such file or directory; write pretrained, init, or the path of a directory of"
                 " safetensors or of a GGUF file"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from refutable._util.reading import MEGABYTE, read_json
+from refutable._util.reading import MEGABYTE, is_file, read_json
 from refutable.errors import BadInput
 
 MAX_INDEX = 64 * MEGABYTE
@@ -59,7 +59,7 @@ def _shards(index: Path) -> list[Path]:
     elsewhere = [name for name in names if Path(name).name != name]
     if elsewhere:
         raise BadInput(f"{index}: names a file outside its folder ({elsewhere[0]!r}); fetch it again")
-    missing = [file.name for file in files if not file.is_file()]
+    missing = [file.name for file in files if not is_file(file)]
     if missing or not files:
         raise BadInput(
             f"{index}: {len(missing)} of its {len(files)} files are missing ({', '.join(missing[:3])});"

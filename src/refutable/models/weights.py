@@ -13,6 +13,7 @@ from pathlib import Path
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
+from refutable._util.reading import exists
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.device import EVERY_GPU, Device, cuda_devices
 from refutable.models.file_hashes import FileHashes
@@ -130,7 +131,7 @@ class Finder:
         return None, STAND_IN
 
     def _at_path(self, row: ModelRow, path: Path) -> WeightsSource:
-        if not path.exists():
+        if not exists(path):
             raise BadInput(
                 f"--weights {path}: no such file or directory; give a directory of safetensors or a GGUF file"
             )
@@ -138,6 +139,8 @@ class Finder:
             if path.suffix != ".gguf":
                 raise BadInput(f"--weights {path}: a file must end in .gguf; for safetensors give their directory")
             return gguf_source(row, path, self.hashes)
+        if not path.is_dir():
+            raise BadInput(f"--weights {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
         return folder_source(row, path, WeightsKind.LOCAL, None, self.hashes)
 
     def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
+from refutable._util.reading import exists, is_file
 from refutable._util.registry import Registry
 from refutable._util.strict_yaml import parse_yaml, read_yaml
 from refutable._util.text import leaves_folder
@@ -33,11 +34,11 @@ def given_prompts(given: str, asked_by: str = "--prompts ") -> PromptSet:
         BadInput: it is neither, or the file is unusable.
     """
     path = Path(given)
-    if path.exists() and not path.is_file():
+    if exists(path) and not is_file(path):
         raise BadInput(f"{asked_by}{given}: not a file; give YAML, JSONL, CSV, or text with one prompt a line")
     if path.suffix in (".yaml", ".yml"):
         found = packaged_form(read_yaml(path))
-    elif path.is_file():
+    elif is_file(path):
         found = read_prompt_file(path)
     elif path.suffix or path.parent != Path():
         raise BadInput(

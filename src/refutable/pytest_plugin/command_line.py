@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from refutable._util.pytest_ini import ini_path
+from refutable._util.reading import exists
 from refutable.errors import BadInput
 from refutable.options import Options
 
@@ -141,7 +142,7 @@ def _weights(config: pytest.Config) -> str:
 def _prompts(config: pytest.Config) -> str | None:
     """Return the path that was given, or the word itself if there is no such file: it may name a packaged set."""
     path = _path(config, value(config, "prompts"))
-    return str(value(config, "prompts") if path is None or not path.exists() else path) if path else None
+    return str(value(config, "prompts") if path is None or not exists(path) else path) if path else None
 
 
 def _path(config: pytest.Config, given: object | None) -> Path | None:

@@ -167,9 +167,10 @@ def _parquet(path: Path) -> TableRecords:
 
     try:
         table = pq.read_table(pa.BufferReader(read_bytes(path, f"--measurements {path}", most=MAX_BYTES)))
+        cells = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"--measurements {path}: not a Parquet file ({str(error).splitlines()[0]})") from None
-    rows = (TableRecord(row, f"{path.name}: row {number}") for number, row in enumerate(table.to_pylist(), start=1))
+    rows = (TableRecord(row, f"{path.name}: row {number}") for number, row in enumerate(cells, start=1))
     return TableRecords(tuple(table.column_names), tuple(rows))
 
 
