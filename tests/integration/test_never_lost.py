@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,3 +156,34 @@ def test_a_model_that_is_named_and_not_tried_is_an_error(suite: Suite) -> None:
     assert suite.pytest("-k", "rotary", "--model", "gptj").status == 0
     assert suite.pytest("-k", "triangle", "--model", "gptj").status == 4
     assert suite.pytest("-k", "rotary", "--model", "gpt*").status == 0, "one that a glob means is enough"
+
+
+# A cache that others keep.
+
+
+def _bound_by_permissions() -> None:
+    """Take away what lets root write wherever it likes (prctl's PR_CAPBSET_DROP of CAP_DAC_OVERRIDE)."""
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+def test_a_warm_cache_that_cannot_be_written_is_enough_to_judge(suite: Suite, tmp_path: Path) -> None:
+    asked = ("-k", "tiny or parallel")
+    suite.environment["REFUTABLE_CACHE"] = str(tmp_path / "cache")
+    before = suite.pytest(*asked)
+    shutil.rmtree(suite.folder / "reports")
+    for path in (tmp_path / "cache", *(tmp_path / "cache").rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", *asked],
+        cwd=suite.folder,
+        env=suite.environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=_bound_by_permissions,
+    )
+    after = json.loads((suite.folder / "reports" / "verdicts.json").read_text())
+    assert {row["id"]: row["verdict"] for row in after["verdicts"]} == before.verdicts, done.stdout
+    assert "ERROR" not in before.verdicts.values()
+    for path in (tmp_path / "cache", *(tmp_path / "cache").rglob("*")):
+        path.chmod(0o755)

@@ -73,9 +73,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         *({"kind": "verdict", **one} for one in run["verdicts"]),
     ]
     journal += [*({"kind": "check", **one} for one in run["checks"]), {"kind": "end"}]
-    mapping = (
-        "model: name\nmodels: {g: gptj, x: null}\nsummary: mean\nmetrics:\n  last_gain: {column: gain}\n"
-    )
+    mapping = "model: name\nmodels: {g: gptj, x: null}\nsummary: mean\nmetrics:\n  last_gain: {column: gain}\n"
     models_yaml = "models:\n  mine:\n    title: Mine\n    family: llama\n    parameters: 5\n    organisation: me\n" + (
         "    licence: none\n    config: {model_type: llama, num_hidden_layers: 3, num_attention_heads: 4}\n"
     )
