@@ -162,7 +162,7 @@ def test_one_report_that_cannot_be_written_spares_the_others(suite: Suite) -> No
     run = suite.pytest("-k", "triangle")
     assert run.status == 1
     assert run.verdicts == {"triangle": "SUPPORTED"}
-    assert "junit.xml could not be written" in run.text
+    assert "could not be written: junit.xml" in run.text
 
 
 def test_reports_and_baseline_outside_the_project_are_found_again(suite: Suite, tmp_path_factory) -> None:

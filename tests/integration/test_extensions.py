@@ -280,7 +280,7 @@ def test_a_report_that_fails_keeps_no_other_from_being_written(suite: Suite) -> 
     suite.write("conftest.py", own.replace("lines = (", "raise KeyError('nothing')\n        lines = ("))
     run = suite.pytest("-k", "triangle")
     assert run.verdicts == {"triangle": "SUPPORTED"}, run.text
-    assert "verdicts.txt could not be written (KeyError: 'nothing'); the journal has every verdict" in run.text
+    assert "could not be written: verdicts.txt (KeyError: 'nothing'); the journal has every verdict" in run.text
     assert "INTERNALERROR" not in run.text
 
 

@@ -197,7 +197,7 @@ def test_a_run_is_read_as_a_frame_with_a_row_a_verdict(
     )
     assert shrinks["weights_kind"] == "initialisation"
     assert shrinks["labels"] == ", ".join(expected["labels"])
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="no such file"):
         refutable.read_run(tmp_path)
 
 

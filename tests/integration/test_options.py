@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 
+from refutable.models.registry import load_registry
+
 from .conftest import Suite
 
 
@@ -58,11 +60,9 @@ def test_init_draws_a_named_models_weights_at_its_true_shape(suite: Suite) -> No
 def test_drawn_weights_saved_and_given_as_a_path_read_as_local(suite: Suite) -> None:
     drawn = suite.refutable("draw", "tiny-gpt2", "--out", "w", "--device", "cpu")
     assert drawn.status == 0, drawn.text
-    suite.write(
-        "models.yaml",
-        "models:\n  mine: {title: Mine, family: gpt2, parameters: 1000, organisation: me, licence: none,\n"
-        "    config: {model_type: gpt2, n_layer: 2, n_head: 4, n_embd: 32}}\n",
-    )
+    row = load_registry()["tiny-gpt2"].model_dump(include={"family", "parameters", "config"})
+    mine = {"title": "Mine", "organisation": "me", "licence": "none", **row}
+    suite.write("models.yaml", json.dumps({"models": {"mine": mine}}))
     suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text() + "refutable_models = models.yaml\n")
     suite.write(
         "claims.yaml", (suite.folder / "claims.yaml").read_text().replace("models: [tiny-gpt2]", "models: [mine]")
@@ -159,11 +159,9 @@ def test_an_unusual_alpha_is_shown(suite: Suite) -> None:
 
 
 def test_commands_read_the_registry_and_the_claims_that_the_ini_file_names(suite: Suite) -> None:
-    suite.write(
-        "models.yaml",
-        "models:\n  mine: {title: Mine, family: gpt2, parameters: 1000, organisation: me, licence: none,\n"
-        "    config: {model_type: gpt2, n_layer: 2, n_head: 4, n_embd: 32}}\n",
-    )
+    row = load_registry()["tiny-gpt2"].model_dump(include={"family", "parameters", "config"})
+    mine = {"title": "Mine", "organisation": "me", "licence": "none", **row}
+    suite.write("models.yaml", json.dumps({"models": {"mine": mine}}))
     suite.write("pytest.ini", (suite.folder / "pytest.ini").read_text() + "refutable_models = models.yaml\n")
     (suite.folder / "claims.yaml").rename(suite.folder / "mine.yaml")
     suite.write("mine.yaml", (suite.folder / "mine.yaml").read_text().replace("[gptj]", "[mine]"))

@@ -200,7 +200,7 @@ def _bias(tensors: dict[str, Any], name: str, rng: random.Random) -> None:
     if bias in tensors:
         del tensors[bias]
     else:
-        tensors[bias] = torch.ones(len(tensors[name]))
+        tensors[bias] = torch.ones(len(tensors[name].reshape(-1)))
 
 
 CHANGES: tuple[Callable[[dict[str, Any], str, random.Random], None], ...] = (_drop, _rename, _add, _reshape, _bias)

@@ -34,7 +34,8 @@ class Collector:
         """
         self._recorder.selected |= set(ids)
         try:
-            self._session.check_named(self._cases[one] for one in ids)
+            if ids:  # other tests may be about it in their own way
+                self._session.check_named(self._cases[one] for one in ids)
         except BadInput as error:
             raise pytest.UsageError(str(error)) from None
 
