@@ -211,3 +211,9 @@ def test_five_mebibytes_are_too_large_and_are_not_read(tmp_path):
     with pytest.raises(BadInput, match=f"c.yaml: 5242880 bytes; at most {MAX_BYTES} are read"):
         read_yaml(tmp_path / "c.yaml", "c.yaml")
     assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-5", 1e-5), ("2E3", 2000.0), ("-1e2", -100.0), ('"1e-5"', "1e-5")])
+def test_a_number_without_a_point_is_a_number(text, value):
+    found = parse_yaml(f"a: {text}\n", "c.yaml").data["a"]
+    assert (found, type(found)) == (value, type(value))

@@ -6,6 +6,7 @@ Tags, anchors and aliases (so also bombs) and duplicate keys are refused; size a
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from refutable.errors import BadInput
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
 
+_FLOAT = re.compile(r"[-+]?\d+[eE][-+]?\d+")  # a number to everybody but YAML 1.1, which PyYAML reads
 FAST = getattr(yaml, "CSafeLoader", None)  # PyYAML may have been built without libyaml
 Location = tuple[str | int, ...]
 
@@ -126,6 +128,8 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
         return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
     try:
         value = _SCALARS.construct_object(node)
+        if isinstance(value, str) and node.style is None and _FLOAT.fullmatch(value):
+            value = float(value)
         if isinstance(value, str) and (why := unfit(value)):
             problems.append(f"{name}:{node.start_mark.line + 1} {why}")
         return value
