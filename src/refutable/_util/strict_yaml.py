@@ -128,7 +128,8 @@ def _value(node: yaml.Node, at: Location, name: str, lines: dict[Location, int],
         return [_value(item, (*at, i), name, lines, problems) for i, item in enumerate(node.value)]
     try:
         value = _SCALARS.construct_object(node)
-        if isinstance(value, str) and node.style is None and _FLOAT.fullmatch(value):
+        plain = getattr(node, "style", None) in (None, "")  # PyYAML and libyaml have a word each
+        if isinstance(value, str) and plain and _FLOAT.fullmatch(value):
             value = float(value)
         if isinstance(value, str) and (why := unfit(value)):
             problems.append(f"{name}:{node.start_mark.line + 1} {why}")
