@@ -64,9 +64,9 @@ def write_gguf(
         write = {float: writer.add_float32, str: writer.add_string}.get(type(value), writer.add_uint32)
         write(f"llama.{key}", value)
     writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*(chr(33 + i) for i in range(config.vocab_size - 1)), "!!"])
+    writer.add_token_list([*(chr(33 + i) for i in range(config.vocab_size - 2)), "!!", "##"])
     writer.add_token_types([1] * config.vocab_size)
-    writer.add_token_merges(["! !"])
+    writer.add_token_merges(["! !", "# #"])  # of one alone, transformers 5.17 makes a word
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
     for name, tensor in _tensors(network).items():
