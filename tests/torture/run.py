@@ -21,7 +21,7 @@ from processes import Runs, disks, kills, workers  # noqa: E402
 from readers import fuzz, readers  # noqa: E402
 from tally import Tally, table  # noqa: E402
 
-SHARES = {"fuzz": 0.3, "cache": 0.2, "weights": 0.05, "kills": 0.17, "workers": 0.16, "disks": 0.12}
+SHARES = {"fuzz": 0.15, "cache": 0.2, "weights": 0.05, "kills": 0.25, "workers": 0.2, "disks": 0.15}
 
 
 def campaign(folder: Path, seed: int, seconds: float, most: int = 10**9) -> Iterator[Tally]:
