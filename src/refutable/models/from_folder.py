@@ -75,7 +75,8 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path}: the weights are quantised by {method}, which is not turned back into plain numbers here; give the"
             " model's plain weights, or a GGUF file"
         )
-    return {key: _plain(value) for key, value in config.items() if not _is_ours(key)}
+    unset = ("quantization_config",) if method is None else ()
+    return {key: _plain(value) for key, value in config.items() if not _is_ours(key) and key not in unset}
 
 
 def _plain(value: Any) -> Any:
