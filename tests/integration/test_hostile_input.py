@@ -106,6 +106,13 @@ def test_a_folder_has_no_say_in_how_attention_is_run(choice: str, folder: Path, 
     assert run_pass(model, prompt_set([3]), "key", {}).blocks["attention_entropy"].null_count < 9
 
 
+def test_a_folder_has_no_say_in_what_a_model_returns(folder: Path, finder: Finder) -> None:
+    with_config(folder, return_dict=False, output_hidden_states=True, use_cache=True, torchscript=True)
+    row, subject = row_of(VARIANTS["llama"]), Subject("tiny", str(folder))
+    model = load_model(row, subject, finder.find(row, subject), folder.parent / "cache")
+    assert run_pass(model, prompt_set([3]), "key", {}).blocks.num_rows == 9
+
+
 @pytest.mark.parametrize("name", ["added_tokens.json", "vocab.txt", "tokenizer.model", "special_tokens_map.json"])
 def test_every_file_that_makes_tokens_is_in_the_key(name: str, folder: Path, finder: Finder) -> None:
     row, subject = row_of(VARIANTS["llama"]), Subject("tiny", str(folder))
