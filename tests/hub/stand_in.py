@@ -1,8 +1,8 @@
 """A hub on 127.0.0.1 that the real client of `huggingface_hub` can talk to, with faults to order.
 
-Repositories are folders, ``<root>/<owner>/<name>/<file>``, of one branch. Weight files are served as the hub serves large
-ones: a redirect to another origin, with their SHA-256 for an ETag; the others have the id of their git blob. What was asked
-is kept in `requests`; a `Fault` says what goes wrong with those whose line matches.
+Repositories are folders, ``<root>/<owner>/<name>/<file>``, of one branch. Weight files are served as the hub serves
+large ones: a redirect to another origin, with their SHA-256 for an ETag; the others have the id of their git blob. What
+was asked is kept in `requests`; a `Fault` says what goes wrong with those whose line matches.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Hub:
 
     def fetched(self) -> set[str]:
         """Return the names of the files whose contents were asked for."""
-        found = (re.match(r"GET .*/(?:resolve/[^/]+|resolve-cache/models/[^/]+/[^/]+/[^/]+|cdn/[^/]+/[^/]+)/([^/ ?]+)", r.line)
-                 for r in self.requests if r.status == 200 or r.status == 206)  # fmt: skip
+        place = re.compile(r"GET .*/(?:resolve/[^/]+|resolve-cache/models(?:/[^/]+){3}|cdn(?:/[^/]+){2})/([^/ ?]+)")
+        found = (place.match(request.line) for request in self.requests if request.status in (200, 206))
         return {match[1] for match in found if match}
 
 
