@@ -21,7 +21,7 @@ from refutable.evidence.published.formats import read_records
 from refutable.evidence.published.read import read_table
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
-from refutable.models.registry import load_registry
+from refutable.models.registry import ModelRegistry, load_registry
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts
@@ -106,6 +106,13 @@ def test_a_folder_has_no_say_in_how_attention_is_run(choice: str, folder: Path, 
     assert run_pass(model, prompt_set([3]), "key", {}).blocks["attention_entropy"].null_count < 9
 
 
+def test_a_folder_has_no_say_in_what_a_model_returns(folder: Path, finder: Finder) -> None:
+    with_config(folder, return_dict=False, output_hidden_states=True, use_cache=True, torchscript=True)
+    row, subject = row_of(VARIANTS["llama"]), Subject("tiny", str(folder))
+    model = load_model(row, subject, finder.find(row, subject), folder.parent / "cache")
+    assert run_pass(model, prompt_set([3]), "key", {}).blocks.num_rows == 9
+
+
 @pytest.mark.parametrize("name", ["added_tokens.json", "vocab.txt", "tokenizer.model", "special_tokens_map.json"])
 def test_every_file_that_makes_tokens_is_in_the_key(name: str, folder: Path, finder: Finder) -> None:
     row, subject = row_of(VARIANTS["llama"]), Subject("tiny", str(folder))
@@ -138,6 +145,21 @@ def test_fp8_weights_are_turned_back_and_say_so(folder: Path, finder: Finder) ->
     read = load_model(row, subject, source, folder.parent / "cache").network.state_dict()
     for name, tensor in plain.items():
         torch.testing.assert_close(read[name], tensor, rtol=0.07, atol=1e-3)
+    half = load_model(row, Subject("tiny", str(folder), dtype="bfloat16"), source, folder.parent / "cache")
+    assert run_pass(half, prompt_set([3]), "key", {}).blocks.num_rows == 9
+    (folder / "config.json").write_text(
+        (folder / "config.json").read_text().replace("quantization_config", "compressed")
+    )
+    with pytest.raises(BadInput, match=r"config\.json names no quantization_config"):
+        load_model(row, subject, finder.find(row, subject), folder.parent / "cache")
+
+
+def test_a_quantisation_of_null_is_none(folder: Path, finder: Finder) -> None:
+    with_config(folder, quantization_config=None)
+    row, subject = row_of(VARIANTS["llama"]), Subject("tiny", str(folder))
+    source = finder.find(row, subject)
+    assert str(source.kind) == "local"
+    load_model(row, subject, source, folder.parent / "cache")
 
 
 def test_prompts_longer_than_a_model_can_read_are_not_measured() -> None:
@@ -193,6 +215,18 @@ def test_what_is_no_file_is_not_read(kind: str, tmp_path: Path) -> None:
     for name, read in readers.items():
         with pytest.raises(BadInput, match=r"not a file|a folder|no such file"):
             read(make(name))
+
+
+def test_a_single_file_beside_an_index_is_refused(folder: Path, finder: Finder) -> None:
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"w": "model.safetensors"}}')
+    with pytest.raises(BadInput, match=r"holds both model\.safetensors and an index"):
+        finder.find(row_of(VARIANTS["llama"]), Subject("tiny", str(folder)))
+
+
+def test_two_models_have_no_name_in_common() -> None:
+    gptj = REGISTRY["gptj"]
+    with pytest.raises(BadInput, match="'GPT-J-6B' is the name, title, hub repository or alias of two models"):
+        ModelRegistry([gptj, gptj.model_copy(update={"name": "mine", "hub": None, "aliases": ()})])
 
 
 # Claims.

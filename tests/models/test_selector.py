@@ -87,7 +87,9 @@ def test_a_word_of_no_model_is_refused_with_the_nearest(keys, expected):
 
 def test_a_model_whose_fact_is_not_known_is_neither_taken_nor_dropped_in_silence():
     row = REGISTRY["gptj"]
-    bare = row.model_copy(update={"name": "bare", "config": {"model_type": "gptj"}})
+    bare = row.model_copy(
+        update={"name": "bare", "title": "Bare", "hub": None, "aliases": (), "config": {"model_type": "gptj"}}
+    )
     registry = ModelRegistry([row, bare])
     with pytest.raises(BadInput, match=r"heads of models\.bare is not known .*leave the model out with `except:`"):
         Selector.model_validate({"heads": "> 1"}).select(registry)

@@ -312,8 +312,9 @@ def test_the_same_bin_files_with_another_configuration_are_another_model(finder:
     eps = []
     for value in (1e-5, 1e-3):
         (folder / "config.json").write_text(json.dumps({**LLAMA.config, "rms_norm_eps": value}))
-        source = found(finder, folder)
-        loaded = load_model(row(), Subject("tiny", str(folder)), source, tmp_path / "cache")
+        of = row(config={**LLAMA.config, "rms_norm_eps": value})
+        source = finder.find(of, Subject("tiny", str(folder)))
+        loaded = load_model(of, Subject("tiny", str(folder)), source, tmp_path / "cache")
         eps.append(loaded.network.config.rms_norm_eps)
     assert eps == [1e-5, 1e-3]
 

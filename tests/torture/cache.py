@@ -99,8 +99,13 @@ class Bench:
 def damage(cache: Path, rng: random.Random) -> str:
     """Change one to three things in a cache; return what was done, in words."""
     done = []
+    if rng.random() < 0.3:  # so that what is converted has to be read again
+        shutil.rmtree(cache / "traces", ignore_errors=True)
+        done.append("traces removed")
     for _ in range(rng.choice((1, 1, 2, 3))):
         files = sorted(path for path in cache.rglob("*") if path.is_file())
+        if not files:
+            break
         file = rng.choice(files)
         name = file.relative_to(cache)
         match rng.randrange(9):

@@ -84,8 +84,9 @@ def sweep(folder: Path, patterns: Sequence[str]) -> None:
         folder: below which to look.
         patterns: globs of the folders that hold what is written aside, relative to `folder`.
     """
-    for pattern in patterns:
-        for left in folder.glob(f"{pattern}/.*{_ASIDE}"):
+    with suppress(OSError):  # such as a folder whose name is too long: whoever needs it will say so
+        found = [left for pattern in patterns for left in folder.glob(f"{pattern}/.*{_ASIDE}")]
+        for left in found:
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _DAY:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -17,7 +17,10 @@ from refutable.models.subject import STAND_IN, WeightsKind, WeightsSource
 from refutable.models.weight_files import tokenizer_files, weight_files
 
 DEQUANTISED_BY = ("fp8",)  # quantisation methods whose weights are turned back into plain numbers as they are read
-_OURS = ("attn_implementation", "auto_map", "_name_or_path")  # what this project decides, or never uses
+_OURS = (  # what this project decides, or never uses
+    *("attn_implementation", "auto_map", "_name_or_path", "return_dict", "use_return_dict", "torchscript"),
+    *("output_attentions", "output_hidden_states", "use_cache"),
+)
 
 
 def folder_source(
@@ -75,7 +78,8 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path}: the weights are quantised by {method}, which is not turned back into plain numbers here; give the"
             " model's plain weights, or a GGUF file"
         )
-    return {key: _plain(value) for key, value in config.items() if not _is_ours(key)}
+    unset = ("quantization_config",) if method is None else ()
+    return {key: _plain(value) for key, value in config.items() if not _is_ours(key) and key not in unset}
 
 
 def _plain(value: Any) -> Any:

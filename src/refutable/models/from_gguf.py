@@ -14,6 +14,7 @@ from refutable.models.same_model import STATED_BY_GGUF, check_same
 from refutable.models.subject import WeightsKind, WeightsSource
 
 _FAMILIES = {"gemma3": ("gemma3_text",), "llama": ("llama", "mistral")}  # where the two names differ
+_CHANGING = ("attention.scale", "attention.clamp_kqv", "rope.scaling.attn_factor")
 _READ = re.compile(r"(token_embd|position_embd|token_embd_norm|output|output_norm|blk\.\d+\.\w+)\.(weight|bias)")
 
 
@@ -67,8 +68,11 @@ def check_gguf(header: GgufHeader, row: ModelRow) -> None:
             f"{path}: {len(unread)} of its tensors would be left out ({', '.join(unread[:3])}); give the model's"
             " safetensors instead"
         )
+    unknown = [key for key in _CHANGING if header.get(key) not in (None, 0.0, 1.0)]
+    if unknown:
+        raise BadInput(f"{path}: {unknown[0]} would be left out; give the model's safetensors instead")
     factor = header.get("rope.scaling.factor") or header.get("rope.scale_linear") or 1.0
-    kind = header.get("rope.scaling.type") or "none"
+    kind = header.get("rope.scaling.type") or "linear"  # what llama.cpp takes a factor without a type for
     if kind != "none" and not math.isclose(factor, 1.0):
         raise BadInput(
             f"{path}: its rotary positions are scaled ({kind}, by {factor:g}), which would be left out; give the"

@@ -27,10 +27,11 @@ FORMATS: Mapping[int, str] = {
 
 
 class GgufTensor(NamedTuple):
-    """One tensor: its shape, innermost dimension first, and the format that it is stored in."""
+    """One tensor: its shape, innermost dimension first, the format that it is stored in, and where it begins."""
 
     shape: tuple[int, ...]
     format: str
+    offset: int
 
     @property
     def elements(self) -> int:
@@ -50,12 +51,14 @@ class GgufHeader:
         architecture: in llama.cpp's word.
         values: every scalar and short list of numbers by its key; of a long list or one of texts, its length.
         tensors: each by its name.
+        end: offset of the first byte behind the header.
     """
 
     path: Path
     architecture: str
     values: Mapping[str, Any]
     tensors: Mapping[str, GgufTensor]
+    end: int
 
     def get(self, key: str) -> Any:
         """Return the value of ``<architecture>.<key>``, or None; of a list whose items are equal, the item."""
@@ -113,6 +116,28 @@ def read_gguf(path: Path) -> GgufHeader:
                 raise BadInput(f"{path}: its GGUF header is damaged ({_told(error)}); fetch it again") from None
 
 
+def check_places(header: GgufHeader) -> None:
+    """Check that the tensors of a file lie one behind the other, and that the file ends with the last.
+
+    Raises:
+        BadInput: they overlap, leave gaps, or the file is shorter or longer than they are.
+    """
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    step = int(header.values.get("general.alignment", 32)) or 1
+    at, begin = 0, -(-header.end // step) * step
+    for name, tensor in sorted(header.tensors.items(), key=lambda item: item[1].offset):
+        block, size = GGML_QUANT_SIZES[GGMLQuantizationType[tensor.format]]
+        if tensor.offset != -(-at // step) * step:
+            raise BadInput(
+                f"{header.path}: tensor {name!r} begins at byte {tensor.offset} and not after {at}; fetch it again"
+            )
+        at = tensor.offset + tensor.elements // block * size
+    size = header.path.stat().st_size
+    if not begin + at <= size < begin + at + step + 1:
+        raise BadInput(f"{header.path}: its tensors end at byte {begin + at}, and the file has {size}; fetch it again")
+
+
 def _told(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else "it ends early or holds a value of no known kind"
 
@@ -138,13 +163,12 @@ def _header(path: Path, at: _Cursor) -> GgufHeader:
         if dimensions > _MAX_DIMENSIONS:
             raise ValueError(f"the tensor {name[:60]!r} has {dimensions} dimensions")
         shape = tuple(at.scalar("Q") for _ in range(dimensions))
-        kind = at.scalar("I")
-        at.scalar("Q")
-        found[name] = GgufTensor(shape, FORMATS.get(kind, f"type {kind}"))
+        kind, offset = at.scalar("I"), at.scalar("Q")
+        found[name] = GgufTensor(shape, FORMATS.get(kind, f"type {kind}"), offset)
     architecture = values.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
         raise ValueError("it does not name its architecture")
-    return GgufHeader(path, architecture, values, found)
+    return GgufHeader(path, architecture, values, found, at.place)
 
 
 class _Cursor:
@@ -152,6 +176,11 @@ class _Cursor:
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data, self._at = data, 0
+
+    @property
+    def place(self) -> int:
+        """Offset of the next byte."""
+        return self._at
 
     def take(self, count: int) -> bytes:
         end = self._at + count

@@ -190,7 +190,12 @@ class ModelRegistry:
         self._called: dict[str, ModelRow] = {}
         for row in self._rows.values():
             for name in filter(None, (row.name, row.title, row.hub, *row.aliases)):
-                self._called.setdefault(name.casefold(), row)
+                other = self._called.setdefault(name.casefold(), row)
+                if other is not row:
+                    raise BadInput(
+                        f"{name!r} is the name, title, hub repository or alias of two models, {other.name} and"
+                        f" {row.name}: rename one"
+                    )
         self._matching: dict[str, tuple[ModelRow, ...]] = {}
 
     def __iter__(self) -> Iterator[ModelRow]:

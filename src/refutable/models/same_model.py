@@ -31,6 +31,15 @@ _IMMATERIAL = frozenset(  # keys that change nothing in how trained weights are 
         "use_cache",
     }
 )
+_MATERIAL = (  # keys that change numbers, and that a registry row need not state
+    *("is_causal", "hidden_act", "activation_function", "hidden_activation", "intermediate_size", "n_inner", "ffn_dim"),
+    *("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps", "scale_attn_weights", "scale_attn_by_inverse_layer_idx"),
+    *("attention_bias", "mlp_bias", "sliding_window", "window_size", "layer_types", "head_dim", "num_key_value_heads"),
+    *("attention_multiplier", "embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale"),
+    *("query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "clip_qkv", "qk_layernorm"),
+    *("num_local_experts", "num_experts_per_tok", "norm_topk_prob", "do_layer_norm_before", "alibi"),
+    *("apply_residual_connection_post_layernorm", "attention_types", "rope_theta", "partial_rotary_factor"),
+)
 _SPELLINGS = {"rotary_emb_base": "rope_theta", "partial_rotary_factor": "rotary_pct"}
 _ROPE = ("rope_parameters", "rope_scaling")
 
@@ -61,6 +70,24 @@ def check_same(row: ModelRow, config: Config, where: str, facts: Iterable[str] =
         )
 
 
+def check_defaults(row: ModelRow, own: Config, config: Config, where: str) -> None:
+    """Refuse a configuration that differs, once defaults are filled in, in a key that changes numbers.
+
+    Args:
+        row: the model that was named.
+        own: its configuration, with its family's defaults.
+        config: what came with the weights, with the same defaults.
+        where: the file, for the message.
+
+    Raises:
+        BadInput: something differs.
+    """
+    keys = [key for key in _MATERIAL if key in own and key in config and not _equal(own[key], config[key])]
+    if keys:
+        told = "; ".join(f"{key} is {config[key]!r}, and {row.name} has {own[key]!r}" for key in keys)
+        raise BadInput(f"{where}: not {row.name}: {told}; write its row: docs/adding-a-model.md")
+
+
 def _facts(row: ModelRow, config: Config, facts: Iterable[str]) -> Iterator[tuple[str, tuple[Fact, Fact]]]:
     for name in facts:
         try:
@@ -81,6 +108,7 @@ def _keys(row: ModelRow, config: Config) -> Iterator[tuple[str, tuple[Any, Any]]
 def _flat(config: Config) -> dict[str, Any]:
     """Return the keys of a configuration, in one spelling, with those about rotary positions beside the others."""
     rope: Mapping[str, Any] = next((config[key] for key in _ROPE if isinstance(config.get(key), Mapping)), {})
+    rope = rope.get("full_attention", rope)  # some families turn each kind of layer by its own
     flat: dict[str, Any] = {"rope_type": rope.get("rope_type", rope.get("type", "default"))}
     for key, value in {**config, **rope}.items():
         if key in _IMMATERIAL or key in (*_ROPE, "type") or value is None:

@@ -104,6 +104,8 @@ def select(
                 f"--weights {weights}: no such file or directory; write pretrained, init, or the path of a directory of"
                 " safetensors or of a GGUF file"
             )
+    if revision is not None and weights != PRETRAINED:
+        raise BadInput(f"--revision {revision}: --weights {weights} has no revisions; give one of the two")
     if revision is not None and len(named) != 1:
         raise BadInput(f"--revision {revision}: a revision belongs to one model; name it with one --model")
     return Selection(registry, device, named, weights, revision, dtype)

@@ -44,6 +44,10 @@ def weight_files(folder: Path) -> tuple[list[Path], Literal["safetensors", "bin"
     )
     for name, form in forms:
         if (folder / name).is_file():
+            if (folder / f"{name}.index.json").is_file():
+                raise BadInput(
+                    f"{folder}: holds both {name} and an index of shards; remove what is left of an earlier save"
+                )
             return [folder / name], form
         if (folder / f"{name}.index.json").is_file():
             return _shards(folder / f"{name}.index.json"), form

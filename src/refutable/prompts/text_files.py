@@ -97,6 +97,7 @@ def _table(text: str, name: str) -> Iterator[tuple[str, Prompt]]:
         columns = list(reader.fieldnames or ())
         if columns.count("text") != 1:
             found = few(columns, 8) or "nothing"
+            found += " (columns are separated by commas)" if ";" in found else ""
             raise BadInput(f"{name}:1: must have one column `text`, with the prompts; found {found}; rename one")
         for cells in reader:
             where = f"{name}:{reader.line_num}"

@@ -60,6 +60,7 @@ class Collector:
             self._recorder.check(Check(report.nodeid, "error", message, 0.0))
         else:
             self._recorder.verdict(self._error(case, f"the worker process died: {message}"))
+            self._recorder.crashed = True
 
     def lost(self, case: str) -> VerdictRow | None:
         """Return the row of a case that was selected and left no verdict, where a worker that died is to blame."""

@@ -68,7 +68,7 @@ def options_of(config: pytest.Config) -> Options:
         models=tuple(value(config, "model") or ()),
         weights=_weights(config),
         revision=value(config, "revision"),
-        dtype=value(config, "dtype") or "float32",
+        dtype="float32" if value(config, "dtype") is None else value(config, "dtype"),
         device=value(config, "device") or "auto",
         prompts=_prompts(config),
         measurements=_path(config, value(config, "measurements")),
@@ -135,7 +135,9 @@ def _ini_names_claims(config: pytest.Config) -> bool:
 
 
 def _weights(config: pytest.Config) -> str:
-    given = str(value(config, "weights") or "pretrained")
+    given = "pretrained" if value(config, "weights") is None else str(value(config, "weights"))
+    if not given.strip():
+        raise BadInput("--weights: is empty; write pretrained, init or a path")
     return given if given in ("pretrained", "init") else str(_path(config, given))
 
 

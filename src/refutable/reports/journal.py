@@ -26,6 +26,7 @@ from refutable.verdicts.row import VerdictRow
 
 FORMAT = 1
 JOURNAL = "journal.jsonl"
+PREVIOUS = "journal.previous.jsonl"  # of the run before, until the next one
 LOCK = ".journal.lock"
 MAX_BYTES = 2048 * MEGABYTE
 
@@ -78,6 +79,8 @@ class Journal:
         try:
             self._file = aside.open("x", encoding="utf-8", errors="replace", newline="\n")
             self._write({"format": FORMAT, "kind": "run", **provenance})
+            if path.is_file():
+                path.replace(path.parent / PREVIOUS)
             aside.replace(path)
         except OSError:
             self._lock.release()
@@ -118,7 +121,7 @@ def read_journal(path: Path) -> RunResult:
         raise BadInput(f"{path}: not a journal of format {FORMAT}")
     rows: dict[str, VerdictRow] = {}
     checks: dict[str, Check] = {}
-    ended = False
+    ended, whole = False, True
     for number, line in enumerate(lines[1:], start=2):
         if number == len(lines):  # empty, or cut off by whatever ended the run
             break
@@ -128,15 +131,20 @@ def read_journal(path: Path) -> RunResult:
                 rows[found.id] = found
             case Check():
                 checks[found.name] = found
+                whole = whole and found.name != _where(path, number)
             case _:
                 ended = ended or found.get("kind") == "end"
     facts = {key: value for key, value in head.items() if key not in ("kind", "format")}
-    return RunResult(facts, adjust(rows.values(), facts.get(KEY, {})), tuple(checks.values()), complete=ended)
+    return RunResult(facts, adjust(rows.values(), facts.get(KEY, {})), tuple(checks.values()), complete=ended and whole)
+
+
+def _where(path: Path, number: int) -> str:
+    return f"{path.name}:{number}"
 
 
 def _parsed(line: str, path: Path, number: int) -> VerdictRow | Check | dict[str, Any]:
     """Return what a line holds: a verdict, a check, or plain data; of one that cannot be read, a check that says so."""
-    where = f"{path.name}:{number}"
+    where = _where(path, number)
     try:
         data = parse_json(line, where)
         match data["kind"]:

@@ -46,6 +46,7 @@ class Recorder:
     stopped: bool = False
     problem: str = ""
     unwritten: str = ""
+    crashed: bool = False
     contradictions: list[str] = field(default_factory=list)
     _journal: Journal = field(init=False)
 
@@ -92,7 +93,7 @@ class Recorder:
     @property
     def complete(self) -> bool:
         """Whether every selected case left a verdict of its own, and each is in the journal."""
-        return not (self.missing or self.stopped or self.unwritten)
+        return not (self.missing or self.stopped or self.unwritten or self.crashed)
 
     def close(self, store: Store, lost: Callable[[str], VerdictRow | None], *, stopped: bool) -> None:
         """Write every report.

@@ -167,6 +167,9 @@ GGUF_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"header": {"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}},
         r"scaled \(linear, by 4\)",
     ),
+    "scaled-without-a-type": ({"header": {"rope.scaling.factor": 4.0}}, r"scaled \(linear, by 4\)"),
+    "scaled-the-old-way": ({"header": {"rope.scale_linear": 4.0}}, r"scaled \(linear, by 4\)"),
+    "attention-scale": ({"header": {"attention.scale": 0.5}}, r"attention\.scale would be left out"),
     "layers": ({"header": {"block_count": 2}}, "layers is 2, and tiny has 3"),
     "heads": ({"header": {"attention.head_count": 8}}, "heads is 8, and tiny has 4"),
     "width": ({"header": {"embedding_length": 64}}, "d_model is 64, and tiny has 32"),
@@ -196,6 +199,68 @@ def test_a_whole_gguf_file_is_read_and_its_format_is_that_of_its_tensors(
         torch.testing.assert_close(read.state_dict()[name], tensor, rtol=0, atol=0.25 if kind == "Q4_0" else 0.01)
 
 
+def overlapping(path: Path) -> Path:
+    """Let a tensor begin where another does."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"blk.1.ffn_up.weight") + len(b"blk.1.ffn_up.weight") + 4 + 2 * 8 + 4
+    data[place : place + 8] = (0).to_bytes(8, "little")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (overlapping, "begins at byte 0 and not after"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "its tensors end at byte"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"more" * 50), "its tensors end at byte"),
+    ],
+)
+def test_tensors_of_a_gguf_file_lie_one_behind_the_other(
+    spoil: Callable[[Path], Any], told: str, tmp_path: Path, finder: Finder
+) -> None:
+    path = write_gguf(tmp_path / "tiny.gguf", tiny_model(VARIANTS["llama"]).network)
+    spoil(path)
+    with pytest.raises(BadInput, match=told):
+        load(row_of(VARIANTS["llama"]), path, finder)
+
+
+@pytest.mark.parametrize("form", ["gguf", "bin"])
+@pytest.mark.parametrize("damage", ["scaled", "cut", "config gone"])
+def test_a_converted_copy_that_was_changed_is_made_again(
+    form: str, damage: str, saved: Saved, tmp_path: Path, finder: Finder
+) -> None:
+    row = row_of(VARIANTS["llama"])
+    path = saved("llama", form="bin")
+    if form == "gguf":
+        path = write_gguf(tmp_path / "tiny.gguf", tiny_model(VARIANTS["llama"]).network)
+    whole = {name: tensor.clone() for name, tensor in load(row, path, finder).state_dict().items()}
+    (copy,) = (tmp_path / "cache" / "converted").iterdir()
+    file = copy / "model.safetensors"
+    if damage == "scaled":
+        save_file({k: (v * 1.1).contiguous() for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-7])
+    else:
+        (copy / "config.json").unlink()
+    for _ in range(2):
+        again = load(row, path, finder).state_dict()
+        assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8, torch.uint8])
+def test_weights_of_eight_bits_without_a_word_of_it_are_refused(
+    dtype: torch.dtype, saved: Saved, finder: Finder
+) -> None:
+    def shrink(tensors: Tensors) -> None:
+        name = "model.layers.0.mlp.up_proj.weight"
+        tensors[name] = tensors[name].to(dtype)
+        tensors[f"{name}_scale_inv"] = torch.ones(1, 1)
+
+    with pytest.raises(RefutableError, match=r"config.json names no quantization_config|would be left out"):
+        load(row_of(VARIANTS["llama"]), saved("llama", shrink), finder)
+
+
 # The model that was named.
 
 
@@ -219,6 +284,18 @@ def test_a_folder_of_another_model_is_refused_with_both_values(
     row = row_of(variant, config={**variant.config, **change})
     with pytest.raises(BadInput, match=told):
         load(row, saved("gpt_neox-parallel"), finder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"is_causal": False}, {"rms_norm_eps": 0.1}, {"attention_bias": True}, {"hidden_act": "gelu"}]
+)
+def test_a_key_that_the_row_leaves_to_its_default_is_compared_too(
+    change: dict[str, Any], saved: Saved, finder: Finder
+) -> None:
+    row = row_of(VARIANTS["llama"])
+    assert not change.keys() & row.config.keys()
+    with pytest.raises(RefutableError, match=f"{next(iter(change))}|causal|missing"):
+        load(row, saved("llama", **change), finder)
 
 
 def test_another_number_of_parameters_is_refused_with_both(saved: Saved, finder: Finder) -> None:

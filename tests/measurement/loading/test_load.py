@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import LENGTHS, VARIANTS, VOCABULARY, prompt_set, row_of, tiny_model
 
-from refutable.errors import BadInput
+from refutable.errors import InstrumentError
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.tokens import StandInTokens, load_tokenizer
 from refutable.measurement.passes.forward import run_pass
@@ -83,12 +83,12 @@ def test_a_drawn_subject_loads_in_evaluation_mode_with_stand_in_tokens(finder: F
 
 
 @pytest.mark.parametrize("change", [{"hidden_size": 64}, {"vocab_size": 32}])
-def test_weights_of_another_shape_are_bad_input(change: dict[str, int], finder: Finder, tmp_path: Path) -> None:
+def test_weights_of_another_shape_are_refused_by_name(change: dict[str, int], finder: Finder, tmp_path: Path) -> None:
     tiny_model(VARIANTS["llama"]).network.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "config.json").unlink()
     row = row_of(VARIANTS["llama"], config={**VARIANTS["llama"].config, **change})
     subject = Subject("tiny", str(tmp_path / "model"))
-    with pytest.raises(BadInput, match="cannot be loaded as tiny"):
+    with pytest.raises(InstrumentError, match=r"of another shape \(.*weight"):
         load_model(row, subject, finder.find(row, subject), tmp_path)
 
 

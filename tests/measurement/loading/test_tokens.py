@@ -116,6 +116,15 @@ def test_text_is_cut_as_the_file_says_whatever_class_its_configuration_names(
     assert [ids[1:] if ids[:1] == [0] else ids for ids in loaded.encode(prompts)] == bare
 
 
+def test_padding_and_truncation_that_were_saved_are_set_aside(tmp_path: Path) -> None:
+    plain, saved = byte_level(WHOLE), byte_level(WHOLE)
+    saved.enable_padding(length=64)
+    saved.enable_truncation(max_length=3)
+    loaded = load_tokenizer(folder_with(tmp_path / "m", saved, tokenizer_class="PreTrainedTokenizerFast"), 1000)
+    texts = prompts_from(TEXTS).prompts
+    assert loaded.encode(texts) == [plain.encode(text, add_special_tokens=False).ids for text in TEXTS]
+
+
 def test_a_prompt_that_begins_with_the_token_that_is_put_before_it_is_refused(tmp_path: Path) -> None:
     loaded = load_tokenizer(
         folder_with(tmp_path / "m", byte_level(WHOLE, bos=True), tokenizer_class="PreTrainedTokenizerFast"), 1000

@@ -6,15 +6,18 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
-from refutable.errors import InstrumentError
+from refutable.errors import BadInput, InstrumentError
 from refutable.models.config import Config
 from refutable.models.registry import ModelRow
-from refutable.models.same_model import check_same
+from refutable.models.safetensors_header import ITEM_BITS, StoredTensor
+from refutable.models.same_model import check_defaults, check_same
 
 # Buffers that older files carry and current code computes: a causal mask has four dimensions, so that a bias that was
 # trained, which has one, is never taken for it.
 _MASK = re.compile(r"(^|\.)(attn|attention|attn\.attention)\.(bias|masked_bias)$")
-_COMPUTED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|attn\.embed_positions|position_ids)$")
+_COMPUTED = re.compile(
+    r"(^|\.)(rotary_emb\.inv_freq|attn\.embed_positions|attn\.causal_mask|position_ids|decoder\.version)$"
+)
 _SCALES = re.compile(r"(_scale_inv|\.activation_scale|\.weight_scale|\.input_scale)$")  # of FP8 weights
 _SHOWN = 3
 
@@ -77,14 +80,23 @@ def check_accounted(
         )
 
 
-def check_named(network: Any, row: ModelRow, config: Config, where: str) -> None:
+def check_named(network: Any, row: ModelRow, own: Config | None, where: str) -> None:
     """Check that a network is the model that was named: by every fact, and by its number of parameters.
 
+    Args:
+        network: as it was read.
+        row: the model that was named.
+        own: the row's configuration with its family's defaults; None where the network was made from it.
+        where: where the weights are from, for messages.
+
     Raises:
-        BadInput: a fact differs.
+        BadInput: a fact differs, or a key that changes numbers and that one of the two leaves to its default.
         InstrumentError: the number of parameters does.
     """
-    check_same(row, config, where)
+    if own is not None:
+        found = network.config.to_dict()
+        check_same(row, found, where)
+        check_defaults(row, own, found, where)
     found = count_parameters(network)
     if found != row.parameters:
         raise InstrumentError(
@@ -93,14 +105,40 @@ def check_named(network: Any, row: ModelRow, config: Config, where: str) -> None
         )
 
 
+def without_scales(stored: Mapping[str, StoredTensor], config: Config, who: str) -> dict[str, StoredTensor]:
+    """Return the tensors of a file but for the scales of its FP8 weights.
+
+    Raises:
+        BadInput: weights are stored in 8 bits or fewer and the configuration does not say so, or a scale has no such
+            weight, or such a weight no scale.
+    """
+    small = {name for name, tensor in stored.items() if ITEM_BITS.get(tensor.dtype, 0) <= 8 and tensor.dtype != "BOOL"}
+    small = {name for name in small if not is_computed(name, stored[name])}
+    scales = {name for name in stored if _SCALES.search(name)}
+    if config.get("quantization_config") is None:
+        if small:
+            raise BadInput(
+                f"{who}: {sorted(small)[0]} is stored as {stored[sorted(small)[0]].dtype}, and config.json names no"
+                " quantization_config; give the model's own config.json"
+            )
+        return dict(stored)
+    scaled = {_SCALES.sub("", name) for name in scales if name.endswith("_scale_inv")}
+    odd = sorted(
+        scaled ^ {name for name in small if name.endswith("weight")} | (scales - {f"{n}_scale_inv" for n in scaled})
+    )
+    if odd:
+        raise BadInput(f"{who}: {odd[0]} has a scale without an FP8 weight, or no scale; fetch the model again")
+    return {name: tensor for name, tensor in stored.items() if name not in scales}
+
+
 def count_parameters(network: Any) -> int:
     """Return the number of parameters; tied weights count once."""
     return sum(int(parameter.numel()) for parameter in network.parameters())
 
 
 def is_computed(name: str, tensor: Stored | None) -> bool:
-    """Whether a tensor of a file is a buffer that current code computes by itself, or the scale of an FP8 weight."""
-    if _COMPUTED.search(name) or _SCALES.search(name):
+    """Whether a tensor of a file is a buffer that current code computes by itself."""
+    if _COMPUTED.search(name):
         return True
     return bool(_MASK.search(name)) and (tensor is None or len(tensor.shape) in (0, 4))
 

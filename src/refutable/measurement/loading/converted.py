@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import struct
+import shutil
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -18,7 +18,7 @@ from refutable._util.text import first_line
 from refutable.errors import BadInput, RefutableError
 from refutable.measurement.loading.accounted import check_accounted
 from refutable.models.file_hashes import FileHashes
-from refutable.models.gguf_header import GgufHeader, read_gguf
+from refutable.models.gguf_header import GgufHeader, check_places, read_gguf
 from refutable.models.subject import WeightsSource
 from refutable.models.weight_files import weight_files
 
@@ -59,7 +59,7 @@ def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
             raise BadInput(
                 f"{shard}: cannot be read with weights_only=True ({first_line(error)}); fetch it again"
             ) from None
-        if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
+        if not isinstance(loaded, dict) or not all(_is_plain(name, tensor) for name, tensor in loaded.items()):
             raise BadInput(f"{shard}: holds no tensors by name; give the weights that `save_pretrained` writes")
         twice = sorted(tensors.keys() & loaded.keys())
         if twice:
@@ -70,6 +70,7 @@ def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
         save_file(owned, aside / "model.safetensors", metadata={"format": "pt"})
         (aside / "config.json").write_text(json.dumps(source.config), encoding="utf-8")
         _seal(aside, cache)
+        _make_way(place, cache)
     return place
 
 
@@ -81,27 +82,19 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
+    header = read_gguf(path)
+    check_places(header)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            path.parent, dtype=torch.float32, output_loading_info=True, **options
+            path.parent, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
-    except RefutableError:
-        raise
-    except (
-        ValueError,
-        KeyError,
-        NotImplementedError,
-        struct.error,
-        IndexError,
-        TypeError,
-        OSError,
-        RuntimeError,
-    ) as error:
+    except Exception as error:  # its reader raises whatever it meets
+        if isinstance(error, MemoryError | RefutableError):
+            raise
         raise BadInput(
             f"{path}: transformers cannot read this GGUF file ({first_line(error)}); give safetensors instead"
         ) from None
-    header = read_gguf(path)
     check_accounted(model, report, header.tensors, path.name, _known_names(model, header))
     plain = type(model)(model.config)  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
     plain.load_state_dict(model.state_dict())
@@ -111,7 +104,15 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
         plain.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
         _seal(aside, cache)
+        _make_way(place, cache)
     return place
+
+
+def _is_plain(name: object, tensor: object) -> bool:
+    """Whether an entry of a .bin file is a tensor by its name, with values, and neither sparse nor quantised."""
+    if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+        return False
+    return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
 
 
 def _known_names(model: Any, header: GgufHeader) -> Collection[str]:
@@ -146,6 +147,12 @@ def _is_whole(place: Path, cache: Path) -> bool:
         return all(hashes.of_files([place / name]) == digest for name, digest in sealed.items()) and bool(sealed)
     except (RefutableError, OSError, AttributeError):
         return False
+
+
+def _make_way(place: Path, cache: Path) -> None:
+    """Remove a folder that is not as it was written, so that the new one can be moved into its place."""
+    if place.is_dir() and not _is_whole(place, cache):
+        shutil.rmtree(place)
 
 
 def _place(cache: Path, digest: str) -> Path:

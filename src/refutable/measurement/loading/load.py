@@ -14,7 +14,7 @@ import torch
 from refutable._util.text import first_line
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
-from refutable.measurement.loading.accounted import check_accounted, check_named
+from refutable.measurement.loading.accounted import check_accounted, check_named, without_scales
 from refutable.measurement.loading.converted import as_safetensors, converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measurement.loading.loaded import LoadedModel
@@ -130,6 +130,7 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
         "device_map": "balanced" if subject.device == EVERY_GPU else {"": subject.device},
         "attn_implementation": attention,
         "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # so that they are named; they are refused
     }
     headers = [read_header(file) for file in weight_files(folder)[0]]
     stored = _stored(headers)
@@ -146,8 +147,11 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise BadInput(f"{folder}: cannot be loaded as {row.name}: {first_line(error)}") from None
-    check_accounted(network, report, stored, row.name)
-    check_named(network, row, network.config.to_dict(), str(source.location))
+    check_accounted(network, report, without_scales(stored, config.to_dict(), str(folder)), row.name)
+    own = None if source.config == row.config else configured(row.config).to_dict()
+    check_named(network, row, own, str(source.location))
+    if "quantization_config" in source.config:
+        network = network.to(getattr(torch, subject.dtype))
     if network.config._attn_implementation != attention:
         raise InstrumentError(f"{row.name}: runs attention by {network.config._attn_implementation}, not {attention}")
     return network
@@ -157,6 +161,10 @@ def _config(folder: Path, source: WeightsSource) -> Any:
     """Return the configuration that was found with the weights; a GGUF file's is its own, in its converted folder."""
     config = read_config(folder / "config.json") if source.form == "gguf" else source.config
     made = configured(config)
+    if made.to_dict().get("is_causal") is False:
+        raise BadInput(
+            f"{source.location}: config.json says that its attention is not causal, and causal models are read"
+        )
     if "quantization_config" in config:
         made.quantization_config = {**config["quantization_config"], "dequantize": True}
     return made

@@ -163,6 +163,8 @@ def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | Sta
     if not path.is_file():
         return OwnTokenizer(found, vocabulary)
     file = _loaded(Tokenizer.from_file, str(path))
+    file.no_padding()  # settings of some training run, which transformers sets aside too
+    file.no_truncation()
     if any(bare_ids(found, text) != file.encode(text, add_special_tokens=False).ids for text in _TELLING):
         found = _loaded(PreTrainedTokenizerFast.from_pretrained, location, local_files_only=True)
     return OwnTokenizer(found, vocabulary, file)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.atomic import write_whole
-from refutable._util.reading import MEGABYTE, read_json
+from refutable._util.reading import MEGABYTE, exists, read_json
 from refutable.errors import BadInput
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import CHECK, JOURNAL, RunResult, read_journal
@@ -66,7 +66,7 @@ def read_verdicts(path: Path) -> RunResult:
     Raises:
         BadInput: it is missing, or not of a known version.
     """
-    path = path / FILE if path.is_dir() else path
+    path = path / FILE if exists(path) and path.is_dir() else path
     data = read_json(path, most=MAX_BYTES, fix="give one that pytest wrote")
     try:
         if data["version"] not in READABLE:
