@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from refutable.errors import HubUnreachable, NotMeasured, WeightsUnavailable
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
-from refutable.models import hub as client
 from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import ModelRow
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
@@ -49,7 +49,8 @@ def repository(root: Path, name: str, variant: str = "llama") -> Path:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """Serve a hub with one repository, to a client with an empty cache and no token."""
     repository(tmp_path / "repos", "tiny")
-    monkeypatch.setattr(client, "PAUSE", 0.01)
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.005)))  # the client waits between its tries
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_TOKEN", "")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
