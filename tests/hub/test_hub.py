@@ -226,3 +226,23 @@ def test_a_repository_of_another_shape_is_an_error_before_anything_is_measured(h
     config.write_text(json.dumps({**json.loads(config.read_text()), "num_hidden_layers": 4}))
     with pytest.raises(Exception, match="layers is 4, and tiny has 3"):
         finder.find(row(), NAMED)
+
+
+def test_the_hub_is_asked_for_a_model_that_was_named_and_never_offline(hub: Hub, finder: Finder) -> None:
+    with pytest.raises(WeightsUnavailable, match="tiny is not at hand and was not named") as caught:
+        finder.find(row(), Subject("tiny"))
+    assert caught.value.fix == "pytest --model tiny"
+    offline = Finder(finder.hashes, finder.device, offline=True)
+    with pytest.raises(WeightsUnavailable, match="not in the cache and --offline was given"):
+        offline.find(row(), NAMED)
+    assert hub.requests == []
+
+
+def test_the_revision_that_was_asked_for_is_the_one_that_is_fetched(hub: Hub, finder: Finder) -> None:
+    commit = hub.commit("owner/tiny")
+    assert finder.find(row(revision="f" * 40), replace(NAMED, revision=commit)).revision == commit
+    for of, subject in ((row(), replace(NAMED, revision="f" * 40)), (row(revision="f" * 40), NAMED)):
+        with pytest.raises(WeightsUnavailable, match="at the revision asked for"):
+            finder.find(of, subject)
+    with pytest.raises(WeightsUnavailable, match="the hub has no owner/none"):
+        finder.find(row("none"), Subject("none", named=True))

@@ -25,7 +25,7 @@ from refutable.models.hub import wanted
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
 from refutable.models.registry import ModelRow, packaged_revisions
 from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
-from refutable.models.weight_files import tokenizer_files, weight_files
+from refutable.models.weight_files import shard_names, tokenizer_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 DRAW_VERSION = 1
@@ -186,8 +186,9 @@ class Finder:
         names = [path.name for path in folder.iterdir()]
         there = wanted(names)
         weights = [name for name in there if name.endswith((".safetensors", ".bin"))]
-        with suppress(BadInput):
-            weights = [path.name for path in weight_files(folder)[0]]
+        for index in (name for name in there if name.endswith(".index.json")):
+            with suppress(BadInput):
+                weights = shard_names(folder / index)
         return dict.fromkeys(["config.json", *there, *(weights or ["model.safetensors"])])
 
     def _of_hub(self, row: ModelRow, found: Snapshot) -> WeightsSource:
