@@ -1,39 +1,60 @@
-"""The hub, by its real client, from a stand-in on this machine."""
+"""The hub, by its real client, from a stand-in on this machine: what is fetched, what is believed, what is said."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import constants
-from stand_in import MEMBER, Fault, Hub, serving
+from safetensors.torch import load_file
+from stand_in import MEMBER, OUTSIDER, Fault, Hub, serving
 from tiny import VARIANTS, row_of, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from refutable.errors import WeightsUnavailable
+from refutable.errors import HubUnreachable, NotMeasured, WeightsUnavailable
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
-from refutable.models.subject import Subject, WeightsKind
+from refutable.models.file_hashes import FileHashes
+from refutable.models.registry import ModelRow
+from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
 
 NAMED = Subject("tiny", named=True)
-ROW = row_of(VARIANTS["llama"], hub="owner/tiny")
+PROMPTS = prompts_from(["ab", "abc a"]).prompts
+FILES = {"config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Serve a hub with one whole repository, to a client with an empty cache and no token."""
-    folder = tmp_path / "repos" / "owner" / "tiny"
-    tiny_model(VARIANTS["llama"]).network.save_pretrained(folder)
+def repository(root: Path, name: str, variant: str = "llama") -> Path:
+    """Write a whole small model, as a repository holds it, with files that nobody wants."""
+    folder = root / "owner" / name
+    tiny_model(VARIANTS[variant]).network.save_pretrained(folder)
     tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate("abcdefgh ")}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    for unwanted in ("README.md", "model.fp16.safetensors", "flax_model.msgpack", "generation_config.json"):
+        (folder / unwanted).write_bytes(b"unwanted" * 1000)
+    return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Serve a hub with one repository, to a client with an empty cache and no token."""
+    repository(tmp_path / "repos", "tiny")
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.005)))  # the client waits between its tries
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_TOKEN", "")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with serving(tmp_path / "repos") as served:
         template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, served.endpoint)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -41,38 +62,187 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield served
 
 
-def test_a_model_that_was_named_is_fetched_measured_and_not_asked_for_again(
-    hub: Hub, finder: Finder, tmp_path: Path
-) -> None:
-    source = finder.find(ROW, NAMED)
-    assert (source.kind, source.tokens) == (WeightsKind.PRETRAINED, "own tokenizer")
-    assert source.revision == hub.commit("owner/tiny")
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= hub.fetched()
-    model = load_model(ROW, NAMED, source, tmp_path / "cache")
-    assert run_pass(model, prompts_from(["ab", "abc"]).prompts, "key", {}).blocks.num_rows == 15
+def row(name: str = "tiny", **changes: Any) -> ModelRow:
+    return row_of(VARIANTS["llama"], name, hub=f"owner/{name}", **changes)
+
+
+def measured(source: WeightsSource, cache: Path, of: ModelRow | None = None) -> list[float]:
+    model = load_model(of or row(), NAMED, source, cache)
+    return run_pass(model, PROMPTS, "key", {}).blocks["norm.block_output"].to_pylist()
+
+
+def test_exactly_what_a_run_reads_is_fetched_and_a_rerun_asks_nothing(hub: Hub, finder: Finder, tmp_path: Path) -> None:
+    first = finder.find(row(), NAMED)
+    assert hub.fetched() == FILES
     hub.requests.clear()
-    assert finder.find(ROW, NAMED) == source
+    again = Finder(FileHashes(finder.hashes.folder), finder.device).find(row(), NAMED)
+    assert hub.requests == []
+    assert again == first
+    assert first.tokens == "own tokenizer"
+    assert first.revision == hub.commit("owner/tiny")
+    assert measured(first, tmp_path) == measured(again, tmp_path)
+
+
+def test_what_was_fetched_is_named(hub: Hub, finder: Finder) -> None:
+    commit = hub.commit("owner/tiny")
+    for revision, told in ((None, "not pinned"), (commit, ""), ("0" * 40, "not the row's pinned commit")):
+        source = finder.find(row(revision=revision), replace(NAMED, revision=commit))
+        assert source.kind is WeightsKind.HUB, "only the repositories of the package are known to be the authors'"
+        assert f"owner/tiny at {commit[:12]}" in source.detail
+        assert told in source.detail
+        assert hub.endpoint in source.detail
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("form", ["safetensors", "bin"])
+def test_shards_and_bin_files_are_fetched_in_one_form(form: str, shards: int, hub: Hub, finder: Finder) -> None:
+    folder = hub.root / "owner" / "tiny"
+    tensors = load_file(folder / "model.safetensors")
+    if form == "safetensors":
+        torch.save(tensors, folder / "pytorch_model.bin")  # beside safetensors nobody wants it
+        if shards > 1:
+            (folder / "model.safetensors").unlink()
+            tiny_model(VARIANTS["llama"]).network.save_pretrained(folder, max_shard_size="40KB")
+    else:
+        (folder / "model.safetensors").unlink()
+        torch.save(tensors, folder / "pytorch_model.bin")
+    source = finder.find(row(), NAMED)
+    assert source.form == form
+    weights = {name for name in hub.fetched() if name.endswith((".safetensors", ".bin", ".index.json"))}
+    assert "model.fp16.safetensors" not in weights
+    assert all(name.startswith("model" if form == "safetensors" else "pytorch_model") for name in weights)
+    assert len(weights) == 1 or (form == "safetensors" and "model.safetensors.index.json" in weights)
+
+
+FAULTS = {
+    "status 500": {"status": 500},
+    "status 503": {"status": 503},
+    "status 429": {"status": 429},
+    "closed": {"end": 30, "how": "close"},
+    "reset": {"end": 30, "how": "reset"},
+    "short": {"end": 30, "how": "short"},
+    "spoiled": {"spoil": 30},
+    "HTML": {"status": 200, "body": "<html>maintenance</html>"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_leaves_weights_and_a_healthy_rerun_is_a_clean_one(
+    name: str, fault: str, hub: Hub, finder: Finder, tmp_path: Path
+) -> None:
+    hub.faults = [Fault(f"GET .*/{name}", **FAULTS[fault])]
+    with pytest.raises(WeightsUnavailable, match="tiny") as caught:
+        finder.find(row(), NAMED)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value) or fault == "HTML"
+    hub.faults, hub.requests = [], []
+    mended = Finder(FileHashes(finder.hashes.folder), finder.device).find(row(), NAMED)
+    assert name in hub.fetched(), "what failed is what is asked for next"
+    shutil.rmtree(tmp_path / "hf")
+    clean = Finder(FileHashes(tmp_path / "other"), finder.device).find(row(), NAMED)
+    assert measured(mended, tmp_path / "a") == measured(clean, tmp_path / "b")
+
+
+@pytest.mark.parametrize("fault", ["status 503", "reset", "closed", "spoiled"])
+def test_a_fault_that_passes_is_not_noticed(fault: str, hub: Hub, finder: Finder) -> None:
+    hub.faults = [Fault("GET .*/model.safetensors", times=1, **FAULTS[fault])]
+    assert finder.find(row(), NAMED).form == "safetensors"
+
+
+def test_a_fault_of_one_model_leaves_the_others(hub: Hub, finder: Finder) -> None:
+    repository(hub.root, "other")
+    hub.faults = [Fault("owner/tiny", status=503)]
+    with pytest.raises(WeightsUnavailable, match="tiny: the hub answered 503"):
+        finder.find(row(), NAMED)
+    assert finder.find(row("other"), Subject("other", named=True)).kind is WeightsKind.HUB
+
+
+def test_a_hub_that_nobody_reaches_is_not_asked_again(
+    hub: Hub, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(HubUnreachable, match="cannot be reached"):
+        finder.find(row(), NAMED)
+    assert len(finder.unreachable) == 1
+    with pytest.raises(HubUnreachable):
+        finder.find(row("other"), Subject("other", named=True))
+
+
+@pytest.mark.parametrize("wrong", ["zeros", "cut", "flipped"])
+def test_a_cache_that_was_damaged_is_not_believed(wrong: str, hub: Hub, finder: Finder) -> None:
+    source = finder.find(row(), NAMED)
+    assert source.location is not None
+    blob = (source.location / "model.safetensors").resolve()
+    whole = blob.read_bytes()
+    spoiled = {"zeros": whole[:-4000] + bytes(4000), "cut": whole[:-1], "flipped": whole[:-1] + bytes([whole[-1] ^ 1])}
+    blob.write_bytes(spoiled[wrong])
+    offline = Finder(FileHashes(finder.hashes.folder), finder.device, offline=True)
+    with pytest.raises(WeightsUnavailable, match=r"model\.safetensors is damaged"):
+        offline.find(row(), NAMED)
+    assert finder.find(row(), NAMED) == source
+    assert blob.read_bytes() == whole
+
+
+def test_a_snapshot_that_somebody_else_left_in_part_is_completed(hub: Hub, finder: Finder) -> None:
+    from huggingface_hub import snapshot_download
+
+    snapshot_download("owner/tiny", allow_patterns=["config.json", "model.safetensors"])
+    offline = Finder(FileHashes(finder.hashes.folder), finder.device, offline=True)
+    with pytest.raises(NotMeasured, match=r"tokenizer\.json is missing"):
+        offline.find(row(), NAMED)
+    hub.requests.clear()
+    assert finder.find(row(), NAMED).tokens == "own tokenizer"
+    assert hub.fetched() == {"tokenizer.json", "tokenizer_config.json"}
+
+
+def test_each_caller_is_told_what_stands_in_the_way(hub: Hub, finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.gated = {"owner/tiny"}
+    for token, told in (
+        ("", "no token was given"),
+        (OUTSIDER, "your token is not on its list"),
+        ("hf_expired", "the token is not valid"),
+    ):
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(WeightsUnavailable, match=told) as caught:
+            finder.find(row(), NAMED)
+        assert not token or token not in str(caught.value)
+    monkeypatch.setenv("HF_TOKEN", MEMBER)
+    hub.requests.clear()
+    assert finder.find(row(), NAMED).kind is WeightsKind.HUB
+    assert any(request.token for request in hub.requests)
+    assert not any(request.token for request in hub.requests if request.elsewhere), "the token stays with the hub"
+
+
+def test_trained_weights_without_a_tokenizer_are_not_measured(hub: Hub, finder: Finder) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (hub.root / "owner" / "tiny" / name).unlink()
+    with pytest.raises(NotMeasured, match="stand-in tokens are not for trained weights"):
+        finder.find(row(), NAMED)
+
+
+def test_a_repository_of_another_shape_is_an_error_before_anything_is_measured(hub: Hub, finder: Finder) -> None:
+    config = hub.root / "owner" / "tiny" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "num_hidden_layers": 4}))
+    with pytest.raises(Exception, match="layers is 4, and tiny has 3"):
+        finder.find(row(), NAMED)
+
+
+def test_the_hub_is_asked_for_a_model_that_was_named_and_never_offline(hub: Hub, finder: Finder) -> None:
+    with pytest.raises(WeightsUnavailable, match="tiny is not at hand and was not named") as caught:
+        finder.find(row(), Subject("tiny"))
+    assert caught.value.fix == "pytest --model tiny"
+    offline = Finder(finder.hashes, finder.device, offline=True)
+    with pytest.raises(WeightsUnavailable, match="not in the cache and --offline was given"):
+        offline.find(row(), NAMED)
     assert hub.requests == []
 
 
-def test_a_gated_repository_is_for_members_and_the_token_stays_with_the_hub(
-    hub: Hub, finder: Finder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub.gated = {"owner/tiny"}
-    with pytest.raises(WeightsUnavailable, match="owner/tiny is gated"):
-        finder.find(ROW, NAMED)
-    monkeypatch.setenv("HF_TOKEN", MEMBER)
-    assert finder.find(ROW, NAMED).form == "safetensors"
-    assert any(request.token for request in hub.requests)
-    assert not any(request.token for request in hub.requests if request.elsewhere)
-
-
-def test_the_stand_in_can_send_what_is_wrong(hub: Hub) -> None:
-    """So that the tests above, and those to come, have something to see."""
-    from huggingface_hub import hf_hub_download
-
-    hub.faults = [Fault("GET /cdn/.*safetensors", spoil=1000)]
-    path = Path(hf_hub_download("owner/tiny", "model.safetensors", endpoint=hub.endpoint))
-    sent, right = path.read_bytes(), (hub.root / "owner" / "tiny" / "model.safetensors").read_bytes()
-    assert (len(sent), sent[:1000]) == (len(right), right[:1000])
-    assert set(sent[1000:]) == {0} != set(right[1000:])
+def test_the_revision_that_was_asked_for_is_the_one_that_is_fetched(hub: Hub, finder: Finder) -> None:
+    commit = hub.commit("owner/tiny")
+    assert finder.find(row(revision="f" * 40), replace(NAMED, revision=commit)).revision == commit
+    for of, subject in ((row(), replace(NAMED, revision="f" * 40)), (row(revision="f" * 40), NAMED)):
+        with pytest.raises(WeightsUnavailable, match="at the revision asked for"):
+            finder.find(of, subject)
+    with pytest.raises(WeightsUnavailable, match="the hub has no owner/none"):
+        finder.find(row("none"), Subject("none", named=True))

@@ -15,14 +15,12 @@ from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import errors as hub_errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import VARIANTS, row_of, tiny_model
 
 from refutable.errors import BadInput, WeightsUnavailable
 from refutable.measurement.loading.load import load_model
-from refutable.models import hub
 from refutable.models.device import Device, choose_device, cuda_devices
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_gguf import check_gguf
@@ -364,7 +362,7 @@ def test_a_bad_bin_file_is_bad_input_and_its_code_never_runs(
     assert not (tmp_path / "cache" / "converted").exists()
 
 
-# The hub's cache.
+# What is not at hand. The hub itself: tests/hub.
 
 
 @pytest.fixture
@@ -377,169 +375,25 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return repository
 
 
-def test_cached_weights_are_pretrained_and_know_their_commit(finder: Finder, hub_cache: Path) -> None:
-    directory(hub_cache / "snapshots" / COMMIT)
-    source = finder.find(row(hub="tests/tiny"), Subject("tiny"))
-    assert (source.kind, source.revision, source.form) == (WeightsKind.PRETRAINED, COMMIT, "safetensors")
-
-
-def test_cached_weights_count_although_files_that_nobody_wanted_are_missing(
-    finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    directory(hub_cache / "snapshots" / COMMIT)
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise hub_errors.IncompleteSnapshotError(
-            "1 file(s) are missing (tf_model.h5)", snapshot_path=str(hub_cache / "snapshots" / COMMIT)
-        )
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    assert finder.find(row(hub="tests/tiny"), Subject("tiny")).kind is WeightsKind.PRETRAINED
-
-
-@pytest.mark.parametrize("part", ["config-alone", "one-shard-of-two"])
-def test_a_download_that_was_interrupted_is_not_at_hand(part: str, finder: Finder, hub_cache: Path) -> None:
+@pytest.mark.parametrize("part", ["config-alone", "one-shard-of-two", "no-config", "no-tokenizer"])
+def test_a_snapshot_that_is_not_whole_says_what_is_missing(part: str, finder: Finder, hub_cache: Path) -> None:
     folder = directory(hub_cache / "snapshots" / COMMIT)
-    (folder / "model.safetensors").unlink()
+    (folder / "tokenizer.json").write_text("{}")
+    missing = {"no-config": "config.json", "no-tokenizer": "tokenizer.json"}.get(part, "model.safetensors")
     if part == "one-shard-of-two":
-        index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+        missing = "model-00002-of-00002.safetensors"
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+        index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": missing}}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        safetensors(folder / "model-1.safetensors")
-    with pytest.raises(WeightsUnavailable, match="is not at hand and was not named"):
+    else:
+        (folder / missing).unlink()
+    with pytest.raises(WeightsUnavailable, match=f"{missing} is missing"):
         finder.find(row(hub="tests/tiny"), Subject("tiny"))
-
-
-def test_a_revision_that_was_asked_for_is_the_one_that_is_looked_for(finder: Finder, hub_cache: Path) -> None:
-    directory(hub_cache / "snapshots" / COMMIT)
-    with pytest.raises(WeightsUnavailable):
-        finder.find(row(hub="tests/tiny"), Subject("tiny", revision="f" * 40))
-    with pytest.raises(WeightsUnavailable):
-        finder.find(row(hub="tests/tiny", revision="f" * 40), Subject("tiny"))
-    assert finder.find(row(hub="tests/tiny", revision="f" * 40), Subject("tiny", revision=COMMIT)).revision == COMMIT
-
-
-# What is not at hand.
-
-
-def test_a_model_that_was_not_named_is_never_downloaded(
-    finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub, "download", lambda *a: pytest.fail("the hub was asked"))
-    with pytest.raises(WeightsUnavailable) as caught:
-        finder.find(row(hub="tests/tiny"), Subject("tiny"))
-    assert (caught.value.reason, caught.value.fix) == (
-        "tiny is not at hand and was not named",
-        "pytest --model tiny",
-    )
-
-
-def test_offline_never_asks_the_hub(finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "download", lambda *a: pytest.fail("the hub was asked"))
-    offline = dataclasses.replace(finder, offline=True)
-    with pytest.raises(WeightsUnavailable, match="--offline was given"):
-        offline.find(row(hub="tests/tiny"), Subject("tiny", named=True))
 
 
 def test_a_model_without_a_repository_needs_a_path(finder: Finder) -> None:
     with pytest.raises(WeightsUnavailable, match=r"no repository on the hub.*--weights PATH"):
         finder.find(row(), Subject("tiny", named=True))
-
-
-def test_a_named_model_is_downloaded_at_its_revision(
-    finder: Finder, hub_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = directory(tmp_path / COMMIT)
-    asked = []
-    monkeypatch.setattr(hub, "download", lambda row, revision, patterns: asked.append(revision) or folder)
-    source = finder.find(row(hub="tests/tiny", revision=COMMIT), Subject("tiny", named=True))
-    assert asked == [COMMIT]
-    assert (source.kind, source.revision) == (WeightsKind.PRETRAINED, COMMIT)
-
-
-RESPONSE = type("Response", (), {"headers": {}, "request": None})()
-UNAVAILABLE = {
-    "gated": (
-        hub_errors.GatedRepoError("403", response=RESPONSE),
-        "tests/tiny is gated",
-        "accept its licence",
-    ),
-    "absent": (
-        hub_errors.RepositoryNotFoundError("404", response=RESPONSE),
-        "the hub has no tests/tiny",
-        "--weights PATH",
-    ),
-    "revision": (
-        hub_errors.RevisionNotFoundError("404", response=RESPONSE),
-        "at revision main",
-        "--weights PATH",
-    ),
-    "server": (hub_errors.HfHubHTTPError("503", response=RESPONSE), "cannot be reached", "--weights PATH"),
-    "offline": (hub_errors.OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE is set", "pytest --model tiny"),
-    "connection": (ConnectionError("refused"), "cannot be reached", "--weights PATH"),
-    "incomplete": (hub_errors.LocalEntryNotFoundError("no"), "cannot be reached", "--weights PATH"),
-}
-
-
-@pytest.mark.parametrize("case", UNAVAILABLE)
-def test_a_hub_that_does_not_give_them_is_a_reason_and_a_command(
-    case: str, finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    error, reason, fix = UNAVAILABLE[case]
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise error
-
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", refuse)
-    with pytest.raises(WeightsUnavailable) as caught:
-        finder.find(row(hub="tests/tiny"), Subject("tiny", named=True))
-    assert reason in caught.value.reason
-    assert fix in caught.value.fix
-    assert "pytest --model tiny" in caught.value.fix
-
-
-def test_the_hubs_own_client_failing_to_connect_is_no_crash(
-    finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = pytest.importorskip(hub_errors.HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise client.ConnectTimeout("timed out")
-
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", refuse)
-    with pytest.raises(WeightsUnavailable, match=r"cannot be reached for tests/tiny \(ConnectTimeout\)"):
-        finder.find(row(hub="tests/tiny"), Subject("tiny", named=True))
-
-
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyError("bug"), ValueError("bug"), PermissionError("no")])
-def test_any_other_exception_propagates(
-    error: Exception, finder: Finder, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise error
-
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", refuse)
-    with pytest.raises(type(error)) as caught:
-        finder.find(row(hub="tests/tiny"), Subject("tiny", named=True))
-    assert caught.value is error
-
-
-@pytest.mark.parametrize(
-    ("files", "bin_wanted"),
-    [
-        (["model.safetensors", "pytorch_model.bin"], False),
-        (["model-00001-of-00002.safetensors", "pytorch_model.bin"], False),
-        (["pytorch_model.bin"], True),
-        (["consolidated.safetensors", "pytorch_model.bin"], True),
-    ],
-)
-def test_bin_files_are_fetched_only_where_there_are_no_safetensors(
-    files: list[str], bin_wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda *a, **k: files)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: asked.update(k) or str(tmp_path))
-    assert hub.download(row(hub="tests/tiny"), None, ["model*.safetensors"]) == tmp_path
-    assert ("pytorch_model*.bin" in asked["allow_patterns"]) == bin_wanted
 
 
 # The wheel.

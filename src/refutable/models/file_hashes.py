@@ -25,6 +25,7 @@ class FileHashes:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._memo = folder / "hashes"
 
     def sha256(self, path: Path) -> str:

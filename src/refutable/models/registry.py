@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -241,6 +242,15 @@ def load_registry(extra: Path | None = None) -> ModelRegistry:
     if extra is not None:
         rows = {**rows, **_rows(read_yaml(extra), rows)}
     return ModelRegistry(rows.values())
+
+
+@functools.cache
+def packaged_revisions() -> frozenset[tuple[str | None, str | None]]:
+    """Return the repositories of the packaged rows, each with its pinned commit."""
+    packaged = resources.files("refutable.data").joinpath("models.yaml").read_text(encoding="utf-8")
+    return frozenset(
+        (row.hub, row.revision) for row in _rows(parse_yaml(packaged, _PACKAGED), {}).values() if row.revision
+    )
 
 
 def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:

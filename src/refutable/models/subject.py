@@ -20,6 +20,7 @@ class WeightsKind(StrEnum):
     """What the weights are, shown with every verdict; set in weights.py, from_folder.py and from_gguf.py."""
 
     PRETRAINED = "pretrained"
+    HUB = "hub, unverified"
     DEQUANTISED = "dequantised"
     LOCAL = "local"
     INITIALISATION = "initialisation"

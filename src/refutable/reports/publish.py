@@ -45,10 +45,10 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
             f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''};"
             " only a whole run is published"
         )
-    local = [row.id for row in run.rows if row.weights_kind == WeightsKind.LOCAL]
+    local = [row.id for row in run.rows if row.weights_kind in (WeightsKind.LOCAL, WeightsKind.HUB)]
     if local:
         raise BadInput(
-            f"{run_file}: {len(local)} verdicts are on local, unverified weights ({local[0]}); publish known weights"
+            f"{run_file}: {len(local)} verdicts are on unverified weights ({local[0]}); publish known weights"
         )
     text = json_text(_lasting(run))
     for private in (str(Path.home()), str(Path.cwd())):

@@ -1,0 +1,127 @@
+"""What the hub's own cache holds of a repository, and whether it is what the hub said it is.
+
+The cache names each blob by its ETag: the SHA-256 of a large file, the id of a small one's git blob. What arrived is
+hashed and held against that name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from refutable._util.atomic import write_whole
+from refutable._util.reading import read_json
+from refutable.errors import BadInput
+from refutable.models.file_hashes import FileHashes
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One commit of a repository in the hub's cache.
+
+    Attributes:
+        folder: with its files.
+        commit: which.
+        etags: of the files that a run reads, by name; None where nobody wrote down which they are.
+    """
+
+    folder: Path
+    commit: str
+    etags: Mapping[str, str] | None = None
+
+
+def snapshot_folder(repo: str, commit: str) -> Path:
+    """Return where the cache keeps one commit of a repository."""
+    return _repository(repo) / "snapshots" / commit
+
+
+def cached_snapshot(repo: str, revision: str | None, records: Path) -> Snapshot | None:
+    """Return what the cache has of a revision, or None."""
+    commit = revision if revision and _COMMIT.fullmatch(revision) else _referred(repo, revision or "main")
+    if commit is None or not snapshot_folder(repo, commit).is_dir():
+        return None
+    return Snapshot(snapshot_folder(repo, commit), commit, _remembered(repo, commit, records))
+
+
+def faults(snapshot: Snapshot, names: Mapping[str, str | None], hashes: FileHashes) -> tuple[list[str], list[str]]:
+    """Return which of some files are missing, and which are not what their ETag says.
+
+    Args:
+        snapshot: where they lie.
+        names: files, each with its ETag, or None for the one that the cache names its blob by.
+        hashes: memo of file hashes.
+    """
+    missing = [name for name in names if not (snapshot.folder / name).is_file()]
+    damaged = [
+        name
+        for name, etag in names.items()
+        if name not in missing and not is_whole(snapshot.folder / name, etag or _blob(snapshot.folder / name), hashes)
+    ]
+    return missing, damaged
+
+
+def is_whole(path: Path, etag: str | None, hashes: FileHashes) -> bool:
+    """Whether a file has the content that an ETag stands for; True where there is none to hold it against."""
+    if not path.is_file():
+        return False
+    match len(etag or ""):
+        case 64:
+            return hashes.sha256(path) == etag
+        case 40:
+            data = path.read_bytes()
+            return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == etag
+    return True
+
+
+def throw_away(path: Path) -> None:
+    """Remove a file of the cache, and the blob that it points to."""
+    with suppress(OSError):
+        path.resolve().unlink()
+    with suppress(OSError):
+        path.unlink()
+
+
+def remember(repo: str, revision: str | None, snapshot: Snapshot, records: Path) -> None:
+    """Write down which commit a revision is, as the client does, and which files of it a run reads."""
+    with suppress(OSError):
+        if revision is None or not _COMMIT.fullmatch(revision):
+            write_whole(_repository(repo) / "refs" / (revision or "main"), snapshot.commit)
+        write_whole(_record(repo, snapshot.commit, records), json.dumps(dict(snapshot.etags or {}), indent=1))
+
+
+def _remembered(repo: str, commit: str, records: Path) -> dict[str, str] | None:
+    try:
+        found = read_json(_record(repo, commit, records))
+    except BadInput:
+        return None
+    named = isinstance(found, dict) and all(isinstance(value, str) and "/" not in name for name, value in found.items())
+    return found if named and found else None
+
+
+def _record(repo: str, commit: str, records: Path) -> Path:
+    return records / "hub" / repo.replace("/", "--") / f"{commit}.json"
+
+
+def _repository(repo: str) -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+
+
+def _referred(repo: str, revision: str) -> str | None:
+    with suppress(OSError, ValueError):
+        commit = (_repository(repo) / "refs" / revision).read_text(encoding="ascii").strip()
+        return commit if _COMMIT.fullmatch(commit) else None
+    return None
+
+
+def _blob(path: Path) -> str | None:
+    real = path.resolve()
+    return real.name if real.parent.name == "blobs" else None
