@@ -94,6 +94,8 @@ def _asked(row: ModelRow, what: str, ask: Callable[[], Answer]) -> Answer:
         try:
             return ask()
         except Exception as error:
+            if not (isinstance(error, OSError | ValueError | EOFError) or _is_transport(error)):
+                raise  # a fault of this program, not of the hub
             reason, may_pass = _reason(row, what, error)
             if not may_pass or turn == TRIES:
                 raise reason from None

@@ -167,10 +167,8 @@ class Finder:
         if found is None:
             return None
         missing, damaged = faults(found, found.etags or self._needed(found.folder), self.hashes)
-        unsure = found.etags is None and not missing and not tokenizer_files(found.folder)
-        missing += [
-            "tokenizer.json"
-        ] * unsure  # brought by somebody else: perhaps it has none, and perhaps it was not asked
+        if found.etags is None and not missing and not tokenizer_files(found.folder):
+            missing = ["tokenizer.json"]  # somebody else brought the files, and perhaps did not ask for it
         if not missing and not damaged:
             return self._of_hub(row, found)
         if subject.named and not self.offline:
@@ -194,9 +192,9 @@ class Finder:
     def _of_hub(self, row: ModelRow, found: Snapshot) -> WeightsSource:
         own = (row.hub, found.commit) in packaged_revisions()
         kind = WeightsKind.PRETRAINED if own else WeightsKind.HUB
-        pinned = (
-            "" if row.revision == found.commit else ", not the row's pinned commit" if row.revision else ", not pinned"
-        )
+        pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
+        if row.revision == found.commit:
+            pinned = ""
         source = folder_source(row, found.folder, kind, found.commit, self.hashes)
         if source.tokenizer is None:
             raise WeightsUnavailable(

@@ -123,9 +123,9 @@ def without_scales(stored: Mapping[str, StoredTensor], config: Config, who: str)
             )
         return dict(stored)
     scaled = {_SCALES.sub("", name) for name in scales if name.endswith("_scale_inv")}
-    odd = sorted(
-        scaled ^ {name for name in small if name.endswith("weight")} | (scales - {f"{n}_scale_inv" for n in scaled})
-    )
+    weights = {name for name in small if name.endswith("weight")}
+    other_scales = scales - {f"{name}_scale_inv" for name in scaled}
+    odd = sorted((scaled ^ weights) | other_scales)
     if odd:
         raise BadInput(f"{who}: {odd[0]} has a scale without an FP8 weight, or no scale; fetch the model again")
     return {name: tensor for name, tensor in stored.items() if name not in scales}
