@@ -286,7 +286,7 @@ def test_gguf_names_of_architectures_are_understood(architecture: str, variant: 
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before-torch-1.6"])
-def test_bin_files_are_converted_once_and_load(legacy: bool, finder: Finder, tmp_path: Path) -> None:
+def test_bin_files_are_read_where_they_lie(legacy: bool, finder: Finder, tmp_path: Path) -> None:
     network, folder = tiny_model(LLAMA).network, tmp_path / "model"
     folder.mkdir()
     network.config.save_pretrained(folder)
@@ -296,11 +296,9 @@ def test_bin_files_are_converted_once_and_load(legacy: bool, finder: Finder, tmp
     assert (source.kind, source.form) == (WeightsKind.LOCAL, "bin")
     assert "weights_only" in source.detail
     model = load_model(row(), subject, source, tmp_path / "cache")
-    again = load_model(row(), subject, source, tmp_path / "cache")
-    assert len(list((tmp_path / "cache" / "converted").iterdir())) == 1
+    assert not (tmp_path / "cache" / "converted").exists()
     for name, tensor in network.state_dict().items():
         assert torch.equal(model.network.state_dict()[name], tensor)
-        assert torch.equal(again.network.state_dict()[name], tensor)
 
 
 def test_the_same_bin_files_with_another_configuration_are_another_model(finder: Finder, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from refutable.errors import BadInput, NotMeasured
 
-MEASURE = ("torch", "transformers", "tokenizers", "accelerate", "gguf", "safetensors")
+MEASURE = ("torch", "transformers", "tokenizers", "accelerate", "gguf", "psutil", "safetensors")
 INSTALL = "pip install 'refutable[measure]'"
 
 

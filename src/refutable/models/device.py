@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
+from refutable._util.cgroup import memory_limit
 from refutable.errors import BadInput
 
 EVERY_GPU = "cuda:all"
@@ -96,7 +97,7 @@ def _cpu() -> Device:
 
 def _memory() -> int:
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), memory_limit())
     except (ValueError, OSError, AttributeError):
         return 1 << 62  # unknown here (Windows): let the load itself say
 

@@ -43,7 +43,7 @@ def folder_source(
         read_header(file)
     config, config_from = _config(row, folder)
     tokenizer = tokenizer_files(folder)
-    detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only, converted to safetensors"
+    detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
     digest = hashes.of_files(files)
     if kind is WeightsKind.LOCAL:
         kind, detail = _registered(row, files, detail, hashes)

@@ -225,15 +225,10 @@ def test_tensors_of_a_gguf_file_lie_one_behind_the_other(
         load(row_of(VARIANTS["llama"]), path, finder)
 
 
-@pytest.mark.parametrize("form", ["gguf", "bin"])
 @pytest.mark.parametrize("damage", ["scaled", "cut", "config gone"])
-def test_a_converted_copy_that_was_changed_is_made_again(
-    form: str, damage: str, saved: Saved, tmp_path: Path, finder: Finder
-) -> None:
+def test_a_converted_copy_that_was_changed_is_made_again(damage: str, tmp_path: Path, finder: Finder) -> None:
     row = row_of(VARIANTS["llama"])
-    path = saved("llama", form="bin")
-    if form == "gguf":
-        path = write_gguf(tmp_path / "tiny.gguf", tiny_model(VARIANTS["llama"]).network)
+    path = write_gguf(tmp_path / "tiny.gguf", tiny_model(VARIANTS["llama"]).network)
     whole = {name: tensor.clone() for name, tensor in load(row, path, finder).state_dict().items()}
     (copy,) = (tmp_path / "cache" / "converted").iterdir()
     file = copy / "model.safetensors"

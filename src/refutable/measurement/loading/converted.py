@@ -1,10 +1,9 @@
-"""Weights that are converted to safetensors once and kept: GGUF files, and .bin shards."""
+"""GGUF files, which are converted to safetensors once and kept."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -17,65 +16,27 @@ from refutable._util.reading import read_json
 from refutable._util.text import first_line
 from refutable.errors import BadInput, RefutableError
 from refutable.measurement.loading.accounted import check_accounted
+from refutable.measurement.loading.room import check_room, room_to_convert
 from refutable.models.file_hashes import FileHashes
 from refutable.models.gguf_header import GgufHeader, check_places, read_gguf
-from refutable.models.subject import WeightsSource
-from refutable.models.weight_files import weight_files
 
 CONVERTER_VERSION = 2
 _SEAL = "sealed.json"
 
 
-def as_safetensors(source: WeightsSource, cache: Path) -> Path:
-    """Return the folder of a source's safetensors; what is stored otherwise is converted, once.
+def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
+    """Convert a GGUF file to safetensors, config and tokenizer: reading it takes some 20 s each time.
+
+    Args:
+        path: the file.
+        digest: its hash.
+        cache: folder for what is converted.
 
     Raises:
-        BadInput: a file cannot be read.
-        InstrumentError: a GGUF file lacks weights, or holds some that would be left out.
+        BadInput: it cannot be read.
+        InstrumentError: it lacks weights, or holds some that would be left out.
+        WeightsUnavailable: there is no room for the copy.
     """
-    assert source.location is not None
-    match source.form:
-        case "gguf":
-            return converted_gguf(source.location, source.digest, cache)
-        case "bin":
-            return _converted_bin(source.location, source, cache)
-    return source.location
-
-
-def _converted_bin(folder: Path, source: WeightsSource, cache: Path) -> Path:
-    """Convert ``.bin`` shards to one safetensors file; unpickled only with ``weights_only=True``."""
-    from safetensors.torch import save_file
-
-    place = _place(cache, key_of({"weights": source.digest, "config": source.config}))
-    if _is_whole(place, cache):
-        return place
-    tensors: dict[str, torch.Tensor] = {}
-    for shard in weight_files(folder)[0]:
-        try:  # files older than torch 1.6 are no zip archives and cannot be mapped into memory
-            loaded = torch.load(shard, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(shard))
-        except Exception as error:
-            if isinstance(error, MemoryError):
-                raise
-            raise BadInput(
-                f"{shard}: cannot be read with weights_only=True ({first_line(error)}); fetch it again"
-            ) from None
-        if not isinstance(loaded, dict) or not all(_is_plain(name, tensor) for name, tensor in loaded.items()):
-            raise BadInput(f"{shard}: holds no tensors by name; give the weights that `save_pretrained` writes")
-        twice = sorted(tensors.keys() & loaded.keys())
-        if twice:
-            raise BadInput(f"{shard}: holds {twice[0]!r}, which another shard holds too; fetch them again")
-        tensors |= loaded
-    with new_folder(place) as aside:
-        owned = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
-        save_file(owned, aside / "model.safetensors", metadata={"format": "pt"})
-        (aside / "config.json").write_text(json.dumps(source.config), encoding="utf-8")
-        _seal(aside, cache)
-        _make_way(place, cache)
-    return place
-
-
-def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
-    """Convert a GGUF file to safetensors, config and tokenizer: reading it takes some 20 s each time."""
     place = _place(cache, digest)
     if _is_whole(place, cache):
         return place
@@ -84,6 +45,7 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
     options = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
     header = read_gguf(path)
     check_places(header)
+    check_room(path.name, room_to_convert(header), cache)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             path.parent, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
@@ -96,8 +58,10 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
             f"{path}: transformers cannot read this GGUF file ({first_line(error)}); give safetensors instead"
         ) from None
     check_accounted(model, report, header.tensors, path.name, _known_names(model, header))
-    plain = type(model)(model.config)  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
-    plain.load_state_dict(model.state_dict())
+    with torch.device("meta"):  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
+        plain = type(model)(model.config)
+    plain.load_state_dict(model.state_dict(), assign=True)
+    plain.tie_weights()
     if hasattr(plain.config, "quantization_config"):
         del plain.config.quantization_config
     with new_folder(place) as aside:
@@ -106,13 +70,6 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
         _seal(aside, cache)
         _make_way(place, cache)
     return place
-
-
-def _is_plain(name: object, tensor: object) -> bool:
-    """Whether an entry of a .bin file is a tensor by its name, with values, and neither sparse nor quantised."""
-    if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-        return False
-    return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
 
 
 def _known_names(model: Any, header: GgufHeader) -> Collection[str]:

@@ -15,10 +15,12 @@ from refutable._util.text import first_line
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
 from refutable.measurement.loading.accounted import check_accounted, check_named, without_scales
-from refutable.measurement.loading.converted import as_safetensors, converted_gguf
+from refutable.measurement.loading.bin_files import described, map_tensors
+from refutable.measurement.loading.converted import converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.read_fast import Layout, read_tensors
+from refutable.measurement.loading.room import check_room, room_to_read
 from refutable.measurement.loading.tokens import load_tokenizer
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
@@ -52,8 +54,11 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
         if tokenizer is not None and tokenizer.is_file():
             tokenizer = converted_gguf(tokenizer, source.tokenizer_digest.removeprefix("gguf:"), cache)
     else:
-        folder = as_safetensors(source, cache)
-        network = _read(folder, row, source, subject, attention)
+        assert source.location is not None
+        folder = source.location if source.form != "gguf" else converted_gguf(source.location, source.digest, cache)
+        files, _ = weight_files(folder)
+        check_room(row.name, room_to_read(row.parameters, subject, files), cache)
+        network = _read(folder, files, row, source, subject, attention)
         tokenizer = folder if source.form == "gguf" else tokenizer
     fuse_activations(network)
     network.eval()
@@ -121,7 +126,9 @@ def fuse_activations(network: Any) -> None:
                 setattr(module, name, GELUTanh())
 
 
-def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, attention: str) -> Any:
+def _read(
+    folder: Path, files: Sequence[Path], row: ModelRow, source: WeightsSource, subject: Subject, attention: str
+) -> Any:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
     config = _config(folder, source)
@@ -132,11 +139,9 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
         "output_loading_info": True,
         "ignore_mismatched_sizes": True,  # so that they are named; they are refused
     }
-    headers = [read_header(file) for file in weight_files(folder)[0]]
-    stored = _stored(headers)
+    tensors, stored = _tensors(files, source.form, subject)
     try:
         chosen = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-        tensors = _read_fast(headers, subject)
         if tensors is not None:
             network, report = chosen.from_pretrained(None, config=config, state_dict=tensors, **options)
         else:
@@ -183,6 +188,17 @@ def configured(config: Mapping[str, Any]) -> Any:
         return AutoConfig.for_model(config["model_type"], **settings)
     except Exception as error:  # its validators raise whatever they meet
         raise BadInput(f"config.json: transformers cannot use it: {first_line(error)}") from None
+
+
+def _tensors(
+    files: Sequence[Path], form: str, subject: Subject
+) -> tuple[dict[str, torch.Tensor] | None, Mapping[str, StoredTensor]]:
+    """Return the tensors of some files, None where transformers reads them itself, and what the files say they hold."""
+    if form == "bin":
+        mapped = map_tensors(files)
+        return mapped, described(mapped)
+    headers = [read_header(file) for file in files]
+    return _read_fast(headers, subject), _stored(headers)
 
 
 def _stored(headers: Sequence[SafetensorsHeader]) -> dict[str, StoredTensor]:

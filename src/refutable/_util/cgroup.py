@@ -1,0 +1,36 @@
+"""The memory limit of the container that a process runs in, as its control group states it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+NO_LIMIT = 1 << 62
+_FILES = (  # limit and statistics, and what the memory that cannot be dropped is called: version 2, then version 1
+    ("memory.max", "memory.stat", ("anon", "shmem")),
+    ("memory/memory.limit_in_bytes", "memory/memory.stat", ("total_rss", "total_shmem")),
+)
+
+
+def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes of memory the container may hold; `NO_LIMIT` where nobody says."""
+    return min((_limit(root / limit) for limit, _, _ in _FILES), default=NO_LIMIT)
+
+
+def memory_left(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many of them are not taken; pages of files count as free, since they can be dropped."""
+    left = NO_LIMIT
+    for limit, statistics, names in _FILES:
+        held = _limit(root / limit)
+        if held < NO_LIMIT:
+            with suppress(OSError, ValueError):
+                lines = (line.split() for line in (root / statistics).read_text(encoding="ascii").splitlines())
+                taken = sum(int(value) for name, value in lines if name in names)
+                left = min(left, max(held - taken, 0))
+    return left
+
+
+def _limit(file: Path) -> int:
+    with suppress(OSError, ValueError):
+        return min(int(file.read_text(encoding="ascii")), NO_LIMIT)
+    return NO_LIMIT
