@@ -17,6 +17,7 @@ from refutable.hookspecs import extend_without_pytest
 from refutable.metrics import METRICS, evaluate
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
+from refutable.models.own import Describer, is_own
 from refutable.models.registry import ModelRegistry, ModelRow, load_registry
 from refutable.models.selection import select
 from refutable.models.weights import Finder
@@ -72,7 +73,8 @@ def measure(
     Args:
         model: a causal language model from transformers, already in memory and of any supported family, which is
             measured on its own device and in its own dtype and left as it was. Or the name of a model in the registry,
-            a folder with safetensors and config.json, or a GGUF file, which is found, loaded and released.
+            a folder with safetensors and config.json, a GGUF file, or ``owner/name`` on the hub, which is found, loaded
+            and released.
         tokenizer: for a model in memory, unless prompts are token ids. A named model has its own.
         prompts: the name of a packaged set, a file, a list of texts, or (for a model in memory) lists of token ids.
         run: the pass (`refutable.traces.passes`); each metric says which one it is read from.
@@ -82,7 +84,7 @@ def measure(
         dtype: for a named model or a folder.
         device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
-        name: the name of a model in memory; for a GGUF file, the model in the registry that it holds.
+        name: the name of a model in memory; for a path, the model in the registry that it holds.
 
     Raises:
         BadInput: an unknown model, family or prompt set, or unusable prompts.
@@ -99,13 +101,10 @@ def measure(
         return measure_in_memory(model, tokenizer, given, spec, name)
     if tokenizer is not None or given.ids is not None:
         raise BadInput("a tokenizer and token ids go with a model in memory; a named model has its own tokenizer")
-    row, path = _named(model, name)
-    chosen = choose_device(device)
-    selection = select(
-        ModelRegistry([row]), chosen, models=(row.name,), weights=str(path) if path else "pretrained", dtype=dtype
-    )
-    folder = cache_folder()
+    chosen, folder = choose_device(device), cache_folder()
     finder = Finder(FileHashes(folder), chosen, offline=offline, cpu_asked=device == "cpu")
+    row, path = _named(model, name, finder)
+    selection = select(ModelRegistry([row]), chosen, models=(row.name,), weights=path or "pretrained", dtype=dtype)
     source = SampleSource(selection, finder, Store(folder))
     source.give(given.prompts)
     return source.trace(selection.subject(row.name), spec)
@@ -190,19 +189,17 @@ def _extend_once() -> None:
         extend_without_pytest()
 
 
-def _named(model: str | Path, name: str | None) -> tuple[ModelRow, Path | None]:
-    """Return the row of a model (by its name, a folder's config.json, or `name` for a GGUF file), and its path."""
-    path = Path(model)
-    if path.is_dir():
-        from refutable.measurement.loading.dry_run import parameters_of
-        from refutable.models.folder import row_of_folder
-
-        return row_of_folder(path, parameters_of), path
-    if path.is_file() and name is None:
-        raise BadInput(f"{path}: a file does not say which model of the registry it holds; give its name: name=...")
+def _named(model: str | Path, name: str | None, finder: Finder) -> tuple[ModelRow, str | None]:
+    """Return the row of a model (the registry's, or its own), and the path at which `name` is said to be."""
+    path, registry = Path(model), load_registry()
     if isinstance(model, Path) and not path.exists():
         raise BadInput(f"{path}: no such folder or file; give a folder of safetensors and config.json, or a GGUF file")
-    (row, *others) = load_registry().matching(str(model) if name is None else name)
+    if name is None and (isinstance(model, Path) or is_own(model, registry)):
+        require_measure()
+        from refutable.measurement.loading.described import describe, gguf_config
+
+        return Describer(describe, gguf_config, finder.hashes, finder.offline).row(str(model)), None
+    (row, *others) = registry.matching(str(model) if name is None else name)
     if others:
         raise BadInput(f"{model!r} names {1 + len(others)} models; name one")
-    return row, path if path.is_file() else None
+    return row, None if name is None else str(path)

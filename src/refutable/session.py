@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refutable._util.extras import require_measure
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
@@ -23,6 +24,7 @@ from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.weights_summary import WeightsSummary
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
+from refutable.models.own import Describer, with_own
 from refutable.models.registry import ModelRegistry, load_registry
 from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
@@ -67,10 +69,14 @@ class Session:
     @classmethod
     def prepare(cls, options: Options) -> Session:
         """Read and check everything that can be checked before a model is loaded; raises BadInput."""
-        registry = load_registry(options.models_file)
+        folder = cache_folder()
+        device = choose_device(options.device)
+        finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
+        known = load_registry(options.models_file)
+        registry, names = with_own(known, options.models, lambda: _describer(finder, options))
+        options = replace(options, models=names)
         loaded, given = read_claims(options.claims), _given(options)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
-        device = choose_device(options.device)
         selection = select(
             registry,
             device,
@@ -79,8 +85,6 @@ class Session:
             revision=options.revision,
             dtype=options.dtype,
         )
-        folder = cache_folder()
-        finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         table = _table(options, registry)
         store = Store(folder)
         store.sweep()
@@ -195,6 +199,13 @@ class Session:
         return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
 
 
+def _describer(finder: Finder, options: Options) -> Describer:
+    require_measure()
+    from refutable.measurement.loading.described import describe, gguf_config
+
+    return Describer(describe, gguf_config, finder.hashes, options.offline, options.revision)
+
+
 def _given(options: Options) -> PromptSet | None:
     if options.prompts is None:
         return None
@@ -233,7 +244,7 @@ def _about(case: Case) -> dict[str, Any]:
 def _look_at_given_weights(source: SampleSource) -> None:
     """Check weights given by a path before anything runs; raises BadInput."""
     for model in source.selection.named:
-        subject = source.selection.subject(model)
-        if subject.weights not in (PRETRAINED, INIT):
+        subject, own = source.selection.subject(model), source.selection.registry[model].weights
+        if subject.weights not in (PRETRAINED, INIT) or (subject.weights == PRETRAINED and own is not None):
             with contextlib.suppress(NotMeasured):
                 source.find_weights(subject, Pass("forward"))

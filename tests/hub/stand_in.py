@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 LARGE = (".safetensors", ".bin")
 MEMBER, OUTSIDER = "hf_member", "hf_outsider"  # tokens; any other is invalid
-PIECE = 64 * 1024
+PIECE = 16 * 1024
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Fault:
         end: send no more than so many bytes of the file.
         how: what happens then: ``close``, ``reset``, or ``short`` (the length that was announced is the shorter one).
         spoil: send zeros from this byte on, as many as the file has.
+        pause: seconds before each piece of the file.
         times: how often; None for always.
     """
 
@@ -47,6 +48,7 @@ class Fault:
     end: int | None = None
     how: str = "close"
     spoil: int | None = None
+    pause: float = 0.0
     times: int | None = None
 
 
@@ -67,6 +69,8 @@ class Hub:
         root: folder of the repositories.
         gated: repositories whose files are for members.
         commits: the commit of a repository, where it is not made up.
+        past: an earlier commit of a repository, with the same files.
+        tags: of a repository.
         faults: what goes wrong, first match first.
         requests: what was asked.
     """
@@ -74,6 +78,8 @@ class Hub:
     root: Path
     gated: set[str] = field(default_factory=set)
     commits: dict[str, str] = field(default_factory=dict)
+    past: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, list[str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,8 +90,10 @@ class Hub:
         """What HF_ENDPOINT is set to."""
         return f"http://127.0.0.1:{self.ports[0]}"
 
-    def commit(self, repo: str) -> str:
-        """Return a repository's one commit."""
+    def commit(self, repo: str, revision: str | None = None) -> str:
+        """Return the commit of a revision: the earlier one where that is asked for."""
+        if revision is not None and revision == self.past.get(repo):
+            return revision
         return self.commits.get(repo) or hashlib.sha1(repo.encode()).hexdigest()
 
     def files(self, repo: str) -> list[Path]:
@@ -167,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404 if token else 401, "RepoNotFound", "Repository not found")
         elif of_file and repo in self.hub.gated and token != MEMBER:
             self._refuse(403 if token else 401, "GatedRepo", f"Access to model {repo} is restricted")
-        elif revision not in (None, "main", self.hub.commit(repo)):
+        elif revision not in (None, "main", self.hub.commit(repo), self.hub.past.get(repo)):
             self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         else:
             return True
@@ -182,8 +190,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _about(self, repo: str, revision: str | None) -> None:
         if self._allowed(repo, revision, of_file=False):
             siblings = [{"rfilename": file.name, "size": file.stat().st_size} for file in self.hub.files(repo)]
-            about = {"id": repo, "modelId": repo, "sha": self.hub.commit(repo), "siblings": siblings}
-            about |= {"private": False, "gated": repo in self.hub.gated, "disabled": False, "tags": [], "_id": "0" * 24}
+            commit = self.hub.commit(repo, revision)
+            about = {"id": repo, "modelId": repo, "sha": commit, "siblings": siblings, "disabled": False}
+            about |= {"private": False, "gated": repo in self.hub.gated, "_id": "0" * 24}
+            about["tags"] = self.hub.tags.get(repo, [])
             self._send(200, json.dumps({**about, "downloads": 0, "likes": 0}).encode())
 
     def _tree(self, repo: str, revision: str) -> None:
@@ -198,7 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         if not self._allowed(repo, revision, of_file=True):
             return None
-        file, commit = self.hub.root / repo / name, self.hub.commit(repo)
+        file = self.hub.root / repo / name
+        commit = self.hub.commit(repo, revision)
         if not file.is_file():
             told = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found", "X-Repo-Commit": commit}
             return self._send(404, b"Entry not found", told)
@@ -225,6 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         for at in range(start, end, PIECE):
+            if fault is not None and fault.pause:
+                threading.Event().wait(fault.pause)
             self.wfile.write(data[at : min(end, at + PIECE)])
         if end < announced:
             self.close_connection = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from refutable.errors import HubUnreachable, NotMeasured, WeightsUnavailable
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import ModelRow
+from refutable.models.registry import ModelRow, is_own_commit
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
@@ -87,10 +88,44 @@ def test_what_was_fetched_is_named(hub: Hub, finder: Finder) -> None:
     commit = hub.commit("owner/tiny")
     for revision, told in ((None, "not pinned"), (commit, ""), ("0" * 40, "not the row's pinned commit")):
         source = finder.find(row(revision=revision), replace(NAMED, revision=commit))
-        assert source.kind is WeightsKind.HUB, "only the repositories of the package are known to be the authors'"
+        assert source.kind is (WeightsKind.PRETRAINED if revision == commit else WeightsKind.HUB)
         assert f"owner/tiny at {commit[:12]}" in source.detail
         assert told in source.detail
         assert hub.endpoint in source.detail
+        assert "moved" not in source.detail
+
+
+def test_another_repository_under_a_packaged_name_is_not_the_model(hub: Hub, finder: Finder) -> None:
+    commit = hub.commit("owner/tiny")
+    assert not is_own_commit(row().model_copy(update={"name": "gptj", "revision": commit}), commit)
+    digest = finder.hashes.sha256(hub.root / "owner" / "tiny" / "model.safetensors")
+    known = finder.find(row(sha256={"model.safetensors": digest}), NAMED)
+    assert (known.kind, "hashes as registered" in known.detail) == (WeightsKind.PRETRAINED, True)
+
+
+def test_that_main_has_moved_is_told_once_and_remembered(hub: Hub, finder: Finder) -> None:
+    pinned = "1" * 40
+    hub.past["owner/tiny"] = pinned
+    for _ in range(2):
+        source = Finder(finder.hashes, finder.device).find(row(revision=pinned), NAMED)
+        assert source.detail.split(", ")[1:3] == [f"owner/tiny at {pinned[:12]}", "main has moved since"]
+        assert source.kind is WeightsKind.PRETRAINED
+    assert finder.find(row(), NAMED).revision == hub.commit("owner/tiny")
+
+
+def test_what_is_fetched_is_told_while_it_is(
+    hub: Hub, finder: Finder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refutable.models.hub.EVERY", 0.02)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
+    size = sum((hub.root / "owner" / "tiny" / name).stat().st_size for name in FILES)
+    hub.faults.append(Fault("GET .*model.safetensors", pause=0.1))
+    with caplog.at_level("INFO", "refutable"):
+        finder.find(row(), NAMED)
+    first, *others = caplog.messages
+    assert first == f"tiny: fetching 4 files of owner/tiny at {hub.commit('owner/tiny')[:12]} ({size / 1e6:.1f} MB)"
+    assert others
+    assert all(re.fullmatch(r"tiny: model.safetensors: 0.\d of \d.\d MB, \d.\d MB/s", line) for line in others)
 
 
 @pytest.mark.parametrize("shards", [1, 3])

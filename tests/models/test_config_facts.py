@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from refutable.errors import NotMeasured
-from refutable.models.config_facts import FACT_WORDS, FACTS
+from refutable.models.config_facts import FACT_WORDS, FACTS, fact_of
+from refutable.models.families import FAMILIES
 from refutable.models.init_rules import CUT, RULES
 from refutable.models.registry import load_registry
 from refutable.models.registry_facts import CORPORA, ROW_FACTS, ROW_WORDS, row_origin
@@ -134,3 +135,12 @@ def test_what_a_configuration_does_not_say_is_not_told_as_if_it_came_from_there(
     assert "Gao et al. (2020)" in str(row_origin("corpus_gigabytes", REGISTRY["gptj"]))
     assert "unverified" in str(row_origin("corpus", REGISTRY["gptj"]))
     assert "Black et al. (2022)" in str(row_origin("tokenizer", REGISTRY["pythia-6.9b"]))
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if FAMILIES[name].positions == "rotary"])
+def test_the_rotary_fraction_that_a_configuration_leaves_out_is_transformers_own_default(family: str) -> None:
+    from transformers import AutoConfig
+
+    whole = AutoConfig.for_model(family).to_dict()
+    bare = {key: value for key, value in whole.items() if "rotary" not in key and "rope" not in key}
+    assert fact_of("rotary_fraction", FAMILIES[family], bare) == fact_of("rotary_fraction", FAMILIES[family], whole)

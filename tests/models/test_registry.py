@@ -259,12 +259,6 @@ def test_an_empty_file_changes_nothing(tmp_path, text):
             id="unknown top key",
         ),
         pytest.param(
-            OWN.replace("family: gpt2", "family: gpt_neo_x"),
-            7,
-            ["models.mine.family: unknown architecture 'gpt_neo_x'", "Did you mean 'gpt_neox'?"],
-            id="unknown family",
-        ),
-        pytest.param(
             OWN.replace("parameters: 10", "parameters: many"),
             8,
             ["models.mine.parameters: input should be a valid integer", "'many'"],

@@ -49,5 +49,6 @@ app = typer.Typer(
     help="Scientific claims about transformers, on trial.",
 )
 app.callback()(load_extensions)
-for command in (init, check, lock, schema, models, prompts, draw, dry_run, report, diff, publish, page, catalogue):
+app.add_typer(models, name="models")
+for command in (init, check, lock, schema, prompts, draw, dry_run, report, diff, publish, page, catalogue):
     app.command()(command)

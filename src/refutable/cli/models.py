@@ -14,18 +14,55 @@ from refutable.errors import BadInput
 FACTS = ("layers", "heads", "d_model", "wiring", "norm")
 
 
-def models(models: ModelsOption = None) -> None:
+models = typer.Typer(help="The registry of models: list it, or add a model to it.", invoke_without_command=True)
+
+
+@models.callback()
+def listed(ctx: typer.Context, models: ModelsOption = None) -> None:
     """List every model of the registry."""
+    if ctx.invoked_subcommand is not None:
+        return
     from refutable.models.registry import load_registry
 
     table = screen.table()
     for name in ("model", "hub", "family", "parameters", *FACTS, "licence", "gated"):
         table.add_column(name)
     for row in load_registry(models_file(models)):
-        facts = (str(row.fact(name)) for name in FACTS)
+        facts = (str(row.fact(name)) for name in FACTS) if not row.unusable else ("-" for _ in FACTS)
         gated = "gated" if row.gated else ""
         table.add_row(row.name, row.hub or "-", row.family, f"{row.parameters:,}", *facts, row.licence, gated)
     screen.console().print(table)
+
+
+@models.command()
+def add(
+    model: Annotated[str, typer.Argument(help="a folder, a GGUF file, or OWNER/NAME of a repository on the hub")],
+    name: Annotated[str | None, typer.Option(help="what to call it; by default after the folder or repository")] = None,
+    models: ModelsOption = None,
+) -> None:
+    """Write the row of a model into the suite's file of models, from its own config.json or header."""
+    from refutable._util.extras import require_measure
+    from refutable.models.added import add_row, renamed
+    from refutable.models.file_hashes import FileHashes
+    from refutable.models.own import Describer, is_own
+    from refutable.models.registry import load_registry
+    from refutable.traces.store import cache_folder
+
+    file = models_file(models) or Path("models.yaml")
+    registry = load_registry(file if file.exists() else None)
+    if not is_own(model, registry):
+        raise BadInput(
+            f"{model}: not the path of a folder or a GGUF file, nor OWNER/NAME of a repository without a row"
+            + (f"; it is the row {known.name}" if (known := registry.named(model)) else "")
+        )
+    require_measure()
+    from refutable.measurement.loading.described import describe, gguf_config
+
+    row = Describer(describe, gguf_config, FileHashes(cache_folder())).row_to_keep(model, registry.called)
+    if name is not None:
+        row = renamed(row, name)
+    typer.echo(add_row(row, file), nl=False)
+    typer.echo(f"Written to {file}. Try it: pytest --model {row.name}")
 
 
 def prompts(

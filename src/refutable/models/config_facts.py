@@ -70,12 +70,14 @@ def rotary_fraction(family: Family, config: Config) -> float:
     """Share of a head's dimensions that rotary position embedding turns: 0 where positions are not rotary."""
     if family.positions != "rotary" or config.get("alibi"):
         return 0.0
-    if config.get("rotary_dim") is not None:
-        return _real(config["rotary_dim"], "rotary_dim") / max(d_head(family, config), 1)
     parameters = config.get("rope_parameters")
-    nested = first(parameters, ROTARY_FRACTION) if isinstance(parameters, Mapping) else None
-    explicit = first(config, ROTARY_FRACTION)
-    return _real(explicit if explicit is not None else nested if nested is not None else 1.0, ROTARY_FRACTION[0])
+    nested = parameters if isinstance(parameters, Mapping) else {}
+    for stated in (config, nested, family.rotary_defaults):
+        if stated.get("rotary_dim") is not None:
+            return _real(stated["rotary_dim"], "rotary_dim") / max(d_head(family, config), 1)
+        if (share := first(stated, ROTARY_FRACTION)) is not None:
+            return _real(share, ROTARY_FRACTION[0])
+    return 1.0
 
 
 def wiring(family: Family, config: Config) -> str:

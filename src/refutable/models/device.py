@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
-from refutable._util.cgroup import memory_limit
+from refutable._util.host import memory_limit
 from refutable.errors import BadInput
 
 EVERY_GPU = "cuda:all"

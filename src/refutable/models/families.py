@@ -8,7 +8,7 @@ stream: in BLOOM, MPT, Gemma-2/3, OLMo-2, GLM-4 and Granite a module's output is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refutable._util.registry import Registry
@@ -34,6 +34,7 @@ class Family:
         wiring_override: configuration key that, when true, means parallel whatever the switch says.
         norm: what normalises a block's input.
         positions: how positions enter.
+        rotary_defaults: keys that say which share of a head is turned, where the configuration leaves them out.
         attention_implementation: how transformers must run attention for its probabilities to be seen.
         scale: configuration key of a factor put on both updates before they are added.
         not_additive: configuration key and value for which a block's output is not input plus updates; a key of
@@ -53,6 +54,7 @@ class Family:
     wiring_override: str | None = None
     norm: Literal["LayerNorm", "RMSNorm"] = "RMSNorm"
     positions: Literal["rotary", "learned", "alibi"] = "rotary"
+    rotary_defaults: Mapping[str, float] = field(default_factory=dict)
     attention_implementation: Literal["sdpa", "eager"] = "sdpa"
     scale: str | None = None
     not_additive: tuple[str, Any] | None = None
@@ -111,8 +113,10 @@ _POST_NORMS = {"attention_update": "post_attention_layernorm", "mlp_update": "po
 _ROWS = (
     _gpt_like("gpt2", positions="learned"),
     _gpt_like("gpt_neo", positions="learned", attention_implementation="eager"),
-    _gpt_like("gptj", wiring="parallel", attention_implementation="eager", norms=1),
-    _gpt_like("codegen", wiring="parallel", attention_implementation="eager", norms=1),
+    _gpt_like("gptj", wiring="parallel", attention_implementation="eager", norms=1, rotary_defaults={"rotary_dim": 64}),
+    _gpt_like(
+        "codegen", wiring="parallel", attention_implementation="eager", norms=1, rotary_defaults={"rotary_dim": 64}
+    ),
     _llama_like(
         "gpt_neox",
         blocks="gpt_neox.layers",
@@ -121,6 +125,7 @@ _ROWS = (
         wiring="parallel",
         wiring_switch="use_parallel_residual",
         norm="LayerNorm",
+        rotary_defaults={"rotary_pct": 0.25},
     ),
     _llama_like(
         "opt",
@@ -172,11 +177,22 @@ _ROWS = (
     _llama_like("olmo", norm="LayerNorm"),
     _llama_like("olmo2", **_POST_NORMS),
     _llama_like("granite", scale="residual_multiplier"),
-    _llama_like("glm4", attention_update="post_self_attn_layernorm", mlp_update="post_mlp_layernorm", norms=4),
+    _llama_like(
+        "glm4",
+        attention_update="post_self_attn_layernorm",
+        mlp_update="post_mlp_layernorm",
+        norms=4,
+        rotary_defaults={"partial_rotary_factor": 0.5},
+    ),
     _llama_like("starcoder2", norm="LayerNorm"),
-    _llama_like("phi", wiring="parallel", norm="LayerNorm", norms=1),
+    _llama_like("phi", wiring="parallel", norm="LayerNorm", norms=1, rotary_defaults={"partial_rotary_factor": 0.5}),
     _llama_like("cohere", wiring="parallel", norm="LayerNorm", norms=1),
-    _llama_like("stablelm", wiring_switch="use_parallel_residual", norm="LayerNorm"),
+    _llama_like(
+        "stablelm",
+        wiring_switch="use_parallel_residual",
+        norm="LayerNorm",
+        rotary_defaults={"partial_rotary_factor": 0.25},
+    ),
 )
 
 FAMILIES: Registry[Family] = Registry("family", Family)
@@ -191,8 +207,15 @@ def family_of(model_type: str) -> Family:
         BadInput: there is none; the message says how to add it.
     """
     if model_type not in FAMILIES:
-        raise BadInput(
-            f"unknown architecture {model_type!r}; known: {', '.join(sorted(FAMILIES))}."
-            f"{did_you_mean(model_type, FAMILIES)} To add it, write its row: docs/adding-a-family.md"
-        )
+        raise BadInput(unknown_family(model_type))
     return FAMILIES[model_type]
+
+
+def unknown_family(model_type: str) -> str:
+    """Return what to tell of a family that is not known, and how a suite adds one."""
+    return (
+        f"unknown architecture {model_type!r}; known: {', '.join(sorted(FAMILIES))}."
+        f"{did_you_mean(model_type, FAMILIES)} A model with attention and an MLP in each block can be added in your"
+        " conftest.py: def pytest_refutable_extend(extensions): extensions.families.add(Family(...)), from"
+        " refutable.models.families, whose documentation says what its fields are"
+    )

@@ -45,8 +45,8 @@ def folder_source(
     tokenizer = tokenizer_files(folder)
     detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
     digest = hashes.of_files(files)
-    if kind is WeightsKind.LOCAL:
-        kind, detail = _registered(row, files, detail, hashes)
+    if kind in (WeightsKind.LOCAL, WeightsKind.HUB):
+        kind, detail = _registered(row, files, kind, detail, hashes)
     if "quantization_config" in config:
         kind, detail = WeightsKind.DEQUANTISED, f"from {_method(config)} {detail}"
     return WeightsSource(
@@ -79,11 +79,16 @@ def read_config(path: Path) -> dict[str, Any]:
             " model's plain weights, or a GGUF file"
         )
     unset = ("quantization_config",) if method is None else ()
-    return {key: _plain(value) for key, value in config.items() if not _is_ours(key) and key not in unset}
+    return {key: value for key, value in without_ours(config).items() if key not in unset}
 
 
-def _plain(value: Any) -> Any:
-    return {key: _plain(one) for key, one in value.items() if not _is_ours(key)} if isinstance(value, dict) else value
+def without_ours(config: Config) -> dict[str, Any]:
+    """Return a configuration without what it has no say in, nested ones too."""
+    return {
+        key: without_ours(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if not _is_ours(str(key))
+    }
 
 
 def _is_ours(key: str) -> bool:
@@ -110,8 +115,10 @@ def _config(row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
     return config, "config.json"
 
 
-def _registered(row: ModelRow, files: list[Path], detail: str, hashes: FileHashes) -> tuple[WeightsKind, str]:
+def _registered(
+    row: ModelRow, files: list[Path], kind: WeightsKind, detail: str, hashes: FileHashes
+) -> tuple[WeightsKind, str]:
     known = row.sha256
     if known and all(known.get(file.name) == hashes.sha256(file) for file in files):
         return WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
-    return WeightsKind.LOCAL, f"{detail}, hash not registered: unverified"
+    return kind, f"{detail}, hash not registered: unverified" if kind is WeightsKind.LOCAL else detail

@@ -49,6 +49,15 @@ def gguf_source(row: ModelRow, path: Path, hashes: FileHashes, *, package: str =
     )
 
 
+def family_named(architecture: str) -> str:
+    """Return the family that llama.cpp's word for an architecture means first."""
+    return _families(architecture)[0]
+
+
+def _families(architecture: str) -> tuple[str, ...]:
+    return _FAMILIES.get(architecture, (architecture.replace("-", "_"),))
+
+
 def check_gguf(header: GgufHeader, row: ModelRow) -> None:
     """Check that a file is of the row's model, and that nothing of it would be left out.
 
@@ -56,7 +65,7 @@ def check_gguf(header: GgufHeader, row: ModelRow) -> None:
         BadInput: it is not, or something would.
     """
     path = header.path
-    if row.family not in _FAMILIES.get(header.architecture, (header.architecture.replace("-", "_"),)):
+    if row.family not in _families(header.architecture):
         raise BadInput(
             f"{path}: a GGUF file of architecture {header.architecture!r}, but {row.name} is of family {row.family!r};"
             " name the model it is with --model"

@@ -2,70 +2,136 @@
 
 from __future__ import annotations
 
-import errno
+import logging
 import re
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from refutable.errors import HubUnreachable, WeightsUnavailable
+from refutable._util.host import free_disk
+from refutable._util.text import counted
+from refutable.errors import WeightsUnavailable
 from refutable.models.file_hashes import FileHashes
+from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Snapshot, is_whole, remember, snapshot_folder, throw_away
-from refutable.models.registry import ModelRow
 from refutable.models.weight_files import TOKENIZER_FILES
 
-TRIES = 3
-PAUSE = 0.5  # seconds before the second try; twice as long before each later one
-Answer = TypeVar("Answer")
+EVERY = 5.0  # seconds between two lines that tell how much of a file has arrived
+log = logging.getLogger("refutable")
 
 
-def fetch(row: ModelRow, revision: str | None, hashes: FileHashes, records: Path) -> Snapshot:
-    """Bring what is wanted of a repository into the hub's own cache, and check it against what the hub says it is.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the hub says of a repository.
+
+    Attributes:
+        repo: ``owner/name``.
+        commit: that of the revision which was asked for.
+        main: the commit that its main branch is at; None where the hub did not say.
+        etags: of each file, by name.
+        sizes: of each file, in bytes.
+        licence: in the hub's word; None where it names none.
+        gated: whether its licence must be accepted first.
+    """
+
+    repo: str
+    commit: str
+    main: str | None
+    etags: Mapping[str, str]
+    sizes: Mapping[str, int]
+    licence: str | None = None
+    gated: bool = False
+
+
+def listing(repo: str, revision: str | None, ask: Asker) -> Listing:
+    """Ask the hub what a repository holds.
 
     Args:
-        row: the model; its `hub` is the repository.
+        repo: ``owner/name``.
         revision: commit or branch; None for the default one.
-        hashes: memo of file hashes.
-        records: folder where what was fetched is written down, so that the next run need not ask.
+        ask: asks the hub.
 
     Raises:
-        WeightsUnavailable: the repository is gated, absent, out of reach or lacks weights, or a file of it cannot be
-            had whole; the message names the model and what the hub answered.
+        WeightsUnavailable: the repository is gated, absent or out of reach.
     """
-    from huggingface_hub import HfApi, constants, hf_hub_download
+    from huggingface_hub import HfApi, constants
 
-    assert row.hub is not None
-    repo, api = row.hub, HfApi(endpoint=constants.ENDPOINT)
-    load = partial(hf_hub_download, repo, endpoint=constants.ENDPOINT)
-    commit = str(_asked(row, repo, lambda: api.model_info(repo, revision=revision).sha))
-    tree = _asked(
-        row, repo, lambda: [one for one in api.list_repo_tree(repo, revision=commit) if hasattr(one, "blob_id")]
+    api = HfApi(endpoint=constants.ENDPOINT)
+    about = ask(repo, lambda: api.model_info(repo, revision=revision))
+    commit = str(about.sha)
+    main = commit if revision is None else str(ask(repo, lambda: api.model_info(repo)).sha)
+    tree = ask(repo, lambda: [one for one in api.list_repo_tree(repo, revision=commit) if hasattr(one, "blob_id")])
+    licences = [tag.removeprefix("license:") for tag in about.tags or () if tag.startswith("license:")]
+    return Listing(
+        repo,
+        commit,
+        main,
+        {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in tree},
+        {one.path: one.size for one in tree},
+        licences[0] if licences else None,
+        bool(about.gated),
     )
-    etags = {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in tree}
-    names = wanted(etags)
-    if "config.json" not in names or not any(name.endswith((".safetensors", ".bin")) for name in names):
+
+
+def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) -> Snapshot:
+    """Bring files of a repository into the hub's own cache, and check them against what the hub says they are.
+
+    Args:
+        found: the repository.
+        names: files of it.
+        ask: asks the hub.
+        hashes: memo of file hashes.
+
+    Raises:
+        WeightsUnavailable: there is no room, or a file cannot be had whole; the message names the model and what the
+            hub answered.
+    """
+    from huggingface_hub import constants, hf_hub_download
+
+    names, folder = list(names), snapshot_folder(found.repo, found.commit)
+    load = partial(hf_hub_download, found.repo, revision=found.commit, endpoint=constants.ENDPOINT)
+    missing = [name for name in names if not is_whole(folder / name, found.etags[name], hashes)]
+    size, room = sum(found.sizes[name] for name in missing), free_disk(folder)
+    if size > room:
         raise WeightsUnavailable(
-            f"{repo} at {commit[:12]} has no config.json, or neither model.safetensors nor pytorch_model.bin",
-            f"pytest --model {row.name} --weights PATH",
+            f"{ask.who}: {size / 1e9:.1f} GB are to be fetched, and the hub's cache has room for {room / 1e9:.1f} GB",
+            f"make room, or set HF_HOME to another folder, then {ask.again}",
         )
-    folder = snapshot_folder(repo, commit)
+    if missing:
+        files, at = counted(len(missing), "file"), f"{found.repo} at {found.commit[:12]}"
+        log.info("%s: fetching %s of %s (%.1f MB)", ask.who, files, at, size / 1e6)
     for name in names:
         for again in (False, True):
-            _asked(row, name, partial(load, name, revision=commit, force_download=again))
-            if is_whole(folder / name, etags[name], hashes):
+            ask(name, partial(load, name, force_download=again, tqdm_class=_told_by(ask.who, name)))
+            if is_whole(folder / name, found.etags[name], hashes):
                 break
             throw_away(folder / name)
         else:
             raise WeightsUnavailable(
-                f"{row.name}: {name} of {repo} arrived twice with another content than the hub says it has",
-                f"pytest --model {row.name}",
+                f"{ask.who}: {name} of {found.repo} arrived twice with another content than the hub says it has",
+                ask.again,
             )
-    found = Snapshot(folder, commit, {name: etags[name] for name in names})
-    remember(repo, revision, found, records)
-    return found
+    return Snapshot(folder, found.commit, {name: found.etags[name] for name in names}, found.main)
+
+
+def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes, records: Path) -> Snapshot:
+    """Fetch what a run reads of a repository, and write down what that is, so that the next run need not ask.
+
+    Raises:
+        WeightsUnavailable: as `listing` and `fetch`, and where the repository lacks weights.
+    """
+    found = listing(repo, revision, ask)
+    names = wanted(found.etags)
+    if "config.json" not in names or not any(name.endswith((".safetensors", ".bin")) for name in names):
+        raise WeightsUnavailable(
+            f"{repo} at {found.commit[:12]} has no config.json, or neither model.safetensors nor pytorch_model.bin",
+            f"{ask.again} --weights PATH",
+        )
+    snapshot = fetch(found, names, ask, hashes)
+    remember(repo, revision, snapshot, records)
+    return snapshot
 
 
 def wanted(names: Iterable[str]) -> list[str]:
@@ -84,76 +150,20 @@ def _of_form(names: list[str], stem: str, suffix: str) -> list[str]:
     return [index, *shards] if index in names and shards else []
 
 
-def _asked(row: ModelRow, what: str, ask: Callable[[], Answer]) -> Answer:
-    """Return an answer of the hub; what may pass is asked for again.
+def _told_by(who: str, name: str) -> type:
+    """Return a progress bar for the client that tells, every few seconds, how much of a file has arrived."""
+    from tqdm.std import tqdm
 
-    Raises:
-        WeightsUnavailable: there is none; `HubUnreachable` where nobody answers at all.
-    """
-    for turn in range(1, TRIES + 1):
-        try:
-            return ask()
-        except Exception as error:
-            if not (isinstance(error, OSError | ValueError | EOFError) or _is_transport(error)):
-                raise  # a fault of this program, not of the hub
-            reason, may_pass = _reason(row, what, error)
-            if not may_pass or turn == TRIES:
-                raise reason from None
-        time.sleep(PAUSE * 2 ** (turn - 1))
-    raise AssertionError("unreachable")
+    class Told(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(
+                *args, **{**kwargs, "mininterval": EVERY, "delay": EVERY, "leave": False, "disable": False}
+            )
 
+        def display(self, *args: object, **kwargs: object) -> bool:
+            if self.total and self.n < self.total:
+                rate = f", {self.format_dict['rate'] / 1e6:.1f} MB/s" if self.format_dict["rate"] else ""
+                log.info("%s: %s: %.1f of %.1f MB%s", who, name, self.n / 1e6, self.total / 1e6, rate)
+            return True
 
-def _reason(row: ModelRow, what: str, error: Exception) -> tuple[WeightsUnavailable, bool]:
-    """Return what an error of the client means for the user, and whether it may pass by itself."""
-    from huggingface_hub import errors
-
-    again = f"pytest --model {row.name}"
-    cause = _cause(error)
-    status = getattr(getattr(cause, "response", None), "status_code", None)
-    told = f"{row.name}: the hub answered {status} for {what}"
-    if isinstance(cause, errors.OfflineModeIsEnabled):
-        return WeightsUnavailable(f"{row.name} is not in the cache and HF_HUB_OFFLINE is set", again), False
-    if isinstance(cause, errors.GatedRepoError):
-        listed = "your token is not on its list" if status == 403 else "no token was given"
-        fix = f"accept its licence on its hub page, `hf auth login`, then {again}"
-        return WeightsUnavailable(f"{row.hub} is gated, and {listed} ({status})", fix), False
-    if isinstance(cause, errors.RevisionNotFoundError):
-        return WeightsUnavailable(f"the hub has no {row.hub} at the revision asked for ({status})", again), False
-    if isinstance(cause, errors.RepositoryNotFoundError):
-        reason = f"the hub has no {row.hub}, or shows it to nobody without a token that may read it ({status})"
-        return WeightsUnavailable(reason, f"{again} --weights PATH"), False
-    if status == 401:
-        return WeightsUnavailable(f"{told}: the token is not valid", f"`hf auth login`, then {again}"), False
-    if status == 403:
-        return WeightsUnavailable(f"{told}: the token may not read it", f"`hf auth login`, then {again}"), False
-    if status is not None:
-        return WeightsUnavailable(told, f"{again} later, or --weights PATH"), status >= 500 or status == 429
-    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-        reason = f"{row.name}: {what} cannot be written into the hub's cache ({cause.strerror})"
-        return WeightsUnavailable(reason, f"make room, or set HF_HOME to another folder, then {again}"), False
-    name = type(cause).__name__
-    if isinstance(cause, UnicodeEncodeError):
-        return WeightsUnavailable("the token holds characters that no token has", "`hf auth login`"), False
-    if isinstance(cause, ValueError) and not _is_transport(cause):
-        return WeightsUnavailable(f"{row.name}: what the hub answered for {what} cannot be read", again), True
-    if name in ("ConnectError", "ConnectTimeout", "ConnectionRefusedError", "ProxyError"):
-        reason = f"the hub cannot be reached for {row.hub} ({name})"
-        return HubUnreachable(reason, f"{again} where it can, or --weights PATH"), False
-    return WeightsUnavailable(f"{row.name}: the hub broke off while it sent {what} ({name})", f"{again} again"), True
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what the client's own error was raised for, where it says nothing itself."""
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    while isinstance(error, LocalEntryNotFoundError) and not isinstance(error, HfHubHTTPError):
-        inner = error.__cause__ or error.__context__
-        if inner is None:
-            break
-        error = inner
-    return error
-
-
-def _is_transport(error: BaseException) -> bool:
-    """Whether an HTTP client raised it: huggingface_hub 1 uses httpx, 2 uses httpx2."""
-    return type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2")
+    return Told

@@ -30,11 +30,13 @@ class Snapshot:
         folder: with its files.
         commit: which.
         etags: of the files that a run reads, by name; None where nobody wrote down which they are.
+        main: the commit that the main branch was at when they were fetched; None where that is not known.
     """
 
     folder: Path
     commit: str
     etags: Mapping[str, str] | None = None
+    main: str | None = None
 
 
 def snapshot_folder(repo: str, commit: str) -> Path:
@@ -47,7 +49,8 @@ def cached_snapshot(repo: str, revision: str | None, records: Path) -> Snapshot 
     commit = revision if revision and _COMMIT.fullmatch(revision) else _referred(repo, revision or "main")
     if commit is None or not snapshot_folder(repo, commit).is_dir():
         return None
-    return Snapshot(snapshot_folder(repo, commit), commit, _remembered(repo, commit, records))
+    etags, main = _remembered(repo, commit, records)
+    return Snapshot(snapshot_folder(repo, commit), commit, etags, main)
 
 
 def faults(snapshot: Snapshot, names: Mapping[str, str | None], hashes: FileHashes) -> tuple[list[str], list[str]]:
@@ -88,21 +91,29 @@ def throw_away(path: Path) -> None:
         path.unlink()
 
 
-def remember(repo: str, revision: str | None, snapshot: Snapshot, records: Path) -> None:
-    """Write down which commit a revision is, as the client does, and which files of it a run reads."""
+def remember_commit(repo: str, revision: str | None, commit: str) -> None:
+    """Write down which commit a revision is, as the client does."""
     with suppress(OSError):
         if revision is None or not _COMMIT.fullmatch(revision):
-            write_whole(_repository(repo) / "refs" / (revision or "main"), snapshot.commit)
-        write_whole(_record(repo, snapshot.commit, records), json.dumps(dict(snapshot.etags or {}), indent=1))
+            write_whole(_repository(repo) / "refs" / (revision or "main"), commit)
 
 
-def _remembered(repo: str, commit: str, records: Path) -> dict[str, str] | None:
+def remember(repo: str, revision: str | None, snapshot: Snapshot, records: Path) -> None:
+    """Write down which commit a revision is, and which files of it a run reads."""
+    remember_commit(repo, revision, snapshot.commit)
+    with suppress(OSError):
+        record = {"files": dict(snapshot.etags or {}), "main": snapshot.main}
+        write_whole(_record(repo, snapshot.commit, records), json.dumps(record, indent=1))
+
+
+def _remembered(repo: str, commit: str, records: Path) -> tuple[dict[str, str] | None, str | None]:
     try:
         found = read_json(_record(repo, commit, records))
-    except BadInput:
-        return None
-    named = isinstance(found, dict) and all(isinstance(value, str) and "/" not in name for name, value in found.items())
-    return found if named and found else None
+        files, main = dict(found["files"]), found["main"]
+    except (BadInput, TypeError, ValueError, KeyError):
+        return None, None
+    named = all(isinstance(value, str) and "/" not in str(name) for name, value in files.items())
+    return (files if named and files else None), (main if isinstance(main, str) else None)
 
 
 def _record(repo: str, commit: str, records: Path) -> Path:

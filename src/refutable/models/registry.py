@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import functools
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from refutable._util.registry import Registry
 from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, read_yaml
-from refutable.errors import BadInput, UnknownName, did_you_mean
+from refutable.errors import BadInput, NotMeasured, UnknownName, did_you_mean
 from refutable.models import config_facts
 from refutable.models.config import Config
-from refutable.models.families import FAMILIES, Family, family_of
+from refutable.models.families import FAMILIES, Family, family_of, unknown_family
 from refutable.models.registry_facts import ROW_FACTS
 from refutable.statistics.region import RegionText, parse_region
 
@@ -42,6 +43,9 @@ class ModelRow(Frozen):
     title: str = Field(description="how people write the name")
     aliases: Names = ()
     hub: str | None = Field(default=None, description="repository on the Hugging Face hub")
+    weights: str | None = Field(
+        default=None, description="where its weights lie: a folder or a GGUF file, as seen from this file"
+    )
     revision: str | None = Field(
         default=None, description="commit to load; null: whatever main is, and the report says so"
     )
@@ -62,6 +66,23 @@ class ModelRow(Frozen):
     sha256: dict[str, str] = Field(default_factory=dict, description="registered hashes of weight files")
     stand_in: bool = Field(default=False, description="a small model that exists only as freshly drawn weights")
     default: bool = Field(default=False, description="tried when no --model is given")
+    _given: str = PrivateAttr(default="")
+
+    @property
+    def asked(self) -> str:
+        """What ``--model`` asks for it by, quoted for a shell: its name, or the path or repository that it is of."""
+        return shlex.quote(self._given or self.name)
+
+    def called(self, given: str) -> ModelRow:
+        """Return this row, of a model that is in no registry and was asked for in these words."""
+        row = self.model_copy()
+        row._given = given
+        return row
+
+    @property
+    def unusable(self) -> str:
+        """Why nothing can be measured of it, in words: its family is not known; empty where it is."""
+        return "" if self.family in FAMILIES else unknown_family(self.family)
 
     @property
     def architecture(self) -> Family:
@@ -80,6 +101,8 @@ class ModelRow(Frozen):
             UnknownName: there is no fact of that name.
             NotMeasured: the registry does not hold it.
         """
+        if self.unusable:
+            raise NotMeasured(self.unusable)
         read = config if config is not None else self.config
         if name in ROW_FACTS:
             return ROW_FACTS[name](self, read)
@@ -160,6 +183,8 @@ class Selector(Frozen):
             return True
         try:
             value = row.fact(name)
+        except NotMeasured:
+            return False
         except KeyError as error:
             what = f"{name} of models.{row.name} is not known ({error.args[0]})"
             raise BadInput(f"{what}; add it to the row's config, or leave the model out with `except:`") from None
@@ -210,6 +235,11 @@ class ModelRegistry:
             raise UnknownName("model", name, self._rows)
         return self._rows[name]
 
+    @property
+    def called(self) -> Collection[str]:
+        """Every name, title, alias and hub repository, in lower case."""
+        return self._called.keys()
+
     def named(self, text: str) -> ModelRow | None:
         """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
         return self._called.get(text.casefold())
@@ -235,22 +265,27 @@ def load_registry(extra: Path | None = None) -> ModelRegistry:
     Raises:
         BadInput: a file is unusable; every problem is named.
     """
-    packaged = resources.files("refutable.data").joinpath("models.yaml").read_text(encoding="utf-8")
-    rows = _rows(parse_yaml(packaged, _PACKAGED), {})
+    rows = {**_packaged_rows()}
     for name in MODELS:
         rows[name] = _added(MODELS[name], rows)
     if extra is not None:
-        rows = {**rows, **_rows(read_yaml(extra), rows)}
+        rows = {**rows, **_rows(read_yaml(extra), rows, extra)}
     return ModelRegistry(rows.values())
 
 
+def is_own_commit(row: ModelRow, commit: str) -> bool:
+    """Whether a commit is the one that a row pins, of the model's own repository.
+
+    A suite's file may point a packaged name at another repository: that one is not the model's own.
+    """
+    packaged = _packaged_rows().get(row.name, row)
+    return commit in (row.revision, packaged.revision) and row.hub == packaged.hub
+
+
 @functools.cache
-def packaged_revisions() -> frozenset[tuple[str | None, str | None]]:
-    """Return the repositories of the packaged rows, each with its pinned commit."""
+def _packaged_rows() -> Mapping[str, ModelRow]:
     packaged = resources.files("refutable.data").joinpath("models.yaml").read_text(encoding="utf-8")
-    return frozenset(
-        (row.hub, row.revision) for row in _rows(parse_yaml(packaged, _PACKAGED), {}).values() if row.revision
-    )
+    return _rows(parse_yaml(packaged, _PACKAGED), {})
 
 
 def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:
@@ -259,23 +294,29 @@ def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:
     if row.name in packaged:
         raise BadInput(f"two models are called {row.name!r}: {_PACKAGED} and {place}; rename one")
     try:
-        _check_facts(row)
+        check_facts(row)
     except BadInput as error:
         raise BadInput(f"{place}: models.{row.name}: {error}") from None
     return row
 
 
-def _check_facts(row: ModelRow) -> None:
-    """Refuse a row of an unknown family, or one whose configuration holds something else than a number for a fact."""
-    family_of(row.family)
+def check_facts(row: ModelRow) -> None:
+    """Refuse a row whose configuration holds something else than a number for a fact."""
     for name in config_facts.FACTS:
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(KeyError, NotMeasured):
             row.fact(name)
 
 
-def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRow]:
+def _beside(row: ModelRow, file: Path | None) -> ModelRow:
+    """Return a row with the place of its weights as seen from its file."""
+    if row.weights is None or file is None:
+        return row
+    return row.model_copy(update={"weights": str(file.absolute().parent / row.weights)})
+
+
+def _rows(source: YamlSource, base: Mapping[str, ModelRow], file: Path | None = None) -> dict[str, ModelRow]:
     data = source.data if source.data is not None else {}
-    models = data.get("models") if isinstance(data, dict) else None
+    models = (data.get("models") or ({} if "models" in data else None)) if isinstance(data, dict) else None
     if data != {} and not isinstance(models, dict):
         raise BadInput(f"{source.name}:1 must hold one mapping `models:` of name to row; see docs/adding-a-model.md")
     rows: dict[str, ModelRow] = {}
@@ -287,13 +328,12 @@ def _rows(source: YamlSource, base: Mapping[str, ModelRow]) -> dict[str, ModelRo
     for name, row in (models or {}).items():
         known = base[name].model_dump(exclude={"name"}, exclude_unset=True) if name in base else {}
         try:
-            rows[name] = ModelRow.model_validate({**known, **(row or {}), "name": name})
-            _check_facts(rows[name])
+            rows[name] = _beside(ModelRow.model_validate({**known, **(row or {}), "name": name}), file)
+            check_facts(rows[name])
         except ValidationError as error:
             problems += explain(error, source, ("models", name), fields=_FIELDS)
         except BadInput as error:
-            key = "config" if rows[name].family in FAMILIES else "family"
-            problems.append(f"{source.where(('models', name, key))} models.{name}.{key}: {error}")
+            problems.append(f"{source.where(('models', name, 'config'))} models.{name}.config: {error}")
         except TypeError:
             where = source.where(("models", name))
             problems.append(f"{where} models.{name}: must be a mapping of keys (got {row!r})")

@@ -13,7 +13,7 @@ from refutable.models.registry import ModelRow
 
 STATED_BY_GGUF = ("layers", "heads", "d_model", "d_head", "vocabulary", "rotary_fraction", "projection_weights")
 _ROUNDING = 1e-6  # a GGUF header holds float32
-_IMMATERIAL = frozenset(  # keys that change nothing in how trained weights are run
+IMMATERIAL = frozenset(  # keys that change nothing in how trained weights are run
     {
         "architectures",
         "dtype",
@@ -111,7 +111,7 @@ def _flat(config: Config) -> dict[str, Any]:
     rope = rope.get("full_attention", rope)  # some families turn each kind of layer by its own
     flat: dict[str, Any] = {"rope_type": rope.get("rope_type", rope.get("type", "default"))}
     for key, value in {**config, **rope}.items():
-        if key in _IMMATERIAL or key in (*_ROPE, "type") or value is None:
+        if key in IMMATERIAL or key in (*_ROPE, "type") or value is None:
             continue
         if isinstance(value, Mapping):
             flat |= {f"{key}.{inner}": one for inner, one in _flat(value).items()}

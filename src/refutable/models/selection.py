@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from refutable._util.reading import exists
-from refutable.errors import BadInput, NotMeasured
+from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.device import Device
-from refutable.models.registry import ModelRegistry
+from refutable.models.registry import ModelRegistry, ModelRow
 from refutable.models.subject import INIT, PRETRAINED, Subject
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -57,8 +56,11 @@ class Selection:
         Raises:
             NotMeasured: it is neither a default subject nor named.
         """
+        row = self.registry[model]
+        if row.unusable:
+            raise NotMeasured(f"{model}: {row.unusable}")
         if model not in self._chosen:
-            raise NotMeasured(f"{model} was not selected", f"pytest --model {shlex.quote(model)}")
+            raise NotMeasured(f"{model} was not selected", f"pytest --model {row.asked}")
         asked = model, seed, dtype
         if asked not in self._subjects:
             self._subjects[asked] = self._subject(model, seed, dtype)
@@ -91,7 +93,11 @@ def select(
     Raises:
         BadInput: an unknown model or dtype; a path or revision for more than one model; a path that is not there.
     """
-    named = frozenset(row.name for pattern in models for row in registry.matching(pattern))
+    rows = [row for pattern in models for row in _matching(registry, pattern)]
+    named = frozenset(row.name for row in rows)
+    for row in rows:
+        if row.unusable:
+            raise BadInput(f"--model {row.name}: {row.unusable}")
     if dtype not in DTYPES:
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
     if weights not in (PRETRAINED, INIT):
@@ -109,3 +115,13 @@ def select(
     if revision is not None and len(named) != 1:
         raise BadInput(f"--revision {revision}: a revision belongs to one model; name it with one --model")
     return Selection(registry, device, named, weights, revision, dtype)
+
+
+def _matching(registry: ModelRegistry, pattern: str) -> tuple[ModelRow, ...]:
+    try:
+        return registry.matching(pattern)
+    except UnknownName as error:
+        raise BadInput(
+            f"--model {pattern}: {error} A model without a row is named by its folder (./{pattern}), its GGUF file or"
+            " its repository (OWNER/NAME); `refutable models add` writes its row"
+        ) from None

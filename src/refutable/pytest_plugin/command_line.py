@@ -16,7 +16,8 @@ _PREFIX = "refutable_"
 
 VALUES: dict[str, str] = {
     "claims": "FILE: the claims to try",
-    "model": "NAME: also try this model (name, alias or glob; repeat it); it may be downloaded",
+    "model": "NAME: also try this model (repeat it): name, alias or glob of the registry, OWNER/NAME on the hub, or the"
+    " path of a folder or a GGUF file; it may be downloaded",
     "weights": "pretrained (default), init (freshly drawn), or the PATH of a safetensors folder or a GGUF file",
     "revision": "REV: commit or branch of the named model",
     "dtype": "float32 (default), bfloat16 or float16, for weights and activations; norms are always float32",
@@ -65,7 +66,7 @@ def options_of(config: pytest.Config) -> Options:
     return Options(
         claims=claims,
         models_file=_ini_path(config, "refutable_models"),
-        models=tuple(value(config, "model") or ()),
+        models=tuple(_model(config, str(each)) for each in value(config, "model") or ()),
         weights=_weights(config),
         revision=value(config, "revision"),
         dtype="float32" if value(config, "dtype") is None else value(config, "dtype"),
@@ -106,6 +107,7 @@ def restart_if_split(config: pytest.Config, args: list[str]) -> None:
     raise SystemExit(pytest.main(fused, config.invocation_params.plugins))
 
 
+_MODEL_OPTIONS = frozenset(("--model", "--refutable-model"))
 _PATH_OPTIONS = frozenset(f"--{prefix}{name}" for name in PATHS for prefix in ("", "refutable-"))
 
 
@@ -113,10 +115,10 @@ def _fused(args: list[str]) -> list[str]:
     fused: list[str] = []
     rest = iter(args)
     for arg in rest:
-        follower = next(rest, None) if arg in _PATH_OPTIONS else None
+        follower = next(rest, None) if arg in (*_PATH_OPTIONS, *_MODEL_OPTIONS) else None
         if follower is None:
             fused.append(arg)
-        elif follower.startswith("-"):
+        elif follower.startswith("-") or (arg in _MODEL_OPTIONS and not _may_be_path(follower)):
             fused += [arg, follower]
         else:  # even if there is no such path yet: xdist's workers get the same words, and it may exist by then
             fused.append(f"{arg}={follower}")
@@ -139,6 +141,16 @@ def _weights(config: pytest.Config) -> str:
     if not given.strip():
         raise BadInput("--weights: is empty; write pretrained, init or a path")
     return given if given in ("pretrained", "init") else str(_path(config, given))
+
+
+def _may_be_path(word: str) -> bool:
+    return "/" in word or exists(Path(word))
+
+
+def _model(config: pytest.Config, given: str) -> str:
+    """Return the path that was given, or the word itself if there is no such path: it may be a name or a repository."""
+    path = config.invocation_params.dir / given
+    return str(path) if ("/" in given or path.suffix == ".gguf") and exists(path) else given
 
 
 def _prompts(config: pytest.Config) -> str | None:

@@ -15,6 +15,7 @@ from refutable.extensions import extend, import_modules, load_installed
 from refutable.pytest_plugin import command_line
 from refutable.pytest_plugin.collector import COLLECTOR, Collector
 from refutable.pytest_plugin.lines import asked_of, closing_lines, header_lines, infeasible_lines
+from refutable.pytest_plugin.progress import show
 from refutable.pytest_plugin.state import (
     RECORDER,
     ROW,
@@ -72,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: the case takes long")
     if command_line.value(config, "offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
+    config.add_cleanup(show(config))
     try:
         _extend(config)
         config.stash[SESSION] = Session.prepare(command_line.options_of(config))

@@ -11,7 +11,7 @@ import torch
 from gguf_files import write_gguf
 from tiny import VARIANTS, row_of, tiny_model
 
-from refutable._util.cgroup import NO_LIMIT, memory_left, memory_limit
+from refutable._util.host import NO_LIMIT, memory_left, memory_limit
 from refutable.errors import WeightsUnavailable
 from refutable.measurement.loading.bin_files import map_tensors
 from refutable.measurement.loading.load import load_model

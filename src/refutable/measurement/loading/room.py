@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from refutable._util.cgroup import memory_left
+from refutable._util.host import free_disk, memory_left
 from refutable.errors import WeightsUnavailable
 from refutable.measurement.loading.bin_files import is_mapped
 from refutable.models.gguf_header import GgufHeader
@@ -86,12 +85,6 @@ def check_room(model: str, room: Room, cache: Path) -> None:
 def free_memory() -> int:
     """Return how many bytes of the host's memory this process may still take, within its container's limit."""
     return min(int(psutil.virtual_memory().available), memory_left())
-
-
-def free_disk(folder: Path) -> int:
-    """Return how many bytes may still be written below a folder, which need not exist yet."""
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    return shutil.disk_usage(there).free
 
 
 def _size(files: Sequence[Path]) -> int:

@@ -1,7 +1,8 @@
-"""The memory limit of the container that a process runs in, as its control group states it."""
+"""What the host has left: memory, within the limit of the container that a process runs in, and disk."""
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def memory_left(root: Path = Path("/sys/fs/cgroup")) -> int:
                 taken = sum(int(value) for name, value in lines if name in names)
                 left = min(left, max(held - taken, 0))
     return left
+
+
+def free_disk(folder: Path) -> int:
+    """Return how many bytes may still be written below a folder, which need not exist yet."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
 
 
 def _limit(file: Path) -> int:

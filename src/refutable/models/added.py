@@ -1,0 +1,77 @@
+"""Writes the row of a model into a suite's own file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from refutable._util.atomic import write_whole
+from refutable._util.reading import exists, read_text
+from refutable.errors import BadInput
+from refutable.models.registry import ModelRow, load_registry
+
+_EMPTY = re.compile(r"^models:(?:[ \t]*(?:\{\}|null|~))?(?P<rest>[ \t]*(#.*)?)$", re.MULTILINE)
+_LEFT_OUT = ("name", "aliases", "config_source", "default", "stand_in", "wheel", "init")
+
+
+def add_row(row: ModelRow, file: Path) -> str:
+    """Write a row at the end of a file, and return it as YAML; whatever else stands in the file stays as it is.
+
+    Args:
+        row: of a model that no registry has.
+        file: of rows; it is made where there is none.
+
+    Raises:
+        BadInput: the file already has a row of that name, or cannot hold another.
+    """
+    text = read_text(file) if exists(file) else "models:\n"
+    if exists(file) and load_registry(file).named(row.name) is not None:
+        raise BadInput(f"{file}: already has a model called {row.name!r}; give another name: --name")
+    block = _indented(row, file)
+    opened = _EMPTY.sub(r"models:\g<rest>", text, count=1).rstrip()
+    whole = f"{opened}\n{block}"
+    aside = file.with_name(f".{file.name}")
+    try:
+        write_whole(aside, whole)
+        load_registry(aside)
+    except BadInput as error:
+        raise BadInput(f"{file}: cannot be added to ({error}); write the row yourself:\n{block}") from None
+    finally:
+        aside.unlink(missing_ok=True)
+    write_whole(file, whole)
+    return block
+
+
+def renamed(row: ModelRow, name: str) -> ModelRow:
+    """Return a row under another name.
+
+    Raises:
+        BadInput: no model can be called so.
+    """
+    try:
+        return ModelRow.model_validate({**row.model_dump(exclude_unset=True), "name": name, "title": name})
+    except ValidationError:
+        raise BadInput(f"--name {name}: write lower-case letters, digits, '.', '_' and '-', a letter first") from None
+
+
+def _indented(row: ModelRow, file: Path) -> str:
+    written = yaml.safe_dump({row.name: _plain(row, file)}, sort_keys=False, allow_unicode=True, width=110)
+    return "".join(f"  {line}\n" for line in written.splitlines())
+
+
+def _plain(row: ModelRow, file: Path) -> Mapping[str, Any]:
+    """Return the keys of a row that say something, with the place of its weights as seen from the file."""
+    said = row.model_dump(mode="json", exclude_defaults=True, exclude=set(_LEFT_OUT))
+    if row.weights is not None:
+        said["weights"] = _seen_from(file.absolute().parent, Path(row.weights))
+    return said
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    """Return a path below a folder as relative to it, and any other as it is."""
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

@@ -1,0 +1,229 @@
+"""Rows of models that no registry describes: a folder, a GGUF file or a repository says itself what it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from refutable._util.reading import exists, is_file, read_text
+from refutable.errors import BadInput
+from refutable.models.config import Config
+from refutable.models.families import family_of
+from refutable.models.file_hashes import FileHashes
+from refutable.models.from_folder import read_config
+from refutable.models.from_gguf import family_named
+from refutable.models.gguf_header import read_gguf
+from refutable.models.hub import Listing, fetch, listing
+from refutable.models.hub_answers import Asker
+from refutable.models.hub_cache import cached_snapshot, remember_commit
+from refutable.models.registry import ModelRegistry, ModelRow, check_facts
+from refutable.models.weight_files import weight_files
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+UNKNOWN = "-"
+
+
+class Described(NamedTuple):
+    """A configuration with its family's defaults, and the number of parameters of a model of that configuration."""
+
+    config: Config
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Makes rows.
+
+    Attributes:
+        describe: completes a configuration and counts the parameters of a model of it.
+        gguf_config: reads the configuration that a GGUF file states.
+        hashes: memo of file hashes.
+        offline: whether the hub may never be asked.
+        revision: commit or branch of a repository.
+    """
+
+    describe: Callable[[Config], Described]
+    gguf_config: Callable[[Path], Config]
+    hashes: FileHashes
+    offline: bool = False
+    revision: str | None = None
+
+    def row(self, given: str, taken: Collection[str] = ()) -> ModelRow:
+        """Return the row of a folder, a GGUF file or a repository.
+
+        Args:
+            given: a path, or ``owner/name``.
+            taken: names, in lower case, that the row may not have.
+
+        Raises:
+            BadInput: it is none of these, or its family is not known.
+            WeightsUnavailable: the hub does not give the repository's config.json.
+        """
+        path = Path(given)
+        if path.is_dir():
+            return self._of_folder(path, taken)
+        if is_file(path):
+            return self._of_gguf(path, taken)
+        return self.of_repository(given, taken)[0]
+
+    def row_to_keep(self, given: str, taken: Collection[str] = ()) -> ModelRow:
+        """Return a row that says later which weights it was made from: by their hashes, or by a pinned commit.
+
+        Args:
+            given: a path, or ``owner/name``.
+            taken: names, in lower case, that the row may not have.
+
+        Raises:
+            BadInput, WeightsUnavailable: as `row`.
+        """
+        path = Path(given)
+        if exists(path):
+            row = self.row(given, taken)
+            files = weight_files(path)[0] if path.is_dir() else [path]
+            return row.model_copy(update={"sha256": {file.name: self.hashes.sha256(file) for file in files}})
+        row, told = self.of_repository(given, taken, anew=True)
+        assert told is not None
+        return row.model_copy(update={"revision": told.commit})
+
+    def _of_folder(self, folder: Path, taken: Collection[str]) -> ModelRow:
+        config = read_config(folder / "config.json")
+        parts = folder.absolute().parts
+        return self._made(
+            given=str(folder),
+            config=config,
+            taken=taken,
+            parts=parts,
+            weights=str(folder.absolute()),
+            licence=_licence(folder) or UNKNOWN,
+            config_source="its own config.json",
+        )
+
+    def _of_gguf(self, path: Path, taken: Collection[str]) -> ModelRow:
+        header = read_gguf(path)
+        family_of(family_named(header.architecture))
+        config = self.gguf_config(path)
+        parts = path.absolute().with_suffix("").parts
+        return self._made(
+            given=str(path),
+            config=config,
+            taken=taken,
+            parts=parts,
+            weights=str(path.absolute()),
+            licence=str(header.values.get("general.license", UNKNOWN)),
+            organisation=str(header.values.get("general.organization", UNKNOWN)),
+            config_source="its own header",
+        )
+
+    def of_repository(
+        self, repo: str, taken: Collection[str] = (), *, anew: bool = False
+    ) -> tuple[ModelRow, Listing | None]:
+        """Return the row of a repository, and what the hub said of it; None where its config.json was in the cache.
+
+        Args:
+            repo: ``owner/name``.
+            taken: names, in lower case, that the row may not have.
+            anew: whether to ask the hub in any case.
+
+        Raises:
+            BadInput: it is no model of transformers, or the hub may not be asked.
+            WeightsUnavailable: the hub does not give its config.json.
+        """
+        if exists(Path(repo)) or not REPOSITORY.fullmatch(repo):
+            raise BadInput(
+                f"--model {repo}: no such folder or file; give a folder of safetensors and config.json, a GGUF file,"
+                " OWNER/NAME of a repository on the hub, or a name of the registry (refutable models)"
+            )
+        found, told = cached_snapshot(repo, self.revision, self.hashes.folder), None
+        if anew or found is None or not is_file(found.folder / "config.json"):
+            if self.offline:
+                raise BadInput(
+                    f"--model {repo}: its config.json is not in the hub's cache and --offline was given; run once"
+                    " without it, or give a folder"
+                )
+            ask = Asker(repo, repo, f"pytest --model {repo}")
+            told = listing(repo, self.revision, ask)
+            if "config.json" not in told.etags:
+                raise BadInput(f"--model {repo}: the repository has no config.json, so it is no model of transformers")
+            found = fetch(told, ["config.json"], ask, self.hashes)
+            remember_commit(repo, self.revision, told.commit)
+        row = self._made(
+            given=repo,
+            config=read_config(found.folder / "config.json"),
+            taken=taken,
+            parts=repo.split("/"),
+            hub=repo,
+            organisation=repo.split("/")[0],
+            licence=(told.licence if told else None) or UNKNOWN,
+            gated=told.gated if told else False,
+            config_source="its own config.json",
+        )
+        return row, told
+
+    def _made(
+        self, *, given: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
+    ) -> ModelRow:
+        family = family_of(config["model_type"])
+        whole, parameters = self.describe(config)
+        name = _free_name(parts, taken)
+        known = {"organisation": UNKNOWN, "licence": UNKNOWN, **known}
+        row = ModelRow(
+            name=name, title=name, family=family.model_type, parameters=parameters, config=dict(whole), **known
+        )
+        check_facts(row)
+        return row.called(given)
+
+
+def is_own(given: str, registry: ModelRegistry) -> bool:
+    """Whether a word of ``--model`` is a path or a repository, and not what the registry calls a model."""
+    return registry.named(given) is None and ("/" in given or given.endswith(".gguf") or Path(given).is_dir())
+
+
+def with_own(
+    registry: ModelRegistry, asked: Iterable[str], describer: Callable[[], Describer]
+) -> tuple[ModelRegistry, tuple[str, ...]]:
+    """Return the registry with a row of each model that is asked for by path or repository, and the names of all asked.
+
+    Args:
+        registry: the known models.
+        asked: words of ``--model``.
+        describer: returns what makes such rows; only called for one.
+
+    Raises:
+        BadInput: one cannot be described.
+    """
+    rows: dict[str, ModelRow] = {}
+    for given in dict.fromkeys(asked):
+        if is_own(given, registry):
+            taken = {*registry.called, *(row.name for row in rows.values())}
+            rows[given] = describer().row(given, taken)
+    names = tuple(rows[given].name if given in rows else given for given in asked)
+    return (ModelRegistry([*registry, *rows.values()]) if rows else registry), names
+
+
+def _free_name(parts: Iterable[str], taken: Collection[str]) -> str:
+    """Return a name made of the last part, with as many before it as it takes to be nobody else's."""
+    words = [word for part in parts if (word := re.sub(r"[^a-z0-9._-]+", "-", part.lower()).strip("._-"))]
+    names = ["-".join(words[-count:]) for count in range(1, len(words) + 1)] or ["model"]
+    numbered = (f"{names[-1]}-{number}" for number in range(2, len(taken) + 3))
+    return next(name for name in (*names, *numbered) if name not in taken)
+
+
+def _licence(folder: Path) -> str | None:
+    """Return the licence that a model card states in its head."""
+    head: Mapping[str, Any] = next(_heads(folder / "README.md"), {})
+    licence = head.get("license")
+    return str(licence)[:60] if isinstance(licence, str) else None
+
+
+def _heads(card: Path) -> Iterator[Mapping[str, Any]]:
+    with suppress(BadInput, OSError, yaml.YAMLError):
+        match = re.match(r"---\n(.*?)\n---\s", read_text(card), re.DOTALL)
+        head = yaml.safe_load(match[1]) if match else None
+        if isinstance(head, dict):
+            yield head
