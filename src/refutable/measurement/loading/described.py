@@ -23,6 +23,7 @@ def describe(config: Config) -> Described:
     Raises:
         BadInput: transformers cannot make a model of it.
     """
+    quiet()
     defaults = without_ours(configured(config).to_dict())
     filled = {key: value for key, value in defaults.items() if value is not None and key not in IMMATERIAL}
     whole: dict[str, Any] = {key: value for key, value in {**filled, **config}.items() if key not in _OF_NO_USE}
