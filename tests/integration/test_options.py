@@ -6,6 +6,7 @@ import copy
 import json
 
 from refutable.models.registry import load_registry
+from refutable.prompts.find import load_prompts
 
 from .conftest import Suite
 
@@ -187,6 +188,13 @@ def test_packaged_prompts_are_listed_with_their_hashes_and_printed(suite: Suite)
     assert printed.text.splitlines()[0] == "The capital city of France is"
     assert len(printed.text.splitlines()) == 25
     assert "Did you mean" in suite.refutable("prompts", "grand-unified-24").text
+
+
+def test_prompts_with_line_breaks_are_printed_as_json_lines_that_are_read_back(suite: Suite) -> None:
+    printed = suite.refutable("prompts", "many-kinds").text.splitlines()
+    (suite.folder / "printed.jsonl").write_text("\n".join(printed), encoding="utf-8")
+    back = load_prompts("printed.jsonl", beside=suite.folder)
+    assert [prompt.text for prompt in back.prompts] == [prompt.text for prompt in load_prompts("many-kinds").prompts]
 
 
 def test_an_unchanged_baseline_exits_0_although_claims_are_refuted(suite: Suite) -> None:

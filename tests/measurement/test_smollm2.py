@@ -96,6 +96,12 @@ def test_recorded_lengths_are_those_of_its_tokenizer(trace: Trace, prompts: Prom
     assert trace.prompts["tokens"].to_pylist() == [prompt.tokens for prompt in prompts.prompts]
 
 
+@pytest.mark.parametrize("name", ["grand-unified-500", "many-kinds"])
+def test_packaged_lengths_are_those_of_its_tokenizer(smollm2: LoadedModel, name: str) -> None:
+    packaged = load_prompts(name)
+    assert [len(ids) for ids in smollm2.tokenizer.encode(packaged)] == [prompt.tokens for prompt in packaged.prompts]
+
+
 def test_last_gain_is_the_notebooks(trace: Trace, by_the_notebook: dict[str, list[float]]) -> None:
     gains = evaluate("last_gain", trace).values
     np.testing.assert_allclose(gains, by_the_notebook["hooks"], rtol=1e-5)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from refutable._util.text import few
 from refutable.cli import screen
 from refutable.cli.defaults import ModelsOption, models_file
 from refutable.errors import BadInput
@@ -68,18 +70,20 @@ def add(
 def prompts(
     name: Annotated[str | None, typer.Argument(help="a packaged set, or a file: print its texts")] = None,
 ) -> None:
-    """List the packaged prompt sets, or print the texts of one set, one per line."""
+    """List the packaged prompt sets, or print the texts of one set, one per line: as JSON if one has line breaks."""
     from refutable.prompts.find import given_prompts, known_sets
 
     if name is not None:
-        for prompt in given_prompts(name).prompts:
-            typer.echo(prompt.text)
+        texts = [prompt.text for prompt in given_prompts(name).prompts]
+        broken = any(len(text.splitlines()) > 1 for text in texts)
+        for text in texts:
+            typer.echo(json.dumps(text, ensure_ascii=False) if broken else text)
         return
     table = screen.table()
     for column in ("prompt set", "n", "categories", "SHA-256", "source"):
         table.add_column(column, overflow="fold", no_wrap=column in ("prompt set", "n", "SHA-256"))
     for each in known_sets():
-        counts = ", ".join(f"{count} {category}" for category, count in each.counts.items())
+        counts = few([f"{count} {category}" for category, count in each.counts.items()], most=5)
         table.add_row(each.name, str(len(each)), counts, each.hash, each.source)
     screen.console().print(table)
 

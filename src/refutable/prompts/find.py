@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from refutable._util.reading import exists, is_file
 from refutable._util.registry import Registry
 from refutable._util.strict_yaml import parse_yaml, read_yaml
 from refutable._util.text import leaves_folder
 from refutable.errors import BadInput, UnknownName
-from refutable.prompts.prompt_set import Prompt, PromptSet, packaged_form
+from refutable.prompts.halves import HALVES, half_of
+from refutable.prompts.prompt_set import PromptSet, packaged_form
 from refutable.prompts.text_files import read_prompt_file
 
-HALVED = "grand-unified-500"
-HALVES = ("exploration", "confirmation")
 PROMPTS: Registry[PromptSet] = Registry("prompt set", PromptSet)  # what extensions add to the packaged sets
 
 
@@ -66,53 +64,50 @@ def load_prompts(name: str, beside: Path | None = None) -> PromptSet:
             raise BadInput(f"{name!r} does not stay in this folder; write a relative path, with / and without ..")
         path = (beside or Path()) / name
         return packaged_form(read_yaml(path)) if suffix in (".yaml", ".yml") else read_prompt_file(path)
-    known = packaged_names()
-    if name in PROMPTS:
-        if name in known:
-            raise BadInput(f"two prompt sets are called {name!r}: a packaged one and {PROMPTS.place(name)}; rename one")
-        return PROMPTS[name]
-    if name not in known:
-        raise UnknownName("prompt set", name, [*known, *PROMPTS])
-    return _packaged(name)
-
-
-def packaged_names() -> list[str]:
-    """Return the names of the packaged prompt sets, halves among them."""
-    names = [entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml")]
-    return sorted([*names, *(f"{HALVED}-{half}" for half in HALVES if HALVED in names)])
+    found = list(_called(name))
+    if not found:
+        raise UnknownName("prompt set", name, [one.name for one in known_sets()])
+    if len(found) > 1:
+        raise BadInput(f"two prompt sets are called {name!r}: {found[0].place} and {found[1].place}; rename one")
+    return found[0].prompts
 
 
 def known_sets() -> Iterator[PromptSet]:
-    """Yield every prompt set that has a name: the packaged ones, and those that extensions add."""
-    yield from (load_prompts(name) for name in (*packaged_names(), *PROMPTS))
+    """Yield every prompt set that has a name, each before its halves: the packaged ones, then those of extensions."""
+    for whole in (*(_packaged(name) for name in _packaged_names()), *(PROMPTS[name] for name in PROMPTS)):
+        yield whole
+        if whole.halves is not None:
+            yield from (half_of(whole, half) for half in HALVES)
+
+
+class _Found(NamedTuple):
+    prompts: PromptSet
+    place: str
+
+
+def _called(name: str) -> Iterator[_Found]:
+    """Yield the sets that a name may mean: whole ones, and halves of those that have halves."""
+    yield from _wholes(name)
+    of, _, half = name.rpartition("-")
+    if half in HALVES:
+        yield from (_Found(half_of(whole, half), place) for whole, place in _wholes(of) if whole.halves is not None)
+
+
+def _wholes(name: str) -> Iterator[_Found]:
+    if name in _packaged_names():
+        yield _Found(_packaged(name), "a packaged one")
+    if name in PROMPTS:
+        yield _Found(PROMPTS[name], PROMPTS.place(name))
+
+
+def _packaged_names() -> list[str]:
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
 
 
 @functools.cache
 def _packaged(name: str) -> PromptSet:
-    whole, _, half = name.rpartition("-")
-    if whole == HALVED and half in HALVES:
-        return _half(_packaged(whole), half)
     text = _folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return packaged_form(parse_yaml(text, f"refutable/data/prompts/{name}.yaml"))
-
-
-def _half(whole: PromptSet, half: str) -> PromptSet:
-    """Return one half of a set: of each category, the prompts of even or of odd rank by the SHA-256 of their texts.
-
-    Which prompt is in which half is thus fixed by the texts alone, was chosen by nobody, and no text stands in two
-    files.
-    """
-    by_category: dict[str, list[Prompt]] = defaultdict(list)
-    for prompt in whole.prompts:
-        by_category[prompt.category].append(prompt)
-    chosen: set[str] = set()
-    for prompts in by_category.values():
-        ranked = sorted(prompts, key=lambda prompt: hashlib.sha256(prompt.text.encode()).hexdigest())
-        chosen |= {prompt.text for prompt in ranked[HALVES.index(half) :: 2]}
-    kept = tuple(prompt for prompt in whole.prompts if prompt.text in chosen)
-    parity = ("even", "odd")[HALVES.index(half)]
-    source = f"{whole.name}, the prompts of {parity} rank (from 0) in their category by the SHA-256 of their texts"
-    return PromptSet(f"{whole.name}-{half}", kept, whole.complexity, source, whole.tokens_by)
 
 
 def _folder() -> resources.abc.Traversable:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -20,6 +20,8 @@ from refutable.errors import BadInput
 
 MAX_CHARACTERS = 20_000
 MAX_TOKENS = 4 * MAX_CHARACTERS  # a character has at most four bytes, and a token at least one
+
+Parted = Literal["prompts", "categories"]  # what two halves share out: each category's prompts, or whole categories
 
 
 def spoken(text: str) -> str:
@@ -53,6 +55,7 @@ class _PromptFile(Frozen):
     source: str
     tokens_by: str = Field(description="the tokenizer that the recorded lengths are of")
     complexity: dict[str, int] = Field(default_factory=dict)
+    halves: Parted | None = Field(default=None, description="how the set is parted into two halves, if it is")
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
 
     @field_validator("prompts")
@@ -79,6 +82,7 @@ class PromptSet:
         complexity: of each category, where the set has one.
         source: where the texts come from.
         tokens_by: what the recorded lengths count.
+        halves: whether it has two halves, and what they part: the prompts of each category, or whole categories.
         given: whether it stands in for the claims' own set (``--prompts``).
     """
 
@@ -87,6 +91,7 @@ class PromptSet:
     complexity: dict[str, int]
     source: str = ""
     tokens_by: str = ""
+    halves: Parted | None = None
     given: bool = field(default=False, compare=False)
 
     @cached_property
@@ -109,14 +114,23 @@ class PromptSet:
         return len(self.prompts)
 
 
-def set_of(name: str, source: str, tokens_by: str, prompts: Sequence[Prompt]) -> PromptSet:
-    """Return a prompt set that was read from another form than the packaged one.
+def set_of(
+    name: str, source: str, tokens_by: str, prompts: Sequence[Prompt], halves: Parted | None = None
+) -> PromptSet:
+    """Return a prompt set that was read from another form than the packaged one, or made in a program.
+
+    Args:
+        name: as claims write it.
+        source: where the texts come from.
+        tokens_by: what the recorded lengths count.
+        prompts: the prompts.
+        halves: what its halves part, if it has halves; they are found by name once the set is added.
 
     Raises:
         ValidationError: the prompts are none, or repeat one.
     """
-    file = _PromptFile(name=name, source=source, tokens_by=tokens_by, prompts=tuple(prompts))
-    return PromptSet(file.name, file.prompts, {}, file.source, file.tokens_by)
+    file = _PromptFile(name=name, source=source, tokens_by=tokens_by, halves=halves, prompts=tuple(prompts))
+    return PromptSet(file.name, file.prompts, {}, file.source, file.tokens_by, file.halves)
 
 
 def packaged_form(source: YamlSource) -> PromptSet:
@@ -129,4 +143,4 @@ def packaged_form(source: YamlSource) -> PromptSet:
         file = _PromptFile.model_validate(source.data)
     except ValidationError as error:
         raise BadInput("\n".join(explain(error, source, fields=_FIELDS))) from None
-    return PromptSet(file.name, file.prompts, dict(file.complexity), file.source, file.tokens_by)
+    return PromptSet(file.name, file.prompts, dict(file.complexity), file.source, file.tokens_by, file.halves)

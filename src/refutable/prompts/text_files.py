@@ -26,7 +26,8 @@ def read_prompt_file(path: Path) -> PromptSet:
     """Read prompts from a file: JSON lines (.jsonl, .ndjson), a table with a column `text` (.csv, .tsv), or plain text.
 
     A prompt without a recorded length gets one by counting (`COUNTED`), so that stand-in tokens are the same on every
-    machine; on the 525 packaged prompts it is off SmolLM2's own by 0.9 tokens on average and by 6 at most.
+    machine; on the 525 prompts of `grand-unified-25` and `-500` it is off SmolLM2's own by 0.9 tokens on average and by
+    6 at most; on `many-kinds`, which has code and four more languages, by 2.3 and by 13.
 
     Raises:
         BadInput: the file is missing, empty, too large or not UTF-8, its ending is not known, or a prompt is blank, too
