@@ -65,6 +65,7 @@ def measure(
     dtype: str = "float32",
     device: str = "auto",
     offline: bool = False,
+    adapter: str | Path | None = None,
     name: str | None = None,
 ) -> Trace:
     """Make one pass over a model and return its trace.
@@ -82,6 +83,7 @@ def measure(
         dtype: for a named model or a folder.
         device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
+        adapter: folder of a LoRA to merge into the weights of a named model or a folder.
         name: the name of a model in memory; for a GGUF file, the model in the registry that it holds.
 
     Raises:
@@ -93,6 +95,8 @@ def measure(
     given = prompts_from(prompts)
     spec = pass_of(run, given.prompts.name, under, blocks, bos)
     if not isinstance(model, str | Path):
+        if adapter is not None:
+            raise BadInput("an adapter goes with a named model or a folder; merge it into a model in memory yourself")
         require_measure()
         from refutable.measurement.in_memory import measure_in_memory
 
@@ -102,7 +106,12 @@ def measure(
     row, path = _named(model, name)
     chosen = choose_device(device)
     selection = select(
-        ModelRegistry([row]), chosen, models=(row.name,), weights=str(path) if path else "pretrained", dtype=dtype
+        ModelRegistry([row]),
+        chosen,
+        models=(row.name,),
+        weights=str(path) if path else "pretrained",
+        dtype=dtype,
+        adapter=None if adapter is None else str(adapter),
     )
     folder = cache_folder()
     finder = Finder(FileHashes(folder), chosen, offline=offline, cpu_asked=device == "cpu")

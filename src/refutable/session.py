@@ -78,6 +78,7 @@ class Session:
             weights=options.weights,
             revision=options.revision,
             dtype=options.dtype,
+            adapter=None if options.adapter is None else str(options.adapter),
         )
         folder = cache_folder()
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
@@ -209,6 +210,8 @@ def _on(given: PromptSet, claim: BaseClaim) -> BaseClaim:
 
 
 def _table(options: Options, registry: ModelRegistry) -> Table | None:
+    if options.measurements is not None and options.adapter is not None:
+        raise BadInput("--adapter changes what is measured, and --measurements was measured already; give one of them")
     if options.measurements is None:
         if options.measurements_map is not None:
             raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")
