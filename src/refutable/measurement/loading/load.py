@@ -14,7 +14,7 @@ import torch
 from refutable._util.text import first_line
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
-from refutable.measurement.loading.accounted import check_accounted, check_named, without_scales
+from refutable.measurement.loading.accounted import check_accounted, check_counted, check_named, without_scales
 from refutable.measurement.loading.adapted import merged
 from refutable.measurement.loading.converted import as_safetensors, converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
@@ -141,10 +141,14 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
         "ignore_mismatched_sizes": True,  # so that they are named; they are refused
     }
     headers = [read_header(file) for file in weight_files(folder)[0]]
-    stored = _stored(headers)
+    stored, plain = _stored(headers), None
+    if source.kind is WeightsKind.QUANTISED:  # packed, a network does not say how many numbers it holds
+        packing = packing_of(source.config["quantization_config"], str(folder))
+        plain, stored = on_meta(source.config, subject.dtype, attention), unpacked(stored, packing, str(folder))
+        check_counted(plain, stored, row.name)
     try:
         chosen = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-        tensors = None if source.kind is WeightsKind.QUANTISED else _read_fast(headers, subject)
+        tensors = _read_fast(headers, subject) if plain is None else None
         if tensors is not None:
             network, report = chosen.from_pretrained(None, config=config, state_dict=tensors, **options)
         else:
@@ -155,13 +159,9 @@ def _read(folder: Path, row: ModelRow, source: WeightsSource, subject: Subject, 
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise BadInput(f"{folder}: cannot be loaded as {row.name}: {first_line(error)}") from None
-    plain = network
-    if source.kind is WeightsKind.QUANTISED:
-        packing = packing_of(source.config["quantization_config"], str(folder))
-        plain = on_meta(source.config, subject.dtype, attention)  # packed, a network does not say how many it holds
-        check_accounted(plain, report, unpacked(stored, packing, str(folder)), row.name)
-    else:
-        check_accounted(network, report, without_scales(stored, config.to_dict(), str(folder)), row.name)
+    if plain is None:
+        plain, stored = network, without_scales(stored, config.to_dict(), str(folder))
+    check_accounted(plain, report, stored, row.name)
     own = None if source.config == row.config else configured(row.config).to_dict()
     check_named(plain, row, own, str(source.location))
     if "quantization_config" in source.config:  # transformers reads such weights in the dtype in which they are stored
