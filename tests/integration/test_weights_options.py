@@ -68,58 +68,51 @@ def of_mine(run: Result) -> dict[str, dict[str, object]]:
 
 
 @needs_peft
-@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_a_verdict_on_adapted_weights_says_so_in_every_output(adapted: Suite, more: tuple[str, ...]) -> None:
-    plain = of_mine(adapted.pytest("--model", "mine", "--weights", "w"))["mine-shrinks"]
-    run = adapted.pytest("--model", "mine", "--weights", "w", "--adapter", "my-lora", *more)
+def test_a_verdict_on_adapted_weights_says_so_in_every_output(adapted: Suite) -> None:
+    asked = ("--model", "mine", "--weights", "w", "--adapter", "my-lora")
+    run = adapted.pytest(*asked)
     row, other = of_mine(run)["mine-shrinks"], of_mine(run)["theirs-shrinks"]
     assert row["weights"]["weights_kind"] == "with adapter", row["why"]
     detail = row["weights"]["weights_detail"]
     assert detail.startswith("adapter my-lora (SHA-256 ")
     assert "into local weights: safetensors, hash not registered: unverified" in detail
-    assert row["estimate"]["value"] != plain["estimate"]["value"]
+    assert "pretrained" not in str(row["weights"])
     assert row["estimate"]["n"] == 25
     assert other["weights"]["weights_kind"] == "initialisation"
     assert row["controls"], "freshly drawn weights are measured beside it"
     assert f"weights: mine: with adapter ({detail})" in run.text
-    assert "pretrained" not in str(row["weights"])
+    assert "weights a local path with adapter my-lora" in run.text
     assert {p.get("value") for p in run.junit.iter("property") if p.get("name") == "weights_kind"} >= {"with adapter"}
-    table = (adapted.folder / "reports" / "measurements.csv").read_text()
-    assert ",with adapter," in table
-    assert "initialisation" in table
+    assert ",with adapter," in (adapted.folder / "reports" / "measurements.csv").read_text()
     assert run.json["provenance"]["options"]["adapter"] == "my-lora"
-    if not more:
-        assert "weights a local path with adapter my-lora" in run.text
     assert str(adapted.folder) not in json.dumps(run.json["verdicts"])
 
+    again = of_mine(adapted.pytest(*asked, "-n", "2"))["mine-shrinks"]
+    assert (again["weights"], again["traces"], again["estimate"]) == (row["weights"], row["traces"], row["estimate"])
 
-@needs_peft
-def test_another_adapter_is_another_trace_and_the_same_one_is_not_measured_twice(adapted: Suite) -> None:
-    asked = ("--model", "mine", "--weights", "w", "--adapter", "my-lora", "-k", "mine")
-    first = of_mine(adapted.pytest(*asked))["mine-shrinks"]
-    assert of_mine(adapted.pytest(*asked))["mine-shrinks"]["traces"] == first["traces"]
     config = adapted.folder / "my-lora" / "adapter_config.json"
     config.write_text(config.read_text().replace('"lora_alpha": 8', '"lora_alpha": 16'))
-    other = of_mine(adapted.pytest(*asked))["mine-shrinks"]
-    assert other["traces"][0] != first["traces"][0]
-    assert other["traces"][1:] == first["traces"][1:], "drawn controls carry no adapter"
-    assert other["estimate"]["value"] != first["estimate"]["value"]
+    another = of_mine(adapted.pytest(*asked, "-k", "mine"))["mine-shrinks"]
+    assert another["traces"][0] != row["traces"][0]
+    assert another["traces"][1:] == row["traces"][1:], "drawn controls carry no adapter"
+    assert another["estimate"]["value"] != row["estimate"]["value"]
 
 
-@needs_peft
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "an adapter belongs to one model; name it with one --model (0 are named)"),
-        (("--model", "mine", "--weights", "init"), "freshly drawn weights carry no adapter"),
-        (("--model", "mine", "--measurements", "t.csv"), "--adapter changes what is measured"),
+        (("--model", "gptj", "--weights", "init"), "freshly drawn weights carry no adapter"),
+        (("--model", "gptj", "--measurements", "t.csv"), "--adapter changes what is measured"),
     ],
 )
 def test_what_cannot_carry_an_adapter_ends_the_run_with_one_line(
-    arguments: tuple[str, ...], message: str, adapted: Suite
+    arguments: tuple[str, ...], message: str, suite: Suite
 ) -> None:
-    adapted.write("t.csv", "Model,Category,Last_Gain\nmine,Factual,1.0\n")
-    run = adapted.pytest("--adapter", "my-lora", *arguments)
+    suite.write("t.csv", "Model,Category,Last_Gain\nGPT-J-6B,Factual,1.0\n")
+    suite.write("my-lora/adapter_config.json", '{"peft_type": "LORA"}')
+    suite.write("my-lora/adapter_model.safetensors", b"\2\0\0\0\0\0\0\0{}")
+    run = suite.pytest("--adapter", "my-lora", *arguments)
     assert run.status == 4, run.text
     (line,) = (line for line in run.text.splitlines() if message in line)
     assert line.startswith("ERROR: ")
