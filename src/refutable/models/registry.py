@@ -20,6 +20,7 @@ from refutable.models import config_facts
 from refutable.models.config import Config
 from refutable.models.families import FAMILIES, Family, family_of
 from refutable.models.registry_facts import ROW_FACTS
+from refutable.models.sources import RowSource
 from refutable.statistics.region import RegionText, parse_region
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
@@ -53,7 +54,8 @@ class ModelRow(Frozen):
     corpus: str | None = Field(default=None, description="training data")
     tokenizer: str | None = Field(default=None, description="which tokenizer cuts its text")
     config: dict[str, Any] = Field(description="the configuration's own keys, at the true shape")
-    config_source: str = Field(default="registry", description="where the configuration's values come from")
+    config_source: str = Field(default="from memory", description="where a row without sources has its values from")
+    sources: tuple[RowSource, ...] = Field(default=(), description="public sources that state its values")
     init: InitRule = Field(
         default="transformers",
         description="by which code's scheme fresh weights are drawn (init_rules.py); transformers: not known",
@@ -89,6 +91,7 @@ class ModelRow(Frozen):
 _FIELDS: dict[str, Sequence[str]] = {
     "": [key for key in ModelRow.model_fields if key != "name"],
     "wheel": [*Wheel.model_fields],
+    "sources": [*RowSource.model_fields],
 }
 
 
