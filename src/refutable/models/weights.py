@@ -141,7 +141,7 @@ class Finder:
             form="draw",
             location=None,
             config=row.config,
-            config_from="registry",
+            config_from=row.config_from,
             tokenizer=tokenizer,
             tokenizer_digest=digest,
             revision=None,
