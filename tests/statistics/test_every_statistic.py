@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.calibration.scenarios import SCENARIOS
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
-from refutable.statistics.assumptions import Shape
+from refutable.statistics.assumptions import Assumption, Shape
 from refutable.statistics.check_assumptions import check
 from refutable.statistics.power import Powered
 from refutable.statistics.region import parse_region
@@ -261,16 +261,21 @@ def test_power_is_a_probability_that_grows_with_n_and_with_the_effect(name, seed
     assert 0 <= mirror <= 1
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if STATISTICS[name].varies is not None])
+def looks_at_prompts(of):
+    """Whether it relies on the independence of units that have a category, in data as `data_of` draws them."""
+    return Assumption.INDEPENDENT in of.assumes and not (of.takes.pools or of.takes.compares or of.takes.over_models)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if looks_at_prompts(STATISTICS[name])])
 def test_prompts_that_go_by_category_are_named_beside_the_verdict(name):
     rng = np.random.default_rng(1)
 
     def by_category(shape):
-        return np.clip(np.repeat(rng.permutation(5) / 6 + 0.1, 5) + rng.normal(0, 0.01, shape), 0, 1)
+        return np.clip(np.repeat(rng.permutation(5) / 6 + 0.1, 5) + rng.normal(0, 0.01, shape[::-1]), 0, 1).T
 
     seen = check(STATISTICS[name], data_of(name, 25, by_category))
-    (label,) = seen.labels
+    label = seen.labels[0]
     assert label.startswith("clustered by category (ICC 0.9") or label.startswith("clustered by category (ICC 1")
     free = check(STATISTICS[name], data_of(name, 25, uniform(4)))
-    assert free.labels == ()
+    assert not [label for label in free.labels if "clustered" in label]
     assert "units are independent" in free.details["assumes"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from refutable.errors import Undecidable
 from refutable.statistics.assumptions import Assumption, Shape
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
+from refutable.statistics.sides import Side as Side
 from refutable.statistics.takes import Takes
 
-Side = Literal["above", "below"]
 EVERY = (-math.inf, math.inf)
 
 

@@ -7,14 +7,15 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.randomisation import p_of_flips
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
 from refutable.statistics.shapes import PerLayer
+from refutable.statistics.skewness import in_errors, t_p_value
 from refutable.statistics.student import is_flat
 
 
@@ -22,8 +23,8 @@ from refutable.statistics.student import is_flat
 class LayersFit:
     """Layers bracketed by those proved to pass and those not proved to fail.
 
-    Each layer's mean over prompts is tested by t. Holm's step-down over the layers bounds the probability of any false
-    proof (Holm, 1979, Scandinavian Journal of Statistics 6).
+    Each layer's mean over prompts is tested as by `mean`. Holm's step-down over the layers bounds the probability of
+    any false proof (Holm, 1979, Scandinavian Journal of Statistics 6).
 
     Attributes:
         passing: number of layers whose mean lies in the region.
@@ -39,7 +40,7 @@ class LayersFit:
     n: int
     unit: str
     whole: int
-    method: str = "t a layer, Holm over layers"
+    method: str = "t and flipped signs a layer, Holm over layers"
 
     @property
     def layers(self) -> int:
@@ -84,21 +85,58 @@ def layers_passing(data: Data) -> LayersFit:
 
 
 def mean_tests(sample: Sample, region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the p-values of "this mean is outside" and "this mean is inside" the region, by t, for each column."""
-    n = sample.n
-    means, error, flat = sample.once("columns", partial(_columns, sample.values))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above_low, below_high = (means - region.low) / error, (region.high - means) / error  # t of either end
-    # to pass, both ends must be proved: intersection-union
-    p_pass = np.maximum(special.stdtr(n - 1, -above_low), special.stdtr(n - 1, -below_high))
-    outside = np.minimum(special.stdtr(n - 1, above_low), special.stdtr(n - 1, below_high))
+    """Return the p-values of "this mean is outside" and "this mean is inside" the region, for each column.
+
+    Each is the larger of those of t and of flipped signs: a column is proved where its `mean` would be.
+    """
+    columns = sample.once("columns", partial(_Columns.of, sample.values.reshape(sample.n, -1)))
+    above, below = columns.p_above(region.low), columns.p_below(region.high)
+    p_pass = np.maximum(above, below)  # to pass, both ends must be proved: intersection-union
+    outside = np.minimum(columns.p_below(region.low), columns.p_above(region.high))
     p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)  # to fail, either end will do: Bonferroni
-    return np.where(flat, 1.0, p_pass), np.where(flat, 1.0, p_fail)  # without spread nothing is proved
+    return p_pass, p_fail
 
 
-def _columns(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return each column's mean and standard error, and whether it has no spread, for values of (n, layers)."""
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values)), is_flat(values)
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the tests of the means of several columns of values, shape (n, columns), need.
+
+    Attributes:
+        ordered: the values, each column in ascending order.
+        means: shape (columns,).
+        errors: their standard errors.
+        flat: whether a column has no spread, so that nothing is proved of it.
+        skewness: in its standard errors.
+    """
+
+    ordered: NDArray[np.float64]
+    means: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    flat: NDArray[np.bool_]
+    skewness: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> _Columns:
+        n, means = len(values), values.mean(axis=0)
+        errors = values.std(axis=0, ddof=1) / np.sqrt(n)
+        return cls(np.sort(values, axis=0), means, errors, is_flat(values), in_errors(values))
+
+    def p_above(self, threshold: float) -> NDArray[np.float64]:
+        """Return the p-value of "this mean is at most the threshold" for each column."""
+        return self._p(self.means - threshold, self.ordered - threshold, "above")
+
+    def p_below(self, threshold: float) -> NDArray[np.float64]:
+        """Return the p-value of "this mean is at least the threshold" for each column."""
+        return self._p(threshold - self.means, threshold - self.ordered, "below")
+
+    def _p(self, distance: NDArray[np.float64], beyond: NDArray[np.float64], side: Side) -> NDArray[np.float64]:
+        """Return the p-values of means and of values that lie this far beyond a threshold."""
+        if not np.isfinite(distance).all():  # an end of a one-sided region
+            return np.where(distance > 0, 0.0, 1.0)
+        n, toward = len(beyond), self.skewness if side == "below" else -self.skewness
+        t = np.divide(distance, self.errors, out=np.zeros_like(distance), where=~self.flat)
+        p = np.array([t_p_value(one, n - 1, skewed, n) for one, skewed in zip(t, toward, strict=True)])
+        return np.where(self.flat, 1.0, np.maximum(p, p_of_flips(beyond)))
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,7 +162,7 @@ def certain(passing: int, total: int, n: int, unit: str, whole: int, proof: floa
 
 def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
     layers = 1000  # fine enough for any share
-    proof = 0.0 if n > 1 else 1.0  # one prompt proves nothing
+    proof = 0.5**n / layers  # as if there were one layer, of which n prompts agree
     return tuple(certain(round(layers * x), layers, n, "prompt", layers, proof) for x in region.extremes((0.0, 1.0)))
 
 
@@ -137,5 +175,7 @@ STATISTICS.add(
         takes=PerLayer(),
         powerless="each layer has a spread of its own",
         extremes=_extremes,
+        varies=lambda data: data.samples,
+        version=2,
     ),
 )
