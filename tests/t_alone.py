@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from refutable.statistics.correlation import CorrelationFit
 from refutable.statistics.ratio_of_means import RatioFit
 
 
@@ -22,9 +23,11 @@ class Nothing:
 
 
 def t_alone(found):
-    """Return a fit without the bounds beside its t bounds, and without what skewness forbids."""
+    """Return a fit without the bounds beside its t bounds (or Fisher's), and without what skewness adds."""
     if hasattr(found, "logs"):
         return replace(found, logs=t_alone(found.logs))
+    if isinstance(found, CorrelationFit):
+        return replace(found, jackknife=0.0)
     if isinstance(found, RatioFit):
         return replace(found, beside=Nothing(), skewness=None)
     return replace(found, beside=None, skewness=None, least=None)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refutable._util.registry import Registry
 from refutable.errors import Undecidable
@@ -116,8 +115,6 @@ class Statistic:
         range: its possible values; None if they are those of its metric.
         powerless: why its fits have no `power`; None if they have.
         version: raised when the same data would give other bounds, so that claims locked under the old one say so.
-        pairings: for a statistic of two metrics whose verdict is monotone in its value: its values for one first
-            sample, shape (n,), and many second ones, shape (k, n), at once; None if each is fitted separately.
     """
 
     name: str
@@ -132,7 +129,6 @@ class Statistic:
     range: tuple[float, float] | None = None
     powerless: str | None = None
     version: int = 1
-    pairings: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def doc(self) -> str:
