@@ -34,6 +34,7 @@ class CorrelationFit:
         jackknife: the same by leaving out one unit at a time.
         n: number of pairs.
         lost: units that do not reduce the error, which is proportional to 1 / sqrt(n - lost).
+        signs: whether units that correlate alike prove no more than that many equal signs, as few categories do.
         ranked: whether it is a rank correlation, for which a perfect order counts as the next to perfect one.
     """
 
@@ -46,6 +47,7 @@ class CorrelationFit:
     jackknife: float
     lost: int = 3
     ranked: bool = False
+    signs: bool = False
 
     def lower(self, tail: float) -> float:
         """Return the lower bound at error probability `tail`; never above the coefficient."""
@@ -57,6 +59,8 @@ class CorrelationFit:
 
     def _reach(self, tail: float) -> float:
         """Return how far either bound lies from the centre."""
+        if self.signs and 0.5**self.n > tail:
+            return math.inf
         if tail >= 0.5:
             return -float(special.ndtri(tail)) * self.error
         jackknifed = t_quantile(tail, self.n - self.lost + 1) * self.jackknife
@@ -74,6 +78,7 @@ class CorrelationFit:
         p = float(special.ndtr(-distance / self.error))
         if distance <= 0:
             return p
+        p = max(p, 0.5**self.n) if self.signs else p
         t = distance / self.jackknife if self.jackknife > 0 else math.inf
         return max(p, float(special.stdtr(self.n - self.lost + 1, -t)))
 
@@ -88,7 +93,7 @@ class CorrelationFit:
         """
         if n <= self.lost or not -1 <= value <= 1:
             return 0.0
-        if math.isinf(self.jackknife):
+        if math.isinf(self.jackknife) or (self.signs and 0.5**n > tail):
             return 0.0
         error = max(self.error, self.jackknife) * math.sqrt((self.n - self.lost) / (n - self.lost))
         seen = _imperfect(value, n, self.lost) if self.ranked else value

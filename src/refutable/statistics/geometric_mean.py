@@ -124,6 +124,7 @@ STATISTICS.add(
         least=2,
         extremes=proofs,
         varies=lambda data: tuple(logarithms(sample)[0] for sample in data.samples),
+        skewed_from=25,
         version=2,
     ),
 )

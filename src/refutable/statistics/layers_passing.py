@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
-from refutable.statistics import STATISTICS, Data, Side, Statistic
+from refutable.statistics import STATISTICS, Data, Fit, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.randomisation import p_of_flips
 from refutable.statistics.region import Region
@@ -82,6 +84,31 @@ def layers_passing(data: Data) -> LayersFit:
     p_pass, p_fail = mean_tests(sample, data.holds)
     passing = int(data.holds.contains(values.mean(axis=0)).sum())
     return LayersFit(passing, p_pass, p_fail, sample.n, sample.unit, values.shape[1])
+
+
+def passing_tests(
+    fits: Sequence[Fit | None], means: NDArray[np.float64], region: Region, n: int, unit: str, method: str
+) -> LayersFit:
+    """Return the fit to layers by the fits of their means, None for one that is proved neither way.
+
+    Args:
+        fits: of each layer.
+        means: the layers' means, shape (layers,).
+        region: that a layer's mean must lie in to count.
+        n: number of units.
+        unit: what one unit is.
+        method: how each mean was fitted.
+    """
+
+    def p(fit: Fit | None, threshold: float, side: Side) -> float:
+        if math.isinf(threshold):
+            return 0.0 if (threshold < 0) == (side == "above") else 1.0
+        return 1.0 if fit is None else fit.p_value(threshold, side)
+
+    p_pass = np.array([max(p(fit, region.low, "above"), p(fit, region.high, "below")) for fit in fits])
+    outside = np.array([min(p(fit, region.low, "below"), p(fit, region.high, "above")) for fit in fits])
+    p_fail = outside if region.one_sided else np.minimum(1.0, 2 * outside)
+    return LayersFit(int(region.contains(means).sum()), p_pass, p_fail, n, unit, len(fits), method)
 
 
 def mean_tests(sample: Sample, region: Region) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -176,6 +203,7 @@ STATISTICS.add(
         powerless="each layer has a spread of its own",
         extremes=_extremes,
         varies=lambda data: data.samples,
+        skewed_from=25,
         version=2,
     ),
 )

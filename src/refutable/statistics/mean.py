@@ -24,6 +24,7 @@ STATISTICS.add(
         mean,
         least=2,
         extremes=proofs,
+        skewed_from=25,
         version=2,
         varies=lambda data: data.samples,
     ),

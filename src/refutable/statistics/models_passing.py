@@ -42,6 +42,7 @@ STATISTICS.add(
         extremes=_extremes,
         powerless="each model has a spread of its own",
         varies=lambda data: data.samples,
+        skewed_from=25,
         version=2,
     ),
 )

@@ -31,6 +31,7 @@ STATISTICS.add(
         range=EVERY,
         least=2,
         extremes=proofs,
+        skewed_from=25,
         version=2,
         varies=lambda data: (_differences(data),),
     ),

@@ -86,6 +86,17 @@ def flips_about_mean(values: NDArray[np.float64]) -> Deals:
     return Deals(centre + found.shifts, found.same)
 
 
+def resigned(value: float, parts: NDArray[np.float64]) -> Deals:
+    """Return the values that a sum of independent parts, shape (n,), might have been off from, by random signs.
+
+    Nearly exact where the parts are residuals over one less their leverage (the wild bootstrap; Wu, 1986, Annals of
+    Statistics 14).
+    """
+    parts = blocks(np.sort(parts))
+    signs = 2 * subsets(len(parts)) - 1
+    return Deals(np.sort(value - signs @ parts), 1)
+
+
 def p_of_flips(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the p-value of "this mean is at most 0" by flipped signs, for columns of sorted values, (n, columns)."""
     values = blocks(values)

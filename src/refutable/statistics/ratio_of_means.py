@@ -176,6 +176,7 @@ STATISTICS.add(
         caveats=("what must not be skewed is numerator less ratio times denominator",),
         least=2,
         extremes=proofs,
+        skewed_from=25,
         version=2,
         varies=_varies,
         takes=Parts(),
