@@ -96,6 +96,12 @@ def test_a_p_value_is_where_the_widened_bound_is(n, skewed):
         assert t_p_value(t, n - 1, skewed, n) == pytest.approx(tail, rel=1e-6)
 
 
+@pytest.mark.parametrize("skewed", [-3.0, 0.0, 3.0])
+def test_a_mean_ever_so_far_from_the_threshold_has_a_p_value(skewed):
+    for t in (1e2, 1e4, 1e20, math.inf):
+        assert 0 <= t_p_value(t, 119, skewed, 120) < 1e-20
+
+
 def test_a_pair_of_seeds_or_three_decide_nothing_at_5_percent():
     for n in (2, 3, 4):
         found = fit_values(5 + 0.01 * np.random.default_rng(n).normal(size=n), "seed")

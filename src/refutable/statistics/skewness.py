@@ -48,7 +48,7 @@ def widening(in_errors: float, tail: float, n: int) -> float:
         tail: error probability.
         n: number of values.
     """
-    free = SEEN + math.log(20 * tail) / math.log(5)
+    free = SEEN + math.log(20 * max(tail, LEAST)) / math.log(5)
     return 1.0 + min(MOST - 1, 100 / n * max(0.0, in_errors - free))
 
 
@@ -62,4 +62,6 @@ def t_p_value(t: float, freedom: float, in_errors: float, n: int) -> float:
         return widening(in_errors, math.exp(log), n) * -float(special.stdtrit(freedom, math.exp(log))) - t
 
     most = float(special.stdtr(freedom, -t / MOST))
+    if most <= LEAST:
+        return most
     return math.exp(float(optimize.brentq(short, math.log(max(p, LEAST)), math.log(most) + 1e-9, xtol=1e-13)))
