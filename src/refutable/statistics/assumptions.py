@@ -33,13 +33,13 @@ class Shape(StrEnum):
     UNEQUAL = "normal, the smaller group with 3 times the spread"
     LOPSIDED = "normal, 2 against the rest"
     UNRELATED = "normal, unrelated to where the boundary is looked for"
-    SIGNS = "the same size in both variables, random signs"
+    SIGNS = "y = x with random signs"
     TWO_ENDS = "at two ends, beta(0.1, 0.1)"
     ONE_HEAVY = "normal, three units at 50 or -50"
     ROUNDED = "normal, rounded to whole standard deviations"
-    LEVER = "normal errors, one in ten at 50; one unit 30 times as far out as the others"
+    LEVER = "one error in ten at 50, one unit far out"
     FEW_PROMPTS = "normal, models of 50 prompts and of 2"
-    REAL = "as last gains of Mistral-7B: four prompts of five about 1.04, the fifth 1.39"
+    REAL = "like recorded last gains, a fifth apart"
 
     @property
     def breaks(self) -> frozenset[Assumption]:
