@@ -42,7 +42,10 @@ STATISTICS.add(
         "clustered_mean",
         (Assumption.INDEPENDENT_CATEGORIES, Assumption.LITTLE_SKEW),
         clustered_mean,
-        caveats=("it speaks of categories like these, of which they are a sample",),
+        caveats=(
+            "it speaks of categories like these, of which they are a sample",
+            "few categories do not show their skewness: five recorded ones, drawn anew, err in up to 9 % at alpha 5 %",
+        ),
         least=2,
         takes=Takes(by_category=True),
         extremes=proofs,
