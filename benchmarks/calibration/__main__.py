@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.calibration.cells import ALPHA, Cell, allowed, run_cell, wanted
+from benchmarks.calibration import cells as one
+from benchmarks.calibration.cells import ALPHAS, Cell, allowed, wanted
 from benchmarks.calibration.table import console, show, tell
 
 
@@ -24,8 +25,9 @@ def main(
     cells = run_cells(names or [], runs, workers, bootstrap)
     out = console()
     out.print(
-        f"alpha {ALPHA}, {runs} runs a cell, {len(cells)} cells; a rate above {allowed(runs, len(cells)):.3f} is more"
-        f" than Monte-Carlo error; {time.perf_counter() - started:.0f} s on {workers} processes"
+        f"{runs} runs a cell, {len(cells)} cells; more than Monte-Carlo error is a rate above "
+        + ", ".join(f"{allowed(runs, len(cells), alpha):.3f} at alpha {alpha}" for alpha in ALPHAS)
+        + f"; {time.perf_counter() - started:.0f} s on {workers} processes"
     )
     out.print(show(cells))
     out.print(tell(cells))
@@ -39,8 +41,8 @@ def run_cells(names: list[str], runs: int, workers: int, bootstrap: bool = True)
         raise typer.BadParameter(f"no statistic is called {', '.join(names)}")
     largest_first = sorted(tasks, key=lambda task: -task[2])
     with ProcessPoolExecutor(workers) as pool:
-        futures = {task: pool.submit(run_cell, *task, runs, bootstrap) for task in largest_first}
-        return [futures[task].result() for task in tasks]
+        futures = {task: pool.submit(one.run_cells, *task, runs, bootstrap) for task in largest_first}
+        return [cell for task in tasks for cell in futures[task].result()]
 
 
 if __name__ == "__main__":

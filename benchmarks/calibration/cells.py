@@ -18,7 +18,8 @@ from refutable.verdicts.judge import decide
 from refutable.verdicts.verdict import Verdict
 
 ALPHA = 0.05
-SIZES = (5, 25, 100)
+ALPHAS = (0.01, ALPHA, 0.1)
+SIZES = (2, 5, 25, 100, 200)
 RESAMPLES = 400
 BOOTSTRAPPED = 5  # every fifth run is bootstrapped too
 CONFIDENCE = 0.01  # probability that any cell of a table fails by chance alone
@@ -33,7 +34,7 @@ class Bounds:
 
     @classmethod
     def of(cls, fit: Fit) -> Bounds:
-        tails = (ALPHA, ALPHA / 2)
+        tails = {tail for alpha in ALPHAS for tail in (alpha, alpha / 2)}
         return cls({tail: fit.lower(tail) for tail in tails}, {tail: fit.upper(tail) for tail in tails})
 
     def lower(self, tail: float) -> float:
@@ -51,6 +52,7 @@ class Cell:
         scenario: index into `SCENARIOS`.
         shape: of the data.
         n: number of units.
+        alpha: the error probability allowed.
         runs: number of draws.
         supported: rate of SUPPORTED when the prediction is just false.
         refuted: rate of REFUTED when it is just true.
@@ -62,6 +64,7 @@ class Cell:
     scenario: int
     shape: Shape
     n: int
+    alpha: float
     runs: int
     supported: float
     refuted: float
@@ -81,12 +84,12 @@ class Cell:
 
     def keeps(self, cells: int) -> bool:
         """Whether no rate exceeds alpha by more than the Monte-Carlo error of a table with this many cells."""
-        return max(self.supported, self.refuted) <= allowed(self.runs, cells)
+        return max(self.supported, self.refuted) <= allowed(self.runs, cells, self.alpha)
 
 
-def allowed(runs: int, cells: int) -> float:
+def allowed(runs: int, cells: int, alpha: float = ALPHA) -> float:
     """Return the rate that errors of probability alpha exceed in 1 of 100 tables of this many cells, two rates each."""
-    return float(stats.binom.isf(CONFIDENCE / (2 * cells), runs, ALPHA)) / runs
+    return float(stats.binom.isf(CONFIDENCE / (2 * cells), runs, alpha)) / runs
 
 
 def wanted(names: Sequence[str] = (), sizes: Sequence[int] = SIZES) -> list[tuple[int, Shape, int]]:
@@ -97,11 +100,20 @@ def wanted(names: Sequence[str] = (), sizes: Sequence[int] = SIZES) -> list[tupl
         if not names or scenario.statistic in names
         for shape in scenario.shapes
         for n in sizes
+        if n >= STATISTICS[scenario.statistic].least
     ]
 
 
 def run_cell(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = True) -> Cell:
-    """Draw the data `runs` times, judge five predictions on the boundary each time, and count the errors."""
+    """Return the cell at alpha 5 %."""
+    return run_cells(scenario, shape, n, runs, bootstrap)[ALPHAS.index(ALPHA)]
+
+
+def run_cells(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = True) -> tuple[Cell, ...]:
+    """Draw the data `runs` times, judge five predictions on the boundary each time, and count the errors at each alpha.
+
+    The percentile bootstrap and the bare rule are held against alpha 5 %.
+    """
     chosen = SCENARIOS[scenario]
     seed = [zlib.crc32(f"{chosen.statistic} {chosen.note}".encode()), [*Shape].index(shape), n]
     rng = np.random.default_rng(seed)
@@ -109,27 +121,31 @@ def run_cell(scenario: int, shape: Shape, n: int, runs: int, bootstrap: bool = T
     fits = [fit for one in data if (fit := _fitted(chosen, one)) is not None]
     values = np.array([fit.value for fit in fits])
     true = chosen.true(shape, n) if chosen.true is not None else float(values.mean())
-    counts = {True: 0, False: 0}
     predictions = [one for one in _predictions(true) if not chosen.below or one[0].text in ("> true", "<= true")]
-    wrong = [0] * len(predictions)
+    wrong = np.zeros((len(ALPHAS), len(predictions)), dtype=np.int64)
     for fit in fits:
         bounds = Bounds.of(fit)
         for i, (region, error) in enumerate(predictions):
-            wrong[i] += decide(bounds, region, ALPHA) is error  # type: ignore[arg-type]
-    for (_, error), count in zip(predictions, wrong, strict=True):
-        counts[error is Verdict.SUPPORTED] = max(counts[error is Verdict.SUPPORTED], count)
+            wrong[:, i] += [decide(bounds, region, alpha) is error for alpha in ALPHAS]  # type: ignore[arg-type]
+    supports = np.array([error is Verdict.SUPPORTED for _, error in predictions])
     few = data[::BOOTSTRAPPED] if bootstrap else []
     seen = chosen.point(*_stacked(data)) if chosen.point is not None else values
-    return Cell(
-        scenario,
-        shape,
-        n,
-        runs,
-        counts[True] / runs,
-        counts[False] / runs,
-        1 - len(fits) / runs,
-        _bootstrap_errs(chosen, few, true, rng) if few and chosen.point is not None else None,
-        max(int((seen < true).sum()), int((seen > true).sum())) / runs,
+    bootstrapped = _bootstrap_errs(chosen, few, true, rng) if few and chosen.point is not None else None
+    ruled = max(int((seen < true).sum()), int((seen > true).sum())) / runs
+    return tuple(
+        Cell(
+            scenario,
+            shape,
+            n,
+            alpha,
+            runs,
+            int(row[supports].max(initial=0)) / runs,
+            int(row[~supports].max(initial=0)) / runs,
+            1 - len(fits) / runs,
+            bootstrapped,
+            ruled,
+        )
+        for alpha, row in zip(ALPHAS, wrong, strict=True)
     )
 
 

@@ -12,6 +12,9 @@ from refutable.statistics.assumptions import Shape
 
 CATEGORIES = 5
 ICC = 0.4
+FIFTH = 0.2  # of recorded last gains are of a category apart
+TOGETHER, APART = (1.037, 0.045), (1.385, 0.13)  # mean and standard deviation of the other categories, and of that one
+LAST_GAIN = (1 - FIFTH) * TOGETHER[0] + FIFTH * APART[0]
 Values = NDArray[np.float64]
 
 
@@ -30,12 +33,23 @@ def noise(rng: np.random.Generator, shape: Shape, n: int, labels: NDArray[np.int
         return math.sqrt(ICC) * effects[labels] + math.sqrt(1 - ICC) * rng.normal(size=n)
     if shape is Shape.UNANIMOUS:
         return (rng.random(n) >= dissent(n)).astype(float)
+    if shape is Shape.TWO_ENDS:
+        return rng.beta(0.1, 0.1, n) - 0.5
+    if shape is Shape.ROUNDED:
+        return np.round(rng.normal(size=n))
+    if shape is Shape.ONE_HEAVY:
+        values = rng.normal(size=n)
+        values[rng.permutation(n)[:3]] = 50 * rng.choice([-1, 1], min(n, 3))
+        return values
+    if shape is Shape.REAL:
+        apart = rng.random(n) < FIFTH
+        return np.where(apart, rng.normal(*APART, n), rng.normal(*TOGETHER, n)) - LAST_GAIN
     return rng.normal(size=n)
 
 
-def categories(n: int) -> NDArray[np.int64]:
-    """Return the category of each of n units, in five categories of equal size."""
-    return np.sort(np.arange(n) % CATEGORIES)
+def categories(n: int, number: int = CATEGORIES) -> NDArray[np.int64]:
+    """Return the category of each of n units, in categories of equal size, by default five."""
+    return np.sort(np.arange(n) % number)
 
 
 def dissent(n: int) -> float:

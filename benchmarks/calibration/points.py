@@ -38,6 +38,8 @@ def layers(closed: bool) -> Callable[[Values], Values]:
 
 
 def difference(x: Values, y: Values) -> Values:
+    if not x.shape[-1] or not y.shape[-1]:
+        return np.full(x.shape[:-1], np.nan)  # a group without units, of which nothing can be said
     return x.mean(axis=-1) - y.mean(axis=-1)
 
 

@@ -35,7 +35,12 @@ RHO = 0.5
 LAYERS = 6
 PROMPTS = 10
 PLAIN = (Shape.NORMAL, Shape.SKEWED, Shape.HEAVY, Shape.CLUSTERED, Shape.UNANIMOUS)
-GROUPED = (*PLAIN, Shape.UNEQUAL, Shape.LOPSIDED)
+ODD = (Shape.TWO_ENDS, Shape.ONE_HEAVY, Shape.ROUNDED)
+MEANS = (*PLAIN, *ODD, Shape.REAL)
+ALIKE = (*PLAIN[:-1], Shape.FEW_PROMPTS)
+RANKED = (Shape.NORMAL, Shape.CLUSTERED, Shape.UNANIMOUS, Shape.SIGNS)
+GROUPED = (*PLAIN, Shape.UNEQUAL, Shape.LOPSIDED, Shape.TWO_ENDS, Shape.ONE_HEAVY, Shape.REAL)
+PAIRS = (*PLAIN, Shape.SIGNS, Shape.TWO_ENDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,9 @@ def _drawn_models(alike: bool) -> Draw:
     """Models of ten prompts whose noise differs up to threefold; the models, or their prompts, vary with the shape."""
 
     def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        if shape is Shape.FEW_PROMPTS:
+            sizes = np.where(np.arange(n) < max(1, n // 4), 50, 2)
+            return Data(tuple(sample(rng.normal(size=size), labelled=False) for size in sizes))
         spreads = np.geomspace(0.5, 1.5, n)
         if alike:
             models = [spread * (noise(rng, shape, PROMPTS) - mean_of(shape, PROMPTS)) for spread in spreads]
@@ -153,9 +161,12 @@ def _many_models(holds: str) -> Draw:
 
 
 def pair(rng: Rng, shape: Shape, n: int, rho: float = RHO) -> tuple[Values, Values]:
-    """Return two variables of a shape with Pearson correlation rho, or 0 for `UNANIMOUS`."""
+    """Return two variables of a shape with Pearson correlation rho, or 0 for `UNANIMOUS` and `SIGNS`."""
     if shape is Shape.UNANIMOUS:
         return noise(rng, shape, n), rng.normal(size=n)
+    if shape is Shape.SIGNS:
+        x = rng.normal(size=n)
+        return x, x * rng.choice([-1, 1], n)
     x, y = noise(rng, shape, n), noise(rng, shape, n)
     return x, rho * x + math.sqrt(1 - rho**2) * y
 
@@ -166,17 +177,17 @@ def _correlated(rng: Rng, shape: Shape, n: int) -> Data:
 
 def _ranked(rng: Rng, shape: Shape, n: int) -> Data:
     """A bivariate normal distribution with transformed margins, so that its rank correlation is known."""
-    x, y = pair(rng, shape if shape in (Shape.CLUSTERED, Shape.UNANIMOUS) else Shape.NORMAL, n)
+    x, y = pair(rng, shape if shape in (Shape.CLUSTERED, Shape.UNANIMOUS, Shape.SIGNS) else Shape.NORMAL, n)
     bend = {Shape.SKEWED: np.exp, Shape.HEAVY: points.normal_to_heavy}.get(shape, lambda v: v)
     return Data((sample(bend(x)), sample(bend(y))))
 
 
 def _rho(shape: Shape, n: int) -> float:
-    return 0.0 if shape is Shape.UNANIMOUS else RHO
+    return 0.0 if shape in (Shape.UNANIMOUS, Shape.SIGNS) else RHO
 
 
 def _rank_rho(shape: Shape, n: int) -> float:
-    return 0.0 if shape is Shape.UNANIMOUS else 6 / math.pi * math.asin(RHO / 2)
+    return 0.0 if shape in (Shape.UNANIMOUS, Shape.SIGNS) else 6 / math.pi * math.asin(RHO / 2)
 
 
 def _given(rng: Rng, shape: Shape, n: int) -> Data:
@@ -194,6 +205,35 @@ def _within(rng: Rng, shape: Shape, n: int) -> Data:
     return Data((sample(x), sample(y)))
 
 
+def _of_categories(rng: Rng, shape: Shape, n: int) -> Data:
+    """Pairs whose categories are a sample of others: both variables have category effects, unrelated to each other."""
+    labels = categories(n, max(5, n // 5))
+    x, y = rng.normal(size=(2, n)) + rng.normal(size=(2, labels.max() + 1))[:, labels]
+    if shape is Shape.SIGNS:
+        y = x * rng.choice([-1, 1], labels.max() + 1)[labels]
+    clusters = tuple(map(str, labels))
+    return Data((Sample("drawn", x, "prompt", clusters), Sample("drawn", y, "prompt", clusters)))
+
+
+def _stratified(transform: Callable[[Values], Values], holds: Region | None = None, layers: int = 0) -> Draw:
+    """Five fixed categories with large differences, about a mean of 0, and noise of the shape inside them."""
+
+    def draw(rng: Rng, shape: Shape, n: int) -> Data:
+        apart = 3 * (categories(n) - categories(n).mean())
+        drawn = [apart + noise(rng, shape, n) - mean_of(shape, n) for _ in range(max(layers, 1))]
+        values = transform(np.stack(drawn, axis=1) if layers else drawn[0])
+        return Data((Sample("drawn", values, "prompt", sample(drawn[0]).clusters),), holds)
+
+    return draw
+
+
+def _shares_of_categories(rng: Rng, shape: Shape, n: int) -> Data:
+    """A sample of categories, each with a probability of its own that something holds, uniform in [0, 1]."""
+    labels = categories(n, max(5, n // 5))
+    held = rng.random(n) < rng.random(labels.max() + 1)[labels]
+    return Data((Sample("drawn", held.astype(float), "prompt", tuple(map(str, labels))),), parse_region("> 0.5"))
+
+
 def _between(share: float) -> Draw:
     """Categories with equally spaced means that take this share of the variance, and noise of the shape within them."""
 
@@ -208,8 +248,16 @@ def _between(share: float) -> Draw:
 
 def _on_a_line(rng: Rng, shape: Shape, n: int, logarithms: bool = False) -> Data:
     x = noise(rng, shape, n) if shape is Shape.CLUSTERED else rng.normal(size=n)
-    y = 2 * x + noise(rng, shape, n)
+    errors = noise(rng, shape, n)
+    if shape is Shape.LEVER:
+        x[0] = 30.0
+        errors = np.where(rng.random(n) < 0.1, 50 * rng.choice([-1, 1], n), errors)
+    y = 2 * x + errors / (50 if logarithms and shape in (Shape.LEVER, Shape.ONE_HEAVY) else 1)
     return Data(tuple(sample(np.exp(v / 4) if logarithms else v) for v in (y, x)))
+
+
+def _on_a_log_line(rng: Rng, shape: Shape, n: int) -> Data:
+    return _on_a_line(rng, shape, n, logarithms=True)
 
 
 def _rising(rng: Rng, shape: Shape, n: int) -> Data:
@@ -237,6 +285,10 @@ def _separated(related: bool, holds_above: bool | None = None) -> Draw:
     return draw
 
 
+def _trimmed(shape: Shape, n: int) -> float:
+    return trimmed_mean_of(shape, TRIM)
+
+
 def _zero(shape: Shape, n: int) -> float:
     return 0.0
 
@@ -250,35 +302,55 @@ def _constant(value: float) -> True_:
 
 
 SCENARIOS = (
-    Scenario("mean", _one(lambda v, s: v), mean_of, points.mean),
+    Scenario("mean", _one(lambda v, s: v), mean_of, points.mean, shapes=MEANS),
     Scenario(
-        "geometric_mean", _one(lambda v, s: np.exp(v)), lambda s, n: math.exp(mean_of(s, n)), points.geometric_mean
+        "geometric_mean",
+        _one(lambda v, s: np.exp(v / (50 if s is Shape.ONE_HEAVY else 1))),
+        lambda s, n: math.exp(mean_of(s, n)),
+        points.geometric_mean,
+        shapes=MEANS,
     ),
-    Scenario("trimmed_mean", _one(lambda v, s: v), lambda s, n: trimmed_mean_of(s, TRIM), points.trimmed_mean),
-    Scenario("median", _one(lambda v, s: v), lambda s, n: median_of(s), points.median),
+    Scenario("mean_anytime", _one(lambda v, s: v), mean_of, points.mean, shapes=MEANS, note="one look"),
+    Scenario("trimmed_mean", _one(lambda v, s: v), _trimmed, points.trimmed_mean, shapes=MEANS[:-1]),
+    Scenario("median", _one(lambda v, s: v), lambda s, n: median_of(s), points.median, shapes=MEANS[:-1]),
     Scenario("bounded_mean", _bounded, _bounded_mean, points.mean),
     Scenario("clustered_mean", _one(lambda v, s: v), mean_of, points.mean),
+    Scenario("clustered_geometric_mean", _one(lambda v, s: np.exp(v)), lambda s, n: math.exp(mean_of(s, n))),
+    Scenario("clustered_share", _shares_of_categories, _constant(0.5), shapes=(Shape.CLUSTERED,)),
+    Scenario("clustered_layers_passing", _layered("< 0"), _constant(0.0), note="none passes"),
+    Scenario("clustered_pearson", _of_categories, _zero, shapes=(Shape.CLUSTERED, Shape.SIGNS)),
+    Scenario("clustered_spearman", _of_categories, _zero, shapes=(Shape.CLUSTERED, Shape.SIGNS)),
+    Scenario("stratified_mean", _stratified(lambda v: v), _zero, shapes=(*PLAIN[:3], *ODD)),
+    Scenario("stratified_geometric_mean", _stratified(lambda v: np.exp(v / 50)), _constant(1.0), shapes=PLAIN[:3]),
+    Scenario(
+        "stratified_layers_passing",
+        _stratified(lambda v: v, parse_region("< 0"), LAYERS),
+        _constant(0.0),
+        shapes=(*PLAIN[:3], *ODD),
+        note="none passes",
+    ),
     Scenario("share_between_categories", _between(0.0), _constant(0.0), shapes=PLAIN[:3], note="none"),
     Scenario("share_between_categories", _between(0.2), _constant(0.2), shapes=PLAIN[:3], note="a fifth"),
     Scenario("share_of_prompts", _shared, _share, points.share),
-    Scenario("layers_passing", _layered("< 0"), _constant(0.0), points.layers(False), note="none passes"),
-    Scenario("layers_passing", _layered("<= 0"), _constant(1.0), points.layers(True), note="all pass"),
+    Scenario("share_anytime", _shared, _share, points.share, note="one look"),
+    Scenario("layers_passing", _layered("< 0"), _constant(0.0), points.layers(False), shapes=MEANS, note="none passes"),
+    Scenario("layers_passing", _layered("<= 0"), _constant(1.0), points.layers(True), shapes=MEANS, note="all pass"),
     Scenario("models_passing", _many_models("< 0"), _constant(0.0), note="none passes"),
     Scenario("models_passing", _many_models("<= 0"), _constant(float(LAYERS)), note="all pass"),
-    Scenario("paired_difference", _paired, mean_of, points.difference),
+    Scenario("paired_difference", _paired, mean_of, points.difference, shapes=MEANS),
     Scenario("difference_of_groups", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
     Scenario("difference_of_categories", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
     Scenario("permutation_difference", _grouped, _zero, points.difference, together=False, shapes=GROUPED),
-    Scenario("ratio_of_means", _parts, lambda s, n: 2 + mean_of(s, n), points.ratio),
-    Scenario("random_effects", _drawn_models(False), mean_of, note="models differ"),
-    Scenario("random_effects", _drawn_models(True), _zero, shapes=PLAIN[:-1], note="models alike"),
-    Scenario("pearson", _correlated, _rho, points.pearson),
-    Scenario("spearman", _ranked, _rank_rho, points.spearman),
-    Scenario("partial_correlation", _given, _rho),
-    Scenario("pearson_within_categories", _within, _rho),
-    Scenario("spearman_within_categories", _within, _rank_rho, shapes=(Shape.NORMAL, Shape.CLUSTERED, Shape.UNANIMOUS)),
-    Scenario("slope", _on_a_line, _two, points.slope),
-    Scenario("power_law_exponent", lambda r, s, n: _on_a_line(r, s, n, True), _two, points.exponent),
+    Scenario("ratio_of_means", _parts, lambda s, n: 2 + mean_of(s, n), points.ratio, shapes=MEANS),
+    Scenario("random_effects", _drawn_models(False), mean_of, shapes=MEANS[:-1], note="models differ"),
+    Scenario("random_effects", _drawn_models(True), _zero, shapes=ALIKE, note="models alike"),
+    Scenario("pearson", _correlated, _rho, points.pearson, shapes=PAIRS),
+    Scenario("spearman", _ranked, _rank_rho, points.spearman, shapes=(*PLAIN, Shape.SIGNS)),
+    Scenario("partial_correlation", _given, _rho, shapes=PAIRS),
+    Scenario("pearson_within_categories", _within, _rho, shapes=PAIRS),
+    Scenario("spearman_within_categories", _within, _rank_rho, shapes=RANKED),
+    Scenario("slope", _on_a_line, _two, points.slope, shapes=(*MEANS, Shape.LEVER)),
+    Scenario("power_law_exponent", _on_a_log_line, _two, points.exponent, shapes=(*PLAIN, Shape.LEVER)),
     Scenario("trend", _rising, _two),
     Scenario("trend_over_categories", _rising_by_category, _two),
     Scenario("boundary", _separated(False), _zero, note="none, > 0", below=True),

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from benchmarks.calibration.cells import Cell
 
+RATES = ("SUPPORTED when false", "REFUTED when true", "not fitted", "bootstrap errs", "bare rule errs")
+
 
 def console() -> Console:
     """Return a console wide enough for the table, wherever its output goes."""
@@ -22,7 +24,7 @@ def show(cells: Sequence[Cell]) -> Table:
     table = Table(box=box.MARKDOWN)
     for column in ("statistic", "data"):
         table.add_column(column, no_wrap=True)
-    for column in ("n", "SUPPORTED when false", "REFUTED when true", "not fitted", "bootstrap errs", "bare rule errs"):
+    for column in ("n", "alpha", *RATES):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for cell in cells:
@@ -31,6 +33,7 @@ def show(cells: Sequence[Cell]) -> Table:
             cell.of.statistic + note,
             cell.shape.value,
             str(cell.n),
+            f"{cell.alpha:g}",
             f"{100 * cell.supported:.1f}",
             f"{100 * cell.refuted:.1f}",
             f"{100 * cell.undecidable:.0f}",

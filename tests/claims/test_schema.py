@@ -337,7 +337,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"id": "x" * 81}, "c.yaml:3 claims[0].id: string should have at most 80 characters"),
         ({"statement": '""'}, "c.yaml:4 claims[0].statement: is blank; write it"),
         ({"statement": "[a]"}, "c.yaml:4 claims[0].statement: must be text (got ['a'])"),
-        ({"alpha": "0.5"}, "claims[0].alpha: input should be less than 0.5 (got 0.5)"),
+        ({"alpha": "0.2"}, "claims[0].alpha: input should be less than or equal to 0.1 (got 0.2)"),
         ({"alpha": "0"}, "claims[0].alpha: input should be greater than 0 (got 0)"),
         ({"alpha": ".nan"}, "claims[0].alpha: input should be "),
         ({"alpha": "five"}, "claims[0].alpha: input should be a valid number"),

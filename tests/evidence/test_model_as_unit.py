@@ -112,7 +112,7 @@ def test_prompts_alike_in_their_category_and_what_would_settle_an_open_claim_are
     assert row["verdict"] == "INCONCLUSIVE"
     assert any(label.startswith("clustered by category (ICC 0.9") for label in row["labels"])
     assert "80 % power with n = 25" in row["details"]["smallest effect"]
-    assert "prompts, were" in row["details"]["n that would decide"]
+    assert "prompts; " in row["details"]["n that would decide"]
     assert row["details"]["clustering of last_gain"].startswith("ICC 0.9")
     assert "units are independent" in row["details"]["assumes"]
 

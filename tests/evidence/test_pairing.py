@@ -112,7 +112,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_difference_that_only_pairs_can_see_is_seen_and_is_scipys_paired_t(folder: Path) -> None:
+def test_a_difference_that_only_pairs_can_see_is_seen(folder: Path) -> None:
     row = tried(folder)
     values = gains()
     a, b = (np.array([values[m][f"prompt {i}"] for i in range(25)]) for m in ("pythia-6.9b", "gptj"))
@@ -120,7 +120,7 @@ def test_a_difference_that_only_pairs_can_see_is_seen_and_is_scipys_paired_t(fol
     assert row["estimate"]["unit"] == "prompt"
     assert row["estimate"]["n"] == 25
     np.testing.assert_allclose(row["estimate"]["value"], (a - b).mean())
-    np.testing.assert_allclose(row["estimate"]["p"], stats.ttest_rel(a, b, alternative="greater").pvalue)
+    assert stats.ttest_rel(a, b, alternative="greater").pvalue < row["estimate"]["p"] < 1e-3  # no less than by signs
     assert "pythia-6.9b minus gptj on each prompt: both read the same prompts" in row["why"]
     assert stats.ttest_ind(a, b).pvalue > 0.5  # without the pairs there is nothing to see
 

@@ -7,13 +7,10 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from refutable.claims import MeasuredTest
 from refutable.evidence import permuted
 from refutable.evidence.permuted import SHUFFLES, permuted_control
-from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
 from refutable.verdicts.verdict import Verdict
 
@@ -71,31 +68,6 @@ def test_a_threshold_that_any_pairing_would_pass_holds_when_shuffled():
     assert control.share == 1
 
 
-@settings(max_examples=12, deadline=None)
-@given(
-    st.sampled_from(["pearson", "spearman"]),
-    st.sampled_from(["> 0", "< 0", "<= 0.2", ">= -0.1", "within [-0.3, 0.3]", "within [-0.6, 0.1]", "> 0.9"]),
-    st.integers(5, 40),
-    st.sampled_from([0.05, 0.005]),
-    st.integers(0, 5),
-)
-def test_counting_by_bisection_is_counting_one_by_one(statistic, predicts, n, alpha, seed):
-    fast = STATISTICS[statistic]
-    slow = dataclasses.replace(fast, pairings=None)
-    rng = np.random.default_rng(seed)
-    x, y = rng.normal(size=n), np.round(rng.normal(size=n), 1)  # with ties
-    orders = permuted._orders(n, None)[:150]
-    counted = [_count(one, pairs(statistic, predicts), samples(x, y), alpha, orders) for one in (fast, slow)]
-    np.testing.assert_allclose(counted[0][0], counted[1][0], atol=1e-12)
-    assert counted[0][1] == counted[1][1]
-
-
-def _count(chosen, test, of, alpha, orders):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(STATISTICS._things, test.statistic, chosen)
-        return permuted._shuffled(test, of, alpha, orders)
-
-
 def test_orders_are_permutations_that_stay_within_their_category():
     clusters = ["b", "a", "b", "c", "a", "a", "b"]
     orders = permuted._orders(7, clusters)
@@ -127,9 +99,9 @@ def test_models_are_shuffled_between_groups():
 
 
 @pytest.mark.parametrize("statistic", ["pearson", "spearman"])
-def test_a_claims_shuffles_take_less_than_half_a_second(statistic):
+def test_a_claims_shuffles_take_less_than_three_seconds(statistic):
     of = made(200, 0.5, categories=5)
     permuted_control(pairs(statistic), of, 0.05)
     started = time.process_time()
     permuted_control(pairs(statistic), of, 0.05)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 3

@@ -46,12 +46,14 @@ def pooled(values, claim=None):
 
 
 def test_the_model_is_the_unit_and_its_mean_over_prompts_the_value():
-    judged = pooled({"a": [[0.7, 0.9]], "b": [[0.6, 0.8]], "c": [[0.5, 0.6, 0.7]]})
+    few = {"a": [[0.7, 0.9]], "b": [[0.6, 0.8]], "c": [[0.5, 0.6, 0.7]]}
+    judged = pooled({**few, "d": [[0.75]], "e": [[0.65]]})
     estimate = judged.estimate
-    assert (estimate.n, estimate.unit) == (3, "model")
-    assert estimate.value == pytest.approx((0.8 + 0.7 + 0.6) / 3)  # each model once, however many prompts it has
+    assert (estimate.n, estimate.unit) == (5, "model")
+    assert estimate.value == pytest.approx((0.8 + 0.7 + 0.6 + 0.75 + 0.65) / 5)  # each model once, whatever its prompts
     assert judged.verdict is Verdict.SUPPORTED
-    assert judged.details == {"a": "0.8", "b": "0.7", "c": "0.6", "lacking": "none"}
+    assert judged.details == {"a": "0.8", "b": "0.7", "c": "0.6", "d": "0.75", "e": "0.65", "lacking": "none"}
+    assert pooled(few).verdict is Verdict.INCONCLUSIVE  # three models that agree: one sample in eight
 
 
 def test_more_prompts_make_no_more_models():
@@ -90,7 +92,7 @@ def test_a_correlation_is_over_models_not_over_prompts():
 
 def test_random_effects_takes_one_sample_a_model():
     rng = np.random.default_rng(4)
-    values = {f"m{i}": [rng.normal(0.8 + 0.02 * i, 0.1, 10 + 40 * i)] for i in range(4)}
+    values = {f"m{i}": [rng.normal(0.8 + 0.02 * i, 0.1, 10 + 40 * i)] for i in range(5)}
     judged = pooled(values, claim_of("random_effects"))
-    assert (judged.verdict, judged.estimate.n, judged.estimate.unit) == (Verdict.SUPPORTED, 4, "model")
-    assert set(judged.details) == {"m0", "m1", "m2", "m3", "lacking"}
+    assert (judged.verdict, judged.estimate.n, judged.estimate.unit) == (Verdict.SUPPORTED, 5, "model")
+    assert set(judged.details) == {"m0", "m1", "m2", "m3", "m4", "lacking"}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from t_alone import t_alone
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
@@ -36,7 +37,7 @@ def test_by_hand():
 
 @given(group, group, st.floats(-5, 5))
 def test_it_is_scipys_welch_test(first, second, threshold):
-    found = fit(first, second)
+    found = t_alone(fit(first, second))
     for side, alternative in (("above", "greater"), ("below", "less")):
         expected = stats.ttest_ind(first - threshold, second, equal_var=False, alternative=alternative)
         assert found.p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
@@ -74,7 +75,7 @@ def test_groups_that_agree_exactly_are_undecidable_whatever_their_rounding(a, b,
 def test_one_group_that_agrees_leaves_the_other_groups_spread():
     found = fit([1, 1, 1], [1, 2, 3])
     assert found.freedom == pytest.approx(2)  # those of the second group alone
-    assert np.isfinite(found.lower(0.05))
+    assert np.isfinite(found.lower(0.1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

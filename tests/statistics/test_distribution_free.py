@@ -152,7 +152,7 @@ def test_a_permutation_difference_is_scipys_permutation_test(seed, n1, n2, thres
 
 def test_two_against_ten_can_be_decided_and_two_against_two_cannot():
     far = fit("permutation_difference", [10, 11], np.arange(10) / 10, unit="model")
-    assert far.deals == 66  # C(12, 2): the smallest p is 1 / 66 = 0.015
+    assert far.deals.count == 66  # C(12, 2): the smallest p is 1 / 66 = 0.015
     assert far.lower(0.05) > 0
     assert fit("permutation_difference", [10, 11], [0, 1], unit="model").lower(0.05) == -math.inf  # 1 / 6
 

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from t_alone import t_alone
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
+from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.judge import decide
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
@@ -26,7 +28,7 @@ def fit(x, name="mean"):
 
 
 def test_the_textbook_example_by_hand():
-    found = fit([1, 2, 3, 4, 5])
+    found = t_alone(fit([1, 2, 3, 4, 5]))
     assert (found.value, found.n) == (3.0, 5)
     assert found.sd == pytest.approx(2.5**0.5)  # (4 + 1 + 0 + 1 + 4) / 4 = 2.5
     # t(0.95, 4) = 2.1318, standard error = sqrt(2.5 / 5) = 0.7071: 3 -/+ 1.5074
@@ -39,9 +41,10 @@ def test_the_textbook_example_by_hand():
 def test_it_is_scipys_t_test(x, threshold):
     for side, alternative in (("above", "greater"), ("below", "less")):
         expected = stats.ttest_1samp(x, threshold, alternative=alternative)
-        assert fit(x).p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+        assert t_alone(fit(x)).p_value(threshold, side) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     interval = stats.ttest_1samp(x, threshold).confidence_interval(0.9)
-    assert (fit(x).lower(0.05), fit(x).upper(0.05)) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
+    found = t_alone(fit(x))
+    assert (found.lower(0.05), found.upper(0.05)) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
 
 
 @given(values, st.sampled_from([-4.0, 0.5, 3.0]))
@@ -76,9 +79,13 @@ def test_no_value_is_undecidable():
         fit([])
 
 
-def test_two_values_are_enough():
-    found = fit([0.0, 2.0])
-    assert found.upper(0.05) == pytest.approx(1 + 6.3138, abs=1e-3)  # t(0.95, 1) = 6.3138, standard error 1
+@pytest.mark.parametrize(("n", "alpha"), [(2, 0.25), (3, 0.125), (4, 0.1), (5, 0.05), (6, 0.02), (7, 0.01)])
+def test_so_many_values_that_agree_are_enough(n, alpha):
+    found = fit(np.linspace(1, 1.001, n))
+    assert found.lower(alpha) > 0.99
+    assert found.lower(0.99 / 2**n) == -np.inf  # the signs of n values are all alike in 1 of 2^n samples
+    assert feasibility(MEAN, parse_region("> 0"), alpha, n) == ()
+    assert feasibility(MEAN, parse_region("> 0"), alpha, n - 1)[0] == "hopeless" or 0.5 ** (n - 1) <= alpha
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -3.3, 1e-12, 1e12, 0.8047])

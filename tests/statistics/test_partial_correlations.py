@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from t_alone import t_alone
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
@@ -41,7 +42,7 @@ def drawn(n=30, seed=0, shift=0.0):
 @pytest.mark.parametrize("shift", [0.0, 5.0, 1e4])
 def test_a_partial_correlation_is_the_regressions_wherever_zero_lies(shift):
     x, y, z = drawn(shift=shift)
-    found, want = fit("partial_correlation", x, y, z), regressed(y, x, z - z.mean(), np.ones(30))
+    found, want = t_alone(fit("partial_correlation", x, y, z)), regressed(y, x, z - z.mean(), np.ones(30))
     assert found.value == pytest.approx(want, abs=1e-9)
     assert found.lower(0.05) == pytest.approx(
         math.tanh(math.atanh(want) - want / (2 * 28) - stats.norm.isf(0.05) / math.sqrt(30 - 4)), abs=1e-9
@@ -84,7 +85,7 @@ def categorised(clusters=THREE, seed=1):
 def test_pearson_within_categories_is_a_regressions_with_an_indicator_for_each():
     x, y = categorised()
     indicators = [np.array([name == one for name in THREE], float) for one in "abc"]
-    found, want = fit("pearson_within_categories", x, y, clusters=THREE), regressed(y, x, *indicators)
+    found, want = t_alone(fit("pearson_within_categories", x, y, clusters=THREE)), regressed(y, x, *indicators)
     assert found.value == pytest.approx(want)
     assert (found.n, found.lost) == (12, 5)  # Fisher's 3, and two for three categories
     half = stats.norm.isf(0.05) / math.sqrt(12 - 5)
@@ -95,7 +96,7 @@ def test_spearman_within_categories_ranks_what_the_categories_means_leave():
     x, y = categorised()
     left = [v - np.repeat([v[:4].mean(), v[4:7].mean(), v[7:].mean()], [4, 3, 5]) for v in (x, y)]
     rho = stats.spearmanr(*left).statistic
-    found = fit("spearman_within_categories", x, y, clusters=THREE)
+    found = t_alone(fit("spearman_within_categories", x, y, clusters=THREE))
     assert found.value == pytest.approx(rho)
     assert found.error == pytest.approx(math.sqrt((1 + rho**2 / 2) / (12 - 5)))  # Bonett and Wright's, of 12 - 5
     assert found.lower(0.05) == pytest.approx(math.tanh(math.atanh(rho) - stats.norm.isf(0.05) * found.error))
@@ -118,7 +119,7 @@ def test_within_one_category_spearman_is_spearman():
 
 @pytest.mark.parametrize("name", WITHIN)
 def test_the_power_within_categories_counts_the_units_left(name):
-    found = fit(name, *categorised(), clusters=THREE)
+    found = t_alone(fit(name, *categorised(), clusters=THREE))
     z = (math.atanh(0.6) - math.atanh(0.1)) / (found.error * math.sqrt((12 - 5) / (40 - 5)))
     assert found.power(0.1, "above", 0.05, 0.6, 40) == pytest.approx(stats.norm.sf(stats.norm.isf(0.05) - z))
 

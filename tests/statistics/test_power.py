@@ -11,7 +11,7 @@ from scipy import stats
 from benchmarks.calibration.scenarios import pair
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.assumptions import Shape
-from refutable.statistics.power import deciding_n, smallest_effect
+from refutable.statistics.power import deciding_n, deciding_range, outlook, smallest_effect
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.verdicts.judge import decide
@@ -94,3 +94,33 @@ def test_a_value_on_the_threshold_is_decided_by_no_n():
 def test_a_perfect_correlation_of_five_cannot_see_beyond_0_9():
     found = fit("spearman", [1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
     assert smallest_effect(found, 0.9, "above", 0.001) is None
+
+
+def test_the_range_of_n_holds_the_number_that_the_truth_needs_in_most_samples():
+    rng, region = np.random.default_rng(0), parse_region("< 1")
+    needed = deciding_n(fit("mean", exactly(0.8, 0.4, 1000)), region, 0.05)
+    held = []
+    for _ in range(200):
+        low, best, high = deciding_range(fit("mean", rng.normal(0.8, 0.4, 25)), region, 0.05)
+        assert low <= (best or math.inf) <= (high or math.inf)
+        held.append(low <= needed <= (high or math.inf))
+    assert np.mean(held) >= 0.5
+
+
+def test_a_value_that_may_lie_on_either_side_names_no_largest_n():
+    low, best, high = deciding_range(fit("mean", exactly(0.99, 0.4, 25)), parse_region("< 1"), 0.05)
+    assert (low < best, high) == (True, None)
+    said = outlook(fit("mean", exactly(0.99, 0.4, 25)), parse_region("< 1"), 0.05, None)["n that would decide"]
+    assert f"{low} to more than 1000000 prompts; {best} were 0.99 the true value" in said
+
+
+@pytest.mark.parametrize("name", ["geometric_mean", "ratio_of_means", "pearson", "share_of_prompts", "median"])
+def test_every_range_is_in_order(name):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0.4, 0.9, 25), rng.uniform(0.4, 0.9, 25)
+    found = fit(
+        name, *((x, y) if name in ("ratio_of_means", "pearson") else (x,)), holds="< 0.7" if "share" in name else None
+    )
+    for text in ("> 0.1", "< 0.9", "within [0.2, 0.95]"):
+        low, best, high = (math.inf if n is None else n for n in deciding_range(found, parse_region(text), 0.05))
+        assert low <= best <= high

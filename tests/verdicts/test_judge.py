@@ -243,8 +243,8 @@ def test_no_data_bring_what_is_called_out_of_reach(n, prediction, alpha):
         assert not ("unrefutable" in labels and verdict is REFUTED)
 
 
-def test_a_mean_has_no_bound_on_what_data_could_show():
-    assert feasibility(STATISTICS["mean"], parse_region("< 1"), 0.05, 2) == ()
+def test_a_mean_of_five_units_can_show_anything_at_5_percent():
+    assert feasibility(STATISTICS["mean"], parse_region("< 1"), 0.05, 5) == ()
 
 
 # How often it errs, at the boundary of the region: P(SUPPORTED when false) and P(REFUTED when true)

@@ -104,7 +104,7 @@ def test_half_of_the_layers_surely_is_at_most_and_at_least_a_half_and_neither_be
     prediction, proved, against
 ):
     found = judged(prediction, counted(2))
-    assert (found.p < 1e-6, found.p_refuted < 1e-6) == (proved, against)
+    assert (found.p < 0.002, found.p_refuted < 0.002) == (proved, against)
 
 
 @pytest.mark.parametrize("name", ["ratio_of_means", "trend", "permutation_difference"])
@@ -129,7 +129,7 @@ def test_an_open_question_is_told_the_n_that_decides_at_its_own_alpha(prediction
     region = parse_region(prediction)
     found = judge(mean(0.9, n=n), region, 0.05, STATISTICS["mean"], ("last_gain",))
     assert found.verdict is Verdict.INCONCLUSIVE
-    needed = int(found.details["n that would decide"].split()[0])
+    needed = int(found.details["n that would decide"].split("; ")[1].split()[0])
     away = {"< 1": (-0.1,), "within [0.8, 1]": (-0.1, -0.1), "within [0.95, 2]": (-0.05,)}[prediction]
     tail = 0.025 if prediction == "within [0.95, 2]" else 0.05  # outside: the 1 - alpha interval must miss it
 
@@ -149,8 +149,8 @@ def test_what_is_decided_is_told_of_no_other_n(value, verdict):
 # Too few
 
 
-@pytest.mark.parametrize(("name", "least"), [("mean", 2), ("slope", 3), ("pearson", 4), ("partial_correlation", 5)])
-def test_fewer_units_than_a_statistic_can_be_fitted_to_are_hopeless(name, least):
+@pytest.mark.parametrize(("name", "least"), [("mean", 5), ("slope", 4), ("pearson", 4), ("partial_correlation", 5)])
+def test_fewer_units_than_can_prove_anything_are_hopeless(name, least):
     region = parse_region("< 0.5")
     needs = ("hopeless", f"unsupportable: needs {least}", f"unrefutable: needs {least}")
     assert feasibility(STATISTICS[name], region, 0.05, least - 1) == needs

@@ -14,6 +14,8 @@ from refutable.claims.parts import Models, Record, Restatement, Source, Text
 from refutable.models.registry import Selector
 
 SCHEMA_VERSION = 1
+MOST_ALPHA = 0.1
+KNOWN = f"how often statistics err is known up to {MOST_ALPHA}"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -28,7 +30,7 @@ class BaseClaim(Frozen):
     also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
     reading_of: str | None = Field(default=None, description="the claim that this is one reading of")
     contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA, description=f"error probability each way; {KNOWN}")] = 0.05
     slow: bool = False
     record: dict[str, Record] = Field(default_factory=dict)
 

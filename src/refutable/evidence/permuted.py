@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,31 +73,9 @@ def _shuffled(
 ) -> tuple[NDArray[np.float64], int]:
     """Return the value of each shuffle, and how many of them the claim's test would support."""
     statistic = STATISTICS[test.statistic]
-    if statistic.pairings is not None:
-        ys = samples[1].values[orders]  # (shuffles, n)
-        values = statistic.pairings(samples[0].values, ys)
-        return values, _count_supported(test, samples, alpha, orders, np.argsort(values, kind="stable"))
     fits = [_fit(test, statistic.takes.shuffled(samples, order)) for order in orders]
     supported = sum(decide(fit, test.region, alpha) is Verdict.SUPPORTED for fit in fits)
     return np.array([fit.value for fit in fits]), supported
-
-
-def _count_supported(
-    test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order, rising: Order
-) -> int:
-    """Return how many shuffles are supported: as values rise, the verdict on each end of the region changes once."""
-    statistic, region = STATISTICS[test.statistic], test.region
-    above = Region(region.low, np.inf, region.low_closed, True, region.text)
-    below = Region(-np.inf, region.high, True, region.high_closed, region.text)
-
-    def supports(half: Region, index: int) -> bool:
-        fit = _fit(test, statistic.takes.shuffled(samples, orders[rising[index]]))
-        return decide(fit, half, alpha) is Verdict.SUPPORTED
-
-    ranks = range(len(rising))
-    first = 0 if np.isinf(region.low) else bisect_left(ranks, True, key=lambda i: supports(above, i))
-    end = len(rising) if np.isinf(region.high) else bisect_left(ranks, True, key=lambda i: not supports(below, i))
-    return max(0, end - first)
 
 
 def _fit(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:

@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refutable._util.registry import Registry
 from refutable.errors import Undecidable
 from refutable.statistics.assumptions import Assumption, Shape
 from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
+from refutable.statistics.sides import Side as Side
 from refutable.statistics.takes import Takes
 
-Side = Literal["above", "below"]
 EVERY = (-math.inf, math.inf)
+SKEW = frozenset({Assumption.LITTLE_SKEW})
 
 
 class Fit(Protocol):
@@ -109,15 +109,17 @@ class Statistic:
         takes: the shape of its input.
         least: the fewest units that it can be fitted to.
         calibrated_from: the fewest units from which its error rates hold.
+        skewed_from: the fewest units from which they also hold for skewed values, whose bounds are then wide enough;
+            None if they never do.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
             two-sided prediction, to its middle. None if the number of units does not limit what data could show and
             the bounds never meet (data without spread are Undecidable): `within [x, x]` is then never SUPPORTED.
         varies: the samples whose independence and normality it relies on; None if these are not checked.
         range: its possible values; None if they are those of its metric.
         powerless: why its fits have no `power`; None if they have.
+        anytime: whether its error rates hold for all looks together, however often more units are added; its fits then
+            have an `e_value`.
         version: raised when the same data would give other bounds, so that claims locked under the old one say so.
-        pairings: for a statistic of two metrics whose verdict is monotone in its value: its values for one first
-            sample, shape (n,), and many second ones, shape (k, n), at once; None if each is fitted separately.
     """
 
     name: str
@@ -127,12 +129,13 @@ class Statistic:
     takes: Takes = Takes()  # noqa: RUF009 - frozen
     least: int = 1
     calibrated_from: int = 1
+    skewed_from: int | None = None
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
     varies: Callable[[Data], tuple[Sample, ...]] | None = None
     range: tuple[float, float] | None = None
     powerless: str | None = None
+    anytime: bool = False
     version: int = 1
-    pairings: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def doc(self) -> str:
@@ -141,7 +144,9 @@ class Statistic:
 
     def keeps(self, shape: Shape, n: int) -> bool:
         """Whether its error rates hold for n units of data of this shape."""
-        return n >= self.calibrated_from and not shape.breaks & frozenset(self.assumes)
+        seen = self.skewed_from is not None and n >= self.skewed_from
+        broken = shape.breaks & frozenset(self.assumes) - (SKEW if seen else frozenset())
+        return n >= self.calibrated_from and not broken
 
 
 STATISTICS: Registry[Statistic] = Registry("statistic", Statistic, "refutable.statistics")

@@ -33,6 +33,13 @@ class Shape(StrEnum):
     UNEQUAL = "normal, the smaller group with 3 times the spread"
     LOPSIDED = "normal, 2 against the rest"
     UNRELATED = "normal, unrelated to where the boundary is looked for"
+    SIGNS = "y = x with random signs"
+    TWO_ENDS = "at two ends, beta(0.1, 0.1)"
+    ONE_HEAVY = "normal, three units at 50 or -50"
+    ROUNDED = "normal, rounded to whole standard deviations"
+    LEVER = "one error in ten at 50, one unit far out"
+    FEW_PROMPTS = "normal, models of 50 prompts and of 2"
+    REAL = "like recorded last gains, a fifth apart"
 
     @property
     def breaks(self) -> frozenset[Assumption]:
@@ -47,4 +54,6 @@ BROKEN_BY = {
     Shape.UNEQUAL: frozenset({Assumption.EQUAL_SPREAD}),
     Shape.UNRELATED: frozenset({Assumption.STABLE}),
     Shape.LOPSIDED: frozenset({Assumption.BALANCED}),
+    Shape.ONE_HEAVY: frozenset({Assumption.LIGHT_TAILS}),
+    Shape.REAL: frozenset({Assumption.LITTLE_SKEW}),
 }

@@ -11,6 +11,7 @@ from refutable.statistics.assumptions import Assumption
 from refutable.statistics.bounded_mean import BoundedFit
 from refutable.statistics.region import Region
 from refutable.statistics.shapes import Split
+from refutable.statistics.share_of_prompts import indicators
 
 
 def boundary(data: Data) -> BoundedFit:
@@ -85,6 +86,7 @@ STATISTICS.add(
         range=(-1.0, 1.0),
         least=3,
         extremes=_extremes,
+        varies=indicators,
         powerless="it depends on how the units lie about the boundary",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +62,18 @@ class BoundedFit:
         return self._scaled(1 - _lower(1 - self.values, tail))
 
     def p_value(self, threshold: float, side: Side) -> float:
-        """Return the p-value: one over the capital won against "the mean is not on this side"."""
+        """Return the p-value: one over the e-value."""
+        e = self.e_value(threshold, side)
+        return min(1.0, 1 / e) if e > 0 else 1.0
+
+    def e_value(self, threshold: float, side: Side) -> float:
+        """Return the capital won against "the mean is not on this side", an e-value at every look."""
         share = (threshold - self.least) / (self.most - self.least)
         values, share = (self.values, share) if side == "above" else (1 - self.values, 1 - share)
         if share <= 0:
-            return 0.0
-        return min(1.0, math.exp(-_log_capital(*np.unique(values, return_counts=True), share)))
+            return math.inf
+        log = _log_capital(*np.unique(values, return_counts=True), share)
+        return math.exp(log) if log < math.log(sys.float_info.max) else math.inf
 
     def effect_size(self, threshold: float) -> None:
         """Return None: the share itself is the effect."""
@@ -101,7 +108,10 @@ def _lower(values: NDArray[np.float64], tail: float) -> float:
 
 
 def bounded_mean(data: Data) -> BoundedFit:
-    """The mean over units of a value in [0, 1]; with `holds`, of the share of a prompt's layers where it is true."""
+    """The mean over units of a value in [0, 1]; with `holds`, of the share of a prompt's layers where it is true.
+
+    Its bounds hold at every look: prompts may be added until the claim is decided.
+    """
     (sample,) = data.samples
     values = sample.values
     if data.holds is not None:
@@ -130,6 +140,7 @@ STATISTICS.add(
         takes=MayBeCounted(),
         extremes=_extremes,
         varies=_shares,
+        anytime=True,
         powerless="it depends on the whole distribution, not on a mean and a spread",
     ),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,8 +14,9 @@ from scipy import special
 from refutable.statistics import Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
+from refutable.statistics.skewness import SEEN, skewness, standard_error
 
-SEEN = 0.05  # clustering is reported if an F test is significant at this level
+CLUSTERED = 0.05  # clustering is reported if an F test is significant at this level
 
 
 class Clustering(NamedTuple):
@@ -33,28 +34,46 @@ class Checks(NamedTuple):
 
 
 def check(statistic: Statistic, data: Data) -> Checks:
-    """Check skewness and clustering by category, as far as a statistic relies on them. Changes no verdict."""
+    """Check skewness and clustering by category, as far as a statistic relies on them. Changes no verdict.
+
+    Of a value per layer, what is told is the range of skewness over layers, and the layer that goes most by category.
+    """
     details: dict[str, str] = {"assumes": "; ".join((*statistic.assumes, *statistic.caveats))}
-    labels = []
+    if 0 < data.samples[0].n < statistic.calibrated_from:
+        details["error rates"] = f"known from n = {statistic.calibrated_from} on"
+    clustered, skewed = [], []
     for sample in statistic.varies(data) if statistic.varies is not None else ():
-        if sample.values.ndim != 1 or sample.n < 3:
+        if sample.n < 3:
             continue
         if Assumption.LITTLE_SKEW in statistic.assumes and np.ptp(sample.values) > 0:
-            skewness = sample.once("skewness", partial(_skewness, sample.values))
-            details[f"skewness of {sample.of}"] = f"{skewness:.2g}"
-        found = sample.once("clustering", partial(clustering, sample))
-        if found is not None:
-            details[f"clustering of {sample.of}"] = f"ICC {found.icc:.2g} by category, p = {found.p:.2g}"
-            if found.p < SEEN and Assumption.INDEPENDENT in statistic.assumes:
-                labels.append(found.icc)
-    label = (f"clustered by category (ICC {max(labels):.2g})",) if labels else ()
-    return Checks(details, label)
+            found = sample.once("skewness", partial(_skewness_of_columns, sample.values))
+            low, high = float(found.min()), float(found.max())
+            layers = f" to {high:.2g} over layers" if found.size > 1 else ""
+            details[f"skewness of {sample.of}"] = f"{low:.2g}{layers}"
+            skewed += [x for x in (low, high) if abs(x) > SEEN * standard_error(sample.n)]
+        most = sample.once("clustering", partial(_clustering_of_columns, sample))
+        if most is not None:
+            layer = " of the layer that goes most by it" if sample.values.ndim > 1 else ""
+            details[f"clustering of {sample.of}"] = f"ICC {most.icc:.2g} by category{layer}, p = {most.p:.2g}"
+            if most.p < CLUSTERED and Assumption.INDEPENDENT in statistic.assumes:
+                clustered.append(most.icc)
+    labels = [f"clustered by category (ICC {max(clustered):.2g})"] if clustered else []
+    labels += [f"skewed ({max(skewed, key=abs):.2g})"] if skewed else []
+    return Checks(details, tuple(labels))
 
 
-def _skewness(values: NDArray[np.float64]) -> float:
-    """Return the skewness of at least three different values, unbiased under normality (Joanes and Gill, 1998)."""
-    n, left = len(values), values - values.mean()
-    return float(math.sqrt(n * (n - 1)) / (n - 2) * (left**3).mean() / (left**2).mean() ** 1.5)
+def _skewness_of_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return skewness(values.reshape(len(values), -1))
+
+
+def _clustering_of_columns(sample: Sample) -> Clustering | None:
+    """Return the clustering of the column that has the smallest p, times the number of columns (Bonferroni)."""
+    columns = sample.values.reshape(sample.n, -1).T
+    found = [one for column in columns if (one := clustering(replace(sample, values=column))) is not None]
+    if not found:
+        return None
+    most = min(found, key=lambda one: one.p)
+    return most._replace(p=min(1.0, len(found) * most.p))
 
 
 def clustering(sample: Sample) -> Clustering | None:

@@ -24,7 +24,8 @@ def models_passing(data: Data) -> LayersFit:
     tests = [mean_tests(s, data.holds) if s.n > 1 else (1.0, 1.0) for s in data.samples]
     p_pass, p_fail = np.array([[float(np.squeeze(p)) for p in pair] for pair in tests]).T
     passing = sum(bool(float(s.values.mean()) in data.holds) for s in data.samples if s.n)
-    return LayersFit(passing, p_pass, p_fail, len(data.samples), "model", 1, "t a model, Holm over models")
+    method = "t and flipped signs a model, Holm over models"
+    return LayersFit(passing, p_pass, p_fail, len(data.samples), "model", 1, method)
 
 
 def _extremes(n: int, region: Region) -> tuple[LayersFit, ...]:
@@ -40,5 +41,8 @@ STATISTICS.add(
         takes=PerModel(),
         extremes=_extremes,
         powerless="each model has a spread of its own",
+        varies=lambda data: data.samples,
+        skewed_from=25,
+        version=2,
     ),
 )

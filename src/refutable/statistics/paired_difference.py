@@ -8,12 +8,12 @@ from refutable.statistics import EVERY, STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.sample import Sample
 from refutable.statistics.shapes import Differenced
-from refutable.statistics.student import TFit, fit_values
+from refutable.statistics.student import TFit, fit_values, proofs
 
 
 def paired_difference(data: Data) -> TFit:
-    """The mean over units of the first metric minus the second, each unit its own control, with t bounds."""
-    return replace(fit_values(_differences(data).values, data.samples[0].unit), method="paired t")
+    """The mean over units of the first metric minus the second, each unit its own control; bounds as of `mean`."""
+    return replace(fit_values(_differences(data).values, data.samples[0].unit), method="paired t and flipped signs")
 
 
 def _differences(data: Data) -> Sample:
@@ -30,6 +30,9 @@ STATISTICS.add(
         takes=Differenced(),
         range=EVERY,
         least=2,
+        extremes=proofs,
+        skewed_from=25,
+        version=2,
         varies=lambda data: (_differences(data),),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import special
 
@@ -12,6 +12,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.region import Region
+from refutable.statistics.sample import Sample
 from refutable.statistics.shapes import Counted
 
 
@@ -77,6 +78,13 @@ def share_of_prompts(data: Data) -> ShareFit:
     return ShareFit(int(data.holds.contains(sample.values).sum()), sample.n, sample.unit)
 
 
+def indicators(data: Data) -> tuple[Sample, ...]:
+    """Return 1 for each unit where `holds` is true and 0 for the others."""
+    assert data.holds is not None
+    sample = data.samples[0]
+    return (replace(sample, of=f"{sample.of} {data.holds}", values=data.holds.contains(sample.values).astype(float)),)
+
+
 def _extremes(n: int, region: Region) -> tuple[ShareFit, ...]:
     middle = () if region.one_sided else _counts_between(region, n)
     return tuple(ShareFit(k, n, "prompt") for k in (n, 0, *middle))
@@ -100,5 +108,6 @@ STATISTICS.add(
         share_of_prompts,
         takes=Counted(),
         extremes=_extremes,
+        varies=indicators,
     ),
 )

@@ -135,6 +135,7 @@ STATISTICS.add(
         range=EVERY,
         least=2,
         extremes=_extremes,
+        varies=lambda data: data.samples,
         version=2,
         powerless="it depends on how the units lie on both axes",
     ),

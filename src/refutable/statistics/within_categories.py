@@ -10,6 +10,7 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.correlation import CorrelationFit, correlate, fit_correlation, fit_ranks, paired
+from refutable.statistics.jackknife import pearson_without, spearman_within_without
 from refutable.statistics.shapes import Paired
 from refutable.statistics.student import is_flat
 
@@ -19,21 +20,24 @@ def pearson_within_categories(data: Data) -> CorrelationFit:
 
     A partial correlation that holds fixed one variable for each category but one, and loses as many units.
     """
-    x, y, categories = _left(data)
-    method = f"Pearson within {categories} categories, Fisher z"
-    return fit_correlation(correlate(x, y), len(x), 3 + categories - 1, data.samples[0].unit, method)
+    x, y, of = _left(data)
+    sizes = np.bincount(of)
+    method = f"Pearson within {len(sizes)} categories, Fisher z and jackknife"
+    without = pearson_without(x, y, 1 / sizes[of])
+    return fit_correlation(correlate(x, y), without, len(x), 3 + len(sizes) - 1, data.samples[0].unit, method)
 
 
 def spearman_within_categories(data: Data) -> CorrelationFit:
     """Spearman's correlation of two metrics' deviations from category means; variance of Bonett and Wright."""
-    x, y, categories = _left(data)
-    rho = correlate(stats.rankdata(x), stats.rankdata(y))
-    method = f"Spearman within {categories} categories, Fisher z"
-    return fit_ranks(rho, len(x), 3 + categories - 1, data.samples[0].unit, method)
+    x, y, of = _left(data)
+    rho, categories = correlate(stats.rankdata(x), stats.rankdata(y)), int(of.max()) + 1
+    method = f"Spearman within {categories} categories, Fisher z and jackknife"
+    without = spearman_within_without(x, y, of)
+    return fit_ranks(rho, without, len(x), 3 + categories - 1, data.samples[0].unit, method)
 
 
-def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return both metrics' deviations from category means, in categories of 2 prompts or more, and their number."""
+def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Return both metrics' deviations from category means, in categories of 2 prompts or more, and whose they are."""
     x, y = paired(data)
     categories = data.samples[0].by_category().values()
     if not categories:
@@ -45,7 +49,7 @@ def _left(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     for sample, whole, inside in zip(data.samples, (x, y), left, strict=True):
         if is_flat(np.append(inside + np.abs(whole).max(), np.abs(whole).max())):
             raise Undecidable(f"{sample.of} does not vary inside any category: nothing of it is left to correlate")
-    return left[0], left[1], len(groups)
+    return left[0], left[1], np.repeat(np.arange(len(groups)), [int(group.sum()) for group in groups])
 
 
 STATISTICS.add(
@@ -57,6 +61,8 @@ STATISTICS.add(
         takes=Paired(by_category=True),
         range=(-1.0, 1.0),
         least=4,
+        calibrated_from=8,
+        version=2,
     ),
 )
 STATISTICS.add(
@@ -68,5 +74,7 @@ STATISTICS.add(
         takes=Paired(by_category=True),
         range=(-1.0, 1.0),
         least=4,
+        calibrated_from=8,
+        version=2,
     ),
 )

@@ -93,10 +93,9 @@ def test_other_prompts_under_the_same_name_are_another_claim():
 
 def test_a_new_version_of_a_metric_or_a_statistic_is_another_claim(monkeypatch):
     before = hash_in(CLAIM)
-    assert METRICS["last_gain"].version == STATISTICS["mean"].version == 1
     for registry, name in ((METRICS, "last_gain"), (STATISTICS, "mean")):
         with monkeypatch.context() as patch:
-            patch.setitem(registry._things, name, replace(registry[name], version=2))
+            patch.setitem(registry._things, name, replace(registry[name], version=99))
             assert hash_in(CLAIM) != before
 
 

@@ -1,0 +1,140 @@
+"""Shares, layers, geometric means and correlations of categories like these: the category is the unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from refutable.errors import Undecidable
+from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.bounded_mean import BoundedFit
+from refutable.statistics.clustered_mean import category_means
+from refutable.statistics.correlation import CorrelationFit, correlate, fisher, paired
+from refutable.statistics.geometric_mean import GeometricMeanFit, logarithms
+from refutable.statistics.jackknife import error_of_z
+from refutable.statistics.layers_passing import LayersFit, layers_passing
+from refutable.statistics.shapes import Counted, Paired, PerLayer
+from refutable.statistics.share_of_prompts import indicators
+from refutable.statistics.student import fit_values, proofs
+from refutable.statistics.takes import Takes
+
+LIKE_THESE = ("it speaks of categories like these, of which they are a sample",)
+
+
+def clustered_geometric_mean(data: Data) -> GeometricMeanFit:
+    """The geometric mean of the categories' geometric means: `clustered_mean` of the logarithms, transformed."""
+    logs, centre = logarithms(data.samples[0])
+    return GeometricMeanFit(fit_values(category_means(Data((logs,))).values, "category"), centre)
+
+
+def clustered_share(data: Data) -> BoundedFit:
+    """The mean over categories of the share of their prompts where `holds` is true, by the bets of `bounded_mean`.
+
+    Five categories in which it always holds prove a share of 0.44 at alpha 5 %.
+    """
+    return BoundedFit(category_means(Data(indicators(data))).values, "category")
+
+
+def clustered_layers_passing(data: Data) -> LayersFit:
+    """The share of these layers whose mean over categories satisfies `holds`; categories replicate, Holm over layers.
+
+    Five categories that agree have p = 1/32, which proves one layer at alpha 5 % and never two: L layers need
+    log2(L / alpha) categories, 10 for 32.
+    """
+    return replace(layers_passing(Data((category_means(data),), data.holds)), unit="category")
+
+
+def clustered_pearson(data: Data) -> CorrelationFit:
+    """Pearson's correlation over prompts, bounded by leaving out one category at a time, with t over categories.
+
+    Categories whose correlations are all of one sign prove no more than flipped signs do: five have p = 1/32.
+    """
+    return _without_each_category(data, correlate, "Pearson, Fisher z and jackknife over categories")
+
+
+def clustered_spearman(data: Data) -> CorrelationFit:
+    """Spearman's correlation over prompts, bounded by leaving out one category at a time, as `clustered_pearson`."""
+
+    def of_ranks(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+        return correlate(stats.rankdata(x), stats.rankdata(y))
+
+    return _without_each_category(data, of_ranks, "Spearman, Fisher z and jackknife over categories")
+
+
+def _without_each_category(
+    data: Data, of: Callable[[NDArray[np.float64], NDArray[np.float64]], float], method: str
+) -> CorrelationFit:
+    x, y = paired(data)
+    inside = [*data.samples[0].by_category().values()]
+    if len(inside) < 3:
+        raise Undecidable(f"a correlation over categories needs 3 of them, and there are {len(inside)}")
+    labelled = np.any(inside, axis=0)
+    x, y, inside = x[labelled], y[labelled], [one[labelled] for one in inside]
+    with np.errstate(invalid="ignore", divide="ignore"):  # nothing varies outside a category
+        without = np.array([of(x[~one], y[~one]) for one in inside])
+    r, most = of(x, y), max(len(x) - 3, 1)
+    jackknife = error_of_z(without)
+    return CorrelationFit(
+        r, fisher(r), 1 / math.sqrt(most), len(inside), "category", method, jackknife, lost=2, signs=True
+    )
+
+
+ASSUMED = (Assumption.INDEPENDENT_CATEGORIES, Assumption.LITTLE_SKEW)
+
+STATISTICS.add(
+    Statistic(
+        "clustered_geometric_mean",
+        ASSUMED,
+        clustered_geometric_mean,
+        caveats=(*LIKE_THESE, "it is the logarithms that must not be skewed"),
+        takes=Takes(by_category=True),
+        least=2,
+        extremes=proofs,
+        varies=lambda data: (category_means(Data((logarithms(data.samples[0])[0],))),),
+    ),
+)
+STATISTICS.add(
+    Statistic(
+        "clustered_share",
+        (Assumption.INDEPENDENT_CATEGORIES,),
+        clustered_share,
+        caveats=LIKE_THESE,
+        takes=Counted(by_category=True),
+        least=2,
+        extremes=STATISTICS["bounded_mean"].extremes,
+        varies=lambda data: (category_means(Data(indicators(data))),),
+        powerless="it depends on the whole distribution, not on a mean and a spread",
+    ),
+)
+STATISTICS.add(
+    Statistic(
+        "clustered_layers_passing",
+        ASSUMED,
+        clustered_layers_passing,
+        caveats=(*LIKE_THESE, "layers may depend on each other"),
+        takes=PerLayer(by_category=True),
+        least=2,
+        extremes=STATISTICS["layers_passing"].extremes,
+        varies=lambda data: (category_means(data),),
+        powerless="each layer has a spread of its own",
+    ),
+)
+for function in (clustered_pearson, clustered_spearman):
+    STATISTICS.add(
+        Statistic(
+            function.__name__,
+            (*ASSUMED, Assumption.LIGHT_TAILS) if function is clustered_pearson else ASSUMED[:1],
+            function,
+            caveats=LIKE_THESE,
+            takes=Paired(by_category=True),
+            range=(-1.0, 1.0),
+            least=6,
+            calibrated_from=20,
+        ),
+    )
