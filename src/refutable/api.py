@@ -66,6 +66,7 @@ def measure(
     dtype: str = "float32",
     device: str = "auto",
     offline: bool = False,
+    adapter: str | Path | None = None,
     name: str | None = None,
 ) -> Trace:
     """Make one pass over a model and return its trace.
@@ -84,6 +85,7 @@ def measure(
         dtype: for a named model or a folder.
         device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
+        adapter: folder of a LoRA to merge into the weights of a named model or a folder.
         name: the name of a model in memory; for a path, the model in the registry that it holds.
 
     Raises:
@@ -95,6 +97,8 @@ def measure(
     given = prompts_from(prompts)
     spec = pass_of(run, given.prompts.name, under, blocks, bos)
     if not isinstance(model, str | Path):
+        if adapter is not None:
+            raise BadInput("an adapter goes with a named model or a folder; merge it into a model in memory yourself")
         require_measure()
         from refutable.measurement.in_memory import measure_in_memory
 
@@ -104,7 +108,14 @@ def measure(
     chosen, folder = choose_device(device), cache_folder()
     finder = Finder(FileHashes(folder), chosen, offline=offline, cpu_asked=device == "cpu")
     row, path = _named(model, name, finder)
-    selection = select(ModelRegistry([row]), chosen, models=(row.name,), weights=path or "pretrained", dtype=dtype)
+    selection = select(
+        ModelRegistry([row]),
+        chosen,
+        models=(row.name,),
+        weights=path or "pretrained",
+        dtype=dtype,
+        adapter=None if adapter is None else str(adapter),
+    )
     source = SampleSource(selection, finder, Store(folder))
     source.give(given.prompts)
     return source.trace(selection.subject(row.name), spec)

@@ -15,6 +15,7 @@ class Options:
     models: tuple[str, ...] = ()
     weights: str = "pretrained"
     revision: str | None = None
+    adapter: Path | None = None
     dtype: str = "float32"
     device: str = "auto"
     measurements: Path | None = None

@@ -84,6 +84,7 @@ class Session:
             weights=options.weights,
             revision=options.revision,
             dtype=options.dtype,
+            adapter=None if options.adapter is None else str(options.adapter),
         )
         table = _table(options, registry)
         store = Store(folder)
@@ -220,6 +221,8 @@ def _on(given: PromptSet, claim: BaseClaim) -> BaseClaim:
 
 
 def _table(options: Options, registry: ModelRegistry) -> Table | None:
+    if options.measurements is not None and options.adapter is not None:
+        raise BadInput("--adapter changes what is measured, and --measurements was measured already; give one of them")
     if options.measurements is None:
         if options.measurements_map is not None:
             raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")

@@ -166,15 +166,19 @@ def test_only_what_is_known_to_be_vacuous_would_be_supported_by_any_data(claim):
 # Architecture: facts that are as the claim says, and facts that are not
 
 
-def judge_fact(claim: Any, value: Any) -> Verdict:
+def source_of(value: Any = None, **more: Any) -> Any:
+    """Return a source that knows one stand-in, every fact of which is this."""
     row = SimpleNamespace(fact=lambda name, config=None: value, config_source="made up", stand_in=True)
 
     def find_weights(*args: Any, **keys: Any) -> Any:
         raise NotMeasured("made up")
 
     selection = SimpleNamespace(registry={"made-up": row}, subject=lambda name: name)
-    source: Any = SimpleNamespace(selection=selection, find_weights=find_weights)
-    return decide_case(Case(claim.id, claim, ("made-up",), False), source).verdict
+    return SimpleNamespace(selection=selection, find_weights=find_weights, **more)
+
+
+def judge_fact(claim: Any, value: Any) -> Verdict:
+    return decide_case(Case(claim.id, claim, ("made-up",), False), source_of(value)).verdict
 
 
 @of_kind("architecture")
@@ -195,7 +199,7 @@ def judge_seen(claim: Any, moved: str | None) -> Verdict:
     """Judge a claim by a probe that sees one of what it watches move, or nothing."""
     seen = {name: [0.3, 0.4] if name == moved else [0.0, 0.0] for name in PROBES[claim.test.probe].columns}
     trace = Trace("key", {}, pa.table(seen), pa.table({"text": pa.array([], pa.string())}))
-    source: Any = SimpleNamespace(trace=lambda subject, one: trace, selection=None)
+    source = source_of(trace=lambda subject, one: trace)
     return decide_case(Case(claim.id, claim, ("made-up",), False), source).verdict
 
 

@@ -29,6 +29,22 @@ def test_require_decided_counts_only_supported_and_refuted(suite: Suite) -> None
     assert suite.pytest("-k", "gain-follows-entropy", "--require-decided", "1").status == 6
 
 
+def test_a_verdict_that_turns_on_an_unverified_fact_is_not_counted_as_decided(suite: Suite) -> None:
+    given = ("-k", "gptj-rotary-quarter", "--require-decided", "1")
+    assert suite.pytest(*given).status == 0
+    text = (
+        (suite.folder / "claims.yaml")
+        .read_text()
+        .replace("models: [gptj]\n    test: {fact", "models: MODEL\n    test: {fact")
+    )
+    suite.write("claims.yaml", text.replace("MODEL", "pythia-6.9b-v0"))  # stated by its authors alone
+    run = suite.pytest(*given)
+    assert run.status == 6
+    (row,) = run.json["verdicts"]
+    assert (row["verdict"], row["labels"]) == ("SUPPORTED", ["unverified-fact"])
+    assert "1 unverified-fact" in run.text
+
+
 def test_k_finds_claims_by_the_words_of_their_ids(suite: Suite) -> None:
     assert set(suite.pytest("-k", "attention").verdicts) == {"tiny-attention-shrinks-the-stream-tiny-gpt2"}
 

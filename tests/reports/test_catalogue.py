@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,10 +22,11 @@ from refutable.reports.catalogue import (
     catalogue_lines,
     read_catalogue,
     sentences_of,
+    states,
 )
 from refutable.verdicts.judge import Judgement
-from refutable.verdicts.row import VerdictRow
-from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.row import VerdictRow, tally
+from refutable.verdicts.verdict import UNVERIFIED_FACT, Verdict
 
 CATALOGUE = SHARED / "claims-catalogue.yaml"
 IDS = ROOT / "fixtures" / "catalogue.txt"
@@ -143,3 +145,11 @@ def test_the_command_refuses_claims_that_are_not_there_first(tmp_path, monkeypat
     told = CliRunner().invoke(app, ["catalogue", "nope"])
     assert told.exit_code == 4
     assert told.output.startswith("ERROR: nope: no such file; check the path")
+
+
+def test_a_verdict_that_turns_on_an_unverified_fact_is_counted_apart():
+    doubtful = replace(row("c", Verdict.SUPPORTED, "n"), labels=(UNVERIFIED_FACT,))
+    open_ = replace(row("c", Verdict.INCONCLUSIVE, "o"), labels=(UNVERIFIED_FACT,))
+    rows = [row("c", Verdict.SUPPORTED), doubtful, open_]
+    assert states(some(), rows)["c"] == "SUPPORTED 1, INCONCLUSIVE 1, unverified-fact 1"
+    assert tally(rows) == {"SUPPORTED": 1, "INCONCLUSIVE": 1, "unverified-fact": 1}

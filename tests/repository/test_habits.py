@@ -11,6 +11,7 @@ from places import ROOT
 
 from refutable import __version__
 from refutable._util.extras import MEASURE
+from refutable.models.quantised import METHODS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOWS = {file.name: yaml.safe_load(file.read_text()) for file in (ROOT / ".github" / "workflows").glob("*.yml")}
@@ -48,3 +49,9 @@ def test_every_requirement_has_a_pin() -> None:
     pins = {name_of(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
     wanted = {name_of(r) for r in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"])}
     assert wanted - {"refutable"} <= pins
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_extra_of_its_name_installs_what_a_quantisation_method_is_run_by(method: str) -> None:
+    extra = PROJECT["optional-dependencies"][method]
+    assert {name_of(requirement) for requirement in extra} == set(METHODS[method].packages)

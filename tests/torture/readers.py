@@ -24,7 +24,8 @@ from refutable.claims.file import read_claims
 from refutable.errors import RefutableError
 from refutable.evidence.published.column_map import read_map
 from refutable.evidence.published.read import read_table
-from refutable.measurement.loading.load import configured, quiet
+from refutable.measurement.loading.load import quiet
+from refutable.measurement.loading.shape import configured
 from refutable.measurement.loading.tokens import load_tokenizer
 from refutable.models.from_folder import read_config
 from refutable.models.from_gguf import check_gguf

@@ -18,7 +18,7 @@ from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit
 from refutable.verdicts.judge import Judgement, judge
 from refutable.verdicts.quantifiers import combine, needed, partial_conjunction
-from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.verdict import UNVERIFIED_FACT, Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
@@ -264,3 +264,21 @@ def test_a_whole_of_one_member_is_as_the_member_is_where_p_is_alpha_itself():
         assert member.verdict is verdict
         for quantifier in QUANTIFIERS:
             assert combine({"one": member}, quantifier, prediction, alpha).verdict is verdict
+
+
+def unverified(verdict):
+    return Judgement(verdict, "< 1", "told by one", labels=(UNVERIFIED_FACT,))
+
+
+@pytest.mark.parametrize("quantifier", ["all", "any", "majority"])
+@given(found=st.lists(st.tuples(st.sampled_from([SUPPORTED, REFUTED]), st.booleans()), min_size=1, max_size=5))
+def test_a_verdict_is_labelled_exactly_where_it_would_not_stand_without_the_unverified(quantifier, found):
+    members = {
+        f"m{i}": Judgement(verdict, "< 1", "told by two") if known else unverified(verdict)
+        for i, (verdict, known) in enumerate(found)
+    }
+    judged = combine(members, quantifier, "< 1", 0.05)
+    needed_ = needed(quantifier, len(found))
+    enough = {SUPPORTED: needed_, REFUTED: len(found) - needed_ + 1}[judged.verdict]
+    stands = sum(verdict is judged.verdict and known for verdict, known in found) >= enough
+    assert (UNVERIFIED_FACT in judged.labels) == (not stands)

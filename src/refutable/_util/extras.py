@@ -1,4 +1,4 @@
-"""Optional packages: pandas, and those that only measuring needs."""
+"""Optional packages: pandas, those that only measuring needs, and those that only some weights need."""
 
 from __future__ import annotations
 
@@ -18,6 +18,21 @@ def require_measure() -> None:
     if _missing():
         packages = ", ".join(_missing())
         raise NotMeasured(f"measuring needs what is not installed here ({packages}): {INSTALL}")
+
+
+def require_extra(extra: str, packages: tuple[str, ...], what: str) -> None:
+    """Raise NotMeasured, with the command to install them, if packages of an extra are missing.
+
+    Args:
+        extra: its name in pyproject.toml.
+        packages: which are needed.
+        what: needs them, in words.
+    """
+    missing = ", ".join(name for name in packages if not _installed(name))
+    if missing:
+        raise NotMeasured(
+            f"{what}: not without {missing}, which is not installed here", f"pip install 'refutable[{extra}]'"
+        )
 
 
 def pandas() -> ModuleType:

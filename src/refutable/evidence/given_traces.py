@@ -125,16 +125,17 @@ def _prompts_of(trace: Trace) -> PromptSet:
 
 
 def _weights_of(meta: Meta, row: ModelRow) -> WeightsSource:
-    kind = WeightsKind(meta["weights_kind"])
+    kind, _, packing = str(meta["weights_kind"]).partition(" (")
     return WeightsSource(
-        kind=kind,
+        kind=WeightsKind(kind),
         detail=str(meta["weights_detail"]),
         digest=str(meta["weights"]),
-        form="draw" if kind is WeightsKind.INITIALISATION else "safetensors",
+        form="draw" if kind == WeightsKind.INITIALISATION else "safetensors",
         location=None,
         config=row.config,
         config_from=str(meta["config_from"]),
         tokenizer=None,
         tokenizer_digest=str(meta["tokens"]),
         revision=meta.get("revision"),
+        packing=packing.removesuffix(")"),
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from refutable.claims import MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
+from refutable.evidence.facts import labels_of_facts
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
     Measured,
@@ -93,7 +94,8 @@ def judge_over_models(claim: MeasuredClaim, models: tuple[str, ...], source: Sam
     details = {**judged.details, **members, "lacking": ", ".join(measured.lacking) or "none"}
     judged = replace(judged, details=details, why=f"{judged.why}; {lacking_text(measured.lacking)}")
     n = len(models) if counted else len(means)
-    return judged.labelled(*feasibility(STATISTICS[test.statistic], test.region, claim.alpha, n))
+    of_facts = labels_of_facts(test.fact, tuple(means), source) if test.fact is not None else ()
+    return judged.labelled(*feasibility(STATISTICS[test.statistic], test.region, claim.alpha, n), *of_facts)
 
 
 def _measured(models: tuple[str, ...], read: Callable[[str], Samples], fix: str) -> Measured:

@@ -271,7 +271,7 @@ class SampleSource:
             "prompt_set": prompts.name if prompts else None,
             "prompts": prompts.hash if prompts else None,
             "weights": weights.digest,
-            "weights_kind": str(weights.kind),
+            "weights_kind": weights.label,
             "weights_detail": weights.detail,
             "config": key_of(dict(weights.config)),
             "config_from": weights.config_from,

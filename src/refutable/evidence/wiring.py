@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from refutable.claims import WiringClaim
 from refutable.errors import InstrumentError
+from refutable.evidence.facts import labels_of_facts
 from refutable.evidence.over_models import over_models
 from refutable.evidence.plan import wiring_subject
 from refutable.evidence.sample_source import SampleSource
@@ -25,6 +26,7 @@ class Probe:
     moved: str  # the word for a model in which every block changes
     action: str  # what was done and watched, without the changes
     watched: str  # what was watched, in a few words
+    fact: str  # the fact of the registry's configuration that the probed class is built by
 
 
 PROBES = {
@@ -34,6 +36,7 @@ PROBES = {
         "sequential",
         "with either module's update changed by the size of the block's input, what the other reads",
         "its blocks are not wired alike: what one module reads when the other's update",
+        "wiring",
     ),
     "stream_reads_rotation": Probe(
         ("held_update_change",),
@@ -41,6 +44,7 @@ PROBES = {
         "stream",
         "with the rotation switched off and attention's probabilities held, what attention adds",
         "the rotation does not do the same in all of its blocks: what attention adds",
+        "positions",
     ),
 }
 
@@ -66,4 +70,5 @@ def _probe(claim: WiringClaim, model: str, source: SampleSource) -> Judgement:
         f"{model} {is_seen}: {probe.action} changed by {min(changes):.2g} to {max(changes):.2g} of itself in"
         f" {len(changes)} blocks"
     )
-    return Judgement(verdict, claim.prediction, why, details={"seen": seen})
+    labels = labels_of_facts(probe.fact, (model,), source)
+    return Judgement(verdict, claim.prediction, why, labels=labels, details={"seen": seen})

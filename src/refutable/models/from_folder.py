@@ -10,6 +10,7 @@ from refutable._util.reading import read_json
 from refutable.errors import BadInput
 from refutable.models.config import Config
 from refutable.models.file_hashes import FileHashes
+from refutable.models.quantised import METHODS, packing_of, run_by
 from refutable.models.registry import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.same_model import check_same
@@ -47,8 +48,14 @@ def folder_source(
     digest = hashes.of_files(files)
     if kind in (WeightsKind.LOCAL, WeightsKind.HUB):
         kind, detail = _registered(row, files, kind, detail, hashes)
-    if "quantization_config" in config:
-        kind, detail = WeightsKind.DEQUANTISED, f"from {_method(config)} {detail}"
+    method, packing = _method(config) if "quantization_config" in config else None, ""
+    if method is not None and method in METHODS:
+        if form != "safetensors":
+            raise BadInput(f"{folder}: weights quantised by {method} are read from safetensors; save them as such")
+        packing = str(packing_of(config["quantization_config"], str(folder / "config.json")))
+        kind, detail = WeightsKind.QUANTISED, f"{run_by(method)}, {detail}"
+    elif method is not None:
+        kind, detail = WeightsKind.DEQUANTISED, f"from {method} {detail}"
     return WeightsSource(
         kind=kind,
         detail=detail,
@@ -60,6 +67,7 @@ def folder_source(
         tokenizer=folder if tokenizer else None,
         tokenizer_digest=hashes.of_files(tokenizer) if tokenizer else STAND_IN,
         revision=revision,
+        packing=packing,
     )
 
 
@@ -67,16 +75,16 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read a config.json, without what it has no say in: how attention is run, and code of its own.
 
     Raises:
-        BadInput: it cannot be read, is no mapping with a `model_type`, or is of weights that stay quantised.
+        BadInput: it cannot be read, is no mapping with a `model_type`, or is of weights quantised in an unknown way.
     """
     config = read_json(path, fix="fetch it again")
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise BadInput(f"{path}: names no `model_type`; give the folder of a model of transformers")
     method = _method(config) if config.get("quantization_config") is not None else None
-    if method is not None and method not in DEQUANTISED_BY:
+    if method is not None and method not in (*DEQUANTISED_BY, *METHODS):
         raise BadInput(
-            f"{path}: the weights are quantised by {method}, which is not turned back into plain numbers here; give the"
-            " model's plain weights, or a GGUF file"
+            f"{path}: the weights are quantised by {method}, which is not read here; known:"
+            f" {', '.join((*DEQUANTISED_BY, *METHODS))}; give the model's plain weights, or a GGUF file"
         )
     unset = ("quantization_config",) if method is None else ()
     return {key: value for key, value in without_ours(config).items() if key not in unset}

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from refutable.models.sources import Source
+
 TRANSFORMERS = "transformers"
 TrainingCode = Literal["gpt-2", "gpt-neox", "mesh-transformer-jax"]
 CODES: tuple[str, ...] = get_args(TrainingCode)
@@ -38,7 +40,7 @@ class Rule:
         code: the training code.
         truncated: whether the normal is cut at twice `deviation` on both sides and not rescaled, so that what is drawn
             has 0.8796 of the deviation that the rule names.
-        source: where the rule was read.
+        sources: where the rule was read.
         unverified: what was not, or could not be, checked.
     """
 
@@ -48,7 +50,7 @@ class Rule:
     positions: Deviation
     unembedding: Deviation
     code: TrainingCode
-    source: str
+    sources: tuple[Source, ...]
     unverified: str
     truncated: bool = False
 
@@ -85,8 +87,13 @@ RULES: Mapping[str, Rule] = {
         positions=_constant(0.01),
         unembedding=_constant(0.02),
         code="gpt-2",
-        source="openai/gpt-2 src/model.py: conv1d and wte 0.02, wpe 0.01; the paper (2.3): residual layers times"
-        " 1/sqrt(N) for N residual layers, two a block",
+        sources=(
+            Source(
+                by="OpenAI",
+                at="gpt-2 src/model.py: conv1d and wte 0.02, wpe 0.01; the paper (2.3): residual layers times 1/sqrt(N)"
+                " for N residual layers, two a block",
+            ),
+        ),
         unverified="the published code leaves the residual layers unscaled, at 0.02: their scale is the paper's word."
         " Transformers and nanoGPT draw wpe with 0.02 and scale the outputs likewise",
     ),
@@ -97,10 +104,15 @@ RULES: Mapping[str, Rule] = {
         positions=_small,
         unembedding=_small,
         code="gpt-neox",
-        source="EleutherAI/gpt-neox megatron/model/init_functions.py: small_init sqrt(2 / (5 d)), wang_init"
-        " 2 / (L sqrt(d)), chosen by the training files of pythia-70m to -2.8b, gpt-neox-20b and"
-        " stablelm-base-alpha-3b; the embedding (word_embeddings.py) and the unembedding (gpt2_model.py) take the"
-        " input's",
+        sources=(
+            Source(
+                by="EleutherAI",
+                at="gpt-neox megatron/model/init_functions.py: small_init sqrt(2 / (5 d)), wang_init 2 / (L sqrt(d));"
+                " the embedding (word_embeddings.py) and the unembedding (gpt2_model.py) take the input's",
+            ),
+            Source(by="mqyqlx", at="EleutherAI/pythia issue 135: both formulas"),
+            Source(by="mosaicml", at="examples pull request 224: GPT-NeoX joins the two"),
+        ),
         unverified="no step0 checkpoint was read",
     ),
     "pythia-large": Rule(
@@ -110,9 +122,17 @@ RULES: Mapping[str, Rule] = {
         positions=_constant(0.02),
         unembedding=_constant(0.02),
         code="gpt-neox",
-        source="EleutherAI/pythia issue #135: step0 of pythia-6.9b has 0.02 and 0.0025 = 0.02 / sqrt(2 * 32). The"
-        " training files of 6.9b and 12b name no init method, and gpt-neox's defaults are normal and scaled_normal"
-        " with 0.02 (neox_args.py)",
+        sources=(
+            Source(
+                by="mqyqlx",
+                at="EleutherAI/pythia issue 135: step0 of pythia-6.9b has 0.02 and 0.0025 = 0.02 / sqrt(2 * 32)",
+            ),
+            Source(
+                by="EleutherAI",
+                at="gpt-neox megatron/neox_arguments/neox_args.py: normal and scaled_normal with 0.02, the defaults of"
+                " training files that name no init method",
+            ),
+        ),
         unverified="that 12b and 6.9b-v0 had it too is inferred from their files (6.9b-v0's under its older name,"
         " 6.7b); no step0 checkpoint was read",
     ),
@@ -124,9 +144,14 @@ RULES: Mapping[str, Rule] = {
         unembedding=_fan_in,
         truncated=True,
         code="mesh-transformer-jax",
-        source="kingoflolz/mesh-transformer-jax mesh_transformer/layers.py (TransformerLayerShard, EmbeddingShard,"
-        " ProjectionShard), init_scale 2 / L in transformer_shard.py; dm-haiku basic.py (Linear: 1 / sqrt(fan-in)) and"
-        " initializers.py (TruncatedNormal: cut at 2 deviations, not rescaled)",
+        sources=(
+            Source(
+                by="kingoflolz",
+                at="mesh-transformer-jax mesh_transformer/layers.py (TransformerLayerShard, EmbeddingShard,"
+                " ProjectionShard), init_scale 2 / L in transformer_shard.py; with dm-haiku's basic.py (Linear:"
+                " 1 / sqrt(fan-in)) and initializers.py (TruncatedNormal: cut at 2 deviations, not rescaled)",
+            ),
+        ),
         unverified="no checkpoint of the start of GPT-J's training was published; the code is the repository's, which"
         " may differ from that of the day of training",
     ),

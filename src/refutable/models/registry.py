@@ -21,6 +21,7 @@ from refutable.models import config_facts
 from refutable.models.config import Config
 from refutable.models.families import FAMILIES, Family, family_of, unknown_family
 from refutable.models.registry_facts import ROW_FACTS
+from refutable.models.sources import RowSource
 from refutable.statistics.region import RegionText, parse_region
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
@@ -57,7 +58,8 @@ class ModelRow(Frozen):
     corpus: str | None = Field(default=None, description="training data")
     tokenizer: str | None = Field(default=None, description="which tokenizer cuts its text")
     config: dict[str, Any] = Field(description="the configuration's own keys, at the true shape")
-    config_source: str = Field(default="registry", description="where the configuration's values come from")
+    config_source: str = Field(default="from memory", description="where a row without sources has its values from")
+    sources: tuple[RowSource, ...] = Field(default=(), description="public sources that state its values")
     init: InitRule = Field(
         default="transformers",
         description="by which code's scheme fresh weights are drawn (init_rules.py); transformers: not known",
@@ -72,6 +74,11 @@ class ModelRow(Frozen):
     def asked(self) -> str:
         """What ``--model`` asks for it by, quoted for a shell: its name, or the path or repository that it is of."""
         return shlex.quote(self._given or self.name)
+
+    @property
+    def config_from(self) -> str:
+        """Where its configuration is from: the registry, or, of a model without a row, its own file."""
+        return self.config_source if self._given else "registry"
 
     def called(self, given: str) -> ModelRow:
         """Return this row, of a model that is in no registry and was asked for in these words."""
@@ -112,6 +119,7 @@ class ModelRow(Frozen):
 _FIELDS: dict[str, Sequence[str]] = {
     "": [key for key in ModelRow.model_fields if key != "name"],
     "wheel": [*Wheel.model_fields],
+    "sources": [*RowSource.model_fields],
 }
 
 

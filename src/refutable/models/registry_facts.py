@@ -12,6 +12,7 @@ from refutable.models.config import Config
 from refutable.models.config_facts import Fact, d_head, d_model, layers
 from refutable.models.families import FAMILIES, Family
 from refutable.models.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
+from refutable.models.sources import Source
 
 
 class Row(Protocol):
@@ -59,32 +60,49 @@ class Row(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """A training corpus.
+class Published:
+    """A number that was published about what models are made from.
 
     Attributes:
-        gigabytes: size of its text in 10^9 bytes, as its authors published it.
-        source: where.
+        value: the number.
+        sources: where it is stated.
     """
 
-    gigabytes: float
-    source: str
+    value: float
+    sources: tuple[Source, ...]
 
 
-CORPORA: Mapping[str, Corpus] = {
-    "WebText": Corpus(40.0, "Radford et al. (2019), 2.1: 'a total of 40 GB of text'"),
-    "The Pile": Corpus(825.18 * 1.024**3, "Gao et al. (2020), arXiv:2101.00027, table 1: 825.18 GiB"),
+CORPORA: Mapping[str, Published] = {  # size of the text in 10^9 bytes
+    "WebText": Published(
+        40.0,
+        (
+            Source(by="OpenAI", at="Radford et al. (2019), 2.1: 40 GB"),
+            Source(by="Hugging Face", at="hub openai-community/gpt2 README.md: 40 GB"),
+            Source(by="textbookofai.com", at="glossary, WebText: 40 GB"),
+        ),
+    ),
+    "The Pile": Published(
+        825.18 * 1.024**3,
+        (
+            Source(by="EleutherAI", at="Gao et al. (2020), arXiv:2101.00027, table 1: 825.18 GiB"),
+            Source(by="Wikipedia", at="The Pile (dataset): 886.03 GB"),
+        ),
+    ),
 }
-TOKENIZERS: Mapping[str, str] = {  # each by where it is published
-    "GPT-2": "Radford et al. (2019), 50,257 entries; the model card of GPT-J names it",
-    "GPT-NeoX-20B": "Black et al. (2022), arXiv:2204.06745, 50,277 entries; Biderman et al. (2023) name it for Pythia",
-}
+TOKENIZERS = ("GPT-2", "GPT-NeoX-20B")
 STANDARD_HEADS = (64, 128)
-ROTARY_DEFAULTS: Mapping[str, tuple[float, str]] = {
-    "gpt-neox": (1.0, "EleutherAI/gpt-neox megatron/neox_arguments/neox_args.py: rotary_pct 1.0"),
-    "mesh-transformer-jax": (
+ROTARY_DEFAULTS: Mapping[str, Published] = {  # share of a head; each code is its own only source
+    "gpt-neox": Published(
+        1.0, (Source(by="EleutherAI", at="gpt-neox megatron/neox_arguments/neox_args.py: rotary_pct 1.0"),)
+    ),
+    "mesh-transformer-jax": Published(
         1.0,
-        "kingoflolz/mesh-transformer-jax mesh_transformer/layers.py (TransformerLayerShard): pe_rotary_dims, else all",
+        (
+            Source(
+                by="kingoflolz",
+                at="mesh-transformer-jax mesh_transformer/layers.py (TransformerLayerShard): pe_rotary_dims, else all",
+            ),
+        ),
     ),
 }
 UNKNOWN = "the registry does not say"
@@ -117,11 +135,11 @@ def corpus_gigabytes(row: Row, config: Config) -> float:
     name = corpus(row, config)
     if name not in CORPORA:
         raise NotMeasured(f"no published size of {name!r}, which {row.name} was trained on, is on record")
-    return CORPORA[name].gigabytes
+    return CORPORA[name].value
 
 
 def tokenizer(row: Row, config: Config) -> str:
-    """By which tokenizer its text is cut; sources in `TOKENIZERS`. An embedding may have more rows than entries."""
+    """By which tokenizer its text is cut. An embedding may have more rows than entries."""
     if row.tokenizer is None:
         raise NotMeasured(f"{UNKNOWN} which tokenizer {row.name} reads by")
     return row.tokenizer
@@ -146,7 +164,7 @@ def code_rotary_fraction(row: Row, config: Config) -> float:
     code = RULES[row.init].code
     if code not in ROTARY_DEFAULTS:
         raise NotMeasured(f"no default of {code} for the share of a head that is turned is on record")
-    return ROTARY_DEFAULTS[code][0]
+    return ROTARY_DEFAULTS[code].value
 
 
 def init_rule(row: Row, config: Config) -> str:
@@ -175,22 +193,6 @@ def init_output_by_depth(row: Row, config: Config) -> str:
 def init_input_by_width(row: Row, config: Config) -> str:
     """How that of the input matrices falls with the width: ``1/sqrt(d)`` is variance scaling by fan-in."""
     return _power(_rule(row).input, Sizes(4, 64, 256), Sizes(4, 256, 256), "d")
-
-
-def row_origin(fact: str, row: Row) -> str | None:
-    """Return where a fact that the registry states of a model comes from; None where its configuration says it."""
-    if fact in ("organisation", "corpus"):
-        return "registry: from memory, unverified"
-    if fact == "corpus_gigabytes" and row.corpus in CORPORA:
-        return f"{CORPORA[str(row.corpus)].source}; from memory, unverified"
-    if fact == "code_rotary_fraction" and row.init in RULES:
-        return ROTARY_DEFAULTS.get(RULES[row.init].code, (0.0, UNKNOWN))[1]
-    if fact == "tokenizer" and row.tokenizer in TOKENIZERS:
-        return f"{TOKENIZERS[str(row.tokenizer)]}; from memory, unverified"
-    if fact == "training_code" or fact.startswith("init_"):
-        rule = RULES.get(row.init)
-        return f"{rule.source}; unverified: {rule.unverified}" if rule is not None else None
-    return None
 
 
 def _power(deviation: Deviation, small: Sizes, fourfold: Sizes, letter: str) -> str:
@@ -244,7 +246,7 @@ ROW_WORDS: Mapping[str, Collection[str | bool]] = {
         "TII",
     ),
     "corpus": tuple(CORPORA),
-    "tokenizer": tuple(TOKENIZERS),
+    "tokenizer": TOKENIZERS,
     "standard_heads": (True, False),
     "training_code": CODES,
     "init_rule": tuple(RULES),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from refutable._util.reading import exists
 from refutable.errors import BadInput, NotMeasured, UnknownName
+from refutable.models.adapter import read_adapter
 from refutable.models.device import Device
 from refutable.models.registry import ModelRegistry, ModelRow
 from refutable.models.subject import INIT, PRETRAINED, Subject
@@ -25,6 +26,7 @@ class Selection:
         revision: for the named models.
         dtype: for every model.
         device: for every model.
+        adapter: folder of one that is merged into the named model's weights, or None.
     """
 
     registry: ModelRegistry
@@ -33,6 +35,7 @@ class Selection:
     weights: str = PRETRAINED
     revision: str | None = None
     dtype: str = "float32"
+    adapter: str | None = None
     _chosen: frozenset[str] = field(init=False)
     _subjects: dict[tuple[str, int | None, str | None], Subject] = field(
         init=False, default_factory=dict, compare=False, repr=False
@@ -75,8 +78,9 @@ class Selection:
             dtype=dtype or self.dtype,
             device=self.device.name,
             named=model in self.named,
+            adapter=self.adapter if model in self.named else None,
         )
-        return subject if seed is None else replace(subject, weights=INIT, seed=seed)
+        return subject if seed is None else replace(subject, weights=INIT, seed=seed, adapter=None)
 
 
 def select(
@@ -87,11 +91,13 @@ def select(
     weights: str = PRETRAINED,
     revision: str | None = None,
     dtype: str = "float32",
+    adapter: str | None = None,
 ) -> Selection:
     """Check what the command line asks for and return it as a Selection.
 
     Raises:
-        BadInput: an unknown model or dtype; a path or revision for more than one model; a path that is not there.
+        BadInput: an unknown model or dtype; a path, revision or adapter for more than one model; a path that is not
+            there.
     """
     rows = [row for pattern in models for row in _matching(registry, pattern)]
     named = frozenset(row.name for row in rows)
@@ -114,7 +120,19 @@ def select(
         raise BadInput(f"--revision {revision}: --weights {weights} has no revisions; give one of the two")
     if revision is not None and len(named) != 1:
         raise BadInput(f"--revision {revision}: a revision belongs to one model; name it with one --model")
-    return Selection(registry, device, named, weights, revision, dtype)
+    if adapter is not None:
+        _check_adapter(adapter, weights, [registry[name] for name in named])
+    return Selection(registry, device, named, weights, revision, dtype, adapter)
+
+
+def _check_adapter(adapter: str, weights: str, named: list[ModelRow]) -> None:
+    if len(named) != 1:
+        raise BadInput(
+            f"--adapter {adapter}: an adapter belongs to one model; name it with one --model ({len(named)} are named)"
+        )
+    if weights == INIT or (named[0].stand_in and weights == PRETRAINED):
+        raise BadInput(f"--adapter {adapter}: freshly drawn weights carry no adapter; give trained ones")
+    read_adapter(Path(adapter))
 
 
 def _matching(registry: ModelRegistry, pattern: str) -> tuple[ModelRow, ...]:

@@ -17,11 +17,13 @@ STAND_IN = "stand-in"  # the digest of a tokenizer that is not there
 
 
 class WeightsKind(StrEnum):
-    """What the weights are, shown with every verdict; set in weights.py, from_folder.py and from_gguf.py."""
+    """What the weights are, shown with every verdict; set in weights.py, from_folder.py, from_gguf.py, adapter.py."""
 
     PRETRAINED = "pretrained"
     HUB = "hub, unverified"
     DEQUANTISED = "dequantised"
+    QUANTISED = "quantised"
+    ADAPTED = "with adapter"
     LOCAL = "local"
     INITIALISATION = "initialisation"
     PUBLISHED = "published table"
@@ -39,6 +41,7 @@ class Subject:
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         seed: of freshly drawn weights.
         named: whether the user named it, so that it may be downloaded.
+        adapter: folder of an adapter that is merged into the weights; None without one.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Subject:
     device: str = "cpu"
     seed: int = 0
     named: bool = False
+    adapter: str | None = None
 
     @property
     def device_type(self) -> str:
@@ -70,6 +74,8 @@ class WeightsSource:
         tokenizer: directory that holds the tokenizer, or None: stand-in tokens.
         tokenizer_digest: its hash; `STAND_IN` without one.
         revision: the commit these weights are of, where known.
+        packing: how they are packed, in words; empty for plain numbers.
+        adapter: folder of an adapter to be merged into them, or None.
     """
 
     kind: WeightsKind
@@ -82,6 +88,13 @@ class WeightsSource:
     tokenizer: Path | None
     tokenizer_digest: str
     revision: str | None
+    packing: str = ""
+    adapter: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """Their kind as reports show it: ``quantised (gptq, 4 bit)``, else the kind alone."""
+        return f"{self.kind} ({self.packing})" if self.packing else str(self.kind)
 
     @property
     def tokens(self) -> str:

@@ -35,8 +35,8 @@ def weight_files(folder: Path) -> tuple[list[Path], Literal["safetensors", "bin"
     adapters = sorted(path.name for pattern in _ADAPTERS for path in folder.glob(pattern))
     if adapters:
         raise BadInput(
-            f"{folder}: an adapter ({', '.join(adapters)}) lies beside the weights and would be left out; merge it into"
-            " them, or move it elsewhere"
+            f"{folder}: an adapter ({', '.join(adapters)}) lies beside the weights and would be left out; move it to a"
+            " folder of its own, and give that by --adapter"
         )
     forms: tuple[tuple[str, Literal["safetensors", "bin"]], ...] = (
         ("model.safetensors", "safetensors"),

@@ -17,12 +17,14 @@ from refutable._util.provenance import version_of
 from refutable._util.reading import exists
 from refutable._util.text import few
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
+from refutable.models.adapter import with_adapter
 from refutable.models.device import EVERY_GPU, Device, cuda_devices
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_folder import folder_source
 from refutable.models.from_gguf import gguf_source
 from refutable.models.hub import wanted
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
+from refutable.models.quantised import check_runnable, packed_size
 from refutable.models.registry import ModelRow, is_own_commit
 from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import shard_names, tokenizer_files
@@ -64,8 +66,14 @@ class Finder:
 
         Raises:
             WeightsUnavailable: they are absent, gated, offline, or too large for the device.
+            NotMeasured: they need a package that is missing.
             BadInput: a path that was given is unusable.
         """
+        source = self._found(row, subject, download=download)
+        check_runnable(source, subject, self.device)
+        return source if subject.adapter is None else with_adapter(source, row, Path(subject.adapter), self.hashes)
+
+    def _found(self, row: ModelRow, subject: Subject, *, download: bool) -> WeightsSource:
         self._check_fits(row, subject)
         if subject.weights == INIT or (row.stand_in and subject.weights == PRETRAINED):
             return self._drawn(row, subject)
@@ -90,21 +98,26 @@ class Finder:
         command = f"pytest --model {row.asked}" + (
             "" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}"
         )
+        command += "" if subject.adapter is None else f" --adapter {shlex.quote(subject.adapter)}"
         size = f"{row.parameters / 1e9:.2f} B parameters"
         if row.needs_gpu and self.device.type == "cpu" and not self.cpu_asked:
             raise WeightsUnavailable(
                 f"no GPU can be used here and {row.name} has {size} (at most 1.50 B are tried on a CPU unasked)",
                 f"{command} on a machine with a GPU, or add --device cpu",
             )
-        needed = bytes_needed(row.parameters, subject.dtype)
+        dtype = subject.dtype if subject.adapter is None else "float32"  # in which an adapter is merged
+        given = row.weights if subject.weights == PRETRAINED else subject.weights
+        packed = packed_size(Path(given)) if given is not None and given != INIT else None
+        needed = bytes_needed(row.parameters, dtype) if packed is None else packed * 1.05 + 0.5e9
         drawn = subject.weights == INIT or row.stand_in
         room = self.device.largest if drawn and self.device.largest else self.device.memory  # drawn on one, then spread
         if needed > room:
-            smaller = " --dtype bfloat16" if BYTES[subject.dtype] == 4 else " on a larger device"
+            halved = BYTES[subject.dtype] == 4 and subject.adapter is None and packed is None
+            smaller = " --dtype bfloat16" if halved else " on a larger device"
             if self.device.type == "cuda" and self.device.name != EVERY_GPU and len(cuda_devices()) > 1 and not drawn:
                 smaller = f" --device {EVERY_GPU}"
             raise WeightsUnavailable(
-                f"{row.name} ({size}) needs {needed / 1e9:.1f} GB in {subject.dtype};"
+                f"{row.name} ({size}) needs {needed / 1e9:.1f} GB in {dtype};"
                 f" {self.device.title} has {room / 1e9:.1f} GB",
                 command + smaller,
             )
@@ -128,7 +141,7 @@ class Finder:
             form="draw",
             location=None,
             config=row.config,
-            config_from="registry",
+            config_from=row.config_from,
             tokenizer=tokenizer,
             tokenizer_digest=digest,
             revision=None,

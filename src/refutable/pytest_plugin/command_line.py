@@ -20,6 +20,7 @@ VALUES: dict[str, str] = {
     " path of a folder or a GGUF file; it may be downloaded",
     "weights": "pretrained (default), init (freshly drawn), or the PATH of a safetensors folder or a GGUF file",
     "revision": "REV: commit or branch of the named model",
+    "adapter": "DIR: a LoRA, as peft saves it, to be merged into the weights of the named model",
     "dtype": "float32 (default), bfloat16 or float16, for weights and activations; norms are always float32",
     "device": "auto (default), cpu, cuda, cuda:N, cuda:all (one model over every GPU) or mps",
     "prompts": "FILE: use these prompts (YAML, JSONL or one per line), or a packaged set, instead of the claims' own",
@@ -34,7 +35,7 @@ FLAGS: dict[str, str] = {
     "offline": "never ask the hub",
     "skip-hopeless": "do not try claims that these prompts or models can neither support nor refute",
 }
-PATHS = ("claims", "weights", "prompts", "measurements", "measurements-map", "baseline", "reports")
+PATHS = ("claims", "weights", "adapter", "prompts", "measurements", "measurements-map", "baseline", "reports")
 
 
 def add(parser: pytest.Parser) -> None:
@@ -69,6 +70,7 @@ def options_of(config: pytest.Config) -> Options:
         models=tuple(_model(config, str(each)) for each in value(config, "model") or ()),
         weights=_weights(config),
         revision=value(config, "revision"),
+        adapter=_path(config, value(config, "adapter")),
         dtype="float32" if value(config, "dtype") is None else value(config, "dtype"),
         device=value(config, "device") or "auto",
         prompts=_prompts(config),

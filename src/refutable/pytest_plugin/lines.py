@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from refutable import __version__
 from refutable._util.provenance import with_version
-from refutable._util.text import counted
+from refutable._util.text import counted, printable
 from refutable.claims.cases import Case
 from refutable.reports.recorder import Recorder
 from refutable.session import Session
@@ -25,6 +25,7 @@ def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterat
     yield (
         f"{with_version('torch', packages)}, {with_version('transformers', packages)}; {device.title}"
         f" ({device.name}); {options.dtype}; weights {_weights(options.weights)}"
+        f"{f' with adapter {_adapter(session)}' if options.adapter is not None else ''}"
     )
     if session.given is not None:
         yield f"prompts: {_given(session)}, instead of the claims' own"
@@ -63,6 +64,7 @@ def asked_of(session: Session) -> dict[str, str]:
         "models": ", ".join(sorted(source.selection.named)),
         "weights": _weights(options.weights),
         "revision": options.revision or "",
+        "adapter": _adapter(session),
         "dtype": options.dtype,
         "device": source.finder.device.name,
         "prompts": _given(session),
@@ -74,6 +76,12 @@ def asked_of(session: Session) -> dict[str, str]:
 
 def _weights(asked: str) -> str:
     return asked if asked in ("pretrained", "init") else "a local path"
+
+
+def _adapter(session: Session) -> str:
+    """Return the name of the adapter's folder, without the path to it; its hash stands with each verdict."""
+    adapter = session.options.adapter
+    return "" if adapter is None else printable(adapter.resolve().name)
 
 
 def _given(session: Session) -> str:

@@ -5,7 +5,7 @@ A catalogue file has one line per sentence: its id, its kind and, if it repeats 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from refutable._util.reading import read_text
 from refutable.claims import BaseClaim, PendingClaim, UntestableClaim
 from refutable.errors import BadInput, did_you_mean
-from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.row import VerdictRow, tally
 from refutable.verdicts.verdict import Verdict
 
 PENDING = "needs an experiment"
@@ -92,16 +92,16 @@ def sentences_of(claim: BaseClaim) -> tuple[str, ...]:
 
 def states(claims: Sequence[BaseClaim], verdicts: Sequence[VerdictRow]) -> dict[str, str]:
     """Return the state of each claim, in words: its verdicts counted, or why it has none."""
-    counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
+    of: dict[str, list[VerdictRow]] = defaultdict(list)
     for row in verdicts:
         if row.verdict is not Verdict.NOT_MEASURED:
-            counts[row.claim][row.verdict] += 1
-    return {claim.id: _state(claim, counts[claim.id]) for claim in claims}
+            of[row.claim].append(row)
+    return {claim.id: _state(claim, tally(of[claim.id])) for claim in claims}
 
 
-def _state(claim: BaseClaim, counts: Counter[Verdict]) -> str:
+def _state(claim: BaseClaim, counts: Mapping[str, int]) -> str:
     if counts:
-        return ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict if counts[verdict])
+        return ", ".join(f"{name} {n}" for name, n in counts.items())
     if isinstance(claim, PendingClaim):
         return PENDING
     return UNTESTABLE if isinstance(claim, UntestableClaim) else UNMEASURED

@@ -11,8 +11,7 @@ from refutable._util.text import plural
 from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
 from refutable.reports.catalogue import states
 from refutable.reports.journal import RunResult
-from refutable.verdicts.row import VerdictRow
-from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.row import VerdictRow, tally
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what begins HTML; `< 1` does not
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
@@ -37,8 +36,7 @@ def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[s
 
 
 def _front(claims: Sequence[BaseClaim], run: RunResult) -> Iterator[str]:
-    counts = {verdict: sum(row.verdict is verdict for row in run.rows) for verdict in Verdict}
-    told = ", ".join(f"{n} {verdict.value}" for verdict, n in counts.items() if n)
+    told = ", ".join(f"{n} {name}" for name, n in tally(run.rows).items())
     packages = run.provenance.get("packages", {})
     yield "# Verdicts"
     yield ""

@@ -18,6 +18,8 @@ from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.verdict import Verdict
 
+_UNVERIFIED = (WeightsKind.LOCAL, WeightsKind.HUB, WeightsKind.QUANTISED, WeightsKind.ADAPTED)
+
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:
     """Return how a run differs from the published one, as `refutable diff` shows it; None if nothing is published."""
@@ -45,7 +47,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
             f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''};"
             " only a whole run is published"
         )
-    local = [row.id for row in run.rows if row.weights_kind in (WeightsKind.LOCAL, WeightsKind.HUB)]
+    local = [row.id for row in run.rows if any(kind in row.weights_kind for kind in _UNVERIFIED)]
     if local:
         raise BadInput(
             f"{run_file}: {len(local)} verdicts are on unverified weights ({local[0]}); publish known weights"

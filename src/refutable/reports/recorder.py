@@ -133,7 +133,7 @@ class Recorder:
         if self.missing or self.problem or self.contradictions:
             status = 1
         looked = sum(row.verdict.looked for row in self.rows.values())
-        decided = sum(row.verdict.decided for row in self.rows.values())
+        decided = sum(row.decided for row in self.rows.values())
         short = (require_verdicts is not None and looked < require_verdicts) or (
             require_decided is not None and decided < require_decided
         )

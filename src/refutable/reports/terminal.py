@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +14,7 @@ from refutable.reports.baseline import Comparison
 from refutable.reports.journal import RunResult
 from refutable.verdicts.multiplicity import KEY, family_lines
 from refutable.verdicts.preregistration.status import registration_lines
-from refutable.verdicts.row import USUAL_ALPHA, VerdictRow
+from refutable.verdicts.row import USUAL_ALPHA, VerdictRow, tally
 from refutable.verdicts.verdict import Estimate, Verdict
 
 COLOURS = {
@@ -162,5 +162,4 @@ def _comparison(comparison: Comparison) -> list[str]:
 
 
 def _counts(run: RunResult) -> str:
-    counts = Counter(row.verdict for row in run.rows)
-    return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]) or "no verdict"
+    return ", ".join(f"{n} {name}" for name, n in tally(run.rows).items()) or "no verdict"

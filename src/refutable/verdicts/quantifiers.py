@@ -14,7 +14,7 @@ from typing import Literal
 
 from refutable._util.text import few
 from refutable.verdicts.judge import Judgement
-from refutable.verdicts.verdict import Estimate, Verdict
+from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
 Several = Literal["all", "any", "majority"]
 
@@ -34,8 +34,20 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alph
 
     Each part is itself judged at alpha. Members that were not measured are named and prove nothing either way; if none
     was looked at, the verdict is NOT_MEASURED. An ERROR always shows. Members without a p-value (facts, probes) do
-    not err by chance, so their verdicts stand.
+    not err by chance, so their verdicts stand. A verdict that would not stand without the members whose facts are
+    unverified is labelled as theirs are.
     """
+    judged = _combined(parts, quantifier, predicts, alpha)
+    known = {name: _forgotten(part) if UNVERIFIED_FACT in part.labels else part for name, part in parts.items()}
+    turns = judged.verdict.decided and _combined(known, quantifier, predicts, alpha).verdict is not judged.verdict
+    return judged.labelled(UNVERIFIED_FACT) if turns else judged
+
+
+def _forgotten(part: Judgement) -> Judgement:
+    return Judgement(Verdict.NOT_MEASURED, part.predicts, part.why)
+
+
+def _combined(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alpha: float) -> Judgement:
     verdicts = {name: part.verdict for name, part in parts.items()}
     k = needed(quantifier, len(parts))
     enough = {Verdict.SUPPORTED: k, Verdict.REFUTED: len(parts) - k + 1}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import PlainSerializer, TypeAdapter
 
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control
-from refutable.verdicts.verdict import Estimate
+from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
 USUAL_ALPHA = 0.05
 
@@ -70,6 +71,11 @@ class VerdictRow(Judgement):
         """Return the row of a judgement on a case; `told` has the other attributes."""
         judged = {each.name: getattr(judgement, each.name) for each in fields(Judgement)}
         return cls(**judged, id=case, claim=claim, subject=subject, **told)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is SUPPORTED or REFUTED, and not by an unverified fact."""
+        return self.verdict.decided and UNVERIFIED_FACT not in self.labels
 
     @property
     def weights_kind(self) -> str:
@@ -169,6 +175,15 @@ class VerdictRow(Judgement):
 
 
 ROW = TypeAdapter(VerdictRow)
+COUNTED = (*(verdict.value for verdict in Verdict), UNVERIFIED_FACT)
+
+
+def tally(rows: Iterable[VerdictRow]) -> dict[str, int]:
+    """Return how many rows count as each verdict, and how many decided ones turn on an unverified fact."""
+    counts = Counter(UNVERIFIED_FACT if row.verdict.decided and not row.decided else row.verdict.value for row in rows)
+    return {name: counts[name] for name in COUNTED if counts[name]}
+
+
 ORDER = (
     *("id", "claim", "subject", "verdict", "predicts", "why", "labels", "estimate", "variations", "controls"),
     *("details", "recorded", "about", "weights", "traces", "seconds", "adjusted"),

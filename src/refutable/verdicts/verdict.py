@@ -18,6 +18,10 @@ Finite = Annotated[float | None, PlainSerializer(_finite)]
 """A number that may be infinite, such as the end of an interval; JSON has no form for it and gets null."""
 
 
+UNVERIFIED_FACT = "unverified-fact"
+"""The label of a verdict that turns on a fact which fewer than two independent public sources state."""
+
+
 class Verdict(StrEnum):
     """The outcome of a claim."""
 

@@ -68,7 +68,7 @@ def _empty_is_nan() -> Iterator[None]:
 
 def test_the_registry_may_name_exactly_the_rules_that_exist() -> None:
     assert {*get_args(InitRule)} == {TRANSFORMERS, *RULES}
-    assert all(rule.source and rule.unverified for rule in RULES.values())
+    assert all(rule.sources and rule.unverified for rule in RULES.values())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,16 @@ def switch_lengths(network: Any) -> tuple[int, ...]:
     return tuple(sorted({int(one["original_max_position_embeddings"]) for one in long}))
 
 
+def depends_on_company(network: Any) -> bool:
+    """Whether a prompt's numbers depend on the others of its batch, so that it must be run alone.
+
+    So it is where bitsandbytes multiplies in 8 bits: which inputs are outliers is decided for all tokens together.
+    """
+    settings = getattr(network.config, "quantization_config", None)
+    asked = settings if isinstance(settings, Mapping) else getattr(settings, "__dict__", {})
+    return bool(asked.get("load_in_8bit") or asked.get("_load_in_8bit"))
+
+
 def cut_batches(lengths: Sequence[int], *, overhead: int, limit: int, switches: Sequence[int] = ()) -> list[list[int]]:
     """Group prompts into batches of the least total cost, none of which has prompts on both sides of a switch.
 

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from refutable.errors import NoSuchTap
 from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.loading.packed import has_packed
 
 
 @contextmanager
@@ -22,6 +23,7 @@ def differentiable(model: LoadedModel) -> Iterator[None]:
     Raises:
         NoSuchTap: an operation of this model has no derivative.
     """
+    check_differentiable(model)
     config = model.config
     experts = getattr(config, "_experts_implementation", None)
     if experts is not None:
@@ -39,6 +41,18 @@ def differentiable(model: LoadedModel) -> Iterator[None]:
             config._experts_implementation = experts
         for module in plain:
             del module.forward
+
+
+def check_differentiable(model: LoadedModel) -> None:
+    """Refuse a model whose packed weights have a derivative that is dropped or only stood in for.
+
+    Raises:
+        NoSuchTap: it has some.
+    """
+    if has_packed(model.network):
+        raise NoSuchTap(
+            f"{model.row.name}: its weights are packed in a few bits, and no derivative is taken through them"
+        )
 
 
 def _plain_activations(model: LoadedModel) -> list[torch.nn.Module]:

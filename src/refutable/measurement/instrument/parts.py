@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from refutable.errors import InstrumentError
+from refutable.errors import InstrumentError, NoSuchTap
+from refutable.measurement.loading.packed import is_packed
 from refutable.models.families import Family
 from refutable.traces.scale_folding import UNNORMED
 
@@ -46,7 +47,8 @@ def first_module(block: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Mod
 def modules_named(block: torch.nn.Module, path: str, names: set[str]) -> list[torch.nn.Module]:
     """Return the modules below a path that have one of these names and a weight matrix."""
     below = block.get_submodule(path).named_modules(prefix=path)
-    return [m for at, m in below if at.rpartition(".")[2] in names and getattr(m, "weight", None) is not None]
+    named = [module for at, module in below if at.rpartition(".")[2] in names]
+    return [module for module in named if getattr(module, "weight", None) is not None or is_packed(module)]
 
 
 def one_module(block: torch.nn.Module, paths: tuple[str, ...], names: set[str]) -> Any:
@@ -58,6 +60,12 @@ def one_module(block: torch.nn.Module, paths: tuple[str, ...], names: set[str]) 
 
 
 def oriented(module: Any) -> torch.Tensor:
-    """Return a view of a module's matrix as (out, in); GPT-2's Conv1D stores it as (in, out)."""
+    """Return a view of a module's matrix as (out, in); GPT-2's Conv1D stores it as (in, out).
+
+    Raises:
+        NoSuchTap: it is packed in a few bits.
+    """
+    if is_packed(module):
+        raise NoSuchTap("a matrix of its blocks is packed in a few bits and is not read as numbers")
     weight: torch.Tensor = module.weight
     return weight.T if type(module).__name__ == "Conv1D" else weight

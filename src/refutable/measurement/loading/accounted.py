@@ -69,11 +69,18 @@ def check_accounted(
             f"{who}: {len(left)} tensors of the files would be left out ({_some(left)}); its config.json says that it"
             " has none"
         )
+    check_counted(network, stored, who, known)
+
+
+def check_counted(network: Any, stored: Mapping[str, Stored], who: str, known: Collection[str] | None = None) -> None:
+    """Check that files hold as many numbers as a network; arguments and errors as `check_accounted`."""
     read = {name: tensor for name, tensor in stored.items() if not is_computed(name, tensor)}
     held, expected = sum(tensor.elements for tensor in read.values()), _elements(network, read)
     if held != expected:
-        own = network.state_dict() if known is None else known
-        odd = sorted(name for name in read if not any(one.endswith(name) or name.endswith(one) for one in own))
+        kept = network.state_dict()
+        own = kept if known is None else known
+        odd = _unlike(read, own) if held > expected else _unlike(own, read)
+        odd = odd or sorted(name for name in read.keys() & kept.keys() if read[name].elements != kept[name].numel())
         raise InstrumentError(
             f"{who}: its files hold {held:,} numbers, and the model was made from {expected:,}"
             f"{f'; perhaps {_some(odd)}' if odd else ''}"
@@ -150,6 +157,11 @@ def _elements(network: Any, stored: Iterable[str]) -> int:
     whole = dict(network.named_parameters())
     tied = [name for name in stored if name in kept and name not in whole and name not in dict(network.named_buffers())]
     return count_parameters(network) + buffers + sum(int(kept[name].numel()) for name in tied)
+
+
+def _unlike(names: Collection[str], others: Collection[str]) -> list[str]:
+    """Return the names that are not among others, with or without a prefix."""
+    return sorted(name for name in names if not any(one.endswith(name) or name.endswith(one) for one in others))
 
 
 def _some(names: list[str]) -> str:

@@ -8,13 +8,22 @@ from typing import Any
 from refutable._util.text import first_line
 from refutable.errors import BadInput
 from refutable.measurement.loading.dry_run import parameters_of
-from refutable.measurement.loading.load import configured, quiet
+from refutable.measurement.loading.load import quiet
+from refutable.measurement.loading.shape import configured
 from refutable.models.config import Config
 from refutable.models.from_folder import without_ours
 from refutable.models.own import Described
 from refutable.models.same_model import IMMATERIAL
 
-_OF_NO_USE = ("architectures", "transformers_version", "id2label", "label2id", "dtype", "torch_dtype")
+_OF_NO_USE = (
+    "architectures",
+    "transformers_version",
+    "id2label",
+    "label2id",
+    "dtype",
+    "torch_dtype",
+    "quantization_config",
+)
 
 
 def describe(config: Config) -> Described:
@@ -24,9 +33,10 @@ def describe(config: Config) -> Described:
         BadInput: transformers cannot make a model of it.
     """
     quiet()
-    defaults = without_ours(configured(config).to_dict())
+    plain = {key: value for key, value in config.items() if key not in _OF_NO_USE}
+    defaults = without_ours(configured(plain).to_dict())
     filled = {key: value for key, value in defaults.items() if value is not None and key not in IMMATERIAL}
-    whole: dict[str, Any] = {key: value for key, value in {**filled, **config}.items() if key not in _OF_NO_USE}
+    whole: dict[str, Any] = {key: value for key, value in {**filled, **plain}.items() if key not in _OF_NO_USE}
     try:
         return Described(whole, parameters_of(whole))
     except Exception as error:  # whatever transformers says of a configuration

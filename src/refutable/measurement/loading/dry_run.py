@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from refutable.measurement.loading.accounted import count_parameters
-from refutable.measurement.loading.load import attention_of, configured, quiet
+from refutable.measurement.loading.load import attention_of, quiet
+from refutable.measurement.loading.shape import on_meta
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import Family
 from refutable.models.reduced_config import reduced
@@ -46,8 +47,8 @@ def try_dry(row: ModelRow, dtype: str, finder: Finder) -> DryRun:
     quiet()
     attention = attention_of(row)
     try:
-        network = _built(row.config, dtype, attention)
-        small = _built(reduced(row.config), dtype, attention)
+        network = on_meta(row.config, dtype, attention)
+        small = on_meta(reduced(row.config), dtype, attention)
     except Exception as error:  # whatever transformers says of a configuration is the finding
         first = next(iter(str(error).splitlines()), "")
         return DryRun((f"cannot be built: {type(error).__name__}: {first}",), (row.family,))
@@ -61,19 +62,9 @@ def try_dry(row: ModelRow, dtype: str, finder: Finder) -> DryRun:
     return DryRun(tuple(faults), notes)
 
 
-def _built(config: Any, dtype: str, attention: str) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    shape = configured(config)
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(
-            shape, dtype=getattr(torch, dtype), attn_implementation=attention, trust_remote_code=False
-        )
-
-
 def parameters_of(config: Any) -> int:
     """Return the number of parameters that a model of this configuration has; no weights are made."""
-    return count_parameters(_built(config, "float32", "eager"))
+    return count_parameters(on_meta(config, "float32", "eager"))
 
 
 def _wrong_modules(network: Any, small: Any, row: ModelRow) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,24 @@ import torch
 from refutable._util.text import first_line
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
-from refutable.measurement.loading.accounted import check_accounted, check_named, without_scales
+from refutable.measurement.loading.accounted import check_accounted, check_counted, check_named, without_scales
+from refutable.measurement.loading.adapted import merged
 from refutable.measurement.loading.bin_files import described, map_tensors
 from refutable.measurement.loading.converted import converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.loading.packed import cast, unpacked
 from refutable.measurement.loading.read_fast import Layout, read_tensors
 from refutable.measurement.loading.room import check_room, room_to_read
+from refutable.measurement.loading.shape import configured, on_meta
 from refutable.measurement.loading.tokens import load_tokenizer
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.from_folder import read_config
+from refutable.models.quantised import packing_of
 from refutable.models.registry import ModelRow
 from refutable.models.safetensors_header import SafetensorsHeader, StoredTensor, read_header
-from refutable.models.subject import Subject, WeightsSource
+from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import weight_files
 
 ROOM = 0.8  # share of a GPU's free memory that weights may take while they are read
@@ -57,8 +61,11 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
         assert source.location is not None
         folder = source.location if source.form != "gguf" else converted_gguf(source.location, source.digest, cache)
         files, _ = weight_files(folder)
-        check_room(row.name, room_to_read(row.parameters, subject, files), cache)
-        network = _read(folder, files, row, source, subject, attention)
+        read = subject if source.adapter is None else replace(subject, dtype="float32")
+        check_room(row.name, room_to_read(row.parameters, read, files), cache)
+        network = _read(folder, files, row, source, read, attention)
+        if source.adapter is not None:  # merged in float32, so that each weight is rounded once
+            network = merged(network, source.adapter, subject.dtype)
         tokenizer = folder if source.form == "gguf" else tokenizer
     fuse_activations(network)
     network.eval()
@@ -131,7 +138,7 @@ def _read(
 ) -> Any:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    config = _config(folder, source)
+    config = _config(folder, source, subject)
     options: dict[str, Any] = {
         "dtype": getattr(torch, subject.dtype),
         "device_map": "balanced" if subject.device == EVERY_GPU else {"": subject.device},
@@ -139,7 +146,12 @@ def _read(
         "output_loading_info": True,
         "ignore_mismatched_sizes": True,  # so that they are named; they are refused
     }
-    tensors, stored = _tensors(files, source.form, subject)
+    tensors, stored = _tensors(files, source.form, subject, packed=source.kind is WeightsKind.QUANTISED)
+    plain = None
+    if source.kind is WeightsKind.QUANTISED:  # packed, a network does not say how many numbers it holds
+        packing = packing_of(source.config["quantization_config"], str(folder))
+        plain, stored = on_meta(source.config, subject.dtype, attention), unpacked(stored, packing, str(folder))
+        check_counted(plain, stored, row.name)
     try:
         chosen = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
         if tensors is not None:
@@ -152,17 +164,21 @@ def _read(
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise BadInput(f"{folder}: cannot be loaded as {row.name}: {first_line(error)}") from None
-    check_accounted(network, report, without_scales(stored, config.to_dict(), str(folder)), row.name)
+    if plain is None:
+        plain, stored = network, without_scales(stored, config.to_dict(), str(folder))
+    check_accounted(plain, report, stored, row.name)
     own = None if source.config == row.config else configured(row.config).to_dict()
-    check_named(network, row, own, str(source.location))
-    if "quantization_config" in source.config:
-        network = network.to(getattr(torch, subject.dtype))
+    check_named(plain, row, own, str(source.location))
+    if "quantization_config" in source.config:  # transformers reads such weights in the dtype in which they are stored
+        cast(network, subject.dtype)
+    if network.get_input_embeddings().weight.dtype != getattr(torch, subject.dtype):
+        raise InstrumentError(f"{row.name}: was read in {network.dtype}, and {subject.dtype} was asked for")
     if network.config._attn_implementation != attention:
         raise InstrumentError(f"{row.name}: runs attention by {network.config._attn_implementation}, not {attention}")
     return network
 
 
-def _config(folder: Path, source: WeightsSource) -> Any:
+def _config(folder: Path, source: WeightsSource, subject: Subject) -> Any:
     """Return the configuration that was found with the weights; a GGUF file's is its own, in its converted folder."""
     config = read_config(folder / "config.json") if source.form == "gguf" else source.config
     made = configured(config)
@@ -171,34 +187,26 @@ def _config(folder: Path, source: WeightsSource) -> Any:
             f"{source.location}: config.json says that its attention is not causal, and causal models are read"
         )
     if "quantization_config" in config:
-        made.quantization_config = {**config["quantization_config"], "dequantize": True}
+        ours = {"dequantize": True} if source.kind is not WeightsKind.QUANTISED else _computed_in(config, subject)
+        made.quantization_config = {**config["quantization_config"], **ours}
     return made
 
 
-def configured(config: Mapping[str, Any]) -> Any:
-    """Return a configuration as transformers' own object.
-
-    Raises:
-        BadInput: transformers cannot make one of it.
-    """
-    from transformers import AutoConfig
-
-    settings = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
-    try:
-        return AutoConfig.for_model(config["model_type"], **settings)
-    except Exception as error:  # its validators raise whatever they meet
-        raise BadInput(f"config.json: transformers cannot use it: {first_line(error)}") from None
+def _computed_in(config: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
+    """Return the setting by which packed weights are unpacked to the subject's dtype, whatever their own one is."""
+    asked = config["quantization_config"].get("load_in_4bit")
+    return {"bnb_4bit_compute_dtype": subject.dtype} if asked else {}
 
 
 def _tensors(
-    files: Sequence[Path], form: str, subject: Subject
+    files: Sequence[Path], form: str, subject: Subject, *, packed: bool
 ) -> tuple[dict[str, torch.Tensor] | None, Mapping[str, StoredTensor]]:
     """Return the tensors of some files, None where transformers reads them itself, and what the files say they hold."""
     if form == "bin":
         mapped = map_tensors(files)
         return mapped, described(mapped)
     headers = [read_header(file) for file in files]
-    return _read_fast(headers, subject), _stored(headers)
+    return None if packed else _read_fast(headers, subject), _stored(headers)
 
 
 def _stored(headers: Sequence[SafetensorsHeader]) -> dict[str, StoredTensor]:

@@ -13,7 +13,7 @@ import torch
 
 from refutable.errors import InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
-from refutable.measurement.instrument.batching import Padded, cut_batches, pad, switch_lengths
+from refutable.measurement.instrument.batching import Padded, cut_batches, depends_on_company, pad, switch_lengths
 from refutable.measurement.instrument.closure import check_closure
 from refutable.measurement.instrument.interventions import changed_ids, intervening
 from refutable.measurement.instrument.reduce import both_norms
@@ -117,7 +117,7 @@ def run_in_batches(
     Raises:
         torch.OutOfMemoryError: not even one prompt fits.
     """
-    limit, halvings = LIMIT.get(model.device.type, 8192), 0
+    limit, halvings = 1 if depends_on_company(model.network) else LIMIT.get(model.device.type, 8192), 0
     overhead = OVERHEAD.get(model.device.type, 512)
     lengths = [len(tokens) for tokens in ids]
     while True:

@@ -18,6 +18,7 @@ import torch
 
 from refutable.errors import NotMeasured
 from refutable.measurement.instrument.batching import pad
+from refutable.measurement.instrument.differentiable import check_differentiable
 from refutable.measurement.instrument.reduce import both_norms
 from refutable.measurement.instrument.taps import first_tensor, hidden_states, hooked, with_hidden_states
 from refutable.measurement.loading.loaded import LoadedModel
@@ -34,7 +35,9 @@ def run_reach(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[s
 
     Raises:
         NotMeasured: a prompt has one token.
+        NoSuchTap: an operation of this model has no derivative.
     """
+    check_differentiable(model)
     return last_token_trace(model, prompts, key, about, COLUMNS, partial(_run_batch, model), bos=spec.bos)
 
 
