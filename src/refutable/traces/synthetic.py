@@ -51,7 +51,7 @@ class Recipe:
         attention_input: what attention reads, of any length and direction: its norm may scale it, (P, T, L, D).
         mlp_input: the same of the MLP.
         entropy: attention entropy over the log of the number of visible keys, in [0, 1], (P, L).
-        tokens: number of tokens of each prompt, (P,); positions beyond it are its last token's.
+        tokens: number of tokens of each prompt, at least `POSITIONS`, (P,).
         head_input: what the unembedding reads, behind a final norm of any scale and bias, (P, D).
         top: weight of the next token before all are made to sum to 1, at least 1, (P,).
         others: number of other next tokens, of weight 1 each, (P,).
@@ -165,7 +165,7 @@ def _pool_recipe(layers: int) -> Recipe:
         rng.normal(size=shape) * _scales(rng, (POOL, 1, 1, 1), 8),
         rng.normal(size=shape) * _scales(rng, (POOL, 1, 1, 1), 8),
         entropy=_shares(rng, layers),
-        tokens=np.round(10 ** rng.uniform(0, 7, POOL)).astype(np.int64),
+        tokens=np.round(10 ** rng.uniform(np.log10(POSITIONS), 7, POOL)).astype(np.int64),
         top=10 ** rng.uniform(0, 8, POOL),
         others=np.round(10 ** rng.uniform(0, np.log10(VOCABULARY - 1), POOL)).astype(np.int64),
         head_input=rng.normal(size=(POOL, WIDTH)) * _scales(rng, (POOL, 1), 8),

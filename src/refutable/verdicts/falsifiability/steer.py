@@ -25,7 +25,7 @@ _prompt = st.fixed_dictionaries(
         "vectors": st.lists(_vector, min_size=VECTORS, max_size=VECTORS),
         "decades": st.lists(st.integers(-3, 3), min_size=VECTORS, max_size=VECTORS),
         "entropy": st.integers(0, 100),
-        "tokens": st.integers(1, 1000),
+        "tokens": st.integers(POSITIONS, 1000),
         "top": st.integers(0, 6),
         "others": st.integers(1, VOCABULARY - 1),
     }

@@ -28,6 +28,7 @@ from refutable.verdicts.falsifiability.choices import (
 from refutable.verdicts.verdict import Estimate, Verdict
 
 EXAMPLES = 100
+OF_PROMPTS = ("token ids", "prompt set")  # taps that no model has a say in: generated data would be generated prompts
 SECONDS = 5.0  # a longer search is abandoned
 
 
@@ -135,6 +136,10 @@ class _Tried:
 
 def _search_all(test: MeasuredTest, depth: int, whole: bool) -> Found:
     statistic = STATISTICS[test.statistic]
+    if all(METRICS[name].tap in OF_PROMPTS for name in test.of):
+        return Found(
+            Verdict.INCONCLUSIVE, f"{' and '.join(test.of)} is a number of the prompts, whatever the model does"
+        )
     if test.fact is not None or not statistic.takes.only_numbers:
         return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")
     tried = _Tried(test, time.process_time() + SECONDS)
