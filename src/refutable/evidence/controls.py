@@ -87,7 +87,8 @@ def is_drawn(claim: MeasuredClaim, model: str | None, source: SampleSource) -> b
 def _initialization(specification: Specification, model: str | None, source: SampleSource) -> Control:
     """Try a claim on freshly drawn weights: SUPPORTED or REFUTED where it is so on more than half of all draws.
 
-    The rate is that of a sign test over the seeds at the claim's alpha; else it is undecided, and INCONCLUSIVE.
+    The rate is that of a sign test over the seeds at the claim's alpha; else it is undecided, and INCONCLUSIVE. In a
+    comparison of groups the models are the units, each drawn once, and its own test decides.
     """
     seeds = control_seeds(model, source.selection)
     judged = {f"seed {seed}": judge_specification(replace(specification, seed=seed), model, source) for seed in seeds}
@@ -96,6 +97,8 @@ def _initialization(specification: Specification, model: str | None, source: Sam
     share = _share(judged)
     if len(parts) == 1:
         ((name, only),) = parts.items()
+        if model is None:
+            return replace(only, why=f"{name}: {only.why}", share=share, parts=parts)
         return replace(only, verdict=verdict, why=f"{name}: {only.verdict.value}, {told}", share=share, parts=parts)
     return Control(verdict, told, _over_seeds(judged), share, parts)
 
