@@ -230,7 +230,7 @@ def test_the_plan_reads_the_other_model_too_with_its_controls(tmp_path: Path) ->
     plan = refutable_session.source.plan
     assert {subject.model for subject in plan} == {"tiny-gpt2", "tiny-llama"}
     seeds = {m: {s.seed for s in plan if s.model == m and s.weights == "init"} for m in ("tiny-gpt2", "tiny-llama")}
-    assert seeds["tiny-gpt2"] == seeds["tiny-llama"] == {0, 1, 2}
+    assert seeds["tiny-gpt2"] == seeds["tiny-llama"] == {0, 1, 2, 3, 4}
     assert all(passes == (Pass("forward", "grand-unified-25"),) for passes in plan.values())
 
 

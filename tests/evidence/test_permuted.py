@@ -10,6 +10,7 @@ import pytest
 
 from refutable.claims import MeasuredTest
 from refutable.evidence import permuted
+from refutable.evidence.controls import labels_of
 from refutable.evidence.permuted import SHUFFLES, permuted_control
 from refutable.statistics.sample import Sample
 from refutable.verdicts.verdict import Verdict
@@ -105,3 +106,24 @@ def test_a_claims_shuffles_take_less_than_three_seconds(statistic):
     started = time.process_time()
     permuted_control(pairs(statistic), of, 0.05)
     assert time.process_time() - started < 3
+
+
+def test_a_genuine_correlation_is_not_said_to_hold_when_shuffled():
+    labels = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        x, noise = rng.normal(size=(2, 25))
+        of = samples(x, 0.5 * x + np.sqrt(0.75) * noise, 5)
+        labels.append(labels_of({"permuted": permuted_control(pairs(), of, 0.05)}, Verdict.SUPPORTED))
+    assert sum("holds-when-permuted" in found for found in labels) <= 5
+    assert 10 < sum("not-shown-beyond-categories" in found for found in labels) < 60  # the power that 5 of a kind leave
+
+
+def test_what_categories_alone_bring_about_is_labelled_so_and_not_otherwise():
+    of = made(60, 0.0, categories=3, between=2.0)
+    assert labels_of({"permuted": permuted_control(pairs(), of, 0.05)}, Verdict.SUPPORTED) == (
+        "not-shown-beyond-categories",
+    )
+    assert labels_of({"permuted": permuted_control(pairs(), of, 0.05)}, Verdict.REFUTED) == ()
+    held = permuted_control(pairs(predicts="> -0.8"), made(60, 1.0), 0.05)
+    assert labels_of({"permuted": held}, Verdict.SUPPORTED) == ("holds-when-permuted",)

@@ -9,7 +9,7 @@ import numpy as np
 from refutable.claims import InitializationClaim, MeasuredClaim
 from refutable.errors import Undecidable
 from refutable.evidence.census import is_census, judge_census
-from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
+from refutable.evidence.controls import any_data, claim_rows, controls_of, is_drawn, labels_of
 from refutable.evidence.gauge_forms import gauge_dependent
 from refutable.evidence.model_as_unit import judge_over_models, judge_pooled
 from refutable.evidence.multiverse import fragile, variations_of
@@ -60,7 +60,7 @@ def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], so
         )
 
     def judged(samples: tuple[Sample, ...]) -> Judgement:
-        return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha))
+        return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha), None, source)
 
     if claim.quantifier == "pooled":
         return judge_pooled(claim, models, by_seed, judged)
@@ -72,7 +72,7 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
     subject = subject_of(model, source, specification)
     samples = model_samples(specification, model, source)
     if is_census(samples):
-        return _said_if_vacuous(claim, judge_census(claim.test, samples))
+        return _said_if_vacuous(claim, judge_census(claim.test, samples), model, source)
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
     base = replace(base, details={**base.details, **_left_out(claim, samples[0], source)})
     judged = _beside(
@@ -111,9 +111,9 @@ def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
     return _beside(judged, variations_of(claim, specification, None, source), controls)
 
 
-def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:
+def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement, model: str | None, source: SampleSource) -> Judgement:
     """Return a judgement without other controls, with the control ``any-data`` if any data would be SUPPORTED."""
-    anything = any_data(claim)
+    anything = any_data(claim, claim_rows(claim, model, source))
     return _beside(judged, {}, {"any-data": anything}) if anything.verdict is Verdict.SUPPORTED else judged
 
 

@@ -18,6 +18,7 @@ from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import Estimate, Verdict
 
 SHUFFLES = 1000
+WITHIN = "within category"
 CONFIDENCE_TAIL = 0.025
 Order = NDArray[np.intp]
 
@@ -25,16 +26,18 @@ Order = NDArray[np.intp]
 def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Control:
     """Shuffle the pairs of two metrics (or models between two groups) and judge each shuffle as the claim is judged.
 
-    At most a share alpha of shuffles should be SUPPORTED. If prompts have categories, pairs are also shuffled within
-    each, which preserves the effect of categories alone. The control is SUPPORTED, and so the claim does not rest on
-    its pairs, if most shuffles are; or if more are than alpha allows (by the lower 97.5 % bound of their share) and the
-    observed value is no rarer than alpha among them.
+    At most a share alpha of shuffles should be SUPPORTED. The part over all pairs is SUPPORTED, and the claim does not
+    rest on its pairs, if most shuffles are; or if more are than alpha allows (by the lower 97.5 % bound of their share)
+    and the observed value is no rarer than alpha among them. If prompts have categories, pairs are also shuffled within
+    each, which preserves the effect of categories alone. That part is SUPPORTED, and so nothing is shown beyond the
+    categories, if the observed value is no rarer than alpha among its shuffles (for a two-sided prediction: if more are
+    SUPPORTED than alpha allows).
     """
     takes = STATISTICS[test.statistic].takes
     orders = {name: _orders(*exchange) for name, exchange in takes.exchanges(samples).items()}
     try:
         observed = _fit(test, samples).value
-        parts = {name: _part(test, samples, alpha, order, observed) for name, order in orders.items()}
+        parts = {name: _part(test, samples, alpha, order, observed, name) for name, order in orders.items()}
     except Undecidable as error:
         return Control(Verdict.INCONCLUSIVE, str(error))
     worst = max(parts.values(), key=lambda part: (part.verdict is Verdict.SUPPORTED, part.share or 0.0))
@@ -42,7 +45,9 @@ def permuted_control(test: MeasuredTest, samples: tuple[Sample, ...], alpha: flo
     return Control(worst.verdict, why, worst.estimate, worst.share, parts if len(parts) > 1 else {})
 
 
-def _part(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order, observed: float) -> Control:
+def _part(
+    test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders: Order, observed: float, name: str
+) -> Control:
     values, supported = _shuffled(test, samples, alpha, orders)
     share = ShareFit(supported, len(values), "shuffle")
     low, high = share.lower(CONFIDENCE_TAIL), share.upper(CONFIDENCE_TAIL)
@@ -61,7 +66,10 @@ def _part(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float, orders:
         statistic="share SUPPORTED",
         of=tuple(test.of),
     )
-    holds = share.value > 0.5 or (low > alpha and p is not None and p > alpha)
+    if name == WITHIN:
+        holds = p > alpha if p is not None else low > alpha
+    else:
+        holds = share.value > 0.5 or (low > alpha and p is not None and p > alpha)
     verdict = Verdict.SUPPORTED if holds else Verdict.REFUTED
     told = f"; p = {p:.3g} of what was found among them" if p is not None else ""
     why = f"{100 * share.value:.3g} % of {share.n} shuffles would be SUPPORTED{told}"

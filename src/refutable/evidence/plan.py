@@ -14,7 +14,7 @@ from refutable.models.subject import INIT, Subject
 from refutable.traces.passes import PASSES, Bos, Pass
 
 CHEAP = 500_000_000
-CONTROL_SEEDS = (0, 1, 2)  # only the first for a model larger than CHEAP
+CONTROL_SEEDS = (0, 1, 2, 3, 4)  # only the first for a model larger than CHEAP; five that agree decide at 1/32
 
 Plan = Mapping[Subject, tuple[Pass, ...]]
 
@@ -113,7 +113,7 @@ def is_cheap(model: str, selection: Selection) -> bool:
 
 
 def control_seeds(model: str | None, selection: Selection) -> tuple[int, ...]:
-    """Return the seeds of a control on fresh weights: three for a cheap model, one otherwise and for groups."""
+    """Return the seeds of a control on fresh weights: five for a cheap model, one otherwise and for groups."""
     return CONTROL_SEEDS if model is not None and is_cheap(model, selection) else CONTROL_SEEDS[:1]
 
 

@@ -218,3 +218,21 @@ def test_a_boundary_may_foretell_worse_than_the_majority_so_above_zero_says_some
     assert not is_vacuous(test)
     assert is_vacuous(test.model_copy(update={"predicts": ">= -1"}))
     assert not is_vacuous(test.model_copy(update={"holds_above": True}))
+
+
+def test_metrics_that_coincide_on_a_shallow_model_differ_on_the_models_own_depth():
+    test = MeasuredTest.model_validate(
+        {
+            "statistic": "spearman",
+            "of": ["late_over_early", "total_amplification"],
+            "predicts": "> 0.9",
+        }
+    )
+    assert is_vacuous(test, depth=3)
+    assert not is_vacuous(test, depth=12)
+
+
+@pytest.mark.parametrize("predicts", ["> 2", ">= 2"])
+def test_a_number_of_tokens_that_only_the_prompt_set_guarantees_is_not_true_of_any_data(predicts):
+    assert not is_vacuous(MeasuredTest(statistic="mean", of="prompt_length", predicts=predicts))
+    assert is_vacuous(MeasuredTest(statistic="mean", of="prompt_length", predicts=">= 1"))

@@ -24,10 +24,13 @@ UNITS = (6, 24)  # how many generated prompts; the second if a statistic cannot 
 SLACK = 1e-6  # for rounding: a norm of two updates that nearly cancel has only half its digits
 Indices = NDArray[np.intp]
 
-_FITS: dict[str, Iterator[Fit]] = {}  # by test; never advanced, only copied, so that each starts at the first fit
+LEAST_DEPTH = 3  # layers of generated data where no deeper model is asked about
+_FITS: dict[
+    tuple[str, int], Iterator[Fit]
+] = {}  # by test and depth; never advanced, only copied, so that each starts at the first fit
 
 
-def fits_of(test: MeasuredTest) -> Iterator[Fit]:
+def fits_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> Iterator[Fit]:
     """Return the fits of a test's statistic to generated data, which do not depend on its prediction.
 
     A fit is computed when first needed, and then kept for other predictions.
@@ -35,9 +38,9 @@ def fits_of(test: MeasuredTest) -> Iterator[Fit]:
     Raises:
         RefutableError, KeyError: no data can be generated for it.
     """
-    key = test.model_dump_json(exclude={"predicts"})
+    key = test.model_dump_json(exclude={"predicts"}), depth
     if key not in _FITS:
-        values = of_prompts(test, pool(layers_of(test)))
+        values = of_prompts(test, pool(layers_of(test, depth)))
         if test.against is not None:  # any prompt's numbers under the intervention, minus any prompt's without it
             other = np.random.default_rng(2).permutation(len(values[0]))
             values = tuple(of - of[other] for of in values)
@@ -68,9 +71,9 @@ def _fits(test: MeasuredTest, values: tuple[NDArray[np.float64], ...]) -> Iterat
             return
 
 
-def layers_of(test: MeasuredTest) -> int:
-    """Return how many layers generated data have; a layer asked for by number is not their last."""
-    return max(3, test.layer + 1) if isinstance(test.layer, int) else 3
+def layers_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> int:
+    """Return how many layers generated data have: those of the model; a layer asked for by number is not their last."""
+    return max(depth, test.layer + 1) if isinstance(test.layer, int) else depth
 
 
 def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64], ...]:

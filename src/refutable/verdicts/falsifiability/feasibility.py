@@ -22,6 +22,7 @@ from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.sample import Sample
+from refutable.verdicts.falsifiability.depth import depth_of
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.falsifiability.vacuity import is_vacuous
 from refutable.verdicts.multiplicity import describe
@@ -77,8 +78,10 @@ def infeasible(
         units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
     else:
         units, n = _these(prompts, "prompt"), [prompts]
+    rows = [row for selector in claim.selectors.values() for row in selector.select(registry)]
+    depth = depth_of(row for row in rows if selected is None or selected(row.name))
     try:
-        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test) else ()
+        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test, depth) else ()
         labels += _of_the_whole(claim, statistic, registry, n)
     except Exception as error:  # a fault of one statistic must not prevent the other claims from being tried
         labels = (f"not known before it is tried ({type(error).__name__}: {error}; this is a fault of refutable)",)

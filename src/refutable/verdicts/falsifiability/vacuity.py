@@ -16,10 +16,19 @@ from refutable.errors import RefutableError
 from refutable.metrics import METRICS
 from refutable.statistics import STATISTICS, Fit
 from refutable.traces.trace import Trace
-from refutable.verdicts.falsifiability.choices import SLACK, as_samples, fit, fits_of, layers_of, of_prompts
+from refutable.verdicts.falsifiability.choices import (
+    LEAST_DEPTH,
+    SLACK,
+    as_samples,
+    fit,
+    fits_of,
+    layers_of,
+    of_prompts,
+)
 from refutable.verdicts.verdict import Estimate, Verdict
 
 EXAMPLES = 100
+OF_PROMPTS = ("token ids", "prompt set")  # taps that no model has a say in: generated data would be generated prompts
 SECONDS = 5.0  # a longer search is abandoned
 
 
@@ -41,28 +50,31 @@ class Found:
     estimate: Estimate | None = None
 
 
-def is_vacuous(test: MeasuredTest) -> bool:
-    """Whether any data would satisfy the prediction, ignoring whether its ends belong to it.
+def is_vacuous(test: MeasuredTest, depth: int = LEAST_DEPTH) -> bool:
+    """Whether any data of a model of that many layers would satisfy the prediction, its ends included.
 
     For example, a cosine below 1, an entropy above 0, or a cancellation ratio below 1 (the triangle inequality).
     """
-    return search_generated_data(test, whole=False).verdict is Verdict.SUPPORTED
+    return search_generated_data(test, depth, whole=False).verdict is Verdict.SUPPORTED
 
 
-_FOUND: dict[tuple[str, bool], Found] = {}
+_FOUND: dict[tuple[str, int, bool], Found] = {}
 _written = ByIdentity(MeasuredTest.model_dump_json)  # once per test, not for every model it is tried on
 
 
-def search_generated_data(test: MeasuredTest, *, whole: bool = True) -> Found:
-    """Look for data that break a prediction by more than touching its end; deterministic, and cached by test.
+def search_generated_data(test: MeasuredTest, depth: int = LEAST_DEPTH, *, whole: bool = True) -> Found:
+    """Look for data that break a prediction by more than touching its end; deterministic, and cached by test and depth.
 
-    `whole` means to go on after the first data that break it, to find their share and the value farthest outside.
+    Args:
+        test: with the prediction.
+        depth: layers of the model: metrics that differ on it may coincide on a shallower one.
+        whole: whether to go on after the first data that break it, to find their share and the value farthest outside.
     """
-    key = _written(test), whole
+    key = _written(test), depth, whole
     if key not in _FOUND:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they would be about generated data
-            _FOUND[key] = _proof(test) or _search_all(test, whole)
+            _FOUND[key] = _proof(test) or _search_all(test, depth, whole)
     return _FOUND[key]
 
 
@@ -122,18 +134,22 @@ class _Tried:
         return Found(Verdict.REFUTED, f"generated data break it: {name} = {worst.value:.4g}", share, estimate)
 
 
-def _search_all(test: MeasuredTest, whole: bool) -> Found:
+def _search_all(test: MeasuredTest, depth: int, whole: bool) -> Found:
     statistic = STATISTICS[test.statistic]
+    if all(METRICS[name].tap in OF_PROMPTS for name in test.of):
+        return Found(
+            Verdict.INCONCLUSIVE, f"{' and '.join(test.of)} is a number of the prompts, whatever the model does"
+        )
     if test.fact is not None or not statistic.takes.only_numbers:
         return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")
     tried = _Tried(test, time.process_time() + SECONDS)
     try:
-        for one in fits_of(test):
+        for one in fits_of(test, depth):
             tried.hold(one)
             if tried.outside and not whole:
                 break
         if tried.inside and not tried.outside:
-            _look_harder(tried)
+            _look_harder(tried, depth)
     except TimeoutError:
         if not tried.outside:
             return Found(
@@ -144,7 +160,7 @@ def _search_all(test: MeasuredTest, whole: bool) -> Found:
     return tried.found(whole=whole)
 
 
-def _look_harder(tried: _Tried) -> None:
+def _look_harder(tried: _Tried, depth: int) -> None:
     """Let Hypothesis steer vectors towards data that break the prediction."""
     from refutable.verdicts.falsifiability.steer import steer
 
@@ -159,4 +175,4 @@ def _look_harder(tried: _Tried) -> None:
             fitted = fit(test, as_samples(test, values[0], "prompt"))
         return None if fitted is None else tried.hold(fitted)
 
-    steer(distance, traces=each * (2 if groups else 1), layers=layers_of(test), examples=EXAMPLES)
+    steer(distance, traces=each * (2 if groups else 1), layers=layers_of(test, depth), examples=EXAMPLES)

@@ -1,0 +1,21 @@
+"""How deep the models of a claim are, so that generated data have as many layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from refutable.errors import NotMeasured
+from refutable.models.registry import ModelRow
+from refutable.verdicts.falsifiability.choices import LEAST_DEPTH
+
+
+def depth_of(rows: Iterable[ModelRow]) -> int:
+    """Return the number of layers of the deepest of some models, `LEAST_DEPTH` at least."""
+    return max((LEAST_DEPTH, *(_layers(row) for row in rows)))
+
+
+def _layers(row: ModelRow) -> int:
+    try:
+        return int(row.fact("layers"))
+    except (KeyError, NotMeasured):
+        return LEAST_DEPTH
