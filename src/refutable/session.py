@@ -34,7 +34,7 @@ from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
-from refutable.verdicts.falsifiability.feasibility import Infeasible, infeasible
+from refutable.verdicts.falsifiability.feasibility import Infeasible, count_categories, infeasible
 from refutable.verdicts.judge import Judgement, undecided
 from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
 from refutable.verdicts.preregistration.status import Registrations, hashes_of
@@ -92,7 +92,14 @@ class Session:
         source = SampleSource(selection, finder, store, table, options.claims.parent)
         if given is not None:
             source.give(given)
-        cases = cases_of(claims, registry, loaded.places, source.prompts, on_table=table is not None)
+        cases = cases_of(
+            claims,
+            registry,
+            loaded.places,
+            source.prompts,
+            on_table=table is not None,
+            categorised=None if table is None else lambda _: table.has_categories,
+        )
         _look_at_given_weights(source)
         registrations = Registrations(hashes_of(cases, source.prompts), read_lock(lock_file(options.claims)))
         return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded.files, given)
@@ -123,8 +130,9 @@ class Session:
         """Return the verdicts that a case can never reach with this run's prompts and models, as far as known."""
         if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
             return None
-        prompts = len(self.source.prompts(case.claim.prompts))
-        return infeasible(case.claim, prompts, self.registry, self.source.selection.__contains__)
+        prompts = self.source.prompts(case.claim.prompts)
+        selected, categories = self.source.selection.__contains__, count_categories(prompts)
+        return infeasible(case.claim, len(prompts), self.registry, selected, categories=categories)
 
     def _skipped(self, case: Case) -> Infeasible | None:
         found = self.infeasible(case) if self.options.skip_hopeless else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from refutable.claims import BaseClaim, MeasuredClaim
 from refutable.claims.file import Places
+from refutable.claims.over import over_categories
 from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems
 from refutable.errors import BadInput
 from refutable.models.registry import ModelRegistry, ModelRow
@@ -41,6 +42,7 @@ def cases_of(
     prompts: Prompts | None = None,
     *,
     on_table: bool = False,
+    categorised: Callable[[str], bool] | None = None,
 ) -> tuple[Case, ...]:
     """Return every case of the claims, in their order.
 
@@ -48,6 +50,8 @@ def cases_of(
         file: the claims file's name, or the place of each claim in it.
         prompts: loads a prompt set; if given, the sets that claims name are checked.
         on_table: whether a published table replaces what models do with the prompts.
+        categorised: says of a prompt set whether its prompts have categories in this run; by default, whether they have
+            any in the set.
 
     Raises:
         BadInput: a claim names something unknown, or selects no model; every such place is named.
@@ -55,9 +59,16 @@ def cases_of(
     places = Places(file) if isinstance(file, str) else file
     cases: list[Case] = []
     problems: list[str] = []
-    for claim in claims:
+    for written in claims:
+        claim = written
         if prompts is not None:
-            problems += prompt_problems(claim, places, prompts, on_table=on_table)
+            found = [*prompt_problems(written, places, prompts, on_table=on_table)]
+            problems += found
+            try:
+                claim = written if found else _over(written, prompts, categorised)
+            except BadInput as error:
+                problems.append(f"{places.of(written.id, 'test', 'over')}: {error}")
+                continue
         unknown = model_problems(claim, registry, places)
         try:
             rows = _rows(claim, registry) if not unknown else ()
@@ -75,6 +86,14 @@ def cases_of(
     if problems:
         raise BadInput("\n".join(problems))
     return tuple(cases)
+
+
+def _over(claim: BaseClaim, prompts: Prompts, categorised: Callable[[str], bool] | None) -> BaseClaim:
+    """Return a claim with the statistic that its estimand asks for, given its prompts."""
+    if not isinstance(claim, MeasuredClaim):
+        return claim
+    has = any(prompts(claim.prompts).categories) if categorised is None else categorised(claim.prompts)
+    return over_categories(claim, has)
 
 
 def _rows(claim: BaseClaim, registry: ModelRegistry) -> tuple[ModelRow, ...]:

@@ -18,6 +18,7 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
+from refutable.statistics.over import Over
 from refutable.statistics.region import Region, RegionText, parse_region
 from refutable.traces.passes import PASSES, Blocks, Change, NormChange
 from refutable.traces.trace import Position
@@ -50,6 +51,11 @@ class MeasuredTest(Frozen):
     statistic: Annotated[str, AfterValidator(lambda name: statistic_named(name).name)]
     of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
     predicts: RegionText
+    over: Over | None = Field(
+        default=None,
+        description="which categories of prompts it speaks of: categories_like_these (the default where prompts have"
+        " categories: the category is the unit) or these_categories (prompts vary inside them)",
+    )
     holds: RegionText | None = Field(default=None, description="what must be true of a layer or prompt for it to count")
     holds_above: bool | None = Field(
         default=None, description="for a boundary: whether it holds above it (false: below it); by default either"

@@ -25,6 +25,7 @@ from refutable.evidence.specification import (
     subject_of,
 )
 from refutable.statistics import STATISTICS
+from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.judge import Judgement
@@ -79,12 +80,19 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
         base,
         variations_of(claim, specification, model, source),
         controls_of(claim, specification, model, source, samples),
-    ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))
+    ).labelled(
+        *feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, _units(claim, samples[0]))
+    )
     if gauge_dependent(claim, subject, source, claim.alpha, base.verdict):
         judged = judged.labelled("gauge-dependent")
     if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # records are of trained weights, and may be the very table that is being judged
+
+
+def _units(claim: MeasuredClaim, sample: Sample) -> int:
+    """Return how many units a claim's statistic has: prompts, or their categories."""
+    return units_over(claim.test.statistic, sample.n, len({name for name in sample.clusters if name}))
 
 
 def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dict[str, str]:

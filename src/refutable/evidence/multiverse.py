@@ -13,6 +13,7 @@ from refutable.evidence.plan import CHEAP, is_cheap, passes_of
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import Specification, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
+from refutable.statistics.over import other_statistic, statistic_over
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
@@ -21,6 +22,7 @@ from refutable.verdicts.verdict import Verdict
 TEST_AXES = ("norm", "position", "statistic")
 PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own
 AS_TOKENISED = "as tokenised"
+OVER = "over"  # not an axis: another estimand, which the claim does not speak of
 
 
 def variations_of(
@@ -30,12 +32,14 @@ def variations_of(
 
     `specification` is the claim's own; `model` is None for a comparison of groups.
     """
-    return dict(_points(claim, specification, model, source)) if claim.multiverse.declared else {}
+    declared = dict(_points(claim, specification, model, source)) if claim.multiverse.declared else {}
+    return {**declared, **dict(_other_estimand(specification, model, source))}
 
 
 def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:
-    """Return the label ``fragile`` if a variation that was looked at has a different verdict."""
-    return ("fragile",) if any(one.differs(verdict) for one in variations.values()) else ()
+    """Return the label ``fragile`` if a variation that was looked at has a different verdict; not another estimand."""
+    same = (one for one in variations.values() if OVER not in one.changes)
+    return ("fragile",) if any(one.differs(verdict) for one in same) else ()
 
 
 def _points(
@@ -58,6 +62,21 @@ def _points(
         yield name, _judged(specification, model, source, changes).under(changes)
 
 
+def _other_estimand(
+    specification: Specification, model: str | None, source: SampleSource
+) -> Iterator[tuple[str, Variation]]:
+    """Yield the claim about the other categories: these, or categories like these, if it is about either."""
+    other = other_statistic(specification.test.statistic) if specification.test.over is not None else None
+    if other is not None:
+        over, statistic = other
+        test = specification.test.model_copy(update={"over": over, "statistic": statistic})
+        changes = {OVER: over.replace("_", " ")}
+        yield (
+            f"{OVER} {changes[OVER]}",
+            judge_specification(replace(specification, test=test), model, source).under(changes),
+        )
+
+
 def _bos_as_tokenised(specification: Specification, model: str | None, source: SampleSource) -> str:
     """Return what the tokenizer does by default, ``with`` or ``without`` (so no variation), or empty if unknown."""
     if model is None or source.table is not None:
@@ -76,7 +95,10 @@ def _judged(
     why_not = _out_of_reach(specification, model, source) if passes else ""
     if why_not:
         return Judgement(Verdict.NOT_MEASURED, specification.test.predicts, why_not)
-    test = specification.test.model_copy(update={axis: changes[axis] for axis in TEST_AXES if axis in changes})
+    asked = {axis: changes[axis] for axis in TEST_AXES if axis in changes}
+    if "statistic" in asked and specification.test.over is not None:
+        asked["statistic"] = statistic_over(asked["statistic"], specification.test.over) or asked["statistic"]
+    test = specification.test.model_copy(update=asked)
     return judge_specification(replace(specification, test=test, **passes), model, source)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from refutable.claims import BaseClaim, InitializationClaim, MeasuredClaim
+from refutable.claims.over import over_categories
 from refutable.errors import BadInput
 from refutable.evidence.given_traces import given_traces
 from refutable.evidence.measured import judge_measured
@@ -38,6 +39,7 @@ def judge_on_traces(claim: BaseClaim, traces: Sequence[Trace]) -> Judgement:
     source = given_traces(traces)
     own = traces[0].meta
     alone = claim.model_copy(update={"quantifier": "each", "prompts": str(own["prompt_set"])})
+    alone = over_categories(alone, any(source.prompts(alone.prompts).categories))
     judged = attempt(claim.prediction, lambda: judge_measured(alone, (str(own["model"]),), source))
     departures = dict(_departures(claim, alone, source.selection.registry[str(own["model"])]))
     return replace(judged, details={**judged.details, **departures}) if departures else judged

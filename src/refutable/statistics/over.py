@@ -29,6 +29,22 @@ CLUSTERED = {
 }
 
 
+def other_statistic(name: str) -> tuple[Over, str] | None:
+    """Return the other estimand of a statistic that has one, and the statistic that estimates it; else None."""
+    for plain, clustered in CLUSTERED.items():
+        stratified = STRATIFIED.get(plain)
+        if stratified is not None and name == clustered:
+            return "these_categories", stratified
+        if name == stratified:
+            return "categories_like_these", clustered
+    return None
+
+
+def units_over(name: str, units: int, categories: int) -> int:
+    """Return how many units a statistic has of so many prompts: the categories are those of the clustered ones."""
+    return categories if name in CLUSTERED.values() else units
+
+
 def statistic_over(name: str, over: Over) -> str | None:
     """Return the statistic that estimates what `name` does over these categories or over categories like these.
 

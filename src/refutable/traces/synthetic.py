@@ -198,6 +198,7 @@ _KINDS: tuple[Callable[[Floats, Floats, Floats, Floats], tuple[Floats, Floats]],
     lambda x, a, m, c: (a, -a),  # cancelling
     lambda x, a, m, c: (a, _nearly(-a, m, c)),
     lambda x, a, m, c: (a, -c * a),  # opposite
+    lambda x, a, m, c: (-c / (1 + c) * x, np.zeros_like(m)),  # a part of it, however deep the model
     lambda x, a, m, c: (c * x, c * x),  # along the stream
     lambda x, a, m, c: (_nearly(c * x, a, c), _nearly(c * x, m, c)),
     lambda x, a, m, c: (-x / 2, _nearly(-x / 2, m, c)),  # against it, until little is left

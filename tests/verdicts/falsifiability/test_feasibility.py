@@ -115,13 +115,25 @@ def test_a_comparison_needs_two_models_of_each_group() -> None:
     assert infeasible(claim, 25, REGISTRY, {"gptj"}.__contains__) is None  # nothing to compare: said when it is tried
 
 
+def _first(file: Path, count: int, folder: Path) -> Path:
+    """Write the first lines of a file into another."""
+    part = folder / f"{count}.txt"
+    part.write_text("".join(file.read_text().splitlines(keepends=True)[:count]))
+    return part
+
+
 def test_other_prompts_are_counted_in_their_place(tmp_path: Path) -> None:
     file = tmp_path / "claims.yaml"
     file.write_text(
         f"schema: 1\nclaims:\n  - {{id: c, statement: s, evidence: measured, models: [smollm2], test: {{{SHARE}}}}}\n"
     )
-    assert "these 25 prompts: unsupportable: needs 99" in next(check_feasible(file))
-    (last,) = check_feasible(file, prompts="grand-unified-500-exploration")
+    assert "these 5 categories of prompts: " in next(check_feasible(file))
+    plain = tmp_path / "plain.txt"
+    plain.write_text("".join(f"a prompt about {number}\n" for number in range(250)))
+    assert "these 25 prompts: unsupportable: needs 99" in next(
+        check_feasible(file, prompts=str(_first(plain, 25, tmp_path)))
+    )
+    (last,) = check_feasible(file, prompts=str(plain))
     assert last.endswith("1 claim, 1 case, no fault found")
 
 

@@ -236,3 +236,9 @@ def test_metrics_that_coincide_on_a_shallow_model_differ_on_the_models_own_depth
 def test_a_number_of_tokens_that_only_the_prompt_set_guarantees_is_not_true_of_any_data(predicts):
     assert not is_vacuous(MeasuredTest(statistic="mean", of="prompt_length", predicts=predicts))
     assert is_vacuous(MeasuredTest(statistic="mean", of="prompt_length", predicts=">= 1"))
+
+
+@pytest.mark.parametrize("depth", [3, 12, 30, 48])
+def test_a_deep_stream_may_shrink_or_grow(depth: int) -> None:
+    for predicts in (">= 1", "< 1"):
+        assert not is_vacuous(MeasuredTest(statistic="mean", of="total_amplification", predicts=predicts), depth)

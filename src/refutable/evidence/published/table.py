@@ -54,6 +54,11 @@ class Table:
         """The table's name, its hash, and the note of its mapping."""
         return f"{self.name}, SHA-256 {self.sha256[:12]}" + (f"; {self.map.note}" if self.map.note else "")
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether any of its rows names a category of prompts."""
+        return any(row.cells.get(self.map.category) for rows in self.rows.values() for row in rows)
+
     def sample(self, metric: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
         """Return a metric of a model, with values of shape (prompts,) or (prompts, layers).
 

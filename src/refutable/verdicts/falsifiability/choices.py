@@ -113,6 +113,7 @@ def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], u
     for score in scores:
         order = np.unique(np.round(score, 12), return_index=True)[1]  # no duplicates, to which nothing can be fitted
         yield from (order[:units], order[-units:], order[np.linspace(0, len(order) - 1, units).astype(np.intp)])
+        yield np.unique(_rounded(score), return_index=True)[1][:units]  # a deep stream may be shorter than 1e-12
     if len(scores) == 2:
         order = np.argsort(scores[0] - scores[1], kind="stable")
         yield from (order[:units], order[-units:])
@@ -124,6 +125,13 @@ def _extreme_rows(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], u
         yield from (order[:units], order[-units:])
     rng = np.random.default_rng(1)
     yield from (rng.choice(len(values[0]), units, replace=False) for _ in range(20))
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values to 12 significant digits, however small they are."""
+    mantissa, exponent = np.frexp(values)
+    rounded: NDArray[np.float64] = np.ldexp(np.round(mantissa, 12), exponent)
+    return rounded
 
 
 def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Indices, Indices]:

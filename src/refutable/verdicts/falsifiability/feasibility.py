@@ -20,7 +20,9 @@ from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
+from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS, Data, Statistic
+from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
 from refutable.verdicts.falsifiability.depth import depth_of
 from refutable.verdicts.falsifiability.reachable import feasibility
@@ -52,7 +54,12 @@ class Infeasible:
 
 
 def infeasible(
-    claim: MeasuredClaim, prompts: int, registry: ModelRegistry, selected: Callable[[str], bool] | None = None
+    claim: MeasuredClaim,
+    prompts: int,
+    registry: ModelRegistry,
+    selected: Callable[[str], bool] | None = None,
+    *,
+    categories: int = 0,
 ) -> Infeasible | None:
     """Return which verdicts a claim can never reach, or None if it can reach both.
 
@@ -60,6 +67,7 @@ def infeasible(
         claim: a claim that is measured, on a model's weights or on drawn ones.
         prompts: number of prompts of its set.
         selected: whether a model is in this run, for a comparison of groups; by default every known one is.
+        categories: number of categories of its prompts.
     """
     test, statistic = claim.test, STATISTICS[claim.test.statistic]
 
@@ -77,7 +85,8 @@ def infeasible(
     elif isinstance(claim, InitializationClaim):
         units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
     else:
-        units, n = _these(prompts, "prompt"), [prompts]
+        n = [units_over(test.statistic, prompts, categories)]
+        units = _these(n[0], "prompt") if n[0] == prompts else f"these {n[0]} categories of prompts"
     rows = [row for selector in claim.selectors.values() for row in selector.select(registry)]
     depth = depth_of(row for row in rows if selected is None or selected(row.name))
     try:
@@ -117,8 +126,10 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     loaded, registry = read_claims(file), load_registry(models)
     given = given_prompts(prompts) if prompts is not None else None
     named = functools.cache(lambda name: load_prompts(name, file.parent))
-    cases = cases_of(loaded.claims, registry, loaded.places, named)
-    for claim in loaded.claims:
+    has = None if given is None else any(given.categories)
+    categorised = None if has is None else lambda _: bool(has)
+    cases = cases_of(loaded.claims, registry, loaded.places, named, categorised=categorised)
+    for claim in {case.claim.id: case.claim for case in cases}.values():
         if isinstance(claim, MeasuredClaim):
             used = named(claim.prompts) if given is None else given
             if lacking := lacking_categories(claim, used):
@@ -128,10 +139,15 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
             if by_category and claim.test.fact is None and not any(used.categories):
                 yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: they have no categories"
                 continue
-            if found := infeasible(claim, len(used), registry):
+            if found := infeasible(claim, len(used), registry, categories=count_categories(used)):
                 yield f"{claim.id}: {found}"
     yield from describe(cases)
     yield f"{file.name}: {counted(len(loaded.claims), 'claim')}, {counted(len(cases), 'case')}, no fault found"
+
+
+def count_categories(prompts: PromptSet) -> int:
+    """Return how many categories prompts have; a prompt without one has none."""
+    return len({category for category in prompts.categories if category})
 
 
 def describe_infeasible(found: Iterable[tuple[Case, Infeasible]]) -> list[str]:

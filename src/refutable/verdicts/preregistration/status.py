@@ -115,7 +115,8 @@ def current_hashes(claims: Sequence[BaseClaim], registry: ModelRegistry, file: P
     Raises:
         BadInput: a prompt set or a model cannot be used.
     """
-    return hashes_of(cases_of(claims, registry, file.name), cache(partial(load_prompts, beside=file.parent)))
+    prompts = cache(partial(load_prompts, beside=file.parent))
+    return hashes_of(cases_of(claims, registry, file.name, prompts), prompts)
 
 
 def own_metas(claim: BaseClaim, metas: Sequence[Meta]) -> list[Meta]:
