@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def judge_census(test: MeasuredTest, samples: tuple[Sample, ...]) -> Judgement:
     """
     (sample,) = samples
     found = STATISTICS[test.statistic].takes.recorded(sample, test.holds_region if test.holds else None)
-    return _judged(test, found, rounded=sample.ends is not None)
+    return _judged(test, found, "as it is rounded")
 
 
 def judge_counted_models(test: MeasuredTest, samples: Sequence[Sample]) -> Judgement:
@@ -49,10 +50,17 @@ def judge_counted_models(test: MeasuredTest, samples: Sequence[Sample]) -> Judge
     missing, passing = len(samples) - len(recorded), int(test.holds_region.contains(values).sum())
     counted = f" ({passing} of {len(recorded)} recorded models {test.holds_region})"
     found = Recorded(passing, surely, possibly + missing, len(recorded), counted)
-    return _judged(test, found, rounded=any(one.ends is not None for one in recorded))
+    return _judged(test, found, "as not all are recorded" if missing else "as they are rounded")
 
 
-def _judged(test: MeasuredTest, found: Recorded, *, rounded: bool) -> Judgement:
+def said_of_census(judged: Judgement, parts: Iterable[Judgement]) -> Judgement:
+    """Return a judgement on several models that says so if each of those looked at is of recorded values only."""
+    looked = [part.estimate for part in parts if part.verdict.looked]
+    census = looked and all(estimate is not None and estimate.unit == CENSUS for estimate in looked)
+    return replace(judged, why=f"{judged.why}; {ONLY}") if census else judged
+
+
+def _judged(test: MeasuredTest, found: Recorded, inexact: str) -> Judgement:
     region = test.region
     if region.covers(found.low, found.high):
         verdict, relation = Verdict.SUPPORTED, "lies inside"
@@ -62,7 +70,7 @@ def _judged(test: MeasuredTest, found: Recorded, *, rounded: bool) -> Judgement:
         verdict, relation = Verdict.INCONCLUSIVE, "does not settle"
     exact = found.low == found.high
     low, high = (None, None) if exact else (found.low, float(f"{found.high:.12g}"))  # without the float before an end
-    between = "" if exact else f", anywhere in [{low:.4g}, {high:.4g}]{' as it is rounded' * rounded}"
+    between = "" if exact else f", anywhere in [{low:.4g}, {high:.4g}] {inexact}"
     name = f"{test.statistic} of {' and '.join(test.of)}"
     estimate = Estimate(
         value=found.value,
@@ -70,7 +78,7 @@ def _judged(test: MeasuredTest, found: Recorded, *, rounded: bool) -> Judgement:
         high=high,
         n=found.n,
         unit=CENSUS,
-        method="census of rounded values" if rounded else "census",
+        method="census",
         statistic=test.statistic,
         of=test.of,
     )

@@ -24,10 +24,12 @@ from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
 from refutable.evidence.published.read import read_table
 from refutable.models.registry import load_registry
+from refutable.prompts.find import load_prompts
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 
 REGISTRY = load_registry()
+PROMPTS = load_prompts("grand-unified-25")
 PAGE = (ROOT / "docs" / "published-tables.md").read_text(encoding="utf-8")
 SCALING = PAGE.partition("```yaml\n")[2].partition("```")[0]  # the mapping that the page shows
 
@@ -178,7 +180,7 @@ def test_every_format_gives_the_same_numbers(tmp_path: Path, kind: str) -> None:
 def test_values_survive_every_format_bit_for_bit(tmp_path_factory: Any, values: list[float], kind: str) -> None:
     rows = [{"Model": "gptj", "Prompt": str(i), "Last_Gain": value} for i, value in enumerate(values)]
     path = written(tmp_path_factory.mktemp("t"), rows, kind)
-    sample = read_table(path, REGISTRY).sample("last_gain", "gptj", claim_of(MEAN, "[gptj]").test, "grand-unified-25")
+    sample = read_table(path, REGISTRY).sample("last_gain", "gptj", claim_of(MEAN, "[gptj]").test, PROMPTS)
     assert sample.values.tolist() == values
 
 
