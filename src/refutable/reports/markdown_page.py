@@ -11,7 +11,9 @@ from refutable._util.text import plural
 from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
 from refutable.reports.catalogue import states
 from refutable.reports.journal import RunResult
+from refutable.statistics.sample import CENSUS
 from refutable.verdicts.row import VerdictRow, tally
+from refutable.verdicts.verdict import Estimate
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what begins HTML; `< 1` does not
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
@@ -141,11 +143,15 @@ def _verdict(row: VerdictRow, now: str) -> str:
         f"**{row.verdict.value}**",
         f"{estimate.value:.4g}" if estimate is not None else row.details.get("seen", ""),
         estimate.at_level if estimate is not None else "",
-        f"{estimate.n} {plural(estimate.unit)}" if estimate is not None and estimate.low is not None else "",
+        _units(estimate) if estimate is not None and estimate.low is not None else "",
         ", ".join(labels),
         row.why,
     ]
     return _line(cells)
+
+
+def _units(estimate: Estimate) -> str:
+    return f"{estimate.n} recorded" if estimate.unit == CENSUS else f"{estimate.n} {plural(estimate.unit)}"
 
 
 def _line(cells: Sequence[str]) -> str:
