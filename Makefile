@@ -11,8 +11,12 @@ FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/ te
 
 .PHONY: verify test test-fast torture check coverage compare format clean
 
-verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart) and compare with the published verdicts
+# Both runs are compared with what is published; the second one's verdicts have the weights `published table`.
+verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart), and on the documents' own figures
 	$(PYTEST) --offline -m 'not slow' --baseline reports/published/verdicts.json --require-verdicts 300
+	$(PYTEST) --offline hypotheses/test_claims.py -m published --measurements fixtures/published/documents.csv \
+	  --measurements-map fixtures/published/documents.yaml --reports reports/documents \
+	  --baseline reports/published/documents/verdicts.json --require-verdicts 100
 
 test: $(STAMP)  ## all of the engine's tests
 	$(PYTEST) tests -n auto --dist worksteal
@@ -46,4 +50,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv reports/*.xml reports/*.json reports/*.jsonl reports/*.csv
+	rm -rf .venv reports/documents reports/*.xml reports/*.json reports/*.jsonl reports/*.csv

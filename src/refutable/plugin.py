@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
     )
     parser.addini("refutable_page", "page of verdicts that `refutable page` writes", type="string", default="")
+    parser.addini(
+        "refutable_on_tables",
+        "verdicts.json of a run with --measurements, which the page of verdicts shows beside what was measured",
+        type="string",
+        default="",
+    )
     parser.addini("refutable_catalogue", "catalogue that `refutable catalogue` shows", type="string", default="")
 
 

@@ -128,7 +128,7 @@ class Session:
 
     def infeasible(self, case: Case) -> Infeasible | None:
         """Return the verdicts that a case can never reach with this run's prompts and models, as far as known."""
-        if not isinstance(case.claim, MeasuredClaim) or self._on_table(case):
+        if not isinstance(case.claim, MeasuredClaim) or self.on_table(case):
             return None
         prompts = self.source.prompts(case.claim.prompts)
         selected, categories = self.source.selection.__contains__, count_categories(prompts)
@@ -182,18 +182,18 @@ class Session:
 
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         looked = judgement.verdict.looked
-        published = looked and self._on_table(case)
+        published = looked and self.on_table(case)
         metas = [self.source.used[key].meta for key in traces] if looked else []
         return self.registrations.describe(case.claim, metas, published=published)
 
-    def _on_table(self, case: Case) -> bool:
+    def on_table(self, case: Case) -> bool:
         """Whether a case is judged on the published table; freshly drawn weights are still measured."""
         return self.source.table is not None and case.claim.evidence in ("measured", "dynamical")
 
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return the weights used, as text; the first trace is the claim's own, the others its controls'."""
         claim = case.claim
-        if self.source.table is not None and self._on_table(case):
+        if self.source.table is not None and self.on_table(case):
             if not judgement.verdict.looked:
                 return {}
             return {

@@ -100,10 +100,9 @@ def test_pasted_rows_are_no_replicates(suite: Suite) -> None:
 
 
 def test_its_own_measurements_are_judged_without_their_controls(suite: Suite) -> None:
-    rows = [
-        {"Model": "GPT-J-6B", "Prompt": f"{i}", "Role": "Subject", "Last_Gain": f"{1.1 + i / 100}"} for i in range(5)
-    ]
-    rows += [{**row, "Role": "Control", "Last_Gain": "0.1"} for row in rows]
+    own = {"Model": "GPT-J-6B", "Role": "Subject", "Weights_Kind": "pretrained", "Trace": "a"}
+    rows = [{**own, "Prompt": f"{i}", "Last_Gain": f"{1.1 + i / 100}"} for i in range(5)]
+    rows += [{**row, "Role": "Control", "Last_Gain": "0.1", "Trace": "b"} for row in rows]
     _table(suite, rows)
     (row,) = suite.pytest("-k", "gptj-dampens", "--measurements", "table.csv").json["verdicts"]
     assert (row["verdict"], row["estimate"]["n"]) == ("REFUTED", 5)

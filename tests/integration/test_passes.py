@@ -80,10 +80,14 @@ def test_each_pass_decides_its_claims_and_is_stored(suite: Suite) -> None:
     assert again.verdicts == first.verdicts
     assert not any(row["live"] for row in again.json["verdicts"] if "live" in row)
     with (suite.folder / "reports" / "measurements.csv").open(newline="") as file:
-        traces = [row["Trace"] for row in csv.DictReader(file)]
-    assert len(traces) == 25, "the plain pass alone: what an intervention left is no measurement of the model"
-    assert len(set(traces)) == 1
-    assert set(traces) < set(told["traces"])
+        measured = list(csv.DictReader(file))
+    plain = [row["Trace"] for row in measured if row["Pass"] == "forward"]
+    assert len(plain) == 25, "the plain pass alone: what an intervention left is no measurement of the model"
+    assert len(set(plain)) == 1
+    assert set(plain) < set(told["traces"])
+    of_claims = {key for row in first.json["verdicts"] for key in row["traces"]}
+    assert {row["Trace"] for row in measured} <= of_claims
+    assert {row["Role"] for row in measured} == {"Subject"}
 
 
 def test_a_claim_of_the_wrong_kind_is_refused_before_anything_runs(suite: Suite) -> None:

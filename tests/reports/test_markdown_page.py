@@ -73,7 +73,8 @@ def run(verdict: Verdict = Verdict.SUPPORTED, claim_hash: str | None = None) -> 
 def test_the_committed_page_is_the_generated_one():
     loaded = load_claims(ROOT / "claims.yaml")
     published = read_verdicts(ROOT / "reports/published/verdicts.json")
-    page = verdicts_page(loaded, published, hashes(loaded=loaded))
+    on_tables = read_verdicts(ROOT / "reports/published/documents/verdicts.json")
+    page = verdicts_page(loaded, published, hashes(loaded=loaded), on_tables)
     committed = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
     assert committed == page, "write it anew: refutable page"
     assert "of an earlier form of the claim" not in page, "these verdicts are of other claims: refutable publish"
@@ -88,6 +89,23 @@ def test_the_page_names_every_claim_and_every_verdict_that_is_published():
     assert [line[6:-1] for line in page.splitlines() if line.startswith("#### `")] == [claim.id for claim in loaded]
     shown = [line for line in page.splitlines() if line.startswith("| ") and "**" in line.split(" | ")[1]]
     assert len(shown) == sum(row.claim in {claim.id for claim in loaded} for row in published.rows)
+
+
+def test_verdicts_on_a_published_table_stand_beside_the_measured_and_are_counted_apart():
+    measured = run()
+    (row,) = measured.rows
+    table = RunResult(
+        {"options": {"measurements": "printed.csv, SHA-256 0123"}},
+        (replace(row, verdict=Verdict.REFUTED, weights={"weights_kind": "published table"}),),
+    )
+    page = verdicts_page(claims(), measured, hashes(), table)
+    shown = [line for line in page.splitlines() if line.startswith("| gptj")]
+    assert [line.split(" | ")[:2] for line in shown] == [
+        ["| gptj (pretrained)", "**SUPPORTED**"],
+        ["| gptj (published table)", "**REFUTED**"],
+    ]
+    assert "1 verdicts on claims and subjects: 1 SUPPORTED." in page
+    assert "1 verdicts on printed.csv, SHA-256 0123: 1 REFUTED." in page
 
 
 def test_it_stands_by_document_and_section_in_the_claims_order():

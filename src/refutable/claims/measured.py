@@ -20,6 +20,7 @@ from refutable.metrics import METRICS
 from refutable.models.registry import Selector
 from refutable.traces.passes import PASSES, Change
 
+DEFAULT_PROMPTS = "grand-unified-25"
 DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 
 
@@ -31,7 +32,7 @@ class MeasuredClaim(ClaimOnModels):
     family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
         default=None, description="name of a family of claims, whose p-values are also adjusted together"
     )
-    prompts: str = "grand-unified-25"
+    prompts: str = DEFAULT_PROMPTS
     test: MeasuredTest
     controls: tuple[ControlName, ...] = Field(default=(), description="where the claim ought to fail")
     multiverse: Variations = Variations()

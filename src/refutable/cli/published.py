@@ -56,7 +56,9 @@ def publish(
     typer.echo(f"published: {to}")
     page = page or ini_path("refutable_page")
     if page is not None and page.is_file():
-        write_page(claims_file(claims), to, page, models_file(models))
+        on_tables = ini_path("refutable_on_tables")
+        measured = published_file(None) if on_tables is not None and to.absolute() == on_tables.absolute() else to
+        write_page(claims_file(claims), measured, page, models_file(models), on_tables)
         typer.echo(f"wrote {page}")
 
 
@@ -72,7 +74,7 @@ def page(
     from refutable.reports.publish import write_page
 
     out = out or ini_path("refutable_page") or reports_folder() / "verdicts.md"
-    write_page(claims_file(claims), published_file(verdicts), out, models_file(models))
+    write_page(claims_file(claims), published_file(verdicts), out, models_file(models), ini_path("refutable_on_tables"))
     typer.echo(f"wrote {out}")
 
 

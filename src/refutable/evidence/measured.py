@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from refutable.claims import InitializationClaim, MeasuredClaim
-from refutable.errors import Undecidable
+from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, claim_rows, controls_of, is_drawn, labels_of
 from refutable.evidence.gauge_forms import gauge_dependent
@@ -73,6 +73,10 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
     subject = subject_of(model, source, specification)
     samples = model_samples(specification, model, source)
     if is_census(samples):
+        if "alpha" in claim.model_fields_set:
+            raise NotMeasured(
+                f"the claim is about an error probability (`alpha: {claim.alpha:g}`), and one recorded value has none"
+            )
         return _said_if_vacuous(claim, judge_census(claim.test, samples), model, source)
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
     base = replace(base, details={**base.details, **_left_out(claim, samples[0], source)})

@@ -13,6 +13,7 @@ import numpy as np
 
 from refutable.claims import MeasuredClaim
 from refutable.errors import NotMeasured, Undecidable
+from refutable.evidence.census import is_census, judge_counted_models
 from refutable.evidence.facts import labels_of_facts
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
@@ -84,6 +85,11 @@ def judge_over_models(claim: MeasuredClaim, models: tuple[str, ...], source: Sam
     if counted:  # one sample per declared model, empty if it was not measured
         nothing = Sample(test.of[0], np.array([]), "prompt")
         samples = tuple(measured.samples[model][0] if model in means else nothing for model in models)
+        if is_census([sample for sample in samples if sample.n]):
+            recorded = judge_counted_models(test, samples)
+            why = f"{recorded.why}; {lacking_text(measured.lacking)}"
+            details = {**members, "lacking": ", ".join(measured.lacking) or "none"}
+            return replace(recorded, details=details, why=why)
     else:  # one sample per variable: the metrics, then the fact
         assert test.fact is not None
         families = tuple(registry[model].family for model in means)

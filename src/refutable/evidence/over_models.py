@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from refutable.claims import ClaimOnModels
+from refutable.evidence.census import said_of_census
 from refutable.evidence.specification import attempt
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.quantifiers import combine
@@ -17,4 +18,4 @@ def over_models(claim: ClaimOnModels, models: tuple[str, ...], judge_one: Callab
         (model,) = models
         return judge_one(model)
     parts: Mapping[str, Judgement] = {model: attempt(claim.prediction, partial(judge_one, model)) for model in models}
-    return combine(parts, claim.quantifier, claim.prediction, claim.alpha)
+    return said_of_census(combine(parts, claim.quantifier, claim.prediction, claim.alpha), parts.values())

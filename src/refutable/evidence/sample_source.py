@@ -84,7 +84,8 @@ class SampleSource:
         if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             if test.under is not None:
                 raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
-            return tuple(self._published(self.table, name, subject.model, test, prompts) for name in test.of)
+            made_on = self.prompts(prompts)
+            return tuple(self._published(self.table, name, subject.model, test, made_on) for name in test.of)
         passes = [(name, pass_for(name, test, prompts, bos)) for name in test.of]
         return tuple(s for name, spec in passes for s in self._samples_of(test, name, spec, subject, folded))
 
@@ -101,7 +102,7 @@ class SampleSource:
         pairs = zip(found, as_it_is, strict=True)
         return tuple(replace(sample, values=sample.values - other.values) for sample, other in pairs)
 
-    def _published(self, table: Table, name: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
+    def _published(self, table: Table, name: str, model: str, test: MeasuredTest, prompts: PromptSet) -> Sample:
         found = table.sample(name, model, test, prompts)
         if test.other is None:
             return found
@@ -256,7 +257,7 @@ class SampleSource:
                 self._refused[wanted[each][1]] = left
                 continue
             made = datetime.now(UTC).isoformat(timespec="seconds")
-            self.store.put(replace(left, meta={**left.meta, "measured": made}))
+            self.store.put(replace(left, meta={**left.meta, "measured": made, "described": row.described}))
             self.live.add(left.key)
 
     def _about(self, subject: Subject, weights: WeightsSource, spec: Pass) -> dict[str, Any]:

@@ -80,6 +80,15 @@ class ModelRow(Frozen):
         """Where its configuration is from: the registry, or, of a model without a row, its own file."""
         return self.config_source if self._given else "registry"
 
+    @property
+    def described(self) -> dict[str, str | float]:
+        """What tables say of the model beside its numbers: its parameters, and its wiring and norm if known."""
+        told: dict[str, str | float] = {"parameters": self.parameters}
+        for name in ("wiring", "norm"):
+            with contextlib.suppress(NotMeasured):
+                told[name] = self.fact(name)
+        return told
+
     def called(self, given: str) -> ModelRow:
         """Return this row, of a model that is in no registry and was asked for in these words."""
         row = self.model_copy()

@@ -71,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.addinivalue_line("markers", "gpu: the case reads weights too large for a CPU (more than 1.5 B parameters)")
     config.addinivalue_line("markers", "slow: the case takes long")
+    config.addinivalue_line("markers", "published: the case is judged on the table of --measurements")
     if command_line.value(config, "offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     config.add_cleanup(show(config))
@@ -98,7 +99,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_generate_tests
     """
     if "claim_case" in metafunc.fixturenames:
-        metafunc.parametrize("claim_case", [_param(case) for case in session_of(metafunc.config).cases])
+        session = session_of(metafunc.config)
+        metafunc.parametrize("claim_case", [_param(case, session) for case in session.cases])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -194,6 +196,7 @@ def _cases_of(items: Sequence[pytest.Item]) -> list[Case]:
     return [case for item in items if (case := case_of(item)) is not None]
 
 
-def _param(case: Case) -> object:
+def _param(case: Case, session: Session) -> object:
     marks = [pytest.mark.gpu] * case.needs_gpu + [pytest.mark.slow] * case.claim.slow
+    marks += [pytest.mark.published] * session.on_table(case)
     return pytest.param(case, id=case.id, marks=marks)

@@ -11,21 +11,30 @@ from refutable._util.text import plural
 from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
 from refutable.reports.catalogue import states
 from refutable.reports.journal import RunResult
+from refutable.statistics.sample import CENSUS
 from refutable.verdicts.row import VerdictRow, tally
+from refutable.verdicts.verdict import Estimate
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what begins HTML; `< 1` does not
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
-def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[str, str]) -> str:
+def verdicts_page(
+    claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[str, str], on_tables: RunResult | None = None
+) -> str:
     """Return the page as Markdown, with the claims in this order.
 
-    `run` has the published verdicts; `hashes` are of each claim as it is now, by id (`status.current_hashes`).
+    Args:
+        claims: those to show.
+        run: has the published verdicts.
+        hashes: of each claim as it is now, by id (`status.current_hashes`).
+        on_tables: verdicts on numbers that somebody published, which follow a claim's measured ones, if any.
     """
     rows: dict[str, list[VerdictRow]] = {claim.id: [] for claim in claims}
-    for row in sorted(run.rows, key=lambda row: row.id):
-        rows.get(row.claim, []).append(row)
-    lines = [*_front(claims, run), *_contradictions(claims, run.rows)]
+    for of in (run, on_tables):
+        for row in sorted(of.rows if of is not None else (), key=lambda row: row.id):
+            rows.get(row.claim, []).append(row)
+    lines = [*_front(claims, run, on_tables), *_contradictions(claims, run.rows)]
     for document, of_document in groupby(claims, key=lambda claim: _place(claim)[0]):
         lines += [f"## {_plain(document)}", ""]
         for section, of_section in groupby(of_document, key=lambda claim: _place(claim)[1]):
@@ -35,8 +44,8 @@ def verdicts_page(claims: Sequence[BaseClaim], run: RunResult, hashes: Mapping[s
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _front(claims: Sequence[BaseClaim], run: RunResult) -> Iterator[str]:
-    told = ", ".join(f"{n} {name}" for name, n in tally(run.rows).items())
+def _front(claims: Sequence[BaseClaim], run: RunResult, on_tables: RunResult | None) -> Iterator[str]:
+    told = _tally(run)
     packages = run.provenance.get("packages", {})
     yield "# Verdicts"
     yield ""
@@ -47,7 +56,17 @@ def _front(claims: Sequence[BaseClaim], run: RunResult) -> Iterator[str]:
         f"Measured on {run.provenance.get('device', '?')}, {with_version('torch', packages)},"
         f" {with_version('transformers', packages)}, commit {str(run.provenance.get('git_commit') or 'unknown')[:12]}."
     )
+    if on_tables is not None:
+        table = on_tables.provenance.get("options", {}).get("measurements", "?")
+        yield (
+            f"Beside them, marked `(published table)` and not measured here, {len(on_tables.rows)} verdicts on {table}:"
+            f" {_tally(on_tables) or 'none'}."
+        )
     yield ""
+
+
+def _tally(run: RunResult) -> str:
+    return ", ".join(f"{n} {name}" for name, n in tally(run.rows).items())
 
 
 def _contradictions(claims: Sequence[BaseClaim], rows: Sequence[VerdictRow]) -> Iterator[str]:
@@ -124,11 +143,15 @@ def _verdict(row: VerdictRow, now: str) -> str:
         f"**{row.verdict.value}**",
         f"{estimate.value:.4g}" if estimate is not None else row.details.get("seen", ""),
         estimate.at_level if estimate is not None else "",
-        f"{estimate.n} {plural(estimate.unit)}" if estimate is not None and estimate.low is not None else "",
+        _units(estimate) if estimate is not None and estimate.low is not None else "",
         ", ".join(labels),
         row.why,
     ]
     return _line(cells)
+
+
+def _units(estimate: Estimate) -> str:
+    return f"{estimate.n} recorded" if estimate.unit == CENSUS else f"{estimate.n} {plural(estimate.unit)}"
 
 
 def _line(cells: Sequence[str]) -> str:

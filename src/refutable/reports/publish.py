@@ -59,15 +59,20 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
     write_whole(published, text)
 
 
-def write_page(claims: Path, verdicts: Path, page: Path, models: Path | None = None) -> None:
+def write_page(
+    claims: Path, verdicts: Path, page: Path, models: Path | None = None, on_tables: Path | None = None
+) -> None:
     """Write the page of verdicts, from a claims file and the published verdicts.json.
+
+    `on_tables` is another verdicts.json, of a run with `--measurements`, shown beside them.
 
     Raises:
         BadInput: the claims or the verdicts cannot be used.
     """
     loaded = load_claims(claims)
     hashes = current_hashes(loaded, load_registry(models), claims)
-    write_whole(page, verdicts_page(loaded, read_verdicts(verdicts), hashes))
+    beside = None if on_tables is None or not on_tables.is_file() else read_verdicts(on_tables)
+    write_whole(page, verdicts_page(loaded, read_verdicts(verdicts), hashes, beside))
 
 
 def _lasting(run: RunResult) -> RunResult:

@@ -64,6 +64,11 @@ class Region:
         below = high < self.low or (high == self.low and not self.low_closed)
         return above or below
 
+    def bracket(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[int, int]:
+        """Return how many of the closed intervals [low, high] lie in the region, and how many reach into it."""
+        ends = list(zip(low.tolist(), high.tolist(), strict=True))
+        return sum(self.covers(*each) for each in ends), sum(not self.misses(*each) for each in ends)
+
     def extremes(self, bounds: tuple[float, float] | None = None) -> tuple[float, ...]:
         """Return the values most favourable to a high value, to a low one and, if two-sided, to the region's middle.
 

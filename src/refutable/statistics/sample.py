@@ -25,6 +25,8 @@ class Sample:
         clusters: a label for each row (the prompt's category, the model's name), for checks of independence.
         prompts: the text of each row's prompt, by which two models' values pair; empty if rows are not prompts.
         measured_in: the unit of the values, from the metric (``ratio``, ``nats``); empty if unknown.
+        ends: of recorded values that are rounded, the least and the largest that are printed so, each of the values'
+            shape; None for exact ones.
         derived: cached results by name, since several claims are judged on one sample.
     """
 
@@ -34,6 +36,7 @@ class Sample:
     clusters: tuple[str, ...] = field(default=())
     prompts: tuple[str, ...] = field(default=())
     measured_in: str = ""
+    ends: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def once(self, name: Hashable, make: Callable[[], T]) -> T:

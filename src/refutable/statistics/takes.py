@@ -29,9 +29,11 @@ class Exchange(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """The value of recorded numbers without replicates, how many they are, and how they were counted, in words."""
+    """Recorded numbers without replicates: their value, its least and largest, how many they are, how counted."""
 
     value: float
+    low: float
+    high: float
     n: int
     counted: str = ""
 
@@ -189,9 +191,14 @@ class Takes:
         """Whether it can be of one recorded value per model or layer, without replicates."""
         return self.each_layer or self.compares == "groups"
 
-    def recorded(self, values: NDArray[np.float64], holds: Region | None) -> Recorded:
-        """Return the value of one model's recorded numbers, shape (1,) or (layers,): their mean, or a share."""
-        if self.counts != "always" or holds is None:
-            return Recorded(float(values.mean()), 1)
+    def recorded(self, sample: Sample, holds: Region | None) -> Recorded:
+        """Return the value of one model's recorded numbers, shape (1,) or (1, layers): their mean, or a share.
+
+        One recorded number is the value itself; the ends of rounded numbers become those of the value.
+        """
+        (values,), ((low,), (high,)) = sample.values, sample.ends or (sample.values, sample.values)
+        if self.counts != "always" or holds is None or values.ndim == 0:
+            return Recorded(float(values.mean()), float(low.mean()), float(high.mean()), 1)
         passing, n = int(holds.contains(values).sum()), len(values)
-        return Recorded(passing / n, n, f" ({passing} of {n} layers {holds})")
+        surely, possibly = holds.bracket(low, high)
+        return Recorded(passing / n, surely / n, possibly / n, n, f" ({passing} of {n} layers {holds})")

@@ -116,6 +116,11 @@ class Pass:
         return self.name
 
     @property
+    def made_of(self) -> str:
+        """Its name and, if it is not of every block, whose: what tells one pass over a model as it is from another."""
+        return made_of(self.name, self.blocks)
+
+    @property
     def facts(self) -> dict[str, object]:
         """What its trace's key holds of it; nothing but its name where it is plain, as it always was."""
         facts: dict[str, object] = {"pass": self.name}
@@ -129,6 +134,11 @@ class Pass:
         if self.bos != "default":  # a pass as the tokenizer has it keeps its address
             facts["bos"] = self.bos
         return facts
+
+
+def made_of(name: str, blocks: str) -> str:
+    """Return a pass in the words of a table's column `Pass`: ``jacobian``, or ``jacobian of the last block``."""
+    return f"{name} of the last block" if blocks == "last" else name
 
 
 def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str) -> Pass:

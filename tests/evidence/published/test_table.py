@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,18 +26,20 @@ from refutable.errors import BadInput, NotMeasured, Undecidable
 from refutable.evidence.measured import judge_measured
 from refutable.evidence.published.read import read_table
 from refutable.models.registry import load_registry
+from refutable.prompts.find import load_prompts
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 
 REGISTRY = load_registry()
+PROMPTS = load_prompts("grand-unified-25")
 PAGE = (ROOT / "docs" / "published-tables.md").read_text(encoding="utf-8")
 SCALING = PAGE.partition("```yaml\n")[2].partition("```")[0]  # the mapping that the page shows
 
 
-def claim_of(test: str, models: str) -> Any:
+def claim_of(test: str, models: str, more: str = "for: all") -> Any:
     text = (
         "schema: 1\nclaims:\n  - id: c\n    statement: s\n    evidence: measured\n"
-        f"    models: {models}\n    for: all\n    test: {test}\n"
+        f"    models: {models}\n    {more}\n    test: {test}\n"
     )
     (claim,) = claims_from(parse_yaml(text, "claims.yaml"))
     return claim.model_copy(update={"quantifier": "each"})
@@ -43,15 +47,18 @@ def claim_of(test: str, models: str) -> Any:
 
 def judged(path: Path, model: str, test: str, mapping: Path | None = None) -> Judgement:
     """Judge a claim on a table as a run does, without pytest around it."""
+    claim = claim_of(test, f"[{model}]")
+    (case,) = cases_of([claim.model_copy(update={"quantifier": "all"})], REGISTRY, "claims.yaml")
+    return judge_measured(claim, case.models, source_of(path, mapping))
+
+
+def source_of(path: Path, mapping: Path | None) -> Any:
     from refutable.evidence.sample_source import SampleSource
     from refutable.models.device import Device
     from refutable.models.selection import Selection
 
     table = read_table(path, REGISTRY, mapping)
-    claim = claim_of(test, f"[{model}]")
-    (case,) = cases_of([claim.model_copy(update={"quantifier": "all"})], REGISTRY, "claims.yaml")
-    source = SampleSource(Selection(REGISTRY, Device("cpu", "CPU", 1)), SimpleNamespace(), SimpleNamespace(), table)
-    return judge_measured(claim, case.models, source)
+    return SampleSource(Selection(REGISTRY, Device("cpu", "CPU", 1)), SimpleNamespace(), SimpleNamespace(), table)
 
 
 def written(tmp_path: Path, rows: list[dict[str, Any]], kind: str) -> Path:
@@ -178,7 +185,7 @@ def test_every_format_gives_the_same_numbers(tmp_path: Path, kind: str) -> None:
 def test_values_survive_every_format_bit_for_bit(tmp_path_factory: Any, values: list[float], kind: str) -> None:
     rows = [{"Model": "gptj", "Prompt": str(i), "Last_Gain": value} for i, value in enumerate(values)]
     path = written(tmp_path_factory.mktemp("t"), rows, kind)
-    sample = read_table(path, REGISTRY).sample("last_gain", "gptj", claim_of(MEAN, "[gptj]").test, "grand-unified-25")
+    sample = read_table(path, REGISTRY).sample("last_gain", "gptj", claim_of(MEAN, "[gptj]").test, PROMPTS)
     assert sample.values.tolist() == values
 
 
@@ -321,6 +328,216 @@ def test_a_recorded_ratio_of_means_is_one_where_the_mapping_says_so_and_a_row_a_
             judged(several, "gptj", ratio, map_of)
 
 
+# On which prompts
+
+TEXTS = [prompt.text for prompt in load_prompts("grand-unified-500").prompts]
+
+
+def judged_over(path: Path, prompts: str, mapping: Path | None = None) -> Judgement:
+    """Judge a claim that names a prompt set."""
+    claim = claim_of(MEAN, "[gptj]").model_copy(update={"prompts": prompts})
+    return judge_measured(claim, ("gptj",), source_of(path, mapping))
+
+
+def gains(texts: list[str], **more: Any) -> list[dict[str, Any]]:
+    return [{"Model": "gptj", "Prompt": text, "Last_Gain": 1.05 + i / 1000, **more} for i, text in enumerate(texts)]
+
+
+def test_a_claim_over_500_prompts_is_not_judged_on_25_of_them(tmp_path: Path) -> None:
+    few = written(tmp_path, gains(TEXTS[:25]), "csv")
+    with pytest.raises(NotMeasured, match="holds gptj on 25 prompts, 25 of them among the 500 of 'grand-unified-500'"):
+        judged_over(few, "grand-unified-500")
+    named = written(tmp_path, gains(TEXTS[:25], Prompt_Set="grand-unified-500"), "csv")
+    with pytest.raises(NotMeasured, match="on 25 prompts, 25 of them among the 500"):
+        judged_over(named, "grand-unified-500")
+    mapping = mapped(tmp_path, "prompts: grand-unified-500\nmetrics: {last_gain: Last_Gain}\n")
+    with pytest.raises(NotMeasured, match="on 25 prompts, 25 of them among the 500"):
+        judged_over(few, "grand-unified-500", mapping)
+
+
+def test_a_claim_that_names_a_set_is_judged_on_all_of_its_texts_however_they_are_spaced(tmp_path: Path) -> None:
+    found = judged_over(written(tmp_path, gains([f" {text}" for text in TEXTS]), "csv"), "grand-unified-500")
+    assert (found.verdict, found.estimate.n) == (Verdict.SUPPORTED, 500)
+
+
+def test_a_claim_that_names_a_set_is_not_judged_where_nobody_knows_the_prompts(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"Model": "gptj", "Last_Gain": 1.0652}], "csv")
+    with pytest.raises(NotMeasured, match="on prompts that it does not show, not known to be 'grand-unified-500'"):
+        judged_over(path, "grand-unified-500")
+    mapping = mapped(tmp_path, "prompts: grand-unified-500\nmetrics: {last_gain: Last_Gain}\n")
+    assert judged_over(path, "grand-unified-500", mapping).verdict is Verdict.SUPPORTED
+
+
+def test_a_claim_that_names_no_set_is_judged_on_unknown_prompts_and_not_on_those_of_a_known_set(tmp_path: Path) -> None:
+    assert judged(written(tmp_path, gains(["a", "b", "c"]), "csv"), "gptj", MEAN).estimate.n == 3
+    with pytest.raises(NotMeasured, match="on the prompts of 'grand-unified-500', not on 'grand-unified-25'"):
+        judged(written(tmp_path, gains(TEXTS), "csv"), "gptj", MEAN)
+
+
+def test_rows_of_two_prompt_sets_are_told_apart(tmp_path: Path) -> None:
+    texts = [prompt.text for prompt in PROMPTS.prompts]
+    both = gains(TEXTS, Prompt_Set="grand-unified-500") + gains(texts, Prompt_Set="grand-unified-25")
+    path = written(tmp_path, both, "csv")
+    assert judged(path, "gptj", MEAN).estimate.n == 25
+    assert judged_over(path, "grand-unified-500").estimate.n == 500
+    with pytest.raises(NotMeasured, match="on the prompts 'grand-unified-500, grand-unified-25', not on 'many-kinds'"):
+        judged_over(path, "many-kinds")
+
+
+# Whose columns
+
+
+def test_role_is_a_column_like_any_other_in_other_peoples_tables(tmp_path: Path) -> None:
+    rows = gains(["a", "b", "c"], Role="Control")
+    assert judged(written(tmp_path, rows, "csv"), "gptj", MEAN).estimate.n == 3
+    mine = [{**row, "Weights_Kind": "pretrained", "Trace": "a", "Role": "Subject"} for row in rows]
+    beside = [{**row, "Weights_Kind": "pretrained", "Trace": "b", "Role": "Variation", "Last_Gain": 9} for row in rows]
+    found = judged(written(tmp_path, mine + beside, "csv"), "gptj", MEAN)
+    assert (found.estimate.n, found.estimate.value) == (3, pytest.approx(1.051))
+
+
+def test_the_complexity_that_we_write_is_read_back(tmp_path: Path) -> None:
+    rows = [{**row, "Complexity": i} for i, row in enumerate(gains(["a", "b", "c", "d", "e"]))]
+    test = a_test("pearson", "[last_gain, prompt_complexity]", "> 0.5")
+    assert judged(written(tmp_path, rows, "csv"), "gptj", test).estimate.value == pytest.approx(1)
+
+
+def test_rows_of_another_pass_are_read_for_its_metrics_alone(tmp_path: Path) -> None:
+    own = {"Weights_Kind": "pretrained", "Role": "Subject", "next_token_loss": ""}
+    rows = [{**row, **own, "Pass": "forward", "Trace": "a"} for row in gains(["a", "b", "c"])]
+    rows += [
+        {**row, "Last_Gain": "", "next_token_loss": 2 + i / 10, "Pass": "loss", "Trace": "b"}
+        for i, row in enumerate(rows)
+    ]
+    path = written(tmp_path, rows, "csv")
+    assert judged(path, "gptj", MEAN).estimate.value == pytest.approx(1.051)
+    assert judged(path, "gptj", a_test("mean", "next_token_loss", "> 1")).estimate.value == pytest.approx(2.1)
+    with pytest.raises(NotMeasured, match="no column for token_reach"):
+        judged(path, "gptj", a_test("mean", "token_reach", "> 1", layer="last"))
+
+
+@pytest.mark.parametrize(("layer", "depth"), [("-2", 27), ("last", 28), ("-28", 1), ("first", 1)])
+def test_a_layer_may_be_counted_from_each_models_last(tmp_path: Path, layer: str, depth: int) -> None:
+    path = written(tmp_path, [{"Model": "gptj", "G": 0.9}], "csv")
+    mapping = mapped(tmp_path, f"metrics: {{layer_gain: {{column: G, layer: {layer}}}}}\n")
+    at = a_test("mean", "layer_gain", "< 1", layer="@").replace("'@'", str(depth))
+    assert judged(path, "gptj", at, mapping).verdict is Verdict.SUPPORTED
+    other = a_test("mean", "layer_gain", "< 1", layer="@").replace("'@'", str(14))
+    with pytest.raises(NotMeasured, match="no layer 14"):
+        judged(path, "gptj", other, mapping)
+
+
+@pytest.mark.documents
+def test_the_penultimate_gains_of_every_size_are_mapped_at_once(tmp_path: Path) -> None:
+    text = (
+        "records: models\nmodel: model\nmetrics:\n  layer_gain: {column: residual_gain_all, list: prompts, layer: -2}\n"
+    )
+    for model, depth in (("pythia-70m", 6), ("pythia-1b", 16), ("pythia-6.9b", 32)):
+        at = a_test("mean", "layer_gain", "< 1", layer="@").replace("'@'", str(depth - 1))
+        found = judged(recorded("pythia_family_penultimate.json"), model, at, mapped(tmp_path, text))
+        assert found.estimate.n == 25
+
+
+# Printed figures
+
+ROUNDED = "rounded: true\nmetrics: {last_gain: Last_Gain}\n"
+PRINTED_SHARE = (
+    "rounded: true\nmetrics:\n  attention_gain: {column: share, summary: layers_passing, holds: '< 1', position: all}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "predicts", "verdict"),
+    [
+        ("0.80", "within [0.795, 0.805]", "SUPPORTED"),
+        ("0.80", "< 0.805", "SUPPORTED"),  # which would be printed as 0.81
+        ("0.80", ">= 0.795", "SUPPORTED"),
+        ("0.80", "> 0.795", "INCONCLUSIVE"),
+        ("0.80", "< 0.795", "REFUTED"),
+        ("0.80", ">= 0.8", "INCONCLUSIVE"),
+        ("0.8", ">= 0.76", "INCONCLUSIVE"),
+        ("1.02", "> 1", "SUPPORTED"),
+        ("1.0", "> 1", "INCONCLUSIVE"),
+        ("2e1", "within [15, 25]", "SUPPORTED"),
+        ("97 %", ">= 0.965", "SUPPORTED"),
+    ],
+)
+def test_a_printed_value_is_any_that_rounds_to_it(tmp_path: Path, cell: str, predicts: str, verdict: str) -> None:
+    path = written(tmp_path, [{"Model": "gptj", "Last_Gain": cell}], "csv")
+    found = judged(path, "gptj", MEAN.replace("> 1", predicts), mapped(tmp_path, ROUNDED))
+    assert found.verdict == verdict
+    assert (found.estimate.p, found.estimate.level, found.estimate.unit) == (None, None, "census")
+    assert "there is no error rate" in found.why
+
+
+@pytest.mark.parametrize(
+    ("cell", "predicts", "verdict"),
+    [
+        ("97%", ">= 0.97", "INCONCLUSIVE"),
+        ("97%", ">= 0.965", "SUPPORTED"),
+        ("97%", "within [0.965, 0.975]", "SUPPORTED"),
+        ("97%", ">= 1", "REFUTED"),
+        ("100%", ">= 0.97", "SUPPORTED"),
+        ("100%", ">= 1", "INCONCLUSIVE"),  # from 99.5 % on
+        ("100%", "<= 1", "SUPPORTED"),
+    ],
+)
+def test_a_printed_share_of_layers_is_judged_as_it_is_rounded(
+    tmp_path: Path, cell: str, predicts: str, verdict: str
+) -> None:
+    path = written(tmp_path, [{"Model": "pythia-6.9b", "share": cell}], "csv")
+    test = a_test("layers_passing", "attention_gain", predicts, holds="< 1", position="all")
+    assert judged(path, "pythia-6.9b", test, mapped(tmp_path, PRINTED_SHARE)).verdict == verdict
+
+
+def test_a_share_of_layers_answers_for_no_other_condition_statistic_or_number(tmp_path: Path) -> None:
+    path, mapping = written(tmp_path, [{"Model": "gptj", "share": "97%"}], "csv"), mapped(tmp_path, PRINTED_SHARE)
+    other = a_test("layers_passing", "attention_gain", ">= 0.9", holds="< 0.5", position="all")
+    with pytest.raises(NotMeasured, match=r"its layers_passing \(layers < 1\): no layers_passing \(layers < 0.5\)"):
+        judged(path, "gptj", other, mapping)
+    with pytest.raises(NotMeasured, match="no mean can be had"):
+        judged(path, "gptj", a_test("mean", "attention_gain", "< 1", layer="last", position="all"), mapping)
+    wrong = written(tmp_path, [{"Model": "gptj", "share": "103%"}], "csv")
+    with pytest.raises(BadInput, match=r"share is 1\.03; attention_gain lies in \[0, 1\]"):
+        read_table(wrong, REGISTRY, mapping)
+
+
+def test_only_text_tells_how_many_digits_were_printed(tmp_path: Path) -> None:
+    mapping = mapped(tmp_path, ROUNDED)
+    with pytest.raises(BadInput, match=r"record 1: Last_Gain is 0\.8, and only text tells .* quote it"):
+        judged(written(tmp_path, [{"Model": "gptj", "Last_Gain": 0.8}], "json"), "gptj", MEAN, mapping)
+    assert judged(written(tmp_path, [{"Model": "gptj", "Last_Gain": "1.80"}], "json"), "gptj", MEAN, mapping).estimate.n
+
+
+@given(value=st.decimals(-1000, 1000, places=6), digits=st.integers(0, 5))
+def test_what_is_printed_for_a_number_covers_it(value: Any, digits: int) -> None:
+    from refutable.evidence.published.formats import TableRecord, printed_in
+
+    text = str(value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP))
+    low, high = printed_in(TableRecord({"x": text}, "t"), "x")
+    assert low <= float(value) <= math.nextafter(high, math.inf)
+    assert high - low == pytest.approx(10**-digits, rel=1e-6)
+
+
+def test_a_claim_about_an_error_probability_is_not_judged_on_one_number(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"Model": "gptj", "Last_Gain": "1.065"}], "csv")
+    claim = claim_of(MEAN, "[gptj]", "alpha: 0.025")
+    with pytest.raises(NotMeasured, match=r"error probability \(`alpha: 0\.025`\), and one recorded value has none"):
+        judge_measured(claim, ("gptj",), source_of(path, None))
+
+
+def test_models_are_counted_by_their_recorded_values(tmp_path: Path) -> None:
+    rows = [{"Model": "gptj", "Last_Gain": "1.065"}, {"Model": "gpt2", "Last_Gain": "0.80"}]
+    path, mapping = written(tmp_path, rows, "csv"), mapped(tmp_path, ROUNDED)
+    counted = a_test("models_passing", "last_gain", "within [1, 1]", holds="< 1")
+    claim = claim_of(counted, "[gptj, gpt2]", "alpha: 0.05")
+    found = judge_measured(claim, ("gpt2", "gptj"), source_of(path, mapping))
+    assert (found.verdict, found.estimate.value, found.estimate.n) == (Verdict.SUPPORTED, 1, 2)
+    lacking = judge_measured(claim, ("gpt2", "gptj", "smollm2"), source_of(path, mapping))
+    assert (lacking.verdict, lacking.estimate.low, lacking.estimate.high) == (Verdict.INCONCLUSIVE, 1, 2)
+    assert "not measured: smollm2" in lacking.why
+
+
 # What cannot be used
 
 
@@ -371,6 +588,13 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(tmp_path: Path, cell: s
         ("metrics: {last_gian: G}\n", "Did you mean 'last_gain'?"),
         ("metrics: {last_gain: {column: G, layer: 2}}\n", "'last_gain' has one value a prompt; remove `layer:`"),
         ("metrics: {layer_gain: {column: G, layer: 2, list: layers}}\n", "a list of layers holds every layer"),
+        (
+            "metrics: {layer_gain: {column: G, layer: 0}}\n",
+            "unknown layer 0; write first, last, a number from 1, or from -1",
+        ),
+        ("metrics: {layer_gain: {column: G, layer: lsat}}\n", "unknown layer 'lsat'; write first, last"),
+        ("metrics: {layer_gain: {column: G, summary: layers_passing}}\n", "say where something holds: `holds:`"),
+        ("metrics: {layer_gain: {column: G, holds: '< 1'}}\n", "add `summary: layers_passing`"),
         ("metrics: {layer_gain: {column: G, list: prompts}}\n", "say which its list is of: `layer: N`"),
         ("metrics: {last_gain: G}\n", "no column 'G', as mapped; found Model, Last_Gain"),
         ("metrics: {layer_gain: Last_Gain}\n", "layer_gain has one value a layer: name the column"),

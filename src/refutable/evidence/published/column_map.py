@@ -11,7 +11,17 @@ from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, read_yaml
 from refutable.claims.parts import Norm, metric_named, normless, statistic_named
 from refutable.errors import BadInput
+from refutable.statistics.region import RegionText
 from refutable.traces.trace import Position
+
+
+def _layer(value: Any) -> Any:
+    if value in ("first", "last") or (isinstance(value, int) and not isinstance(value, bool) and value != 0):
+        return value
+    raise ValueError(f"unknown layer {value!r}; write first, last, a number from 1, or from -1 (the last) backwards")
+
+
+LayerOf = Annotated[Literal["first", "last"] | int, BeforeValidator(_layer)]
 
 
 class MetricColumn(Frozen):
@@ -21,18 +31,49 @@ class MetricColumn(Frozen):
     list_of: Literal["prompts", "layers"] | None = Field(
         default=None, alias="list", description="what a cell that is a list (JSON, Parquet) has one value for"
     )
-    layer: Annotated[int, Field(ge=1, strict=True)] | None = Field(
-        default=None, description="the one layer that the column is of, for a metric that has one value a layer"
+    layer: LayerOf | None = Field(
+        default=None,
+        description="the one layer that the column is of, for a metric that has one value a layer; -1 is each model's"
+        " last, -2 its last but one",
     )
     position: Position = Field(
         default="last", description="the token it was read at; `all` leaves out the first, `whole` is all as one matrix"
     )
     norm: Norm = "raw"
+    summary: str | None = Field(
+        default=None, description="the statistic that a single value of a model is; by default the table's"
+    )
+    holds: RegionText | None = Field(
+        default=None, description="of a summary that counts layers: what was true of those that were counted"
+    )
+
+    @property
+    def each_layer(self) -> bool:
+        """Whether a cell is a share of a model's layers: one number, though the metric has one value a layer."""
+        return self.holds is not None
+
+    def layer_of(self, layers: int) -> int | None:
+        """Return the number of its one layer in a model of this many layers; None if it is of no single layer."""
+        match self.layer:
+            case "first":
+                return 1
+            case "last":
+                return layers
+            case None:
+                return None
+        return self.layer if self.layer > 0 else layers + 1 + self.layer
 
     @model_validator(mode="after")
     def _one_layer_or_all(self) -> MetricColumn:
         if self.layer is not None and self.list_of == "layers":
             raise ValueError("a list of layers holds every layer; remove `layer:`")
+        counts = self.summary is not None and statistic_named(self.summary).takes.each_layer
+        if counts and self.holds is None:
+            raise ValueError(f"`summary: {self.summary}` counts layers; say where something holds: `holds:`")
+        if self.holds is not None and not counts:
+            raise ValueError("`holds:` belongs to a summary that counts layers; add `summary: layers_passing`")
+        if counts and (self.layer is not None or self.list_of is not None):
+            raise ValueError("a share of a model's layers is one number a model; remove `layer:` and `list:`")
         return self
 
 
@@ -55,6 +96,9 @@ class TableMap(Frozen):
     layers_from: Literal[0, 1] = Field(default=1, description="the number of the first layer")
     prompts: str | None = Field(default=None, description="the prompt set that the table was made on")
     summary: str = Field(default="mean", description="the statistic that a single value of a model is")
+    rounded: bool = Field(
+        default=False, description="whether a model's single value is any that rounds to the digits of its cell"
+    )
     metrics: dict[str, Annotated[MetricColumn, BeforeValidator(_column)]] = Field(default_factory=dict)
     note: str | None = Field(default=None, description="what else must be said beside a verdict on this table")
 
@@ -69,9 +113,15 @@ class TableMap(Frozen):
                 raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
             if per == "prompt" and (column.layer is not None or column.list_of == "layers"):
                 raise ValueError(f"metric {name!r} has one value a prompt; remove `layer:` and `list: layers`")
+            if per == "prompt" and column.each_layer:
+                raise ValueError(f"metric {name!r} has one value a prompt, and no layers to count; remove `holds:`")
             if per == "layer" and column.list_of == "prompts" and column.layer is None:
                 raise ValueError(f"metric {name!r} has one value a layer; say which its list is of: `layer: N`")
         return metrics
+
+    def summary_of(self, column: MetricColumn) -> str:
+        """Return the statistic that a single value of a column is."""
+        return column.summary or self.summary
 
     @field_validator("summary")
     @classmethod

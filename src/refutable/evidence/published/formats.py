@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,10 @@ def is_empty(cell: object) -> bool:
 
 
 def number_in(row: TableRecord, column: str, cell: object = None) -> float:
-    """Return the finite number in a cell, or in one item of its list; raises BadInput if there is none."""
+    """Return the finite number in a cell, or in one item of its list; raises BadInput if there is none.
+
+    A text that ends in % is a hundredth of what it says.
+    """
     cell = row.cells.get(column) if cell is None else cell
     if is_empty(cell):
         raise BadInput(f"{row.where}: {column} is empty; leave such rows out: what is missing is no number")
@@ -75,12 +79,37 @@ def number_in(row: TableRecord, column: str, cell: object = None) -> float:
     try:
         if isinstance(cell, bool) or not isinstance(cell, str | int | float) or "_" in str(cell):
             raise ValueError(cell)
-        value = float(cell)
-    except ValueError:
+        value = float(_decimal(cell)) if isinstance(cell, str) and "%" in cell else float(cell)
+    except (ValueError, InvalidOperation):
         raise BadInput(f"{row.where}: {column} is {cell!r}, not a number") from None
     if not math.isfinite(value):
         raise BadInput(f"{row.where}: {column} is {value}; leave such rows out")
     return value
+
+
+def printed_in(row: TableRecord, column: str) -> tuple[float, float]:
+    """Return the least and the largest number that is printed as a cell's text.
+
+    They lie half a unit of its last digit around it, and the upper end is printed otherwise: 0.80 is printed for
+    [0.795, 0.805), and 97% for [0.965, 0.975).
+
+    Raises:
+        BadInput: the cell is not a number, or no text, which does not tell how many digits were printed.
+    """
+    number_in(row, column)
+    cell = row.cells[column]
+    if not isinstance(cell, str):
+        raise BadInput(f"{row.where}: {column} is {cell!r}, and only text tells how many digits were printed: quote it")
+    printed = _decimal(cell)
+    exponent = printed.as_tuple().exponent
+    assert isinstance(exponent, int)
+    half = Decimal(5).scaleb(exponent - 1)
+    return float(printed - half), math.nextafter(float(printed + half), -math.inf)
+
+
+def _decimal(text: str) -> Decimal:
+    number = text.strip()
+    return Decimal(number.removesuffix("%").strip()).scaleb(-2 if number.endswith("%") else 0)
 
 
 def list_in(row: TableRecord, column: str) -> NDArray[np.float64]:

@@ -20,9 +20,11 @@ COLUMNS = {
     "output_entropy": "Entropy",
     "top_probability": "Top_Prob",
     "prompt_length": "Tokens",
+    "prompt_complexity": "Complexity",
 }
+OWN = {"Weights_Kind", "Trace"}  # columns of this project's tables, where `Role` and `Pass` say what a row is
 SHOWN = 10  # out-of-range values named in one message
-ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Prompt_Set", "Trace")
+ORIGINS = ("Weights_Kind", "Weights_Detail", "Revision", "Dtype", "Device", "Trace")
 
 
 def read_table(path: Path, registry: ModelRegistry, map_file: Path | None = None) -> Table:
@@ -40,15 +42,21 @@ def read_table(path: Path, registry: ModelRegistry, map_file: Path | None = None
     given = read_map(map_file) if map_file is not None else TableMap()
     records = read_records(path, given.records)
     columns = _metric_columns(path, records, given)
-    rows = _by_model(path, records, registry, given)
+    own = set(records.columns) >= OWN
+    rows = _by_model(path, records, registry, given, own=own)
     layered = given.layer in records.columns
-    problems = [problem for name, of in rows.items() for problem in _not_replicates(path, name, of, given, layered)]
+    problems = [
+        problem
+        for name, of in rows.items()
+        for replicates in _together(of, own=own)
+        for problem in _not_replicates(path, name, replicates, given, layered)
+    ]
     problems += _outside(path, rows, columns, given, registry)
     if problems:
         raise BadInput("\n".join(problems))
     layers = {name: int(registry[name].fact("layers")) for name in rows}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Table(path.name, digest, given, columns, {name: tuple(of) for name, of in rows.items()}, layers)
+    return Table(path.name, digest, given, columns, {name: tuple(of) for name, of in rows.items()}, layers, own)
 
 
 def _metric_columns(path: Path, records: TableRecords, given: TableMap) -> dict[str, MetricColumn]:
@@ -75,7 +83,7 @@ def _metric_columns(path: Path, records: TableRecords, given: TableMap) -> dict[
         )
     layered = [name for name, column in columns.items() if METRICS[name].per == "layer"]
     if given.layer not in header:
-        bare = [name for name in layered if columns[name].layer is None and columns[name].list_of is None]
+        bare = [name for name in layered if not _says_which_layer(columns[name])]
         if bare and given.metrics:
             raise BadInput(
                 f"--measurements {path}: {bare[0]} has one value a layer: name the column that numbers layers"
@@ -89,16 +97,18 @@ def _metric_columns(path: Path, records: TableRecords, given: TableMap) -> dict[
     return columns
 
 
+def _says_which_layer(column: MetricColumn) -> bool:
+    return column.layer is not None or column.list_of is not None or column.each_layer
+
+
 def _by_model(
-    path: Path, records: TableRecords, registry: ModelRegistry, given: TableMap
+    path: Path, records: TableRecords, registry: ModelRegistry, given: TableMap, *, own: bool
 ) -> dict[str, list[TableRecord]]:
     rows: dict[str, list[TableRecord]] = {}
     seen: set[str] = set()
     for record in records.rows:
         if None in record.cells:
             raise BadInput(f"{record.where} has more cells than the header; fix the row")
-        if record.cells.get("Role") == "Control":
-            continue  # drawn weights beside the subject's own, in this project's tables
         told = given.only_model or str(record.cells.get(given.model) or "")
         name = given.models.get(told, told)
         if name is None:
@@ -125,10 +135,26 @@ def _by_model(
             f"--measurements-map: `models:` names {', '.join(map(repr, unknown))}, of which {path.name} has no row; it"
             f" has {', '.join(sorted(seen))}"
         )
-    trained = {
-        name: [row for row in of if row.cells.get("Weights_Kind") != "initialisation"] for name, of in rows.items()
-    }
-    return {name: trained[name] or of for name, of in rows.items()}  # layers.csv marks controls by nothing else
+    return {name: _subjects(of, own=own) for name, of in rows.items()}
+
+
+def _subjects(rows: list[TableRecord], *, own: bool) -> list[TableRecord]:
+    """Return a model's rows without the controls and variations that this project's tables have beside them.
+
+    In other people's tables `Role` is a column like any other. Drawn weights are left out where there are others.
+    """
+    subjects = [row for row in rows if row.cells.get("Role") == "Subject"] if own else []
+    trained = [row for row in rows if row.cells.get("Weights_Kind") != "initialisation"]
+    return subjects or trained or rows
+
+
+def _together(rows: Sequence[TableRecord], *, own: bool) -> list[list[TableRecord]]:
+    """Return the rows that are judged together: those on one prompt set and, in this project's tables, of one pass."""
+    found: dict[tuple[object, object], list[TableRecord]] = {}
+    for row in rows:
+        key = row.cells.get("Prompt_Set"), row.cells.get("Pass") if own else None
+        found.setdefault(key, []).append(row)
+    return [*found.values()]
 
 
 def _not_replicates(path: Path, model: str, rows: Sequence[TableRecord], given: TableMap, layered: bool) -> list[str]:
@@ -170,7 +196,9 @@ def _outside(
             alone = len(of) == 1 and column.list_of is None  # it may be of a statistic other than the mean
             narrow = METRICS[name].of_vocabulary
             known = METRICS[name].range if narrow is None else narrow(vocabulary)
-            low, high = (alone and STATISTICS[given.summary].range) or known
+            low, high = (alone and STATISTICS[given.summary_of(column)].range) or known
+            if column.each_layer:
+                low, high = 0.0, 1.0
             unit = " (in nats: bits times ln 2)" if METRICS[name].unit == "nats" else ""
             which = name if narrow is None else f"{name}{unit} of {model}, which has {vocabulary:,g} tokens,"
             found = (outside(row, column.column, which, low, high) for row in of)

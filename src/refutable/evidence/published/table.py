@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refutable.errors import BadInput, NotMeasured
+from refutable.evidence.plan import pass_for
 from refutable.evidence.published.column_map import MetricColumn, TableMap
-from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in
+from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in, printed_in
+from refutable.evidence.published.made_on import check_prompts
 from refutable.metrics import METRICS
+from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
 from refutable.traces.trace import Position
@@ -27,6 +30,7 @@ TOKENS: Mapping[Position, str] = {
     "whole": "the whole prompt as one matrix",
 }
 SINGLE = {"mean": ("mean", "bounded_mean")}  # the statistics that a single recorded value can be
+Rows = tuple[TableRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,16 @@ class Table:
         columns: the column of each metric.
         rows: the rows of each model, by its name in the registry.
         layers: number of layers of each of these models, from the registry.
+        own: whether this project wrote it, so that its columns `Prompt_Set` and `Pass` say what a row is of.
     """
 
     name: str
     sha256: str
     map: TableMap
     columns: Mapping[str, MetricColumn]
-    rows: Mapping[str, tuple[TableRecord, ...]]
+    rows: Mapping[str, Rows]
     layers: Mapping[str, int]
+    own: bool = False
 
     @property
     def description(self) -> str:
@@ -59,13 +65,13 @@ class Table:
         """Whether any of its rows names a category of prompts."""
         return any(row.cells.get(self.map.category) for rows in self.rows.values() for row in rows)
 
-    def sample(self, metric: str, model: str, test: MeasuredTest, prompts: str) -> Sample:
+    def sample(self, metric: str, model: str, test: MeasuredTest, prompts: PromptSet) -> Sample:
         """Return a metric of a model, with values of shape (prompts,) or (prompts, layers).
 
         A single row without replicates has the unit `CENSUS`.
 
         Raises:
-            NotMeasured: the table has no such model, metric, layer, token or prompt set.
+            NotMeasured: the table has no such model, metric, layer, token, pass or prompt set.
             BadInput: a value is missing or not a number.
         """
         if model not in self.rows:
@@ -73,63 +79,117 @@ class Table:
         column = self.columns.get(metric)
         if column is None:
             raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self.columns)}")
-        self._check_kind(model, column, test, prompts)
-        values, layers, categories = self._values(metric, model, column)
+        rows = self._made_on(self._of_pass(metric, model, test, prompts), model, prompts)
+        self._check_kind(column, test)
+        values, layers, categories = self._values(metric, model, column, rows)
         if layers is not None:
             values = self._picked(values, layers, metric, model, test)
-        texts = self._texts(model, len(values))
+        texts = self._texts(rows, len(values))
         if len(values) > 1 or texts:
             if STATISTICS[test.statistic].takes.parts:
                 raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
             return Sample(metric, values, "prompt", categories, texts)
-        statistic, single = STATISTICS[test.statistic], SINGLE.get(self.map.summary, (self.map.summary,))
-        if not statistic.takes.has_census and statistic.name not in single:
-            raise NotMeasured(
-                f"{self.name} holds one value of {metric} for {model}, its {self.map.summary}: no {statistic.name} can"
-                " be had from that"
-            )
-        return Sample(metric, values, CENSUS)
+        self._check_single(metric, model, column, test, of_layers=values.ndim > 1)
+        return Sample(metric, values, CENSUS, ends=self._ends(metric, column, rows[0], values))
 
-    def _check_kind(self, model: str, column: MetricColumn, test: MeasuredTest, prompts: str) -> None:
-        made_on = self.map.prompts or str(self.rows[model][0].cells.get("Prompt_Set") or "")
-        if made_on and made_on != prompts:
-            raise NotMeasured(f"{self.name} holds {model} on the prompts {made_on!r}, not on {prompts!r}")
-        if STATISTICS[test.statistic].takes.parts and test.statistic != self.map.summary:
+    def _of_pass(self, metric: str, model: str, test: MeasuredTest, prompts: PromptSet) -> Rows:
+        """Return a model's rows of the pass that a metric is read from, where the table tells them apart."""
+        rows = self.rows[model]
+        if not self.own or "Pass" not in rows[0].cells:
+            return rows
+        spec = pass_for(metric, test, prompts.name)
+        for made_of in (spec.made_of, spec.name):
+            if found := tuple(row for row in rows if row.cells["Pass"] == made_of):
+                return found
+        raise NotMeasured(
+            f"{self.name} has no rows of {model} of the pass {spec.made_of!r}, which {metric} is read from"
+        )
+
+    def _made_on(self, rows: Rows, model: str, prompts: PromptSet) -> Rows:
+        """Return the rows that were made on a prompt set, all of it; raises NotMeasured if there are none."""
+        rows = tuple(row for row in rows if row.cells.get("Prompt_Set") == prompts.name) or rows
+        made_on = self.map.prompts or ", ".join(dict.fromkeys(str(row.cells.get("Prompt_Set") or "") for row in rows))
+        texts = [str(row.cells.get(self.map.prompt) or "") for row in rows]
+        check_prompts(f"{self.name} holds {model}", made_on, [text for text in texts if text.strip()], prompts)
+        return rows
+
+    def _check_kind(self, column: MetricColumn, test: MeasuredTest) -> None:
+        if STATISTICS[test.statistic].takes.parts and test.statistic != self.map.summary_of(column):
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
         if (column.position, column.norm) != (test.position, test.norm):
             held = f"{column.norm} norms of {TOKENS[column.position]}"
             raise NotMeasured(f"{self.name} holds {held}, not {test.norm} of {TOKENS[test.position]}")
 
+    def _check_single(
+        self, metric: str, model: str, column: MetricColumn, test: MeasuredTest, *, of_layers: bool
+    ) -> None:
+        """Raise NotMeasured unless a single value of a model is what a test asks for: of layers, or its own statistic.
+
+        A test whose units are models needs the mean of each.
+        """
+        summary, asked = self.map.summary_of(column), "mean" if test.over_models else test.statistic
+        held = f"{self.name} holds one value of {metric} for {model}, its {summary}"
+        if column.holds is not None:
+            held += f" (layers {column.holds})"
+        if of_layers and STATISTICS[asked].takes.has_census:
+            return
+        if asked not in SINGLE.get(summary, (summary,)) or (column.each_layer and column.holds != test.holds):
+            wanted = f"{asked} (layers {test.holds})" if asked == summary else asked
+            raise NotMeasured(f"{held}: no {wanted} can be had from that")
+
+    def _ends(
+        self, metric: str, column: MetricColumn, row: TableRecord, values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return the least and the largest value that is printed as a model's one number, if the table is rounded."""
+        if not self.map.rounded or values.ndim > 1 or column.list_of is not None:
+            return None
+        low, high = STATISTICS[self.map.summary_of(column)].range or METRICS[metric].range
+        least, largest = printed_in(row, column.column)
+        ends = max(least, low), min(largest, 1.0 if column.each_layer else high)
+        return np.array(ends[:1]), np.array(ends[1:])
+
     def _values(
-        self, metric: str, model: str, column: MetricColumn
+        self, metric: str, model: str, column: MetricColumn, rows: Rows
     ) -> tuple[NDArray[np.float64], tuple[int, ...] | None, tuple[str, ...]]:
         """Return values of shape (prompts,) or (prompts, layers), those layers' numbers, and the categories."""
-        rows = self.rows[model]
         if all(is_empty(row.cells.get(column.column)) for row in rows):
             raise NotMeasured(f"{self.name} has no value of {metric} for {model}: its cells are empty")
         categories = tuple(str(row.cells.get(self.map.category) or "") for row in rows)
-        layered = METRICS[metric].per == "layer"
+        layered = METRICS[metric].per == "layer" and not column.each_layer
+        layer = column.layer_of(self.layers[model])
         if column.list_of == "prompts":
             if len(rows) > 1:
                 raise BadInput(f"{self.name}: {model} has {len(rows)} rows with a list of prompts each; keep one")
             values = list_in(rows[0], column.column)
-            return (values[:, None], (column.layer,), ()) if layered and column.layer else (values, None, ())
+            return (values[:, None], (layer,), ()) if layered and layer else (values, None, ())
         if column.list_of == "layers":
             lists = [list_in(row, column.column) for row in rows]
             if len({len(one) for one in lists}) > 1:
                 raise BadInput(f"{self.name}: the lists of {column.column} of {model} differ in length: whose layers?")
             return np.stack(lists), tuple(range(1, len(lists[0]) + 1)), categories
+        if column.each_layer and len(rows) > 1:
+            raise BadInput(f"{self.name}: {model} has {len(rows)} rows with a share of its layers each; keep one")
         if not layered:
             return np.array([number_in(row, column.column) for row in rows]), None, categories
-        if column.layer is not None:
-            return np.array([[number_in(row, column.column)] for row in rows]), (column.layer,), categories
-        return self._by_layer(model, column.column)
+        if layer is not None:
+            return np.array([[number_in(row, column.column)] for row in rows]), (layer,), categories
+        return self._by_layer(model, column.column, rows)
 
-    def _by_layer(self, model: str, column: str) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...]]:
-        """Return the values of a table with one row per prompt and layer, or per layer."""
+    def _by_layer(
+        self, model: str, column: str, rows: Rows
+    ) -> tuple[NDArray[np.float64], tuple[int, ...], tuple[str, ...]]:
+        """Return the values of a table with one row per prompt and layer, or per layer.
+
+        A layer whose cells are empty on every prompt was not measured, and is not among the layers.
+        """
+        empty = {self._layer(row) for row in rows} - {
+            self._layer(row) for row in rows if not is_empty(row.cells.get(column))
+        }
         by_prompt: dict[str, dict[int, float]] = {}
         categories: dict[str, str] = {}
-        for row in self.rows[model]:
+        for row in rows:
+            if self._layer(row) in empty:
+                continue
             prompt = str(row.cells.get(self.map.prompt) or "")
             by_prompt.setdefault(prompt, {})[self._layer(row)] = number_in(row, column)
             categories[prompt] = str(row.cells.get(self.map.category) or "")
@@ -140,9 +200,9 @@ class Table:
         values = np.array([[of[layer] for layer in layers] for of in by_prompt.values()])
         return values, layers, tuple(categories.values())
 
-    def _texts(self, model: str, n: int) -> tuple[str, ...]:
+    def _texts(self, rows: Rows, n: int) -> tuple[str, ...]:
         """Return the prompts of a model's values, in order; none unless the table names each of them."""
-        texts = tuple(dict.fromkeys(str(row.cells.get(self.map.prompt) or "") for row in self.rows[model]))
+        texts = tuple(dict.fromkeys(str(row.cells.get(self.map.prompt) or "") for row in rows))
         return texts if len(texts) == n and all(texts) else ()
 
     def _layer(self, row: TableRecord) -> int:

@@ -1,27 +1,34 @@
 """measurements.csv, layers.csv and categories.csv: the numbers behind the verdicts.
 
-``measurements.csv`` has one row per prompt, ``layers.csv`` one per prompt and layer (last token), ``categories.csv``
-the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md names the columns.
+``measurements.csv`` has one row per prompt and pass, ``layers.csv`` one per prompt, layer and pass (last token),
+``categories.csv`` the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md
+names the columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refutable._util.atomic import write_csv
 from refutable.errors import RefutableError
-from refutable.metrics import METRICS, evaluate
-from refutable.models.registry import ModelRow, load_registry
+from refutable.evidence.published.read import COLUMNS
+from refutable.metrics import METRICS, Per, evaluate
+from refutable.models.registry import load_registry
+from refutable.models.subject import WeightsKind
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
+from refutable.traces.passes import PROBE_PASSES, made_of
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
+from refutable.verdicts.row import VerdictRow
+
+Meta = Mapping[str, Any]
 
 _ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
 PROVENANCE = {  # from keys of a trace's meta
@@ -33,86 +40,145 @@ PROVENANCE = {  # from keys of a trace's meta
     "Tokens_From": "tokens",
     "Prompt_Set": "prompt_set",
 }
-LAYER_METRICS = tuple(name for name in METRICS if METRICS[name].per == "layer" and METRICS[name].reads == "forward")
+ALIKE = ("weights", "seed", "dtype", "bos", "prompts")  # keys of meta in which a model's own traces agree
 NOTEBOOK_COLUMNS = (  # those of the research group's own notebooks, in their order: never changed
     *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
     *("Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"),
 )
-PROMPT_COLUMNS = (  # a new column goes here and into `_prompts`
-    *NOTEBOOK_COLUMNS,
-    "Last_Gain_Centred",
-    "Tokens",
-)
-LAYER_COLUMNS = ("Model", "Prompt", "Layer", *LAYER_METRICS)
+LAYER_COLUMNS = ("Model", "Role", "Category", "Prompt", "Layer", "Pass")
 CATEGORY_COLUMNS = (
-    *("Model", "Category", "N", "last_gain_mean", "output_entropy_mean", "last_gain_sd", "output_entropy_sd"),
+    *("Model", "Role", "Category", "N", "last_gain_mean", "output_entropy_mean", "last_gain_sd", "output_entropy_sd"),
 )
 
 
 def write(run: RunResult, store: Store, folder: Path) -> None:
-    """Write the three tables for every plain forward trace that the run read and the store still has."""
+    """Write the three tables for every trace of a model as it is that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
     stored = (store.get(key) for key in keys)
-    traces = [trace for trace in stored if trace is not None and _is_plain(trace)]
-    traces.sort(key=lambda trace: (trace.meta["model"], trace.meta["weights_kind"], trace.meta["dtype"], trace.key))
-    models = {row.name: row for row in load_registry()}
+    traces = [trace for trace in stored if trace is not None and _is_plain(trace.meta)]
+    traces.sort(key=_order)
+    own = _own(run.rows, {trace.key: trace.meta for trace in traces})
+    roles = {trace.key: _role(trace, own) for trace in traces}
+    described = {row.name: row.described for row in load_registry()}
+    of_prompts = [name for name in _metrics("prompt") if name not in COLUMNS]
     for name, columns, lines_of in (
-        ("measurements.csv", PROMPT_COLUMNS, partial(_prompts, models)),
-        ("layers.csv", LAYER_COLUMNS, _layers),
+        (
+            "measurements.csv",
+            (*NOTEBOOK_COLUMNS, "Last_Gain_Centred", "Tokens", "Pass", *of_prompts),
+            partial(_prompts, described, of_prompts),
+        ),
+        ("layers.csv", (*LAYER_COLUMNS, *_metrics("layer")), _layers),
         ("categories.csv", CATEGORY_COLUMNS, _categories),
     ):
-        lines = ({**line, **_provenance(trace)} for trace in traces for line in lines_of(trace))
+        lines = ({**line, **_provenance(trace, roles)} for trace in traces for line in lines_of(trace))
         write_csv(folder / name, (*columns, *PROVENANCE, "Trace"), lines)
 
 
 REPORTS.add(Report("measurements.csv", write))
 
 
-def _is_plain(trace: Trace) -> bool:
-    return trace.meta["pass"] == "forward" and "intervention" not in trace.meta
+def _is_plain(meta: Meta) -> bool:
+    return meta["pass"] not in PROBE_PASSES and "intervention" not in meta
 
 
-def _prompts(models: Mapping[str, ModelRow], trace: Trace) -> Iterator[Mapping[str, object]]:
-    row = models.get(trace.meta["model"])
-    columns = {name: _values(name, trace) for name in ("last_gain", "total_amplification")}
-    centred = _values("last_gain", trace, norm="centred")
+def _order(trace: Trace) -> tuple[object, ...]:
+    meta = trace.meta
+    return meta["model"], meta["weights_kind"], meta["dtype"], meta["pass"] != "forward", _pass(meta), trace.key
+
+
+def _pass(meta: Meta) -> str:
+    return made_of(meta["pass"], meta.get("blocks", "all"))
+
+
+def _metrics(per: Per, read_from: str | None = None) -> list[str]:
+    """Return the metrics of one value a prompt or a layer, of one pass or of any."""
+    found = (name for name in METRICS if METRICS[name].per == per)
+    return [name for name in found if read_from in (None, METRICS[name].reads)]
+
+
+def _own(rows: Iterable[VerdictRow], metas: Mapping[str, Meta]) -> set[str]:
+    """Return the traces of models as claims are about them: the first of each model in a row, and those alike.
+
+    What a row read of a model afterwards is of a control or a variation.
+    """
+    own: set[str] = set()
+    for row in rows:
+        first: dict[str, Meta] = {}
+        for key in row.traces if row.about.get("evidence") != "initialization" else ():
+            if (meta := metas.get(key)) is not None:
+                mine = first.setdefault(meta["model"], meta)
+                own |= {key} if all(meta.get(name) == mine.get(name) for name in ALIKE) else set()
+    return own
+
+
+def _role(trace: Trace, own: set[str]) -> str:
+    if trace.key in own:
+        return "Subject"
+    return "Control" if trace.meta["weights_kind"] == WeightsKind.INITIALISATION else "Variation"
+
+
+def _prompts(
+    described: Mapping[str, Mapping[str, object]], metrics: Iterable[str], trace: Trace
+) -> Iterator[Mapping[str, object]]:
+    meta, is_forward = trace.meta, trace.meta["pass"] == "forward"
+    facts = meta.get("described") or described.get(meta["model"], {})
+    wiring = _ARCHITECTURE.get(str(facts.get("wiring")))
+    read = set(_metrics("prompt", meta["pass"]))
+    if not read:
+        return
+    values = {name: _values(name, trace) for name in read}
+    centred = _values("last_gain", trace, norm="centred") if is_forward else np.full(len(trace), np.nan)
     for index, prompt in enumerate(trace.prompts.to_pylist()):
+        found = {name: _number(column[index]) for name, column in values.items()}
         yield {
-            "Model": trace.meta["title"],
-            "Architecture": f"{trace.meta['family']} ({_ARCHITECTURE[str(row.fact('wiring'))]})"
-            if row
-            else trace.meta["family"],
-            "Norm_Type": row.fact("norm") if row else "",
-            "Params": row.parameters if row else "",
-            "Role": "Control" if trace.meta["weights_kind"] == "initialisation" else "Subject",
+            "Model": meta["title"],
+            "Architecture": f"{meta['family']} ({wiring})" if wiring else meta["family"],
+            "Norm_Type": facts.get("norm", ""),
+            "Params": facts.get("parameters", ""),
             "Category": prompt["category"],
             "Complexity": "" if prompt["complexity"] is None else prompt["complexity"],
             "Prompt": prompt["text"],
             "Prompt_Short": f"{prompt['text'][:40]}...",
-            "Entropy": _number(prompt["output_entropy"]),
-            "Last_Gain": _number(columns["last_gain"][index]),
-            "Total_Amp": _number(columns["total_amplification"][index]),
-            "Top_Token": prompt["top_token"],
-            "Top_Prob": _number(prompt["top_probability"]),
-            "N_Layers": trace.meta["layers"],
+            "Entropy": found.get("output_entropy", ""),
+            "Last_Gain": found.get("last_gain", ""),
+            "Total_Amp": found.get("total_amplification", ""),
+            "Top_Token": prompt["top_token"] if is_forward else "",
+            "Top_Prob": found.get("top_probability", ""),
+            "N_Layers": meta["layers"],
             "Last_Gain_Centred": _number(centred[index]),
             "Tokens": prompt["tokens"],
+            "Pass": _pass(meta),
+            **{name: found.get(name, "") for name in metrics},
         }
 
 
 def _layers(trace: Trace) -> Iterator[Mapping[str, object]]:
-    values = {name: _values(name, trace) for name in LAYER_METRICS}
+    values = {name: _of_layers(name, trace) for name in _metrics("layer", trace.meta["pass"])}
+    if not values:
+        return
     for index, prompt in enumerate(trace.prompts.to_pylist()):
         for layer in range(trace.meta["layers"]):
             yield {
                 "Model": trace.meta["title"],
+                "Category": prompt["category"],
                 "Prompt": prompt["text"],
                 "Layer": layer + 1,
-                **{name: _number(table[index, layer] if table.ndim == 2 else np.nan) for name, table in values.items()},
+                "Pass": _pass(trace.meta),
+                **{name: _number(table[index, layer]) for name, table in values.items()},
             }
 
 
+def _of_layers(name: str, trace: Trace) -> NDArray[np.float64]:
+    """Return a metric's values, shape (prompts, layers), with NaN in the layers that have none."""
+    whole = _values(name, trace)
+    if whole.ndim == 2:
+        return whole
+    return np.stack([_values(name, trace, layer=number) for number in range(1, trace.meta["layers"] + 1)], axis=1)
+
+
 def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
+    if trace.meta["pass"] != "forward":
+        return
     categories = np.array(trace.prompts["category"].to_pylist())
     values = {name: _values(name, trace) for name in ("last_gain", "output_entropy")}
     for category in dict.fromkeys(categories.tolist()):
@@ -126,17 +192,19 @@ def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
         }
 
 
-def _values(name: str, trace: Trace, norm: Literal["raw", "centred"] = "raw") -> NDArray[np.float64]:
-    """Return a metric's values, or NaN for every prompt if this architecture or this pass has none."""
+def _values(
+    name: str, trace: Trace, norm: Literal["raw", "centred"] = "raw", layer: int | None = None
+) -> NDArray[np.float64]:
+    """Return a metric's values, or NaN for every prompt if this architecture, pass or layer has none."""
     try:
-        return evaluate(name, trace, norm=norm).values
+        return evaluate(name, trace, norm=norm, layer=layer).values
     except RefutableError:
         return np.full(len(trace), np.nan)
 
 
-def _provenance(trace: Trace) -> dict[str, object]:
+def _provenance(trace: Trace, roles: Mapping[str, str]) -> dict[str, object]:
     values = {column: trace.meta[key] for column, key in PROVENANCE.items()}
-    return {**values, "Revision": trace.meta["revision"] or "", "Trace": trace.key}
+    return {**values, "Revision": trace.meta["revision"] or "", "Role": roles[trace.key], "Trace": trace.key}
 
 
 def _number(value: float | None) -> str:

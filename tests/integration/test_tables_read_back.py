@@ -1,0 +1,115 @@
+"""A table that this project wrote, read back with `--measurements`, gives the verdicts that the traces gave."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from refutable.metrics import METRICS
+from refutable.traces.passes import PASSES
+
+from .conftest import Result, Suite
+
+MINE = """\
+name: mine
+source: made here
+tokens_by: nobody
+prompts:
+  - {category: a, tokens: 4, text: one}
+  - {category: a, tokens: 6, text: two}
+  - {category: b, tokens: 5, text: three}
+  - {category: b, tokens: 7, text: four}
+"""
+MODEL = "tiny-gpt2"
+OTHER = """\
+models:
+  my-llama:
+    title: My LLaMA
+    family: llama
+    parameters: 180672
+    organisation: mine
+    licence: mine
+    stand_in: true
+    config: {model_type: llama, vocab_size: 256, hidden_size: 64, intermediate_size: 192, num_hidden_layers: 3,
+      num_attention_heads: 4, num_key_value_heads: 2, hidden_act: silu, max_position_embeddings: 512,
+      rope_theta: 10000.0, rms_norm_eps: 1.0e-5, initializer_range: 0.02, attention_bias: false, mlp_bias: false,
+      tie_word_embeddings: false}
+"""
+
+
+def a_claim(name: str, of: str, test: dict[str, Any], **more: Any) -> dict[str, Any]:
+    kind = "dynamical" if PASSES[METRICS[of].reads].dynamic else "measured"
+    told = {"statistic": "mean", "of": of, "predicts": "> 0.5", **test}
+    return {"id": name, "statement": "s", "evidence": kind, "models": [MODEL], "test": told, **more}
+
+
+def every_metric() -> Iterator[dict[str, Any]]:
+    """Yield claims on every metric; on those of layers, over all layers, on the last one, and as a share of them."""
+    for name in METRICS:
+        slug = name.replace("_", "-")
+        if METRICS[name].per == "prompt":
+            yield a_claim(slug, name, {})
+            continue
+        yield a_claim(f"{slug}.mean", name, {"layer": "mean"})
+        yield a_claim(f"{slug}.last", name, {"layer": "last"})
+        yield a_claim(f"{slug}.share", name, {"statistic": "layers_passing", "holds": "> 0.5"})
+
+
+def read_back(suite: Suite, table: str) -> Result:
+    shutil.copy(suite.folder / "reports" / table, suite.folder / table)
+    return suite.pytest("--measurements", table, "--reports", "again")
+
+
+def rows_of(suite: Suite, folder: str) -> dict[str, dict[str, Any]]:
+    found = json.loads((suite.folder / folder / "verdicts.json").read_text())["verdicts"]
+    return {row["claim"]: row for row in found}
+
+
+@pytest.mark.slow
+def test_every_metric_comes_to_the_same_verdict_from_the_table_as_from_its_trace(suite: Suite) -> None:
+    beside = {"multiverse": {"dtype": ["bfloat16"], "bos": ["without"], "prompts": ["mine.yaml"]}}
+    claims = [
+        *every_metric(),
+        a_claim("with-all-beside-it", "last_gain", {}, controls=["initialization"], **beside),
+        a_claim("of-a-layer-with-all-beside-it", "layer_gain", {"layer": "last"}, **beside),
+        a_claim("on-my-own", "last_gain", {}, prompts="mine.yaml"),
+        a_claim("on-my-own-by-layer", "layer_gain", {"layer": "last"}, prompts="mine.yaml"),
+        a_claim("by-category", "layer_gain", {"statistic": "share_between_categories", "layer": "last"}),
+    ]
+    suite.write("claims.yaml", json.dumps({"schema": 1, "claims": claims}))
+    suite.write("mine.yaml", MINE)
+    suite.pytest("-p", "no:cacheprovider", timeout=900)
+    live = rows_of(suite, "reports")
+    compared = set()
+    for table in ("measurements.csv", "layers.csv"):
+        run = read_back(suite, table)
+        assert run.status in (0, 1), run.text
+        for claim, told in rows_of(suite, "again").items():
+            if "has no column for" in told["why"]:
+                continue
+            assert told["verdict"] == live[claim]["verdict"], (claim, told["why"], live[claim]["why"])
+            assert told["estimate"] == live[claim]["estimate"], claim
+            compared.add(claim)
+    assert compared == set(live)
+    looked = [claim for claim, row in live.items() if row["verdict"] in ("SUPPORTED", "REFUTED", "INCONCLUSIVE")]
+    assert len(looked) > 0.9 * len(live)
+
+
+def test_a_suites_own_model_has_its_architecture_and_parameters(suite: Suite) -> None:
+    suite.write("models.yaml", OTHER)
+    suite.write(
+        "claims.yaml", json.dumps({"schema": 1, "claims": [a_claim("a", "last_gain", {}, models=["my-llama"])]})
+    )
+    ini = (suite.folder / "pytest.ini").read_text()
+    suite.write("pytest.ini", f"{ini}refutable_models = models.yaml\n")
+    run = suite.pytest()
+    assert "a-my-llama" in run.verdicts, run.text
+    with (suite.folder / "reports" / "measurements.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    told = [first[name] for name in ("Model", "Architecture", "Norm_Type", "Params", "Role")]
+    assert told == ["My LLaMA", "llama (Sequential)", "RMSNorm", "180672", "Subject"]
