@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from refutable.errors import BadInput, NotMeasured
 from refutable.evidence.published.column_map import MetricColumn, TableMap
 from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in
-from refutable.metrics import METRICS
+from refutable.metrics import METRICS, first_token_of, mean_over_layers
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
 from refutable.traces.trace import Position
@@ -68,7 +68,7 @@ class Table:
         column = self.columns.get(metric)
         if column is None:
             raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self.columns)}")
-        self._check_kind(model, column, test, prompts)
+        self._check_kind(model, metric, column, test, prompts)
         values, layers, categories = self._values(metric, model, column)
         if layers is not None:
             values = self._picked(values, layers, metric, model, test)
@@ -85,12 +85,16 @@ class Table:
             )
         return Sample(metric, values, CENSUS)
 
-    def _check_kind(self, model: str, column: MetricColumn, test: MeasuredTest, prompts: str) -> None:
+    def _check_kind(self, model: str, metric: str, column: MetricColumn, test: MeasuredTest, prompts: str) -> None:
         made_on = self.map.prompts or str(self.rows[model][0].cells.get("Prompt_Set") or "")
         if made_on and made_on != prompts:
             raise NotMeasured(f"{self.name} holds {model} on the prompts {made_on!r}, not on {prompts!r}")
         if STATISTICS[test.statistic].takes.parts and test.statistic != self.map.summary:
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
+        if test.first_token not in (None, first_token_of(METRICS[metric], test.position)):
+            raise NotMeasured(
+                f"{self.name} holds {TOKENS[column.position]}, not that {test.first_token} the first token"
+            )
         if (column.position, column.norm) != (test.position, test.norm):
             held = f"{column.norm} norms of {TOKENS[column.position]}"
             raise NotMeasured(f"{self.name} holds {held}, not {test.norm} of {TOKENS[test.position]}")
@@ -160,7 +164,9 @@ class Table:
             case None | "each" | "mean":
                 if len(layers) != number:
                     raise NotMeasured(f"{self.name} holds {len(layers)} of the {number} layers of {model} for {metric}")
-                return values.mean(axis=1) if test.layer == "mean" else values
+                if test.layer != "mean":
+                    return values
+                return mean_over_layers(values, model, test.first_block)
             case "first" | "last" | int():
                 wanted = {"first": 1, "last": number}.get(str(test.layer), test.layer)
                 if wanted not in layers:
