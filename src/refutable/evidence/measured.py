@@ -6,26 +6,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
-from refutable.evidence.gauge_forms import gauge_dependent
+from refutable.evidence.gauge_forms import gauge_dependent, gauge_forms, rows_of, with_gauge
+from refutable.evidence.layer_by_layer import LAYERS_DISAGREE, layer_by_layer
 from refutable.evidence.model_as_unit import judge_over_models, judge_pooled
 from refutable.evidence.multiverse import fragile, variations_of
 from refutable.evidence.over_models import over_models
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
+    Specification,
     group_samples,
     judge_samples,
     lacking_text,
     model_samples,
     own_specification,
     said_of_pairs,
-    subject_of,
 )
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
+from refutable.traces.passes import EACH_TOKEN
+from refutable.traces.trace import FIRST_TOKEN
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control, Variation
@@ -33,7 +36,14 @@ from refutable.verdicts.verdict import Verdict
 
 
 def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Judge a claim on one model, on several by a quantifier, on their pooled values, or on two groups of models."""
+    """Judge a claim on one model, on several by a quantifier, on their pooled values, or on two groups of models.
+
+    What was looked at says its gauge, and which tokens and blocks it counts.
+    """
+    return _told(claim, models, source, _judge(claim, models, source))
+
+
+def _judge(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     if claim.test.groups is not None:
         return _judge_groups(claim, source)
     if claim.test.over_models:
@@ -63,24 +73,49 @@ def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], so
         return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha))
 
     if claim.quantifier == "pooled":
-        return judge_pooled(claim, models, by_seed, judged)
-    return over_models(claim, models, lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model))
+        found = judge_pooled(claim, models, by_seed, judged)
+    else:
+        found = over_models(claim, models, lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model))
+    return _told(claim, models, source, found)
+
+
+def _told(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, judged: Judgement) -> Judgement:
+    """Return a judgement with its gauge, and with which tokens and blocks it counts where there is a choice."""
+    firsts = _of_firsts(claim.test) if judged.verdict.looked else {}
+    judged = replace(judged, details={**judged.details, **firsts}) if firsts else judged
+    return with_gauge(judged, claim, models, source.selection.registry)
+
+
+def _of_firsts(test: MeasuredTest) -> dict[str, str]:
+    """Return whether the first token and the first block count, in words; nothing where neither could."""
+    words = {"with": "counted", "without": "left out"}
+    changed = {"with": "changed like the others", "without": "spared the change"}
+    told = {}
+    if test.counts_first:
+        *read, last = test.counts_first
+        ends = changed[last] if test.under in EACH_TOKEN else words[last]
+        told["first token"] = ", ".join(dict.fromkeys([*(words[one] for one in read), ends]))
+    if test.layer == "mean":
+        told["first block"] = words[test.first_block or "with"]
+    return told
 
 
 def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
     specification = own_specification(claim)
-    subject = subject_of(model, source, specification)
     samples = model_samples(specification, model, source)
     if is_census(samples):
         return _said_if_vacuous(claim, judge_census(claim.test, samples))
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
     base = replace(base, details={**base.details, **_left_out(claim, samples[0], source)})
+    base = _with_layers(base, specification, model, source)
+    forms = [*gauge_forms(claim.test, rows_of(claim, (model,), source.selection.registry))]
+    variations = variations_of(claim, specification, model, source, forms)
     judged = _beside(
         base,
-        variations_of(claim, specification, model, source),
+        variations,
         controls_of(claim, specification, model, source, samples),
     ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))
-    if gauge_dependent(claim, subject, source, claim.alpha, base.verdict):
+    if gauge_dependent(forms, variations, base):
         judged = judged.labelled("gauge-dependent")
     if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
@@ -88,11 +123,25 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
 
 
 def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dict[str, str]:
-    """Return how many prompts have only one token, and so none at the position ``all``, if any."""
-    if source.table is not None or claim.test.position != "all":
+    """Return how many prompts have only one token, and so none but the first, if any."""
+    if source.table is not None or claim.test.position not in FIRST_TOKEN:
         return {}
     whole = len(source.prompts(claim.prompts))
     return {"left out": f"{whole - sample.n} of {whole} prompts, which have one token"} if sample.n < whole else {}
+
+
+def _with_layers(base: Judgement, specification: Specification, model: str, source: SampleSource) -> Judgement:
+    """Return the judgement of a mean over layers with what each layer says, and the label if they disagree on it.
+
+    Two models need not have as many layers, so nothing is said of one held against another.
+    """
+    test, alpha = specification.test, specification.alpha
+    if test.layer != "mean" or (test.other is not None and test.other.model is not None):
+        return base
+    every = replace(specification, test=test.model_copy(update={"layer": "each"}))
+    found = layer_by_layer(test, model_samples(every, model, source), alpha)
+    judged = replace(base, details={**base.details, "layers": found.told(alpha)})
+    return judged.labelled(LAYERS_DISAGREE) if base.verdict.decided and found.disagree(alpha) else judged
 
 
 def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
@@ -108,7 +157,10 @@ def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
     why = f"{judged.why}; {lacking_text(groups.lacking)}"
     judged = replace(judged, details={**judged.details, **details}, why=why)
     controls = controls_of(claim, specification, None, source, groups.samples)
-    return _beside(judged, variations_of(claim, specification, None, source), controls)
+    forms = [*gauge_forms(claim.test, rows_of(claim, (), source.selection.registry))]
+    variations = variations_of(claim, specification, None, source, forms)
+    found = _beside(judged, variations, controls)
+    return found.labelled("gauge-dependent") if gauge_dependent(forms, variations, judged) else found
 
 
 def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:

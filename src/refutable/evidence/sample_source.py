@@ -84,6 +84,8 @@ class SampleSource:
         if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             if test.under is not None:
                 raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
+            if folded:
+                raise NotMeasured(f"{self.table.name} holds what modules read after the norm's scale, not before it")
             return tuple(self._published(self.table, name, subject.model, test, prompts) for name in test.of)
         passes = [(name, pass_for(name, test, prompts, bos)) for name in test.of]
         return tuple(s for name, spec in passes for s in self._samples_of(test, name, spec, subject, folded))
