@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from synthetic import GIVEN, make_trace
 
-from refutable.claims import MeasuredClaim, MeasuredTest
+from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
+from refutable.claims.sampling import samples_of
 from refutable.evidence.layer_by_layer import LAYERS_DISAGREE, layer_by_layer
+from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.on_traces import judge_on_traces
 from refutable.evidence.plan import other_first_tokens, passes_of
 from refutable.models.registry import load_registry
+from refutable.models.subject import Subject
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
+from refutable.traces.scale_folding import InputNorm
 from refutable.traces.trace import Trace
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
 
 WIDTH, TOKENS, PROMPTS = 8, 5, 12
-SMOLLM, GPTJ = load_registry()["smollm2"], load_registry()["gptj"]
 
 
 def a_test(**changes: Any) -> MeasuredTest:
@@ -150,7 +154,7 @@ def test_layers_that_agree_are_not_labelled_nor_is_a_layer_by_itself() -> None:
 @pytest.mark.parametrize("shared", [0.0, 0.9], ids=["independent layers", "layers that share their prompts"])
 @pytest.mark.parametrize("predicts", ["> 1", "within [0, 1]"])
 def test_layers_on_one_side_are_said_to_disagree_no_more_often_than_alpha(shared: float, predicts: str) -> None:
-    runs, alpha, layers = 600, 0.05, 12
+    runs, alpha, layers = 1500, 0.05, 12
     rng = np.random.default_rng(0)
     truth = np.where(np.arange(layers) < 11, 1.0, 3.0 if predicts == "> 1" else 0.5)  # the worst: but one on the end
     test = a_test(of="layer_gain", layer="mean", predicts=predicts)
@@ -158,7 +162,7 @@ def test_layers_on_one_side_are_said_to_disagree_no_more_often_than_alpha(shared
     for _ in range(runs):
         noise = shared * rng.normal(size=(25, 1)) + (1 - shared**2) ** 0.5 * rng.normal(size=(25, layers))
         sample = Sample("layer_gain", truth + 0.1 * noise, "prompt")
-        labelled += layer_by_layer(test, (sample,), alpha).disagree(alpha)
+        labelled += layer_by_layer(test, (sample,)).disagree(alpha)
     assert labelled / runs <= alpha + 3 * (alpha * (1 - alpha) / runs) ** 0.5
 
 
@@ -167,13 +171,13 @@ def test_layers_that_truly_disagree_are_found() -> None:
     truth = np.array([0.9, 1.1] * 15)
     test = a_test(of="layer_gain", layer="mean")
     values = truth + 0.1 * rng.normal(size=(100, 25, 30))
-    found = [layer_by_layer(test, (Sample("layer_gain", one, "prompt"),), 0.05).disagree(0.05) for one in values]
+    found = [layer_by_layer(test, (Sample("layer_gain", one, "prompt"),)).disagree(0.05) for one in values]
     assert np.mean(found) > 0.95
 
 
 def test_a_layer_without_spread_proves_nothing() -> None:
     values = np.ones((5, 3)) * [0.5, 2.0, 3.0]
-    found = layer_by_layer(a_test(of="layer_gain", layer="mean"), (Sample("layer_gain", values, "prompt"),), 0.05)
+    found = layer_by_layer(a_test(of="layer_gain", layer="mean"), (Sample("layer_gain", values, "prompt"),))
     assert not found.disagree(0.05)
 
 
@@ -207,3 +211,56 @@ def test_every_verdict_says_its_gauge_and_is_shown_with_it_fixed(model: str, tes
 def test_a_gauge_form_that_is_declared_already_is_shown_once() -> None:
     found = judged(trace_of(gains(1.3, 1.2), "gptj"), {"norm": ["raw", "centred"]})
     assert [*found.variations] == ["norm centred"]
+
+
+# Claims that declare no multiverse: on drawn weights, and on several models at once
+
+
+def source_of(by_layer: np.ndarray) -> Any:
+    """Return a source in which every seed and model has a trace of its own, of blocks with these gains."""
+
+    def samples(
+        test: MeasuredTest, prompts: str, subject: Subject, bos: str = "default", *, folded: bool = False
+    ) -> tuple[Sample, ...]:
+        trace = trace_of(by_layer, subject.model, seed=subject.seed or len(subject.model))
+        norm = InputNorm(centring=True, eps=1e-5, wiring="parallel") if folded else None
+        return tuple(one for name in test.of for one in samples_of(test, name, trace, norm))
+
+    def subject(name: str, *, seed: int | None = None, dtype: str | None = None) -> Subject:
+        return Subject(name, seed=seed)
+
+    return SimpleNamespace(
+        table=None, samples=samples, selection=SimpleNamespace(registry=load_registry(), subject=subject)
+    )
+
+
+def of_many(judge: Any, kind: type[MeasuredClaim], models: tuple[str, ...], more: dict[str, Any]) -> Judgement:
+    written = {"id": "a-claim", "statement": "made up", "models": list(models), **more}
+    return judge(kind.model_validate(written), models, source_of(np.tile([5.0, 0.9, 1.1, 1.1], (TOKENS, 1))))
+
+
+MEAN_GAIN = {"statistic": "mean", "of": "layer_gain", "layer": "mean", "predicts": "> 1.5"}
+
+
+def test_drawn_weights_are_tried_without_the_first_block_and_layer_by_layer() -> None:
+    more = {"evidence": "initialization", "test": MEAN_GAIN}
+    found = of_many(judge_initialization, InitializationClaim, ("gptj",), more)
+    assert found.verdict is Verdict.SUPPORTED
+    assert {name: one.verdict.value for name, one in found.variations.items()} == {
+        "first_block without": "REFUTED",
+        "norm centred": "SUPPORTED",
+    }
+    assert set(found.labels) >= {"gauge: stream-mean", "fragile", LAYERS_DISAGREE}
+    assert "gauge-dependent" not in found.labels
+    assert found.details["layers"].startswith("1 of 4 lie inside, 3 outside")
+
+
+def test_pooled_models_are_tried_without_the_first_block_and_with_the_gauge_fixed() -> None:
+    more = {"evidence": "measured", "for": "pooled", "test": {**MEAN_GAIN, "of": "mlp_gain", "predicts": "> 0"}}
+    found = of_many(judge_measured, MeasuredClaim, ("gptj", "pythia-70m", "gpt2"), more)
+    assert found.verdict is Verdict.SUPPORTED
+    names = ["first_block without", "norm centred", "scale folded", "norm centred, scale folded"]
+    assert [*found.variations] == names
+    assert all(one.verdict is Verdict.SUPPORTED for one in found.variations.values())
+    assert {"gauge: module-norm", "gauge: stream-mean"} <= set(found.labels)
+    assert found.details["first block"] == "counted"

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
-from refutable.evidence.specification import estimate_of
+from refutable.evidence.specification import fit_of
 from refutable.statistics.layers_passing import holm
 from refutable.statistics.sample import Sample
+from refutable.verdicts.judge import p_values
 
 LAYERS_DISAGREE = "layers-disagree"
 
@@ -48,20 +49,19 @@ class Layers:
         if np.isnan(self.values).all():
             return sides
         ends = (int(np.nanargmin(self.values)), int(np.nanargmax(self.values)))
-        run = " to ".join(f"{self.values[at]:.4g} (layer {at + self.first})" for at in ends)
-        return f"{sides}, each by its own test (Holm over layers); from {run}"
+        least, greatest = (f"{self.values[at]:.4g} (layer {at + self.first})" for at in ends)
+        return f"{sides}, each by its own test (Holm over layers); from {least} to {greatest}"
 
 
-def layer_by_layer(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Layers:
+def layer_by_layer(test: MeasuredTest, samples: tuple[Sample, ...]) -> Layers:
     """Return a test's statistic in each layer that its mean over layers counts.
 
     Args:
         test: of a mean over layers.
         samples: its own, but with every layer: shape (prompts, layers); of a metric without layers (prompts,).
-        alpha: error probability each way.
     """
     first = 2 if test.first_block == "without" else 1
-    found = np.array([_tested(test, one, alpha) for one in _each(samples, first)])  # (layers, 3)
+    found = np.array([_tested(test, one) for one in _each(samples, first)])  # (layers, 3)
     values, p_inside, p_outside = found.T
     return Layers(first, values, holm(p_inside), holm(p_outside))
 
@@ -73,11 +73,10 @@ def _each(samples: tuple[Sample, ...], first: int) -> Iterator[tuple[Sample, ...
         yield tuple(replace(s, values=s.values[:, at]) if s.values.ndim == 2 else s for s in samples)
 
 
-def _tested(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> tuple[float, float, float]:
+def _tested(test: MeasuredTest, samples: tuple[Sample, ...]) -> tuple[float, float, float]:
     """Return the value of a test's statistic, and the p-values of its prediction and of the opposite."""
     try:
-        estimate = estimate_of(test, samples, alpha)
+        fit = fit_of(test, samples)
     except Undecidable:
         return np.nan, 1.0, 1.0
-    p, p_refuted = (1.0 if p is None else p for p in (estimate.p, estimate.p_refuted))
-    return estimate.value, p, p_refuted
+    return fit.value, *p_values(fit, test.region)

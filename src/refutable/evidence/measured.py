@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,14 @@ from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, controls_of, is_drawn, labels_of
+from refutable.evidence.firsts import firsts_told
 from refutable.evidence.gauge_forms import gauge_dependent, gauge_forms, rows_of, with_gauge
 from refutable.evidence.layer_by_layer import LAYERS_DISAGREE, layer_by_layer
 from refutable.evidence.model_as_unit import judge_over_models, judge_pooled
-from refutable.evidence.multiverse import fragile, variations_of
+from refutable.evidence.multiverse import OfSamples, fragile, undeclared, variations_of
 from refutable.evidence.over_models import over_models
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
-    Specification,
     group_samples,
     judge_samples,
     lacking_text,
@@ -27,7 +28,6 @@ from refutable.evidence.specification import (
 )
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
-from refutable.traces.passes import EACH_TOKEN
 from refutable.traces.trace import FIRST_TOKEN
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.judge import Judgement
@@ -46,58 +46,75 @@ def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: Sample
 def _judge(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     if claim.test.groups is not None:
         return _judge_groups(claim, source)
-    if claim.test.over_models:
-        return judge_over_models(claim, models, source)
-    if claim.quantifier == "pooled":
-        return judge_pooled(
-            claim,
-            models,
-            lambda model: model_samples(own_specification(claim), model, source),
-            lambda samples: judge_samples(claim.test, samples, claim.alpha),
+    if claim.test.over_models or claim.quantifier == "pooled":
+        return _with_undeclared(
+            claim, models, source, lambda form, folded: _judge_several(form, models, source, folded)
         )
     return over_models(claim, models, lambda model: _judge_model(claim, model, source))
+
+
+def _judge_several(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, folded: bool) -> Judgement:
+    """Judge a claim of which the model is the unit, or which pools models."""
+    if claim.test.over_models:
+        return judge_over_models(claim, models, source, folded=folded)
+    specification = replace(own_specification(claim), folded=folded)
+    return judge_pooled(
+        claim,
+        models,
+        lambda model: model_samples(specification, model, source),
+        lambda samples: judge_samples(claim.test, samples, claim.alpha),
+    )
+
+
+def _with_undeclared(
+    claim: OfSamples, models: tuple[str, ...], source: SampleSource, judge: Callable[[OfSamples, bool], Judgement]
+) -> Judgement:
+    """Judge a claim that declares no variations, with those that every claim has."""
+    base = judge(claim, False)
+    forms = [*gauge_forms(claim.test, rows_of(claim, models, source.selection.registry))]
+    return _varied(base, undeclared(claim, forms, judge), forms)
+
+
+def _varied(base: Judgement, variations: dict[str, Variation], forms: list[dict[str, str]]) -> Judgement:
+    """Return a judgement with its variations and their labels, one of them of the forms in which a gauge is fixed."""
+    judged = _beside(base, variations, dict(base.controls))
+    return judged.labelled("gauge-dependent") if gauge_dependent(forms, variations, base) else judged
 
 
 def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, with one value per seed (its mean over prompts)."""
 
-    def by_seed(model: str) -> tuple[Sample, ...]:
-        specification = own_specification(claim)
-        samples = [model_samples(replace(specification, seed=seed), model, source) for seed in claim.seeds]
+    def by_seed(form: InitializationClaim, test: MeasuredTest, model: str, folded: bool) -> tuple[Sample, ...]:
+        specification = replace(own_specification(form), test=test, folded=folded)
+        samples = [model_samples(replace(specification, seed=seed), model, source) for seed in form.seeds]
         return tuple(
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
             for of in zip(*samples, strict=True)
         )
 
-    def judged(samples: tuple[Sample, ...]) -> Judgement:
-        return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha))
+    def judge(form: InitializationClaim, folded: bool) -> Judgement:
+        def read(model: str, test: MeasuredTest = form.test) -> tuple[Sample, ...]:
+            return by_seed(form, test, model, folded)
 
-    if claim.quantifier == "pooled":
-        found = judge_pooled(claim, models, by_seed, judged)
-    else:
-        found = over_models(claim, models, lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model))
-    return _told(claim, models, source, found)
+        def judged(samples: tuple[Sample, ...]) -> Judgement:
+            return _said_if_vacuous(form, judge_samples(form.test, samples, form.alpha))
+
+        def of_model(model: str) -> Judgement:
+            found = said_of_pairs(judged(read(model)), form.test, model)
+            return _with_layers(found, form, lambda test: read(model, test))
+
+        if form.quantifier == "pooled":
+            return judge_pooled(form, models, read, judged)
+        return over_models(form, models, of_model)
+
+    return _told(claim, models, source, _with_undeclared(claim, models, source, judge))
 
 
 def _told(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, judged: Judgement) -> Judgement:
     """Return a judgement with its gauge, and with which tokens and blocks it counts where there is a choice."""
-    firsts = _of_firsts(claim.test) if judged.verdict.looked else {}
+    firsts = firsts_told(claim.test) if judged.verdict.looked else {}
     judged = replace(judged, details={**judged.details, **firsts}) if firsts else judged
     return with_gauge(judged, claim, models, source.selection.registry)
-
-
-def _of_firsts(test: MeasuredTest) -> dict[str, str]:
-    """Return whether the first token and the first block count, in words; nothing where neither could."""
-    words = {"with": "counted", "without": "left out"}
-    changed = {"with": "changed like the others", "without": "spared the change"}
-    told = {}
-    if test.counts_first:
-        *read, last = test.counts_first
-        ends = changed[last] if test.under in EACH_TOKEN else words[last]
-        told["first token"] = ", ".join(dict.fromkeys([*(words[one] for one in read), ends]))
-    if test.layer == "mean":
-        told["first block"] = words[test.first_block or "with"]
-    return told
 
 
 def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
@@ -107,16 +124,12 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
         return _said_if_vacuous(claim, judge_census(claim.test, samples))
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
     base = replace(base, details={**base.details, **_left_out(claim, samples[0], source)})
-    base = _with_layers(base, specification, model, source)
+    base = _with_layers(base, claim, lambda test: model_samples(replace(specification, test=test), model, source))
     forms = [*gauge_forms(claim.test, rows_of(claim, (model,), source.selection.registry))]
     variations = variations_of(claim, specification, model, source, forms)
-    judged = _beside(
-        base,
-        variations,
-        controls_of(claim, specification, model, source, samples),
-    ).labelled(*feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n))
-    if gauge_dependent(forms, variations, base):
-        judged = judged.labelled("gauge-dependent")
+    base = replace(base, controls=controls_of(claim, specification, model, source, samples))
+    possible = feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, samples[0].n)
+    judged = _varied(base, variations, forms).labelled(*possible)
     if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # records are of trained weights, and may be the very table that is being judged
@@ -130,16 +143,17 @@ def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dic
     return {"left out": f"{whole - sample.n} of {whole} prompts, which have one token"} if sample.n < whole else {}
 
 
-def _with_layers(base: Judgement, specification: Specification, model: str, source: SampleSource) -> Judgement:
+def _with_layers(
+    base: Judgement, claim: MeasuredClaim, read: Callable[[MeasuredTest], tuple[Sample, ...]]
+) -> Judgement:
     """Return the judgement of a mean over layers with what each layer says, and the label if they disagree on it.
 
     Two models need not have as many layers, so nothing is said of one held against another.
     """
-    test, alpha = specification.test, specification.alpha
+    test, alpha = claim.test, claim.alpha
     if test.layer != "mean" or (test.other is not None and test.other.model is not None):
         return base
-    every = replace(specification, test=test.model_copy(update={"layer": "each"}))
-    found = layer_by_layer(test, model_samples(every, model, source), alpha)
+    found = layer_by_layer(test, read(test.model_copy(update={"layer": "each"})))
     judged = replace(base, details={**base.details, "layers": found.told(alpha)})
     return judged.labelled(LAYERS_DISAGREE) if base.verdict.decided and found.disagree(alpha) else judged
 
@@ -156,11 +170,10 @@ def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, why, details=details)
     why = f"{judged.why}; {lacking_text(groups.lacking)}"
     judged = replace(judged, details={**judged.details, **details}, why=why)
-    controls = controls_of(claim, specification, None, source, groups.samples)
+    judged = replace(judged, controls=controls_of(claim, specification, None, source, groups.samples))
     forms = [*gauge_forms(claim.test, rows_of(claim, (), source.selection.registry))]
     variations = variations_of(claim, specification, None, source, forms)
-    found = _beside(judged, variations, controls)
-    return found.labelled("gauge-dependent") if gauge_dependent(forms, variations, judged) else found
+    return _varied(judged, variations, forms)
 
 
 def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement) -> Judgement:

@@ -8,20 +8,23 @@ beside the claim as it is.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from refutable._util.text import few
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.evidence.plan import CHEAP, is_cheap, other_first_tokens, passes_of
 from refutable.evidence.sample_source import SampleSource
-from refutable.evidence.specification import Specification, judge_specification, subject_of
+from refutable.evidence.specification import Specification, attempt, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
 from refutable.verdicts.verdict import Verdict
+
+OfSamples = TypeVar("OfSamples", bound=MeasuredClaim)
 
 TEST_AXES = ("norm", "position", "statistic")
 FIRST_AXES = ("first_token", "first_block")
@@ -47,15 +50,42 @@ def variations_of(
     """
     found: dict[str, Variation] = {}
     for changes in itertools.chain(_combinations(claim, specification, model, source), forms):
-        name = ", ".join(f"{axis} {value}" for axis, value in changes.items())
+        name = _name(changes)
         if name not in found:
             found[name] = _judged(specification, model, source, changes).under(changes)
+    return found
+
+
+def undeclared(
+    claim: OfSamples, forms: Iterable[Mapping[str, str]], judge: Callable[[OfSamples, bool], Judgement]
+) -> dict[str, Variation]:
+    """Return the variations of a claim that declares none: one on several models at once, or on drawn weights.
+
+    Args:
+        claim: whose variations.
+        forms: as `variations_of`.
+        judge: judges the claim in another form; its norms of what modules read folded, or not.
+    """
+    own, found = set(passes_of(claim.test, claim.prompts)), {}
+    for changes in (*filter(None, _firsts(claim.test)), *forms):
+        test = _changed(claim.test, changes)
+        if set(passes_of(test, claim.prompts)) <= own:
+            varied = claim.model_copy(update={"test": test})
+            judged = attempt(claim.prediction, partial(judge, varied, changes.get("scale") == "folded"))
+        else:
+            why_not = "a pass of its own is made for claims on one trained model at a time"
+            judged = Judgement(Verdict.NOT_MEASURED, claim.prediction, why_not)
+        found[_name(changes)] = judged.under(changes)
     return found
 
 
 def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:
     """Return the label ``fragile`` if a variation that was looked at has a different verdict."""
     return ("fragile",) if any(one.differs(verdict) for one in variations.values()) else ()
+
+
+def _name(changes: Mapping[str, str]) -> str:
+    return ", ".join(f"{axis} {value}" for axis, value in changes.items())
 
 
 def _combinations(

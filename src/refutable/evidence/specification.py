@@ -18,7 +18,6 @@ from refutable.statistics.check_assumptions import Checks, check
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Bos
 from refutable.verdicts.judge import Judgement, judge, undecided
-from refutable.verdicts.verdict import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +137,9 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
     return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
 
 
-def estimate_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Estimate:
-    """Return just the estimate of a test on its samples, with its p-values; raises Undecidable as `judge_samples`."""
-    judged = judge(_fitted(test, samples).fit, test.region, alpha, STATISTICS[test.statistic], test.of)
-    assert judged.estimate is not None
-    return judged.estimate
+def fit_of(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
+    """Return just the fit of a test's statistic to its samples; errors as `judge_samples`."""
+    return _fitted(test, samples).fit
 
 
 def said_of_pairs(judged: Judgement, test: MeasuredTest, model: str) -> Judgement:
