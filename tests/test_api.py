@@ -245,3 +245,18 @@ def test_what_the_library_lacks_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'gauge'"):
         refutable.gauge  # noqa: B018
     assert NotMeasured is not BadInput
+
+
+def test_the_first_token_and_the_first_block_can_be_left_out(trace):
+    with_it = refutable.metric("last_gain", trace, position="all", first_token="with").values
+    assert (with_it != refutable.metric("last_gain", trace, position="all").values).any()
+    each = refutable.metric("layer_gain", trace).values
+    later = refutable.metric("layer_gain", trace, layer="mean", first_block="without").values
+    np.testing.assert_allclose(later, each[:, 1:].mean(axis=1), rtol=1e-12)
+    for wrong, why in (
+        ({"first_token": "with"}, "is of one token"),
+        ({"position": "all", "first_token": "no"}, "unknown first_token="),
+        ({"first_block": "without"}, "belongs to layer='mean'"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            refutable.metric("layer_gain", trace, **wrong)

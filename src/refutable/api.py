@@ -14,7 +14,7 @@ from refutable.evidence.on_traces import judge_on_traces
 from refutable.evidence.sample_source import SampleSource
 from refutable.extensions import HOOK, is_extended
 from refutable.hookspecs import extend_without_pytest
-from refutable.metrics import METRICS, evaluate
+from refutable.metrics import METRICS, evaluate, first_token_of
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.own import Describer, is_own
@@ -23,7 +23,7 @@ from refutable.models.selection import select
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
 from refutable.reports.formats.verdicts_json import read_run as read_reports
-from refutable.traces.passes import Blocks, Bos, Intervention, pass_of
+from refutable.traces.passes import Blocks, Bos, First, Intervention, pass_of
 from refutable.traces.store import Store, cache_folder
 from refutable.traces.trace import Position, Trace
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from refutable.claims import BaseClaim
-    from refutable.metrics import LayerChoice
+    from refutable.metrics import LayerChoice, Metric
     from refutable.statistics.sample import Sample
     from refutable.verdicts.judge import Judgement
 
@@ -63,6 +63,7 @@ def measure(
     under: Intervention = "none",
     blocks: Blocks = "all",
     bos: Bos = "default",
+    first_token: First = "with",
     dtype: str = "float32",
     device: str = "auto",
     offline: bool = False,
@@ -82,6 +83,7 @@ def measure(
         under: an intervention in the forward pass.
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token.
+        first_token: whether an intervention on every token changes the first as well; ``without`` spares it.
         dtype: for a named model or a folder.
         device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
@@ -95,7 +97,7 @@ def measure(
     """
     _extend_once()
     given = prompts_from(prompts)
-    spec = pass_of(run, given.prompts.name, under, blocks, bos)
+    spec = pass_of(run, given.prompts.name, under, blocks, bos, first_token)
     if not isinstance(model, str | Path):
         if adapter is not None:
             raise BadInput("an adapter goes with a named model or a folder; merge it into a model in memory yourself")
@@ -128,6 +130,8 @@ def metric(
     position: Position = "last",
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
+    first_token: First | None = None,
+    first_block: First | None = None,
 ) -> Sample:
     """Return a metric of a trace: `values` has one row per prompt, shape (n,), or (n, layers) for a metric per layer.
 
@@ -139,9 +143,12 @@ def metric(
         position: the token; ``all`` is the mean over all positions but the first, ``whole`` the prompt as one matrix.
         norm: raw vectors, or less their mean over the width.
         layer: ``first``, ``last``, ``mean`` or a number from 1; None keeps every layer.
+        first_token: ``with`` or ``without`` the first token, in what is over several tokens; None for the default.
+        first_block: ``with`` or ``without`` the first block, in ``layer="mean"``; None for with it.
 
     Raises:
-        BadInput: no such metric, position, norm or layer, or the metric is read from another pass.
+        BadInput: no such metric, position, norm or layer, no first token or block to choose there, or the metric is
+            read from another pass.
         NoSuchTap: the architecture has no such quantity, or the model no such layer.
         NonFiniteError: a primitive it reads is NaN or infinite.
     """
@@ -158,7 +165,24 @@ def metric(
             raise UnknownName(f"{word}=", str(asked), known)
     if isinstance(layer, str) and layer not in LAYERS:
         raise UnknownName("layer=", layer, LAYERS)
-    return evaluate(name, trace, position=position, norm=norm, layer=layer)
+    _check_firsts(chosen, position, layer, first_token, first_block)
+    return evaluate(
+        name, trace, position=position, norm=norm, layer=layer, first_token=first_token, first_block=first_block
+    )
+
+
+def _check_firsts(
+    chosen: Metric, position: Position, layer: LayerChoice, first_token: First | None, first_block: First | None
+) -> None:
+    for word, asked in (("first_token", first_token), ("first_block", first_block)):
+        if asked not in (None, *get_args(First)):
+            raise UnknownName(f"{word}=", str(asked), get_args(First))
+    if first_token is not None and first_token_of(chosen, position) is None:
+        raise BadInput(
+            f"metric {chosen.name!r} at position={position!r} is of one token; remove first_token={first_token!r}"
+        )
+    if first_block is not None and layer != "mean":
+        raise BadInput(f"first_block={first_block!r} belongs to layer='mean'; remove it")
 
 
 def judge(claim: BaseClaim, trace: Trace, *others: Trace) -> Judgement:

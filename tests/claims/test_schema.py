@@ -199,7 +199,8 @@ CLAIM_KEYS = (
     " reading_of, record, slow, source, statement, test."
 )
 TEST_KEYS = (
-    "known: against, blocks, categories, fact, groups, holds, holds_above, layer, norm, of, position, predicts, "
+    "known: against, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer, norm,"
+    " of, position, predicts, "
     "statistic, under."
 )
 SELECTOR_KEYS = (
@@ -817,3 +818,34 @@ def test_what_is_of_categories_of_prompts_is_of_no_seeds_and_no_models_and_a_mat
     with pytest.raises(BadInput) as caught:
         claims_from(parse_yaml(f"{text}    test: {{{BY_CATEGORY}}}\n", "claims.yaml"))
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("first_token: with", "`position: last` of 'layer_gain' is one token, and none is changed"),
+        ("first_token: maybe", "unknown value 'maybe'; known: with, without"),
+        ("layer: last, first_block: without", "`first_block:` belongs to a mean over layers"),
+    ],
+)
+def test_a_first_token_or_block_that_is_not_among_several_is_refused(more, why):
+    layer = "" if "layer" in more else "layer: mean, "
+    test = f'{{statistic: mean, of: layer_gain, {layer}{more}, predicts: "> 1"}}'
+    assert why in "\n".join(problems_of(one(test=test)))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        'of: layer_gain, layer: mean, first_block: without, position: all, first_token: with, predicts: "> 1"',
+        'of: effective_rank, layer: last, first_token: with, predicts: "> 1"',
+        'of: write_reach, first_token: without, predicts: "> 0.1"',
+    ],
+)
+def test_the_first_token_and_block_can_be_chosen(test):
+    assert read(one(test=f"{{statistic: mean, {test}}}"))
+
+
+def test_an_intervention_can_spare_the_first_token():
+    test = '{statistic: mean, of: next_token_loss, under: never-shorten, first_token: without, predicts: "> 1"}'
+    assert read(one(evidence="intervention", test=test))

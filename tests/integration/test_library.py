@@ -69,7 +69,11 @@ claims:
     test: {statistic: mean, of: last_gain, predicts: "< 1"}
 """
 PASSES: dict[str, tuple[dict[str, Any], ...]] = {
-    "without-the-mlp": ({"under": "ablate-mlp", "blocks": "last"}, {}),
+    "without-the-mlp": (
+        {"under": "ablate-mlp", "blocks": "last"},
+        {},
+        {"under": "ablate-mlp", "blocks": "last", "first_token": "without"},
+    ),
     "grows": ({"run": "perturbation"},),
 }
 TOLD = ("verdict", "predicts", "why", "labels", "estimate", "variations", "controls", "details")

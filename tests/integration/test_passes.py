@@ -72,7 +72,9 @@ def test_each_pass_decides_its_claims_and_is_stored(suite: Suite) -> None:
     rows = {row["id"]: row for row in first.json["verdicts"]}
     told = rows["parallel-wiring-changes-the-gain-tiny-gpt2"]
     assert told["weights"]["passes"] == "forward under rewire-parallel of every block, forward"
-    assert len(told["traces"]) == 2
+    assert len(told["traces"]) == 3, "under the change, as it is, and with the first token spared the change"
+    assert told["variations"]["first_token without"]["verdict"] in ("SUPPORTED", "INCONCLUSIVE", "REFUTED")
+    assert told["details"]["first token"] == "changed like the others"
     assert rows["no-block-tears-tiny-gpt2"]["weights"]["passes"] == "jacobian"
     assert "ERROR" not in first.verdicts.values()
 

@@ -110,7 +110,11 @@ def _check_controls(row: dict[str, Any]) -> None:
 def _check_tables(folder: Path, rows: dict[str, Any]) -> None:
     with (folder / "variations.csv").open() as file:
         curve = list(csv.DictReader(file))
-    assert len(curve) == 16
+    gauge = [one for one in curve if one["Claim"] != "gain"]  # declared by nobody
+    assert [(one["Claim"], one["Variation"]) for one in gauge] == [
+        (claim, form) for claim in ("pairs", "triangle-gap") for form in ("", "norm centred")
+    ]
+    assert len(curve) - len(gauge) == 16
     assert float(curve[0]["Estimate"]) == rows["gain"]["estimate"]["value"]
     assert (curve[0]["Variation"], curve[0]["Verdict"]) == ("", rows["gain"]["verdict"])
     assert {one["Estimate"] for one in curve if one["Verdict"] == "NOT_MEASURED"} == {""}
@@ -171,6 +175,6 @@ def test_a_comparison_of_groups_has_controls_and_variations_too(suite: Suite) ->
     assert row["controls"]["permuted"]["estimate"]["n"] == 1000
     assert row["controls"]["permuted"]["share"] == 1
     assert row["controls"]["initialization"]["estimate"]["n"] == 4
-    assert set(row["labels"]) == {"holds-when-permuted", "holds-at-initialisation"}
+    assert set(row["labels"]) == {"holds-when-permuted", "holds-at-initialisation", "gauge: stream-mean"}
     assert row["variations"]["norm centred"]["estimate"]["unit"] == "model"
     assert row["variations"]["bos with"]["verdict"] == "NOT_MEASURED"

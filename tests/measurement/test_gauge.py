@@ -26,6 +26,8 @@ from refutable.models.subject import Subject
 from refutable.traces.passes import Pass
 from refutable.traces.scale_folding import UNNORMED, InputNorm, fold, input_norm
 from refutable.traces.trace import Trace, norm_column
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.verdict import Verdict
 
 ModelOf = Callable[[str], LoadedModel]
 
@@ -231,6 +233,10 @@ def test_a_model_that_norms_nothing_before_reading_has_nothing_to_fold(model_of:
 
 
 def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") -> tuple[str, ...]:
+    return judged(model, metric, predicts, norm).labels
+
+
+def judged(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") -> Judgement:
     """Judge a claim on a model's first layer as the suite does, with a source that has this one trace."""
     claim = MeasuredClaim.model_validate(
         {
@@ -265,7 +271,7 @@ def labels(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") ->
             subject=lambda name, **how: Subject(name, "init"),
         ),
     )
-    return judge_measured(claim, (model.row.name,), source).labels
+    return judge_measured(claim, (model.row.name,), source)
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -288,6 +294,23 @@ def test_a_verdict_that_the_mean_of_the_stream_decides_is_gauge_dependent(model_
     assert "gauge-dependent" in labels(shifted, "layer_gain", "> 1000")
     assert "gauge-dependent" not in labels(shifted, "layer_gain", "< 1000", norm="centred")
     assert "gauge-dependent" not in labels(shifted, "attention_entropy", "< 10")
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_a_rewrite_turns_a_verdict_that_says_its_gauge_and_not_the_form_in_which_it_is_fixed(
+    model_of: ModelOf, name: str
+) -> None:
+    model = model_of(name)
+    gain = float(evaluate("attention_gain", traces(model, "norm-scale")[0], layer=1).values.max())
+    rewritten = replace(model, network=move_norm_scale(model.network, model.family, 1 / 128))
+    before, after = (judged(one, "attention_gain", f"< {2 * gain}", norm="centred") for one in (model, rewritten))
+    assert (before.verdict, after.verdict) == (Verdict.SUPPORTED, Verdict.REFUTED)
+    assert "gauge: module-norm" in before.labels
+    assert "gauge: module-norm" in after.labels
+    fixed = [one.variations["scale folded"] for one in (before, after)]
+    assert fixed[0].verdict is fixed[1].verdict
+    values = [one.estimate.value for one in fixed if one.estimate is not None]
+    assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
 # What the tests above share.

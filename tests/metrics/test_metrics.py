@@ -90,6 +90,37 @@ def by_hand(name, vectors, position="last", form="raw"):
     return np.array(rows)
 
 
+@pytest.mark.parametrize("form", ["raw", "centred"])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_the_first_token_counts_or_does_not(name, form):
+    sample = evaluate(name, TRACE, position="all", norm=form, first_token="with")
+    everything = np.array([by_hand_at(name, VECTORS, p, slice(None), form) for p in range(len(TRACE))])
+    np.testing.assert_allclose(sample.values, everything, rtol=2e-5, atol=2e-6)
+    assert evaluate(name, TRACE, position="all", norm=form, first_token="without") is evaluate(
+        name, TRACE, position="all", norm=form
+    )
+    assert evaluate(name, TRACE, norm=form, first_token="without") is evaluate(name, TRACE, norm=form), "of one token"
+    if name != "centred_share":  # centred token by token
+        later = evaluate(name, TRACE, position="whole", norm=form, first_token="without").values
+        cut = {tap: [one[1:] for one in of if len(one) > 1] for tap, of in VECTORS.items()}
+        np.testing.assert_allclose(later, by_hand(name, cut, "whole", form), rtol=2e-5, atol=2e-6)
+
+
+def by_hand_at(name, vectors, prompt, positions, form):
+    """Return the mean of a metric over positions of a prompt."""
+    taps = with_output(vectors)
+    chosen = [taps[tap][prompt][positions] for tap in TAPS]
+    return BY_HAND[name](*(centre(x) if form == "centred" else x for x in chosen)).mean(axis=0)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].per == "layer" and name in BY_HAND])
+def test_the_first_block_counts_in_a_mean_over_layers_or_does_not(name):
+    each = evaluate(name, TRACE, position="all").values
+    for first_block, start in ((None, 0), ("with", 0), ("without", 1)):
+        found = evaluate(name, TRACE, position="all", layer="mean", first_block=first_block).values
+        np.testing.assert_allclose(found, each[:, start:].mean(axis=1), rtol=1e-12)
+
+
 def test_every_metric_is_held_against_numpy_here():
     entropies = {"attention_entropy", "attention_entropy_normalised"}
     outputs = {"output_entropy", "top_probability", "prompt_length", "prompt_complexity", "gain_after_final_norm"}

@@ -18,9 +18,10 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
+from refutable.metrics import first_token_of
 from refutable.statistics.over import Over
 from refutable.statistics.region import Region, RegionText, parse_region
-from refutable.traces.passes import PASSES, Blocks, Change, NormChange
+from refutable.traces.passes import EACH_TOKEN, PASSES, Blocks, Change, First, NormChange
 from refutable.traces.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
@@ -65,6 +66,14 @@ class MeasuredTest(Frozen):
         default="last",
         description="which token; `all` leaves out the first; `whole` takes the prompt as one matrix, first included",
     )
+    first_token: First | None = Field(
+        default=None,
+        description="whether the first token counts in what is over several tokens, and is changed by an intervention"
+        " on each; by default as the position, the pass and the intervention have it",
+    )
+    first_block: First | None = Field(
+        default=None, description="whether the first block counts in `layer: mean`; by default it does"
+    )
     norm: Norm = "raw"
     groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
@@ -90,6 +99,13 @@ class MeasuredTest(Frozen):
     def other(self) -> Against | None:
         """The other model or dtype whose value for the same prompt is subtracted, or None."""
         return self.against if isinstance(self.against, Against) else None
+
+    @property
+    def counts_first(self) -> tuple[First, ...]:
+        """Whether the first token counts in each metric over several tokens, and then whether `under` changes it."""
+        usual = [first_token_of(metric_named(name), self.position) for name in self.of]
+        changed: list[First | None] = ["with"] if self.under in EACH_TOKEN else []
+        return tuple(self.first_token or first for first in (*usual, *changed) if first is not None)
 
     @property
     def over_models(self) -> bool:
@@ -131,6 +147,13 @@ class MeasuredTest(Frozen):
                 raise ValueError(f"metric {name!r} is read at the last token only; remove `position:`")
         if self.norm == "centred" and (why := normless(self.of)):
             raise ValueError(f"{why}; remove `norm:`")
+        if self.first_token is not None and not self.counts_first:
+            raise ValueError(
+                f"`position: {self.position}` of {self.of[0]!r} is one token, and none is changed; remove"
+                " `first_token:`, or write `position: all`"
+            )
+        if self.first_block is not None and self.layer != "mean":
+            raise ValueError("`first_block:` belongs to a mean over layers; write `layer: mean`, or remove it")
 
     def _check_intervention(self) -> None:
         if self.under is None:

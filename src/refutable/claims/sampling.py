@@ -24,6 +24,16 @@ def samples_of(test: MeasuredTest, name: str, trace: Trace, folded: InputNorm | 
     """
     parts = PARTS if STATISTICS[test.statistic].takes.parts else (None,)
     return tuple(
-        evaluate(name, trace, position=test.position, norm=test.norm, layer=test.layer, folded=folded, part=part)
+        evaluate(
+            name,
+            trace,
+            position=test.position,
+            norm=test.norm,
+            layer=test.layer,
+            first_token=test.first_token,
+            first_block=test.first_block,
+            folded=folded,
+            part=part,
+        )
         for part in parts
     )

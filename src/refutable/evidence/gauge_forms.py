@@ -1,56 +1,77 @@
-"""Gauge dependence: does the verdict change when the weights are rewritten without changing the function?"""
+"""Gauge: which free choices a verdict depends on, and the claim's forms in which they are fixed.
+
+A rewrite of the weights that leaves every logit alone may still change a metric (`metrics.Gauge`). What is then chosen
+freely is the metric's gauge: a verdict of it says so, and stands beside the forms that no such rewrite changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from refutable._util.identity_cache import ByIdentity
 from refutable.claims import MeasuredClaim, MeasuredTest
-from refutable.errors import Undecidable
-from refutable.evidence.sample_source import SampleSource
-from refutable.evidence.specification import verdict_of
-from refutable.metrics import METRICS
-from refutable.models.subject import Subject
-from refutable.statistics.sample import Sample
-from refutable.verdicts.verdict import Verdict
+from refutable.metrics import GAUGES, METRICS, Gauge
+from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.traces.scale_folding import UNNORMED, UNSCALED
+from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Variation
+
+CHOSEN: Mapping[Gauge, str] = {
+    "norm-scale": "module-norm",
+    "mean-shift": "stream-mean",
+    "value-output": "value-scale",
+}
+CENTRED, FOLDED = {"norm": "centred"}, {"scale": "folded"}
 
 
-def gauge_dependent(claim: MeasuredClaim, subject: Subject, source: SampleSource, alpha: float, base: Verdict) -> bool:
-    """Whether a canonical form gives a different verdict from the form that the claim is judged in.
-
-    Every LayerNorm ignores a constant along the mean direction, and a norm's scale can be moved into the next matrix.
-    Neither affects the logits, but both affect a metric that does not declare itself invariant.
-    """
-    if source.table is not None:
-        return False
-    for samples in _canonical_forms(claim, subject, source):
-        try:
-            differs = verdict_of(claim.test, samples, alpha) is not base
-        except Undecidable:
-            differs = base.decided
-        if differs:
-            return True
-    return False
+def with_gauge(judged: Judgement, claim: MeasuredClaim, models: Iterable[str], registry: ModelRegistry) -> Judgement:
+    """Return a judgement on these models, if anything was looked at, labelled with its gauge, as ``gauge: NAME``."""
+    if not judged.verdict.looked:
+        return judged
+    found = {gauge for row in rows_of(claim, models, registry) for gauge in gauges_of(claim.test, row)}
+    return judged.labelled(*(f"gauge: {CHOSEN[gauge]}" for gauge in GAUGES if gauge in found))
 
 
-def _canonical_forms(claim: MeasuredClaim, subject: Subject, source: SampleSource) -> Iterator[tuple[Sample, ...]]:
-    """Yield the claim's samples in each canonical form in which one of its metrics may differ."""
-    centred, scaled = _differing(claim.test)
-    other = claim.test.other.model if claim.test.other is not None else None
-    norms = {source.selection.registry[model].fact("norm") for model in (subject.model, other) if model is not None}
-    if centred is not None and "LayerNorm" in norms:
-        yield source.samples(centred, claim.prompts, subject)
-    if scaled:
-        yield source.samples(claim.test, claim.prompts, subject, folded=True)
-
-
-def _forms(test: MeasuredTest) -> tuple[MeasuredTest | None, bool]:
-    """Return the mean-centred form of a test, or None if it is the same, and whether the scale-folded form differs."""
+def gauges_of(test: MeasuredTest, row: ModelRow) -> tuple[Gauge, ...]:
+    """Return the rewrites that leave this model's logits alone and change a metric of a test."""
     metrics = [METRICS[name] for name in test.of]
     invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
-    shifts = not all("mean-shift" in of for of in invariant)
-    centred = test.model_copy(update={"norm": "centred"}) if shifts else None
-    return centred, not all("norm-scale" in of for of in invariant)
+    return tuple(g for g in GAUGES if not all(g in of for of in invariant) and _applies(g, row))
 
 
-_differing = ByIdentity(_forms)
+def gauge_forms(test: MeasuredTest, rows: Iterable[ModelRow]) -> Iterator[dict[str, str]]:
+    """Yield what changes a test into each form in which a gauge is fixed, and into that in which all are.
+
+    Centring is such a form only if the norms of all these models take the mean off.
+    """
+    found = [gauges_of(test, row) for row in rows]
+    centred = bool(found) and all("mean-shift" in gauges for gauges in found)
+    folded = any("norm-scale" in gauges for gauges in found)
+    if centred:
+        yield CENTRED
+    if folded:
+        yield FOLDED
+    if centred and folded:
+        yield {**CENTRED, **FOLDED}
+
+
+def gauge_dependent(forms: Iterable[Mapping[str, str]], variations: Mapping[str, Variation], base: Judgement) -> bool:
+    """Whether a form in which a gauge is fixed was looked at and came out differently from the claim as it is."""
+    fixed = list(forms)
+    return any(one.changes in fixed and one.differs(base.verdict) for one in variations.values())
+
+
+def rows_of(claim: MeasuredClaim, models: Iterable[str], registry: ModelRegistry) -> list[ModelRow]:
+    """Return the rows of the models that a claim reads: these, and those it compares them with."""
+    groups = [row for selector in claim.groups.values() for row in selector.select(registry)]
+    named = (*models, claim.other_model) if claim.other_model is not None else models
+    return groups or [registry[model] for model in named]
+
+
+def _applies(gauge: Gauge, row: ModelRow) -> bool:
+    """Whether a rewrite leaves a model's logits alone: in post-norm blocks what a norm gives is the stream itself."""
+    family = row.architecture
+    if gauge == "value-output":
+        return True
+    if not family.is_additive(row.config):
+        return False
+    return family.norm == "LayerNorm" if gauge == "mean-shift" else family.model_type not in UNNORMED | UNSCALED

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, claim_rows, controls_of, is_drawn, labels_of
-from refutable.evidence.gauge_forms import gauge_dependent
+from refutable.evidence.firsts import firsts_told
+from refutable.evidence.gauge_forms import gauge_dependent, gauge_forms, rows_of, with_gauge
+from refutable.evidence.layer_by_layer import LAYERS_DISAGREE, layer_by_layer
 from refutable.evidence.model_as_unit import judge_over_models, judge_pooled
-from refutable.evidence.multiverse import fragile, variations_of
+from refutable.evidence.multiverse import OfSamples, fragile, undeclared, variations_of
 from refutable.evidence.over_models import over_models
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
@@ -22,11 +25,11 @@ from refutable.evidence.specification import (
     model_samples,
     own_specification,
     said_of_pairs,
-    subject_of,
 )
 from refutable.statistics import STATISTICS
 from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
+from refutable.traces.trace import FIRST_TOKEN
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control, Variation
@@ -34,43 +37,89 @@ from refutable.verdicts.verdict import Verdict
 
 
 def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
-    """Judge a claim on one model, on several by a quantifier, on their pooled values, or on two groups of models."""
+    """Judge a claim on one model, on several by a quantifier, on their pooled values, or on two groups of models.
+
+    What was looked at says its gauge, and which tokens and blocks it counts.
+    """
+    return _told(claim, models, source, _judge(claim, models, source))
+
+
+def _judge(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     if claim.test.groups is not None:
         return _judge_groups(claim, source)
-    if claim.test.over_models:
-        return judge_over_models(claim, models, source)
-    if claim.quantifier == "pooled":
-        return judge_pooled(
-            claim,
-            models,
-            lambda model: model_samples(own_specification(claim), model, source),
-            lambda samples: judge_samples(claim.test, samples, claim.alpha),
+    if claim.test.over_models or claim.quantifier == "pooled":
+        return _with_undeclared(
+            claim, models, source, lambda form, folded: _judge_several(form, models, source, folded)
         )
     return over_models(claim, models, lambda model: _judge_model(claim, model, source))
+
+
+def _judge_several(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, folded: bool) -> Judgement:
+    """Judge a claim of which the model is the unit, or which pools models."""
+    if claim.test.over_models:
+        return judge_over_models(claim, models, source, folded=folded)
+    specification = replace(own_specification(claim), folded=folded)
+    return judge_pooled(
+        claim,
+        models,
+        lambda model: model_samples(specification, model, source),
+        lambda samples: judge_samples(claim.test, samples, claim.alpha),
+    )
+
+
+def _with_undeclared(
+    claim: OfSamples, models: tuple[str, ...], source: SampleSource, judge: Callable[[OfSamples, bool], Judgement]
+) -> Judgement:
+    """Judge a claim that declares no variations, with those that every claim has."""
+    base = judge(claim, False)
+    forms = [*gauge_forms(claim.test, rows_of(claim, models, source.selection.registry))]
+    return _varied(base, undeclared(claim, forms, judge), forms)
+
+
+def _varied(base: Judgement, variations: dict[str, Variation], forms: list[dict[str, str]]) -> Judgement:
+    """Return a judgement with its variations and their labels, one of them of the forms in which a gauge is fixed."""
+    judged = _beside(base, variations, dict(base.controls))
+    return judged.labelled("gauge-dependent") if gauge_dependent(forms, variations, base) else judged
 
 
 def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, with one value per seed (its mean over prompts)."""
 
-    def by_seed(model: str) -> tuple[Sample, ...]:
-        specification = own_specification(claim)
-        samples = [model_samples(replace(specification, seed=seed), model, source) for seed in claim.seeds]
+    def by_seed(form: InitializationClaim, test: MeasuredTest, model: str, folded: bool) -> tuple[Sample, ...]:
+        specification = replace(own_specification(form), test=test, folded=folded)
+        samples = [model_samples(replace(specification, seed=seed), model, source) for seed in form.seeds]
         return tuple(
             Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
             for of in zip(*samples, strict=True)
         )
 
-    def judged(samples: tuple[Sample, ...]) -> Judgement:
-        return _said_if_vacuous(claim, judge_samples(claim.test, samples, claim.alpha), None, source)
+    def judge(form: InitializationClaim, folded: bool) -> Judgement:
+        def read(model: str, test: MeasuredTest = form.test) -> tuple[Sample, ...]:
+            return by_seed(form, test, model, folded)
 
-    if claim.quantifier == "pooled":
-        return judge_pooled(claim, models, by_seed, judged)
-    return over_models(claim, models, lambda model: said_of_pairs(judged(by_seed(model)), claim.test, model))
+        def judged(samples: tuple[Sample, ...]) -> Judgement:
+            return _said_if_vacuous(form, judge_samples(form.test, samples, form.alpha), None, source)
+
+        def of_model(model: str) -> Judgement:
+            found = said_of_pairs(judged(read(model)), form.test, model)
+            return _with_layers(found, form, lambda test: read(model, test))
+
+        if form.quantifier == "pooled":
+            return judge_pooled(form, models, read, judged)
+        return over_models(form, models, of_model)
+
+    return _told(claim, models, source, _with_undeclared(claim, models, source, judge))
+
+
+def _told(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, judged: Judgement) -> Judgement:
+    """Return a judgement with its gauge, and with which tokens and blocks it counts where there is a choice."""
+    firsts = firsts_told(claim.test) if judged.verdict.looked else {}
+    judged = replace(judged, details={**judged.details, **firsts}) if firsts else judged
+    return with_gauge(judged, claim, models, source.selection.registry)
 
 
 def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
     specification = own_specification(claim)
-    subject = subject_of(model, source, specification)
     samples = model_samples(specification, model, source)
     if is_census(samples):
         if "alpha" in claim.model_fields_set:
@@ -80,15 +129,13 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
         return _said_if_vacuous(claim, judge_census(claim.test, samples), model, source)
     base = said_of_pairs(judge_samples(claim.test, samples, claim.alpha), claim.test, model)
     base = replace(base, details={**base.details, **_left_out(claim, samples[0], source)})
-    judged = _beside(
-        base,
-        variations_of(claim, specification, model, source),
-        controls_of(claim, specification, model, source, samples),
-    ).labelled(
-        *feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, _units(claim, samples[0]))
-    )
-    if gauge_dependent(claim, subject, source, claim.alpha, base.verdict):
-        judged = judged.labelled("gauge-dependent")
+    base = _with_layers(base, claim, lambda test: model_samples(replace(specification, test=test), model, source))
+    forms = [*gauge_forms(claim.test, rows_of(claim, (model,), source.selection.registry))]
+    variations = variations_of(claim, specification, model, source, forms)
+    base = replace(base, controls=controls_of(claim, specification, model, source, samples))
+    units = _units(claim, samples[0])
+    possible = feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, units)
+    judged = _varied(base, variations, forms).labelled(*possible)
     if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # records are of trained weights, and may be the very table that is being judged
@@ -100,11 +147,26 @@ def _units(claim: MeasuredClaim, sample: Sample) -> int:
 
 
 def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dict[str, str]:
-    """Return how many prompts have only one token, and so none at the position ``all``, if any."""
-    if source.table is not None or claim.test.position != "all":
+    """Return how many prompts have only one token, and so none but the first, if any."""
+    if source.table is not None or claim.test.position not in FIRST_TOKEN:
         return {}
     whole = len(source.prompts(claim.prompts))
     return {"left out": f"{whole - sample.n} of {whole} prompts, which have one token"} if sample.n < whole else {}
+
+
+def _with_layers(
+    base: Judgement, claim: MeasuredClaim, read: Callable[[MeasuredTest], tuple[Sample, ...]]
+) -> Judgement:
+    """Return the judgement of a mean over layers with what each layer says, and the label if they disagree on it.
+
+    Two models need not have as many layers, so nothing is said of one held against another.
+    """
+    test, alpha = claim.test, claim.alpha
+    if test.layer != "mean" or (test.other is not None and test.other.model is not None):
+        return base
+    found = layer_by_layer(test, read(test.model_copy(update={"layer": "each"})))
+    judged = replace(base, details={**base.details, "layers": found.told(alpha)})
+    return judged.labelled(LAYERS_DISAGREE) if base.verdict.decided and found.disagree(alpha) else judged
 
 
 def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
@@ -119,8 +181,10 @@ def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, claim.test.predicts, why, details=details)
     why = f"{judged.why}; {lacking_text(groups.lacking)}"
     judged = replace(judged, details={**judged.details, **details}, why=why)
-    controls = controls_of(claim, specification, None, source, groups.samples)
-    return _beside(judged, variations_of(claim, specification, None, source), controls)
+    judged = replace(judged, controls=controls_of(claim, specification, None, source, groups.samples))
+    forms = [*gauge_forms(claim.test, rows_of(claim, (), source.selection.registry))]
+    variations = variations_of(claim, specification, None, source, forms)
+    return _varied(judged, variations, forms)
 
 
 def _said_if_vacuous(claim: MeasuredClaim, judged: Judgement, model: str | None, source: SampleSource) -> Judgement:

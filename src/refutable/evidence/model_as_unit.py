@@ -60,8 +60,12 @@ def judge_pooled(
     return replace(judged, why=why, details={**values, "lacking": ", ".join(measured.lacking) or "none"})
 
 
-def judge_over_models(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
+def judge_over_models(
+    claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, *, folded: bool = False
+) -> Judgement:
     """Judge metrics against a fact, or the number of models that pass; the details name models not measured.
+
+    `folded` says whether norms of what modules read are taken before the norm's learned scale.
 
     Raises:
         NotMeasured: no model was measured.
@@ -72,7 +76,7 @@ def judge_over_models(claim: MeasuredClaim, models: tuple[str, ...], source: Sam
     def read(model: str) -> Samples:
         if test.fact is not None:
             facts[model] = float(registry[model].fact(test.fact))  # the registry may not know it for every model
-        return model_samples(own_specification(claim), model, source)
+        return model_samples(replace(own_specification(claim), folded=folded), model, source)
 
     measured = _measured(models, read, "pytest --model NAME")
     of_metrics = {model: samples[: len(test.of)] for model, samples in measured.samples.items()}

@@ -1,17 +1,23 @@
-"""The multiverse of a claim: its verdict under every combination of its declared variations."""
+"""The multiverse of a claim: its verdict under its declared variations, and under those that every claim has.
+
+Declared ones are tried in every combination, each with the first token and without it wherever a claim is over tokens,
+and with the first block and without it wherever it is a mean over layers. The forms in which a gauge is fixed stand
+beside the claim as it is.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from refutable._util.text import few
-from refutable.claims import MeasuredClaim
-from refutable.evidence.plan import CHEAP, is_cheap, passes_of
+from refutable.claims import MeasuredClaim, MeasuredTest
+from refutable.evidence.plan import CHEAP, is_cheap, other_first_tokens, passes_of
 from refutable.evidence.sample_source import SampleSource
-from refutable.evidence.specification import Specification, judge_specification, subject_of
+from refutable.evidence.specification import Specification, attempt, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
 from refutable.statistics.over import other_statistic, statistic_over
 from refutable.traces.trace import FIRST_IS_BOS
@@ -19,21 +25,61 @@ from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
 from refutable.verdicts.verdict import Verdict
 
+OfSamples = TypeVar("OfSamples", bound=MeasuredClaim)
+
 TEST_AXES = ("norm", "position", "statistic")
+FIRST_AXES = ("first_token", "first_block")
 PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own
 AS_TOKENISED = "as tokenised"
 OVER = "over"  # not an axis: another estimand, which the claim does not speak of
 
 
 def variations_of(
-    claim: MeasuredClaim, specification: Specification, model: str | None, source: SampleSource
+    claim: MeasuredClaim,
+    specification: Specification,
+    model: str | None,
+    source: SampleSource,
+    forms: Iterable[Mapping[str, str]] = (),
 ) -> dict[str, Variation]:
     """Return the claim under every combination but its own, each with its estimate: a specification curve.
 
-    `specification` is the claim's own; `model` is None for a comparison of groups.
+    Args:
+        claim: whose variations.
+        specification: the claim's own.
+        model: None for a comparison of groups.
+        source: of the samples.
+        forms: what changes the claim into other forms (`gauge_forms`), tried by themselves.
     """
-    declared = dict(_points(claim, specification, model, source)) if claim.multiverse.declared else {}
-    return {**declared, **dict(_other_estimand(specification, model, source))}
+    found: dict[str, Variation] = {}
+    estimands = _other_estimand(specification.test)
+    for changes in itertools.chain(_combinations(claim, specification, model, source), forms, estimands):
+        name = _name(changes)
+        if name not in found:
+            found[name] = _judged(specification, model, source, changes).under(changes)
+    return found
+
+
+def undeclared(
+    claim: OfSamples, forms: Iterable[Mapping[str, str]], judge: Callable[[OfSamples, bool], Judgement]
+) -> dict[str, Variation]:
+    """Return the variations of a claim that declares none: one on several models at once, or on drawn weights.
+
+    Args:
+        claim: whose variations.
+        forms: as `variations_of`.
+        judge: judges the claim in another form; its norms of what modules read folded, or not.
+    """
+    own, found = set(passes_of(claim.test, claim.prompts)), {}
+    for changes in (*filter(None, _firsts(claim.test)), *forms):
+        test = _changed(claim.test, changes)
+        if set(passes_of(test, claim.prompts)) <= own:
+            varied = claim.model_copy(update={"test": test})
+            judged = attempt(claim.prediction, partial(judge, varied, changes.get("scale") == "folded"))
+        else:
+            why_not = "a pass of its own is made for claims on one trained model at a time"
+            judged = Judgement(Verdict.NOT_MEASURED, claim.prediction, why_not)
+        found[_name(changes)] = judged.under(changes)
+    return found
 
 
 def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str, ...]:
@@ -42,9 +88,14 @@ def fragile(variations: Mapping[str, Variation], verdict: Verdict) -> tuple[str,
     return ("fragile",) if any(one.differs(verdict) for one in same) else ()
 
 
-def _points(
+def _name(changes: Mapping[str, str]) -> str:
+    return ", ".join(f"{axis} {value}" for axis, value in changes.items())
+
+
+def _combinations(
     claim: MeasuredClaim, specification: Specification, model: str | None, source: SampleSource
-) -> Iterator[tuple[str, Variation]]:
+) -> Iterator[dict[str, str]]:
+    """Yield what each combination changes, other than nothing."""
     base = {
         **{axis: str(getattr(claim.test, axis)) for axis in TEST_AXES},
         **{"dtype": source.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts},
@@ -56,25 +107,37 @@ def _points(
     choices = [list(dict.fromkeys((was, *declared[axis]))) for axis, was in base.items()]
     for chosen in itertools.product(*choices):
         changes = {axis: value for axis, value in zip(base, chosen, strict=True) if value != base[axis]}
-        if not changes:
-            continue
-        name = ", ".join(f"{axis} {value}" for axis, value in changes.items())
-        yield name, _judged(specification, model, source, changes).under(changes)
+        for firsts in _firsts(_changed(claim.test, changes)):
+            if changes or firsts:
+                yield {**changes, **firsts}
 
 
-def _other_estimand(
-    specification: Specification, model: str | None, source: SampleSource
-) -> Iterator[tuple[str, Variation]]:
-    """Yield the claim about the other categories: these, or categories like these, if it is about either."""
-    other = other_statistic(specification.test.statistic) if specification.test.over is not None else None
+def _firsts(test: MeasuredTest) -> Iterator[dict[str, str]]:
+    """Yield what changes a test into its forms with and without the first token and block, its own first."""
+    tokens = [{}, *({"first_token": str(other.first_token)} for other in other_first_tokens(test))]
+    blocks: list[dict[str, str]] = [{}]
+    if test.layer == "mean":
+        blocks.append({"first_block": "with" if test.first_block == "without" else "without"})
+    for token, block in itertools.product(tokens, blocks):
+        yield {**token, **block}
+
+
+def _changed(test: MeasuredTest, changes: Mapping[str, str]) -> MeasuredTest:
+    """Return a test under changes; a statistic is that of the categories that the test speaks of."""
+    asked: dict[str, Any] = {axis: changes[axis] for axis in (*TEST_AXES, *FIRST_AXES) if axis in changes}
+    if "statistic" in asked and test.over is not None:
+        asked["statistic"] = statistic_over(asked["statistic"], test.over) or asked["statistic"]
+    other = other_statistic(test.statistic) if OVER in changes else None
     if other is not None:
-        over, statistic = other
-        test = specification.test.model_copy(update={"over": over, "statistic": statistic})
-        changes = {OVER: over.replace("_", " ")}
-        yield (
-            f"{OVER} {changes[OVER]}",
-            judge_specification(replace(specification, test=test), model, source).under(changes),
-        )
+        asked["over"], asked["statistic"] = other
+    return test.model_copy(update=asked)
+
+
+def _other_estimand(test: MeasuredTest) -> Iterator[dict[str, str]]:
+    """Yield the change to the other categories, these or categories like these, of a test that is about either."""
+    other = other_statistic(test.statistic) if test.over is not None else None
+    if other is not None:
+        yield {OVER: other[0].replace("_", " ")}
 
 
 def _bos_as_tokenised(specification: Specification, model: str | None, source: SampleSource) -> str:
@@ -92,14 +155,13 @@ def _judged(
     specification: Specification, model: str | None, source: SampleSource, changes: Mapping[str, str]
 ) -> Judgement:
     passes: dict[str, Any] = {axis: changes[axis] for axis in PASS_AXES if axis in changes}
-    why_not = _out_of_reach(specification, model, source) if passes else ""
+    test = _changed(specification.test, changes)
+    others = set(passes_of(test, specification.prompts)) - set(passes_of(specification.test, specification.prompts))
+    why_not = _out_of_reach(specification, model, source) if passes or others else ""
     if why_not:
         return Judgement(Verdict.NOT_MEASURED, specification.test.predicts, why_not)
-    asked = {axis: changes[axis] for axis in TEST_AXES if axis in changes}
-    if "statistic" in asked and specification.test.over is not None:
-        asked["statistic"] = statistic_over(asked["statistic"], specification.test.over) or asked["statistic"]
-    test = specification.test.model_copy(update=asked)
-    return judge_specification(replace(specification, test=test, **passes), model, source)
+    folded = changes.get("scale") == "folded"
+    return judge_specification(replace(specification, test=test, folded=folded, **passes), model, source)
 
 
 def _out_of_reach(specification: Specification, model: str | None, source: SampleSource) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import get_args
 
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, WiringClaim
 from refutable.claims.cases import Case
@@ -11,7 +12,7 @@ from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
 from refutable.models.selection import DTYPES, Selection
 from refutable.models.subject import INIT, Subject
-from refutable.traces.passes import PASSES, Bos, Pass
+from refutable.traces.passes import EACH_TOKEN, PASSES, Bos, First, Pass, Spare
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2, 3, 4)  # only the first for a model larger than CHEAP; five that agree decide at 1/32
@@ -51,7 +52,8 @@ def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default"
     """Return the pass that a test's metric is read from."""
     kind = PASSES[METRICS[metric].reads]
     if kind.changeable:
-        return Pass(kind.name, prompts, test.under or "none", test.blocks or "all", bos)
+        spare: Spare = "first" if test.under in EACH_TOKEN and test.first_token == "without" else "none"
+        return Pass(kind.name, prompts, test.under or "none", test.blocks or "all", bos, spare)
     return Pass(kind.name, prompts, blocks="last" if kind.one_block and test.layer == "last" else "all", bos=bos)
 
 
@@ -65,7 +67,7 @@ def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[P
 
 def plain(spec: Pass) -> Pass:
     """Return the same pass without the intervention."""
-    return replace(spec, intervention="none", blocks="all")
+    return replace(spec, intervention="none", blocks="all", spare="none")
 
 
 def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:
@@ -98,13 +100,21 @@ def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> Iterato
         yield from ((selection.subject(model, seed=s), spec) for s in control_seeds(of, selection) for spec in own)
     if is_cheap(model, selection):
         choices: tuple[Bos, ...] = ("default", *claim.multiverse.bos)
+        tests = (claim.test, *other_first_tokens(claim.test))
         yield from (
             (selection.subject(model, dtype=dtype), spec)
             for dtype in (selection.dtype, *claim.multiverse.dtype)
             for prompts in (claim.prompts, *claim.multiverse.prompts)
             for bos in choices
-            for spec in passes_of(claim.test, prompts, bos)
+            for test in tests
+            for spec in passes_of(test, prompts, bos)
         )
+
+
+def other_first_tokens(test: MeasuredTest) -> tuple[MeasuredTest, ...]:
+    """Return a test with the first token and without it, each unless it is the test's own form; none of one token."""
+    forms = (test.model_copy(update={"first_token": first}) for first in get_args(First))
+    return tuple(form for form in forms if form.counts_first != test.counts_first)
 
 
 def is_cheap(model: str, selection: Selection) -> bool:

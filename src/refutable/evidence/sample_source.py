@@ -84,6 +84,8 @@ class SampleSource:
         if self.table is not None and subject.weights != INIT:  # weights that are drawn here stand in no table
             if test.under is not None:
                 raise NotMeasured(f"{self.table.name} holds measurements of models as they are, not under {test.under}")
+            if folded:
+                raise NotMeasured(f"{self.table.name} holds what modules read after the norm's scale, not before it")
             made_on = self.prompts(prompts)
             return tuple(self._published(self.table, name, subject.model, test, made_on) for name in test.of)
         passes = [(name, pass_for(name, test, prompts, bos)) for name in test.of]

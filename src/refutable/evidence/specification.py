@@ -17,8 +17,7 @@ from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.check_assumptions import Checks, check
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Bos
-from refutable.verdicts.judge import Judgement, decide, judge, undecided
-from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.judge import Judgement, judge, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,7 @@ class Specification:
         dtype: a dtype other than the run's.
         bos: whether prompts begin with the beginning-of-sequence token.
         seed: of freshly drawn weights that replace the subject's own.
+        folded: whether norms of what modules read are taken before the norm's learned scale.
     """
 
     test: MeasuredTest
@@ -40,6 +40,7 @@ class Specification:
     dtype: str | None = None
     bos: Bos = "default"
     seed: int | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ def subject_of(model: str, source: SampleSource, specification: Specification) -
 def model_samples(specification: Specification, model: str, source: SampleSource) -> tuple[Sample, ...]:
     """Return a model's samples under a specification; errors as `SampleSource.samples`."""
     return source.samples(
-        specification.test, specification.prompts, subject_of(model, source, specification), specification.bos
+        specification.test,
+        specification.prompts,
+        subject_of(model, source, specification),
+        specification.bos,
+        folded=specification.folded,
     )
 
 
@@ -132,14 +137,14 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
     return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
 
 
+def fit_of(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:
+    """Return just the fit of a test's statistic to its samples; errors as `judge_samples`."""
+    return _fitted(test, samples).fit
+
+
 def said_of_pairs(judged: Judgement, test: MeasuredTest, model: str) -> Judgement:
     """Return a judgement that, for a paired difference, says what each prompt's value is paired with."""
     return judged if test.other is None else replace(judged, why=f"{judged.why}; {test.other.describe(model)}")
-
-
-def verdict_of(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float) -> Verdict:
-    """Return just the verdict of a test on its samples; errors as `judge_samples`."""
-    return decide(_fitted(test, samples).fit, test.region, alpha)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,12 @@ from refutable.metrics import METRICS
 from refutable.models.subject import WeightsKind
 from refutable.traces.trace import Trace
 
-VARIED = ("dtype", "bos", "prompts")  # a claim's variations differ in these from its own pass, which comes first
+VARIED = (
+    "dtype",
+    "bos",
+    "spare",
+    "prompts",
+)  # a claim's variations differ in these from its own pass, which comes first
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
 
 

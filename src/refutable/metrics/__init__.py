@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, NoSuchTap, UnknownName
 from refutable.statistics.sample import Sample
-from refutable.traces.passes import paired
+from refutable.traces.passes import PASSES, First, beside, paired
 from refutable.traces.scale_folding import InputNorm, fold
-from refutable.traces.trace import Position, Trace, View
+from refutable.traces.trace import FIRST_TOKEN, Position, Trace, View
 
 Per = Literal["prompt", "layer"]
 Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites of the weights that do not change the function
@@ -160,8 +160,10 @@ def ratio_metric(
 
 
 def read(view: View, stem: str) -> Values:
-    """Return a column that a pass writes in two forms: mean-centred if the view is, else raw."""
-    return view.column(paired(stem)[view.centred])
+    """Return a column that a pass writes in two forms, mean-centred if the view is, else raw; with the first token or
+    without it, if the pass writes both.
+    """
+    return view.column(beside(paired(stem)[view.centred], view.first_token))
 
 
 def evaluate(
@@ -171,6 +173,8 @@ def evaluate(
     position: Position = "last",
     norm: Literal["raw", "centred"] = "raw",
     layer: LayerChoice = None,
+    first_token: First | None = None,
+    first_block: First | None = None,
     folded: InputNorm | None = None,
     part: Part | None = None,
 ) -> Sample:
@@ -178,9 +182,12 @@ def evaluate(
 
     Args:
         position: which token. ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
-            matrix of all its tokens, the first included (Frobenius norms).
+            matrix of all its tokens, the first included (Frobenius norms). `first_token` changes either.
         norm: raw vectors, or vectors less their mean over the width.
         layer: which layer of a metric that has one value per layer; None or ``each`` keeps them all.
+        first_token: whether the first token counts, in a metric over several tokens; None for the default of the
+            position (`FIRST_TOKEN`) or of the pass. Metrics of one token ignore it.
+        first_block: whether the first block counts in ``layer="mean"``; None for with it.
         folded: how the model normalises what its modules read; if given, norms are taken before the learned scale.
         part: only the numerator or the denominator of a ratio.
 
@@ -191,11 +198,13 @@ def evaluate(
         BadInput: `part` is given for a metric that is no ratio.
     """
     chosen = METRICS[name]
-    asked = (chosen.compute, chosen.parts, name, position, norm, layer, folded, part)
+    usual = first_token_of(chosen, position)
+    first_token = None if usual is None or first_token == usual else first_token
+    asked = (chosen.compute, chosen.parts, name, position, norm, layer, first_token, first_block, folded, part)
     if asked in trace.derived:
         found: Sample = trace.derived[asked]
         return found
-    view = trace.view(position, centred=norm == "centred")
+    view = trace.view(position, centred=norm == "centred", first_token=first_token)
     if folded is not None:
         view = fold(view, folded)
     if chosen.per == "layer":
@@ -206,11 +215,29 @@ def evaluate(
     if chosen.per == "layer" and view.only is not None:
         values = values[:, view.only]
     elif chosen.per == "layer" and layer == "mean":
-        values = values.mean(axis=1)
+        values = mean_over_layers(values, str(trace.meta["model"]), first_block)
     values.setflags(write=False)  # the sample is cached
     categories, texts = (_of_prompts(column, trace, kept) for column in ("category", "text"))
     trace.derived[asked] = sample = Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
     return sample
+
+
+def first_token_of(chosen: Metric, position: Position) -> First | None:
+    """Return whether a metric counts the first token unless a claim says otherwise; None if it is of one token."""
+    return PASSES[chosen.reads].first_token or FIRST_TOKEN.get(position)
+
+
+def mean_over_layers(values: Values, model: str, first_block: First | None) -> Values:
+    """Return the means over a model's layers, shape (n,), of values of shape (n, layers).
+
+    Raises:
+        NoSuchTap: the first block is left out, and there is no other.
+    """
+    counted = values[:, 1:] if first_block == "without" else values
+    if not counted.shape[1]:
+        raise NoSuchTap(f"{model} has one block; without the first there is none")
+    means: Values = counted.mean(axis=1)
+    return means
 
 
 def _of_prompts(column: str, trace: Trace, kept: NDArray[np.bool_]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Effective rank and variance of a prompt's token states about their mean (pass ``rank``).
 
-Over all tokens but the first, whose massive activation would dominate both. Scaling or rotating all states, or adding
-one vector to each, does not change the effective rank; scaling changes the variance by its square. In raw form, states
-include their means over the width, which a LayerNorm model never reads; the mean-centred form excludes them.
+Over all tokens but the first, whose massive activation would dominate both; `first_token: with` counts it. Scaling or
+rotating all states, or adding one vector to each, does not change the effective rank; scaling changes the variance by
+its square. In raw form, states include their means over the width, which a LayerNorm model never reads; the
+mean-centred form excludes them.
 """
 
 from refutable.metrics import ALL_BUT_MEAN, METRICS, Values, metric, read
@@ -15,7 +16,8 @@ from refutable.traces.trace import View
 def effective_rank(view: View) -> Values:
     """Effective rank of the states of a prompt's tokens after each block. In [1, tokens - 2]; raw, includes the means.
 
-    exp of the entropy of the singular values' shares; NaN if all tokens have the same state.
+    One more with the first token. exp of the entropy of the singular values' shares; NaN if all tokens have the same
+    state.
     """
     return read(view, RANK_OUT)
 

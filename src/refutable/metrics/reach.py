@@ -3,7 +3,7 @@
 import numpy as np
 
 from refutable.metrics import ALL_BUT_MEAN, GAUGES, METRICS, Values, metric, read
-from refutable.traces.passes import REACH_TOKENS, REACH_WRITE
+from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, beside
 from refutable.traces.trace import View
 
 
@@ -24,9 +24,10 @@ def write_reach(view: View) -> Values:
     """Mean depth back to the blocks whose updates affect the top prediction, over the number of blocks - 1.
 
     In [0, 1]: 0 if only the last block's update matters, 1 if only the first block's does; NaN for a model of one
-    block. An update is weighted by the effect, to first order, of removing it at every token.
+    block. An update is weighted by the effect, to first order, of removing it at every token (or every one but the
+    first).
     """
-    weight = view.column(REACH_WRITE)
+    weight = view.column(beside(REACH_WRITE, view.first_token))
     back = np.arange(weight.shape[1])[::-1]
     reach: Values = weight @ back / weight.sum(axis=1) / (weight.shape[1] - 1)
     return reach

@@ -5,7 +5,7 @@
 | ``forward`` | prompts through the weights, as trained or under an intervention | all |
 | ``loss`` | next-token loss over a prompt, as trained or under an intervention | all |
 | ``heads`` | what each attention head adds | last |
-| ``rank`` | in how many directions and how far a prompt's tokens differ, before and after a block | all but the first |
+| ``rank`` | in how many directions and how far a prompt's tokens differ, before and after a block | all |
 | ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
 | ``perturbation`` | a small change of the stream, followed exactly to first order | last |
 | ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
@@ -30,7 +30,10 @@ Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens"]
 Intervention = Literal["none", Change]
 Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
+First = Literal["with", "without"]
+Spare = Literal["none", "first"]
 PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)
+EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange))  # made at every token, or but the first
 
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
@@ -50,6 +53,10 @@ class PassKind:
         changeable: whether it can be made under an intervention.
         dynamic: whether it follows changes, so that claims on it are ``evidence: dynamical``.
         one_block: whether it can be made of the last block alone, where a claim asks for no other.
+        first_token: for a pass that sums over a prompt's tokens, whether its plain columns count the first; the others
+            stand beside them (`beside`).
+        columns: raised when columns are added beside the others, which keep their numbers: traces are measured again,
+            and claims locked before stay as they are.
     """
 
     name: str
@@ -58,6 +65,8 @@ class PassKind:
     changeable: bool = False
     dynamic: bool = False
     one_block: bool = False
+    first_token: First | None = None
+    columns: int = 1
 
 
 PASSES: Registry[PassKind] = Registry("pass", PassKind)
@@ -66,8 +75,8 @@ for _kind in (
     PassKind("forward", f"{_MADE_BY}.forward:run_pass", changeable=True),
     PassKind("loss", f"{_MADE_BY}.loss:run_loss", {"version": 1}, changeable=True),
     PassKind("heads", f"{_MADE_BY}.heads:run_heads", {"version": 2}),
-    PassKind("rank", f"{_MADE_BY}.rank:run_rank", {"version": 2}),
-    PassKind("reach", f"{_MADE_BY}.reach:run_reach", {"version": 1}),
+    PassKind("rank", f"{_MADE_BY}.rank:run_rank", {"version": 2}, first_token="without", columns=2),
+    PassKind("reach", f"{_MADE_BY}.reach:run_reach", {"version": 1}, first_token="with", columns=2),
     PassKind(
         "perturbation",
         f"{_MADE_BY}.perturbation:run_perturbation",
@@ -92,6 +101,7 @@ class Pass:
         intervention: what is changed in the forward pass.
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
+        spare: which token an intervention leaves as it is: none, or the first.
     """
 
     name: str
@@ -99,6 +109,7 @@ class Pass:
     intervention: Intervention = "none"
     blocks: Blocks = "all"
     bos: Bos = "default"
+    spare: Spare = "none"
 
     @property
     def is_plain(self) -> bool:
@@ -112,7 +123,8 @@ class Pass:
             if self.intervention == "shuffle-tokens":
                 return f"{self.name} under {self.intervention}"
             which = "every block" if self.blocks == "all" else "the last block"
-            return f"{self.name} under {self.intervention} of {which}"
+            spared = ", the first token spared" if self.spare == "first" else ""
+            return f"{self.name} under {self.intervention} of {which}{spared}"
         return self.name
 
     @property
@@ -127,12 +139,16 @@ class Pass:
         kind = PASSES[self.name]
         if kind.parameters:
             facts["parameters"] = dict(kind.parameters)
+        if kind.columns > 1:
+            facts["columns"] = kind.columns
         if self.intervention != "none":
             facts["intervention"] = self.intervention
         if self.intervention != "none" or kind.one_block:
             facts["blocks"] = self.blocks
         if self.bos != "default":  # a pass as the tokenizer has it keeps its address
             facts["bos"] = self.bos
+        if self.spare != "none":
+            facts["spare"] = self.spare
         return facts
 
 
@@ -141,7 +157,7 @@ def made_of(name: str, blocks: str) -> str:
     return f"{name} of the last block" if blocks == "last" else name
 
 
-def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str) -> Pass:
+def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str, first_token: str = "with") -> Pass:
     """Return the pass that a program asks for.
 
     Raises:
@@ -154,6 +170,7 @@ def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str) -> Pass:
         ("under", under, ("none", *get_args(Change))),
         ("blocks", blocks, get_args(Blocks)),
         ("bos", bos, get_args(Bos)),
+        ("first_token", first_token, get_args(First)),
     ):
         if given not in known:
             raise UnknownName(f"{word}=", str(given), known)
@@ -162,7 +179,9 @@ def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str) -> Pass:
         raise BadInput(f"the pass {name!r} is of the model as it is; remove under={under!r}, or run one of {able}")
     if blocks != "all" and under == "none" and not kind.one_block:
         raise BadInput(f"blocks={blocks!r} says where `under` changes the model, and nothing is changed; remove it")
-    return Pass(name, prompts, under, blocks, bos)  # type: ignore[arg-type]
+    if first_token == "without" and under not in EACH_TOKEN:
+        raise BadInput(f"first_token={first_token!r} spares it a change made token by token; remove it")
+    return Pass(name, prompts, under, blocks, bos, "first" if first_token == "without" else "none")  # type: ignore[arg-type]
 
 
 LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of each prompt alone
@@ -171,6 +190,11 @@ LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of 
 def paired(stem: str) -> tuple[str, str]:
     """Return the raw and the mean-centred column of a quantity."""
     return stem, f"centred_{stem}"
+
+
+def beside(stem: str, first_token: First | None) -> str:
+    """Return the column of a quantity with or without the first token; None for as the pass has it by default."""
+    return stem if first_token is None else f"{stem}.{first_token}_first"
 
 
 LOSS = "loss"

@@ -26,6 +26,7 @@ from refutable.traces.trace import Tap, View
 EPS = ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon", "norm_eps")
 DEFAULT_EPS = 1e-5  # of torch's LayerNorm, which OPT and OLMo leave alone
 UNNORMED = {"olmo2"}  # their blocks read the stream as it is
+UNSCALED = {"olmo"}  # their norms have no learned scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from refutable._util import extras
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap
-from refutable.traces.passes import LAST_TOKEN
+from refutable.traces.passes import LAST_TOKEN, First
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,7 @@ NOT_OF_A_MATRIX = "it is of one token, and a whole prompt has norms and inner pr
 
 Token = Literal["last", "all", "first"]
 Position = Literal[Token, "whole"]
+FIRST_TOKEN: Mapping[Position, First] = {"all": "without", "whole": "with"}  # unless a claim says otherwise
 Tap = Literal["block_input", "block_output", "attention_update", "mlp_update", "attention_input", "mlp_input"]
 STREAM_TAPS: tuple[Tap, ...] = ("block_input", "block_output", "attention_update", "mlp_update")
 INPUT_TAPS: tuple[Tap, ...] = ("attention_input", "mlp_input")
@@ -100,32 +101,35 @@ class Trace:
     prompts: pa.Table
     derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
-    def view(self, position: Position, *, centred: bool) -> View:
-        """Return the primitives at some positions, as metrics read them."""
+    def view(self, position: Position, *, centred: bool, first_token: First | None = None) -> View:
+        """Return the primitives at some positions, as metrics read them.
+
+        `first_token` says whether the first is among them, where that is not as `FIRST_TOKEN` or the pass has it.
+        """
         if self.meta.get("positions") == LAST_TOKEN and position != "last":
             raise NoSuchTap(f"the pass {self.meta['pass']!r} reads the last token only, not {position!r}")
-        asked = "view", position, centred
+        asked = "view", position, centred, first_token
         if asked not in self.derived:
-            self.derived[asked] = self._view(position, centred)
+            self.derived[asked] = self._view(position, centred, first_token)
         view: View = self.derived[asked]
         return view
 
-    def _view(self, position: Position, centred: bool) -> View:
+    def _view(self, position: Position, centred: bool, first_token: First | None) -> View:
         layers = int(self.meta["layers"])
         where = self.blocks["position"].to_numpy()[::layers]
         prompt = self.prompt_of_tokens()
         length = self.prompts["tokens"].to_numpy()[prompt]
+        counted = where >= (0 if (first_token or FIRST_TOKEN.get(position)) == "with" else 1)
         match position:
             case "last":
                 rows = where == length - 1
             case "first":
                 rows = where == 0
             case "all":
-                rows = where > 0
+                rows = counted
             case "whole":
-                rows, prompt = np.ones(len(where), dtype=np.bool_), np.arange(len(self))
-                return View(self, position, rows, prompt, layers, centred)
-        return View(self, position, rows, prompt[rows], layers, centred)
+                return View(self, position, counted, np.unique(prompt[counted]), layers, centred, first_token)
+        return View(self, position, rows, prompt[rows], layers, centred, first_token)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the table of blocks as a tidy frame: `prompt`, `layer`, `position`, `text`, and every primitive.
@@ -153,8 +157,8 @@ class Trace:
 class View:
     """Primitives at chosen positions; each is an array of shape (rows, layers), in float64.
 
-    Of ``whole`` a row is a prompt, as the matrix of all its tokens, the first among them: its norm is Frobenius's, and
-    the inner product of two is the sum of their tokens'.
+    Of ``whole`` a row is a prompt, as the matrix of all its tokens, the first among them unless said: its norm is
+    Frobenius's, and the inner product of two is the sum of their tokens'.
 
     Attributes:
         trace: where they come from.
@@ -163,6 +167,7 @@ class View:
         prompt: index of the prompt of each row, shape (rows,).
         layers: number of blocks.
         centred: whether norms and products are those of the mean-centred vectors.
+        first_token: whether the first token counts, where that is not the default of the position or the pass.
         only: index of the one layer that will be read, so that NaN elsewhere is no fault; None for any of them.
     """
 
@@ -172,6 +177,7 @@ class View:
     prompt: NDArray[np.int64]
     layers: int
     centred: bool
+    first_token: First | None = None
     only: int | None = None
 
     def column(self, name: str) -> NDArray[np.float64]:
@@ -181,7 +187,7 @@ class View:
             NoSuchTap: this architecture has no such quantity.
             NonFiniteError: a value is NaN or infinite; names model, layer and dtype.
         """
-        asked = "column", name, self.position
+        asked = "column", name, self.position, self.first_token
         if asked not in self.trace.derived:
             self.trace.derived[asked] = self._read(name)
         values, absent, bad = self.trace.derived[asked]
@@ -224,7 +230,7 @@ class View:
 
     def _sums(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the sums over each prompt's tokens, shape (prompts, layers)."""
-        starts = np.flatnonzero(np.diff(self.trace.prompt_of_tokens(), prepend=-1))
+        starts = np.flatnonzero(np.diff(self.trace.prompt_of_tokens()[self.rows], prepend=-1))
         sums: NDArray[np.float64] = np.add.reduceat(values, starts, axis=0, dtype=np.float64)
         return sums
 
@@ -232,7 +238,7 @@ class View:
     def of_tokens(self) -> View:
         """The same, where it is of whole prompts, token by token: a row for each."""
         whole = self.position == "whole"
-        return replace(self, position="token", prompt=self.trace.prompt_of_tokens()) if whole else self
+        return replace(self, position="token", prompt=self.trace.prompt_of_tokens()[self.rows]) if whole else self
 
     def _refuse(self, name: str, values: NDArray[np.float64], bad: NDArray[np.bool_]) -> None:
         """Raise NonFiniteError where a value that is read is not finite."""

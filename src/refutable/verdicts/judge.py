@@ -102,6 +102,11 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
     return Judgement(verdict, str(region), sentence(estimate, region, verdict), estimate, details=details)
 
 
+def p_values(fit: Fit, region: Region) -> tuple[float, float]:
+    """Return the p-values of "the true value lies in the region" and of "it lies outside"."""
+    return _p_value(fit, region), _p_refuted(fit, region)
+
+
 def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
     """Return the evidence in one line: estimate, interval, n, prediction, and how they compare."""
     name = f"{estimate.statistic} of {' and '.join(estimate.of)}"

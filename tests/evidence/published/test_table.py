@@ -277,7 +277,7 @@ def test_one_row_a_model_is_a_census_of_what_was_recorded(tmp_path: Path) -> Non
     path = written(tmp_path, [{"Model": "gptj", "Last_Gain": 1.0652}], "csv")
     found = judged(path, "gptj", MEAN)
     assert (found.verdict, found.estimate.value, found.estimate.unit) == (Verdict.SUPPORTED, 1.0652, "census")
-    assert found.labels == ()
+    assert found.labels == ("gauge: stream-mean",)
     assert judged(path, "gptj", MEAN.replace(">", "<")).verdict is Verdict.REFUTED
     with pytest.raises(NotMeasured, match="no share_of_prompts can be had from that"):
         judged(path, "gptj", a_test("share_of_prompts", "last_gain", "> 0.5", holds="> 1"))

@@ -13,9 +13,10 @@ from tiny import VARIANTS, prompt_set, row_of, tiny_model
 
 from refutable.errors import NotMeasured
 from refutable.measurement.instrument.interventions import intervening
+from refutable.measurement.instrument.taps import first_tensor
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.forward import run_pass
-from refutable.traces.passes import BlockChange, Pass
+from refutable.traces.passes import EACH_TOKEN, BlockChange, Pass
 from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
@@ -146,6 +147,30 @@ def test_the_last_block_alone_is_changed_where_that_is_asked(model_of: ModelOf, 
     changed = run_pass(model, prompt_set(), "key", ABOUT, Pass("forward", "tiny", change, "last"))
     np.testing.assert_array_equal(column(plain, "block_output")[:, :-1], column(changed, "block_output")[:, :-1])
     assert (column(plain, "block_output")[:, -1] != column(changed, "block_output")[:, -1]).all()
+
+
+@torch.inference_mode()
+def last_output(model: LoadedModel, change: Any, spare: Any = "none") -> torch.Tensor:
+    """Return what the last block gives, (B, T, D)."""
+    seen: list[torch.Tensor] = []
+    with intervening(model, change, "all", spare):
+        handle = model.blocks()[-1].register_forward_hook(lambda m, a, out: seen.append(first_tensor(out)))
+        model.network(TOKENS, use_cache=False)
+        handle.remove()
+    return seen[0]
+
+
+@pytest.mark.parametrize("change", [c for c in EACH_TOKEN if c != "never-shorten"])  # these tiny models never shorten
+@pytest.mark.parametrize("name", ADDITIVE)
+def test_a_first_token_that_is_spared_is_that_of_the_model_as_it_is(model_of: ModelOf, name: str, change: Any) -> None:
+    model = model_of(name)
+    if change == f"rewire-{VARIANTS[name].wiring}":
+        return
+    plain, changed, spared = last_output(model, "none"), last_output(model, change), last_output(model, change, "first")
+    torch.testing.assert_close(spared[:, 0], plain[:, 0], rtol=1e-5, atol=1e-5)
+    assert (spared[:, 1:] != plain[:, 1:]).any(), "the later tokens are changed"
+    first_was_changed = not torch.equal(changed[:, 0], plain[:, 0])
+    assert first_was_changed == (not torch.equal(spared, changed))
 
 
 @pytest.mark.parametrize("name", ["opt-350m", "bloom-post"])

@@ -23,9 +23,9 @@ ABOUT = {"model": "tiny", "dtype": "float32", "pass": "rank"}
 PROMPTS = prompt_set((5, 3, 12, 4, 9))
 
 
-def by_hand(states: np.ndarray) -> float:
-    later = states[1:]
-    singular = np.linalg.svd(later - later.mean(axis=0), compute_uv=False)[: len(later) - 1]
+def by_hand(states: np.ndarray, start: int = 1) -> float:
+    counted = states[start:]
+    singular = np.linalg.svd(counted - counted.mean(axis=0), compute_uv=False)[: len(counted) - 1]
     share = singular / singular.sum()
     return float(np.exp(-sum(p * np.log(p) for p in share if p > 0)))
 
@@ -58,6 +58,12 @@ def test_each_blocks_rank_is_that_of_the_states_of_each_prompt_alone(model_of: M
         centred = [by_hand(states - states.mean(axis=1, keepdims=True)) for states in seen[1::2]]
         found = evaluate("effective_rank", trace, norm="centred").values[prompt]
         np.testing.assert_allclose(found, centred, rtol=1e-3)
+        every = np.array([by_hand(states, 0) for states in seen]).reshape(-1, 2)
+        found = evaluate("effective_rank", trace, first_token="with").values[prompt]
+        np.testing.assert_allclose(found, every[:, 1], rtol=1e-3)
+        before, after = np.array([states.var(axis=0).sum() for states in seen]).reshape(-1, 2).T
+        found = evaluate("variance_gain", trace, first_token="with").values[prompt]
+        np.testing.assert_allclose(found, after / before, rtol=1e-3)
 
 
 @given(rank=st.integers(1, 6), seed=st.integers(0, 99), factor=st.floats(0.01, 100))
@@ -68,10 +74,9 @@ def test_directions_of_one_length_count_each_and_neither_factor_nor_shift_matter
     along = np.linalg.qr(rng.normal(size=(12, 12)))[0]
     across = np.linalg.qr(np.concatenate([np.ones((12, 1)), rng.normal(size=(12, 11))], axis=1))[0][:, 1:]  # mean 0
     states = across[:, :rank] @ along[:rank]
-    first, pads = 1e4 * rng.normal(size=(1, 12)), rng.normal(size=(3, 12))  # neither is seen, however far off
-    padded = torch.tensor(np.concatenate([first, factor * states + rng.normal(size=12), pads]))[None]
-    np.testing.assert_allclose(effective_ranks(padded, [13]).numpy(), rank, rtol=1e-4)
-    np.testing.assert_allclose(variances(padded, [13]).numpy(), factor**2 * rank / 12, rtol=1e-4)
+    moved = [torch.tensor(factor * states + rng.normal(size=12))]
+    np.testing.assert_allclose(effective_ranks(moved).numpy(), rank, rtol=1e-4)
+    np.testing.assert_allclose(variances(moved).numpy(), factor**2 * rank / 12, rtol=1e-4)
 
 
 def test_a_block_that_only_shortens_takes_no_direction_away_and_one_that_projects_does(model_of: ModelOf) -> None:

@@ -15,7 +15,7 @@ from refutable.measurement.instrument.interventions import intervening
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.reach import run_reach
 from refutable.metrics import evaluate
-from refutable.traces.passes import REACH_WRITE, Pass
+from refutable.traces.passes import REACH_WRITE, Pass, beside
 
 ModelOf = Callable[[str], LoadedModel]
 ABOUT = {"model": "tiny", "dtype": "float32", "pass": "reach"}
@@ -81,6 +81,37 @@ def test_where_one_block_alone_writes_the_reach_is_its_depth(writes: int, reach:
             block.register_forward_hook(lambda m, args, out: (args[0], *out[1:]) if isinstance(out, tuple) else args[0])
     trace = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
     np.testing.assert_allclose(evaluate("write_reach", trace).values, reach, atol=1e-6)
+
+
+def test_without_the_first_token_only_the_later_ones_count(model_of: ModelOf) -> None:
+    model = model_of("llama")
+    trace = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
+    both, later = (evaluate("token_reach", trace, first_token=first).values for first in ("with", "without"))
+    lengths = trace.prompts["tokens"].to_numpy()
+    np.testing.assert_array_equal(both, evaluate("token_reach", trace).values)
+    assert (later[lengths == 2] == 0).all(), "of two tokens the last alone is left"
+    assert (later < both).all(), "the first is the farthest back"
+    assert (later <= ((lengths - 2) / (lengths - 1))[:, None]).all()
+
+
+def test_a_block_that_writes_at_the_first_token_alone_is_not_seen_without_it() -> None:
+    model = tiny_model(VARIANTS["gptj"])
+
+    def at_first(module: Any, args: Any, output: Any) -> Any:
+        made = output[0] if isinstance(output, tuple) else output
+        mixed = torch.cat([made[:, :1], args[0][:, 1:]], dim=1)
+        return (mixed, *output[1:]) if isinstance(output, tuple) else mixed
+
+    model.blocks()[0].register_forward_hook(at_first)
+    trace = run_reach(model, PROMPTS, "key", ABOUT, Pass("reach"))
+    written = {
+        name: trace.blocks[name].to_numpy().reshape(len(PROMPTS.prompts), -1)[:, 0]
+        for name in (REACH_WRITE, beside(REACH_WRITE, "without"))
+    }
+    assert (written[REACH_WRITE] > 0).all()
+    assert (written[beside(REACH_WRITE, "without")] == 0).all()
+    both, later = (evaluate("write_reach", trace, first_token=first).values for first in ("with", "without"))
+    assert (later < both).all()
 
 
 def test_padding_changes_nothing(model_of: ModelOf) -> None:

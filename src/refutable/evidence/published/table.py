@@ -14,7 +14,7 @@ from refutable.evidence.plan import pass_for
 from refutable.evidence.published.column_map import MetricColumn, TableMap
 from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in, printed_in
 from refutable.evidence.published.made_on import check_prompts
-from refutable.metrics import METRICS
+from refutable.metrics import METRICS, first_token_of, mean_over_layers
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
@@ -80,7 +80,7 @@ class Table:
         if column is None:
             raise NotMeasured(f"{self.name} has no column for {metric}; it holds {', '.join(self.columns)}")
         rows = self._made_on(self._of_pass(metric, model, test, prompts), model, prompts)
-        self._check_kind(column, test)
+        self._check_kind(metric, column, test)
         values, layers, categories = self._values(metric, model, column, rows)
         if layers is not None:
             values = self._picked(values, layers, metric, model, test)
@@ -113,9 +113,13 @@ class Table:
         check_prompts(f"{self.name} holds {model}", made_on, [text for text in texts if text.strip()], prompts)
         return rows
 
-    def _check_kind(self, column: MetricColumn, test: MeasuredTest) -> None:
+    def _check_kind(self, metric: str, column: MetricColumn, test: MeasuredTest) -> None:
         if STATISTICS[test.statistic].takes.parts and test.statistic != self.map.summary_of(column):
             raise NotMeasured(f"{self.name} holds ratios, not the lengths that {test.statistic} divides")
+        if test.first_token not in (None, first_token_of(METRICS[metric], test.position)):
+            raise NotMeasured(
+                f"{self.name} holds {TOKENS[column.position]}, not that {test.first_token} the first token"
+            )
         if (column.position, column.norm) != (test.position, test.norm):
             held = f"{column.norm} norms of {TOKENS[column.position]}"
             raise NotMeasured(f"{self.name} holds {held}, not {test.norm} of {TOKENS[test.position]}")
@@ -225,7 +229,9 @@ class Table:
             case None | "each" | "mean":
                 if len(layers) != number:
                     raise NotMeasured(f"{self.name} holds {len(layers)} of the {number} layers of {model} for {metric}")
-                return values.mean(axis=1) if test.layer == "mean" else values
+                if test.layer != "mean":
+                    return values
+                return mean_over_layers(values, model, test.first_block)
             case "first" | "last" | int():
                 wanted = {"first": 1, "last": number}.get(str(test.layer), test.layer)
                 if wanted not in layers:

@@ -11,6 +11,9 @@
 
 In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
 of its output (tests/measurement/instrument/test_interventions.py).
+
+What is changed token by token can spare the first, whose state is then that of the model as it is. Softening attention
+leaves the first token as it is in any case: it sees itself alone. So does shuffling.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from refutable.measurement.instrument.taps import (
     with_hidden_states,
 )
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.traces.passes import BlockChange, Blocks, Intervention, NormChange
+from refutable.traces.passes import BlockChange, Blocks, Intervention, NormChange, Spare
 
 TEMPERATURE = 2.0
 SCALES = {"scaling": -1, "scale_attn": 1}  # attributes of attention, and the power of the temperature in each
@@ -46,8 +49,12 @@ FACTORS: dict[NormChange, tuple[float, float]] = {  # least and greatest factor 
 
 
 @contextmanager
-def intervening(model: LoadedModel, intervention: Intervention, blocks: Blocks = "all") -> Iterator[None]:
+def intervening(
+    model: LoadedModel, intervention: Intervention, blocks: Blocks = "all", spare: Spare = "none"
+) -> Iterator[None]:
     """Apply an intervention to the passes run inside; hooks attached inside see the changed tensors.
+
+    `spare` says which token is left as it is.
 
     Raises:
         NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or re-wire; or attention has
@@ -59,35 +66,58 @@ def intervening(model: LoadedModel, intervention: Intervention, blocks: Blocks =
     if intervention in get_args(BlockChange) and not model.family.is_additive(model.config.to_dict()):
         raise NotMeasured(f"{model.row.name}: its blocks are post-norm and add no updates; nothing to {intervention}")
     changed = list(model.blocks())[-1:] if blocks == "last" else list(model.blocks())
-    with hooked([handle for block in changed for handle in _change(block, model, intervention)]):
+    with hooked([handle for block in changed for handle in _change(block, model, intervention, spare)]):
         yield
 
 
-def _change(block: torch.nn.Module, model: LoadedModel, intervention: Intervention) -> list[Any]:
+def _change(block: torch.nn.Module, model: LoadedModel, intervention: Intervention, spare: Spare) -> list[Any]:
     family = model.family
     match intervention:
         case "ablate-attention":
-            return [block.get_submodule(family.attention_update).register_forward_hook(_ablate)]
+            return _ablate(block, block.get_submodule(family.attention_update), spare)
         case "ablate-mlp":
-            return [block.get_submodule(family.mlp_update).register_forward_hook(_ablate)]
+            return _ablate(block, block.get_submodule(family.mlp_update), spare)
         case "keep-norm" | "never-shorten" | "never-lengthen":
-            kept = partial(_keep_norm, *FACTORS[intervention])
+            kept = partial(_keep_norm, *FACTORS[intervention], spare)
             return [block.register_forward_hook(kept, with_kwargs=True)]
         case "soften-attention":
             return [_Softened(block.get_submodule(family.attention), model.row.name)]
-    return _rewire(block, model, after_attention=intervention == "rewire-sequential")
+    return _rewire(block, model, spare, after_attention=intervention == "rewire-sequential")
 
 
-def _ablate(module: torch.nn.Module, args: Any, output: Any) -> Any:
-    return with_first_tensor(output, torch.zeros_like(first_tensor(output)))
+def _ablate(block: torch.nn.Module, update: torch.nn.Module, spare: Spare) -> list[Any]:
+    """Replace what one block's module adds with zero."""
+    stream: list[torch.Size] = []  # (B, T, D): some modules flatten it
+
+    def see_input(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        stream[:] = [hidden_states(args, kwargs).shape]
+
+    def give(module: torch.nn.Module, args: Any, output: Any) -> Any:
+        made = first_tensor(output)
+        changed = _spared(torch.zeros_like(made).view(stream[0]), made.view(stream[0]), spare)
+        return with_first_tensor(output, changed.view(made.shape))
+
+    return [block.register_forward_pre_hook(see_input, with_kwargs=True), update.register_forward_hook(give)]
 
 
 def _keep_norm(
-    least: float, most: float, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    least: float,
+    most: float,
+    spare: Spare,
+    module: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    output: Any,
 ) -> Any:
     given, made = hidden_states(args, kwargs), first_tensor(output)
     factor = given.float().norm(dim=-1, keepdim=True) / made.float().norm(dim=-1, keepdim=True)
-    return with_first_tensor(output, (made.float() * factor.clamp(least, most).to(made.device)).to(made))
+    changed = (made.float() * factor.clamp(least, most).to(made.device)).to(made)
+    return with_first_tensor(output, _spared(changed, made, spare))
+
+
+def _spared(changed: torch.Tensor, as_it_is: torch.Tensor, spare: Spare) -> torch.Tensor:
+    """Return the changed states, (B, T, D), with that of the token that is spared as it is."""
+    return changed if spare == "none" else torch.cat([as_it_is[:, :1], changed[:, 1:]], dim=1)
 
 
 class _Softened:
@@ -121,7 +151,7 @@ def _shuffled(ids: list[int]) -> list[int]:
     return [ids[0], *other, ids[-1]] if len(ids) > 1 else ids
 
 
-def _rewire(block: torch.nn.Module, model: LoadedModel, *, after_attention: bool) -> list[Any]:
+def _rewire(block: torch.nn.Module, model: LoadedModel, spare: Spare, *, after_attention: bool) -> list[Any]:
     """Replace what one block's MLP reads with its norm of the stream before or after attention."""
     norm, seen = mlp_norm(block, model.family), dict[str, torch.Tensor]()
 
@@ -138,8 +168,9 @@ def _rewire(block: torch.nn.Module, model: LoadedModel, *, after_attention: bool
             if "update" not in seen:
                 raise InstrumentError(f"{model.row.name}: its MLP runs before attention, and cannot read what it adds")
             stream = stream + (seen["update"] * model.scale if model.scale != 1.0 else seen["update"])
-        read: torch.Tensor = stream if norm is None else norm(stream)
-        return with_hidden_states(args, kwargs, read.reshape(hidden_states(args, kwargs).shape))
+        as_it_is, read = hidden_states(args, kwargs), stream if norm is None else norm(stream)
+        changed = _spared(read, as_it_is.reshape(read.shape), spare)
+        return with_hidden_states(args, kwargs, changed.reshape(as_it_is.shape))
 
     return [
         block.register_forward_pre_hook(see_input, with_kwargs=True),

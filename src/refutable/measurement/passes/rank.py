@@ -1,13 +1,13 @@
 """The rank pass: effective rank and variance of token states, before and after each block.
 
-The states of a prompt's tokens after the first, at one depth, form a matrix (tokens, width). Their mean over the tokens
-is subtracted; what is left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007),
-between 1 and one less than the number of those tokens. Scaling or rotating all states, or adding one vector to each,
-does not change it. The variance is sum s^2 over the number of tokens. Both are taken raw, and with each state's mean
-over the width subtracted.
+The states of a prompt's tokens, at one depth, form a matrix (tokens, width). Their mean over the tokens is subtracted;
+what is left has singular values s. The effective rank is exp(H(s / sum s)) (Roy and Vetterli, 2007), between 1 and one
+less than the number of those tokens. Scaling or rotating all states, or adding one vector to each, does not change it.
+The variance is sum s^2 over the number of tokens. Both are taken raw, and with each state's mean over the width
+subtracted; of all tokens but the first, as at position ``all``, and of all.
 
-As at position ``all``, the first token is left out: its massive activation, where there is one, would be almost the
-only direction of the states, and a block that removes it would seem to add new ones.
+The massive activation of the first token, where there is one, is almost the only direction of all the states, and a
+block that removes it seems to add new ones.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from refutable.measurement.instrument.taps import first_tensor, hidden_states, h
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, Pass, paired
+from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, First, Pass, beside, paired
 from refutable.traces.trace import Trace
 
-COLUMNS = [name for stem in (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT) for name in paired(stem)]
+STEMS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT)
+FORMS: tuple[First | None, ...] = (None, "with")  # without the first token, and with it
+COLUMNS = [beside(name, form) for form in FORMS for stem in STEMS for name in paired(stem)]
 LEAST = 3  # with a single token after the first there is nothing to vary
 
 
@@ -55,7 +57,12 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
     def see(block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         both = hidden_states(args, kwargs), first_tensor(output)
         forms = [form for states in both for form in (states, centred(states.float()))]
-        values = [of(form, lengths) for of in (effective_ranks, variances) for form in forms]
+        values = [
+            of([row[start:length] for row, length in zip(form, lengths, strict=True)])
+            for start in (1, 0)
+            for of in (effective_ranks, variances)
+            for form in forms
+        ]
         seen.append(torch.stack([value.to(model.device) for value in values], dim=-1))
 
     with hooked([block.register_forward_hook(see, with_kwargs=True) for block in model.blocks()]):
@@ -63,14 +70,14 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
     return torch.stack(seen, dim=1)
 
 
-def effective_ranks(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """Return the effective rank of each prompt's states, (B,), from states (B, T, D) right-padded to T.
+def effective_ranks(states: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the effective rank of each prompt's states, (B,), from (tokens, D) each.
 
     The square roots of the eigenvalues of the tokens' Gram matrix, in float64, are the singular values. NaN if all
-    tokens after the first are in the same state; 1 if they are in two.
+    tokens are in the same state; 1 if they are in two.
     """
     ranks = []
-    for own in _about_their_mean(states, lengths):
+    for own in map(_about_their_mean, states):
         gram = own @ own.T  # (tokens, tokens)
         if not bool(torch.isfinite(gram).all()):
             ranks.append(torch.full((), torch.nan, device=own.device))
@@ -81,12 +88,12 @@ def effective_ranks(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tenso
     return torch.stack(ranks)
 
 
-def variances(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """Return the trace of the covariance of each prompt's states, (B,), from states (B, T, D) right-padded to T."""
-    return torch.stack([(own**2).sum(dim=-1).mean().float() for own in _about_their_mean(states, lengths)])
+def variances(states: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the trace of the covariance of each prompt's states, (B,), from (tokens, D) each."""
+    return torch.stack([(own**2).sum(dim=-1).mean().float() for own in map(_about_their_mean, states)])
 
 
-def _about_their_mean(states: torch.Tensor, lengths: Sequence[int]) -> list[torch.Tensor]:
-    """Return each prompt's states after the first token less their mean, in float64, (tokens - 1, D) each."""
-    later = [row[1:length].double() for row, length in zip(states, lengths, strict=True)]
-    return [own - own.mean(dim=0) for own in later]
+def _about_their_mean(states: torch.Tensor) -> torch.Tensor:
+    """Return states less their mean over the tokens, in float64, (tokens, D)."""
+    own = states.double()
+    return own - own.mean(dim=0)

@@ -6,6 +6,8 @@ The gradient is that of the log-probability of the most probable next token, at 
   These products weight the mean distance back from the last token, as a share of the prompt's length less one;
 * *writes*: the first-order effect of removing all that a block added, at every token: |sum over tokens of gradient .
   update|.
+
+Both are taken over all tokens, and over all but the first.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ from refutable.measurement.instrument.taps import first_tensor, hidden_states, h
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import at_last, last_token_trace
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, Pass, paired
+from refutable.traces.passes import REACH_TOKENS, REACH_WRITE, First, Pass, beside, paired
 from refutable.traces.trace import Trace
 
-COLUMNS = [*paired(REACH_TOKENS), REACH_WRITE]
+FORMS: tuple[First | None, ...] = (None, "without")  # with the first token, and without it
+COLUMNS = [beside(name, form) for form in FORMS for name in (*paired(REACH_TOKENS), REACH_WRITE)]
 
 
 def run_reach(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass) -> Trace:
@@ -69,13 +72,15 @@ def _reduce(stream: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor], l
     """Return (B, layers, COLUMNS) from states and gradients (B, T, D), one more than there are layers."""
     home, columns = last.device, []
     back = last[:, None] - torch.arange(stream[0].shape[1], device=home)  # (B, T); negative at padding, which is masked
+    counted = [(back >= 0) & (back <= farthest) for farthest in (last[:, None], last[:, None] - 1)]  # (B, T)
     for layer in range(len(stream) - 1):
         pull = gradients[layer].float().norm(dim=-1)  # (B, T)
-        reaches = []
-        for length in both_norms(stream[layer]):
-            weight = (pull * length).to(home) * (back >= 0)
-            reaches.append((weight * back).sum(dim=-1) / weight.sum(dim=-1) / last)
+        weights = [(pull * length).to(home) for length in both_norms(stream[layer])]
         update = stream[layer + 1].float() - stream[layer].float().to(stream[layer + 1].device)
-        write = (gradients[layer + 1].float() * update).sum(dim=-1).to(home) * (back >= 0)
-        columns.append(torch.stack([*reaches, write.sum(dim=-1).abs()], dim=-1))
+        write = (gradients[layer + 1].float() * update).sum(dim=-1).to(home)  # (B, T)
+        found = []
+        for tokens in counted:
+            found += [(w * tokens * back).sum(dim=-1) / (w * tokens).sum(dim=-1) / last for w in weights]
+            found.append((write * tokens).sum(dim=-1).abs())
+        columns.append(torch.stack(found, dim=-1))
     return torch.stack(columns, dim=1)
