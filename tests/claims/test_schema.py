@@ -208,11 +208,38 @@ def test_a_claim_that_names_a_sentence_says_how_far_it_decides_it(change, words)
         read(one(**change))
 
 
+BAND = test_of(predicts='"within [0.9, 1.1]"')
+
+
+def test_a_tolerance_is_justified_by_an_effect_that_is_larger_or_is_one_reading_and_changes_no_hash():
+    (claim,) = read(one(test=BAND, tolerance="{effect: 0.2, why: what 0.80 lies below 1}"))
+    assert (claim.tolerance.effect, [band.text for band in claim.bands]) == (0.2, ["within [0.9, 1.1]"])
+    (other,) = read(one(test=BAND, tolerance="{why: chosen here}"))
+    assert other.tolerance.effect is None
+    assert claim.hash == other.hash == read(one(test=BAND))[0].hash
+
+
+@pytest.mark.parametrize(
+    ("test", "tolerance", "words"),
+    [
+        (BAND, "{effect: 0.1, why: w}", "half of `within [0.9, 1.1]` is no less than the effect at stake, 0.1; narrow"),
+        (BAND, "{effect: 0.0144, why: w}", "or leave `effect:` out and say in `why:` which reading it is"),
+        (BAND, "{effect: 0.2}", "why"),
+        (BAND, "{effect: 0, why: w}", "greater than 0"),
+        (test_of(), "{effect: 0.2, why: w}", "is of a band `within [a, b]` with a < b, and the test has none"),
+        (test_of(predicts='"within [1, 1]"'), "{why: w}", "the test has none"),
+    ],
+)
+def test_a_tolerance_as_large_as_the_effect_or_of_no_band_is_refused(test, tolerance, words):
+    with pytest.raises(BadInput, match=re.escape(words)):
+        read(one(test=test, tolerance=tolerance))
+
+
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
     "known: alpha, also, catalogue, contradicts, controls, decides, evidence, family, for, id, models, multiverse,"
-    " prompts, reading_of, record, slow, source, statement, test."
+    " prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
     "known: against, blocks, categories, fact, groups, holds, holds_above, layer, norm, of, position, predicts, "

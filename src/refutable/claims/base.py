@@ -43,7 +43,7 @@ class BaseClaim(Frozen):
         """What decides this claim, as plain values. Keys with their default value are left out, so that adding one to
         the schema changes no existing claim.
         """
-        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts"}
+        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance"}
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 

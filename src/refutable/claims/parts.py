@@ -85,6 +85,17 @@ class Source(Frozen):
     quote: str | None = Field(default=None, description="the author's own words")
 
 
+class Tolerance(Frozen):
+    """Why a band `within [a, b]` is as wide as it is: by the effect at stake, or as one reading among others."""
+
+    effect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="the effect at stake, in the band's unit, of the model where it is least: half of the band's width"
+        " lies below it. Without it, the width is one reading among others",
+    )
+    why: Text
+
+
 class Against(Frozen):
     """What each prompt's value is compared with: the same prompt in another model, or in another dtype."""
 

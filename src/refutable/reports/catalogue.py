@@ -13,7 +13,7 @@ from pathlib import Path
 
 from refutable._util.reading import read_text
 from refutable.claims import BaseClaim, PendingClaim, UntestableClaim
-from refutable.claims.parts import Decides
+from refutable.claims.parts import Decides, Restatement
 from refutable.errors import BadInput, did_you_mean
 from refutable.verdicts.row import VerdictRow, tally
 from refutable.verdicts.verdict import Verdict
@@ -106,7 +106,8 @@ def catalogue_lines(
 
 def sentences_of(claim: BaseClaim) -> dict[str, Decides]:
     """Return how far a claim decides each sentence that it names, by the sentence's id in the catalogue."""
-    return {one.catalogue: one.decides for one in (claim, *claim.also) if one.catalogue and one.decides}
+    named: tuple[BaseClaim | Restatement, ...] = (claim, *claim.also)
+    return {one.catalogue: one.decides for one in named if one.catalogue and one.decides}
 
 
 def states(claims: Sequence[BaseClaim], verdicts: Sequence[VerdictRow]) -> dict[str, str]:

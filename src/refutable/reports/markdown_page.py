@@ -8,7 +8,7 @@ from itertools import groupby
 
 from refutable._util.provenance import with_version
 from refutable._util.text import plural
-from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
+from refutable.claims import BaseClaim, MeasuredClaim, PendingClaim, Record, UntestableClaim
 from refutable.claims.parts import Decides
 from refutable.reports.catalogue import sentences_of, states
 from refutable.reports.journal import RunResult
@@ -91,6 +91,11 @@ def _claim(claim: BaseClaim, rows: Sequence[VerdictRow], now: str) -> Iterator[s
     yield ""
     if of := sentences_of(claim):
         yield f"Of the catalogue's sentences: {', '.join(f'{_FAR[far]} `{name}`' for name, far in of.items())}."
+        yield ""
+    if isinstance(claim, MeasuredClaim) and claim.tolerance is not None:
+        effect = claim.tolerance.effect
+        stake = "one reading among others" if effect is None else f"less than the effect at stake, {effect:g}"
+        yield f"Its tolerance is {stake}: {_plain(claim.tolerance.why)}."
         yield ""
     if claim.record:
         told = "; ".join(f"{model} {_recorded(record)}" for model, record in claim.record.items())
