@@ -119,8 +119,8 @@ class MeasuredClaim(ClaimOnModels):
         if not self.bands:
             raise ValueError("`tolerance:` is of a band `within [a, b]` with a < b, and the test has none; remove it")
         effect = self.tolerance.effect
-        for band in self.bands if effect is not None else ():
-            if (band.high - band.low) / 2 >= effect:
+        for band in self.bands:
+            if effect is not None and (band.high - band.low) / 2 >= effect:
                 raise ValueError(
                     f"half of `{band.text}` is no less than the effect at stake, {effect:g}; narrow the band, or leave"
                     " `effect:` out and say in `why:` which reading it is"
