@@ -201,6 +201,10 @@ def test_what_changes_no_verdict_leaves_the_hash_alone(change):
         ({"also": "[{document: d, quote: q, catalogue: y}]"}, "`catalogue:` names 'y', but not how far it is decided"),
         ({"also": "[{document: d, quote: q, decides: part}]"}, "`decides:` is of a sentence of a catalogue"),
         ({"catalogue": "x", "decides": "all"}, "decides"),
+        (
+            {"catalogue": "x", "decides": "part", "also": "[{document: d, catalogue: x, decides: sentence}]"},
+            "names the sentence 'x' of the catalogue twice; keep one",
+        ),
     ],
 )
 def test_a_claim_that_names_a_sentence_says_how_far_it_decides_it(change, words):
