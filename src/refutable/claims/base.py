@@ -36,7 +36,7 @@ class BaseClaim(Frozen):
     @model_validator(mode="after")
     def _decides(self) -> BaseClaim:
         check_decides(self.catalogue, self.decides)
-        named = [one.catalogue for one in (self, *self.also) if one.catalogue is not None]
+        named = [name for name in (self.catalogue, *(other.catalogue for other in self.also)) if name is not None]
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"names the sentence {twice[0]!r} of the catalogue twice; keep one, with its `decides:`")
         return self
