@@ -58,6 +58,25 @@ def the_tables_share_their_prompts(example: Example) -> bool:
     return len(texts) == len(digests) and digest(texts[example["row"]]) == digests[example["row"]]
 
 
+# The dtype in which the author computed each published table, norms and all, by the code and the notes beside it.
+DTYPES: dict[str, str] = {
+    "gptj": "bfloat16",
+    "pythia-6.9b": "float16",
+    "mistral-7b": "float16",
+    "gpt2-xl": "float32",
+    "gpt2-large": "float32",
+}
+
+
+@theorem(
+    "the-published-gains-share-one-dtype",
+    st.fixed_dictionaries({"one": st.sampled_from([*DTYPES]), "other": st.sampled_from([*DTYPES])}),
+)
+def the_published_gains_share_one_dtype(example: Example) -> bool:
+    """Two published tables whose gains are compared were measured in one dtype."""
+    return DTYPES[example["one"]] == DTYPES[example["other"]]
+
+
 def _together(x: list[int], y: list[int]) -> int:
     """Return the covariance of two lists, times the square of their length: exact."""
     return len(x) * sum(a * b for a, b in zip(x, y, strict=True)) - sum(x) * sum(y)

@@ -245,6 +245,7 @@ def _about(case: Case) -> dict[str, Any]:
         "evidence": claim.evidence,
         "alpha": claim.alpha,
         "catalogue": claim.catalogue,
+        "decides": claim.decides,
         "reading_of": claim.reading_of,
         "contradicts": list(claim.contradicts),
         "for": claim.scope,

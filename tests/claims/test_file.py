@@ -11,6 +11,7 @@ import pytest
 import yaml
 from places import ROOT, SHARED
 
+from refutable.claims import MeasuredClaim
 from refutable.claims.file import load_claims
 from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.prompts.find import load_prompts
@@ -143,6 +144,12 @@ def test_the_default_model_is_asked_at_least_twelve_measured_questions():
         if c.evidence == "measured" and not c.test.groups and default in c.models.select(registry())
     ]
     assert len(asked) >= 12
+
+
+@every_claim
+def test_every_band_says_whether_the_effect_at_stake_or_a_reading_makes_it_as_wide_as_it_is(claim):
+    if isinstance(claim, MeasuredClaim):
+        assert (claim.tolerance is not None) == bool(claim.bands)
 
 
 # Numbers of another model that a claim had to write out

@@ -27,6 +27,7 @@ schema: 1
 claims:
   - id: parallel-attention-dampens
     catalogue: s4-parallel-dampens
+    decides: sentence
     statement: Parallel blocks dampen the residual stream at the last layer.
     source: {document: gptj-parallel-test-notebook, section: Hypothesis, quote: "..."}
     evidence: measured
@@ -182,8 +183,8 @@ def test_what_changes_a_verdict_changes_the_hash(change):
         {"record": "{gptj: {value: 1}}"},
         {"source": "{document: d}"},
         {"slow": "true"},
-        {"catalogue": "x"},
-        {"also": "[{document: d, quote: q, catalogue: y}]"},
+        {"catalogue": "x", "decides": "part"},
+        {"also": "[{document: d, quote: q, catalogue: y, decides: neighbour}]"},
         {"test": test_of(of="[last_gain]", predicts='" <  1"', position="last")},  # the same, in other words
         {"alpha": "0.05"},
     ],
@@ -192,11 +193,57 @@ def test_what_changes_no_verdict_leaves_the_hash_alone(change):
     assert read(one(**change))[0].hash == read(one())[0].hash
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"catalogue": "x"}, "`catalogue:` names 'x', but not how far it is decided; add `decides: sentence`, `part`"),
+        ({"decides": "part"}, "`decides:` is of a sentence of a catalogue; add `catalogue:` or remove it"),
+        ({"also": "[{document: d, quote: q, catalogue: y}]"}, "`catalogue:` names 'y', but not how far it is decided"),
+        ({"also": "[{document: d, quote: q, decides: part}]"}, "`decides:` is of a sentence of a catalogue"),
+        ({"catalogue": "x", "decides": "all"}, "decides"),
+        (
+            {"catalogue": "x", "decides": "part", "also": "[{document: d, catalogue: x, decides: sentence}]"},
+            "names the sentence 'x' of the catalogue twice; keep one",
+        ),
+    ],
+)
+def test_a_claim_that_names_a_sentence_says_how_far_it_decides_it(change, words):
+    with pytest.raises(BadInput, match=re.escape(words)):
+        read(one(**change))
+
+
+BAND = test_of(predicts='"within [0.9, 1.1]"')
+
+
+def test_a_tolerance_is_justified_by_an_effect_that_is_larger_or_is_one_reading_and_changes_no_hash():
+    (claim,) = read(one(test=BAND, tolerance="{effect: 0.2, why: what 0.80 lies below 1}"))
+    assert (claim.tolerance.effect, [band.text for band in claim.bands]) == (0.2, ["within [0.9, 1.1]"])
+    (other,) = read(one(test=BAND, tolerance="{why: chosen here}"))
+    assert other.tolerance.effect is None
+    assert claim.hash == other.hash == read(one(test=BAND))[0].hash
+
+
+@pytest.mark.parametrize(
+    ("test", "tolerance", "words"),
+    [
+        (BAND, "{effect: 0.1, why: w}", "half of `within [0.9, 1.1]` is no less than the effect at stake, 0.1; narrow"),
+        (BAND, "{effect: 0.0144, why: w}", "or leave `effect:` out and say in `why:` which reading it is"),
+        (BAND, "{effect: 0.2}", "why"),
+        (BAND, "{effect: 0, why: w}", "greater than 0"),
+        (test_of(), "{effect: 0.2, why: w}", "is of a band `within [a, b]` with a < b, and the test has none"),
+        (test_of(predicts='"within [1, 1]"'), "{why: w}", "the test has none"),
+    ],
+)
+def test_a_tolerance_as_large_as_the_effect_or_of_no_band_is_refused(test, tolerance, words):
+    with pytest.raises(BadInput, match=re.escape(words)):
+        read(one(test=test, tolerance=tolerance))
+
+
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
-    "known: alpha, also, catalogue, contradicts, controls, evidence, family, for, id, models, multiverse, prompts,"
-    " reading_of, record, slow, source, statement, test."
+    "known: alpha, also, catalogue, contradicts, controls, decides, evidence, family, for, id, models, multiverse,"
+    " prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
     "known: against, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer, norm,"
@@ -281,7 +328,8 @@ STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
         ),
         (
             {"also": "[{document: d, qoute: q}]"},
-            "c.yaml:7 claims[0].also[0].qoute: unknown key 'qoute'; known: catalogue, document, quote, section. Did",
+            "c.yaml:7 claims[0].also[0].qoute: unknown key 'qoute'; known: catalogue, decides, document, quote,"
+            " section.",
         ),
         ({"contradicts": "b"}, "c.yaml:7 claims[0].contradicts: unknown claim 'b'; known: a."),
         ({"contradicts": "[a]"}, "c.yaml:7 claims[0].contradicts: names itself; name another claim"),
@@ -589,12 +637,12 @@ def test_every_problem_of_a_file_is_named_at_once():
     text = text.replace("id: one-layer", "id: attention-contracts").replace("needs: twins", "nedes: twins")
     found = [re.match(r"c\.yaml:(\d+) (\S+?):", line).groups() for line in problems_of(text + "claim: []\n")]
     assert sorted(found, key=lambda at: int(at[0])) == [
-        ("11", "claims[0].test.predicts"),
-        ("26", "claims[2].id"),  # repeated
-        ("44", "claims[5].test.fact"),
-        ("47", "claims[8].needs"),
-        ("47", "claims[8].nedes"),
-        ("49", "claim"),
+        ("12", "claims[0].test.predicts"),
+        ("27", "claims[2].id"),  # repeated
+        ("45", "claims[5].test.fact"),
+        ("48", "claims[8].needs"),
+        ("48", "claims[8].nedes"),
+        ("50", "claim"),
     ]
 
 
@@ -606,7 +654,7 @@ def test_a_repeated_id_is_named_with_the_first():
 def test_a_reading_of_no_claim_is_refused_with_the_nearest():
     text = GOOD.replace("reading_of: parallel-attention-dampens", "reading_of: paralel-attention-dampens")
     (problem,) = problems_of(text)
-    assert problem.startswith("c.yaml:19 claims[1].reading_of: unknown claim 'paralel-attention-dampens'")
+    assert problem.startswith("c.yaml:20 claims[1].reading_of: unknown claim 'paralel-attention-dampens'")
     assert problem.endswith("Did you mean 'parallel-attention-dampens'?")
 
 

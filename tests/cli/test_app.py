@@ -81,7 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["report"], "0 verdicts and 0 checks rebuilt"),
         (["publish", "--yes"], "published: "),
         (["page"], "wrote "),
-        (["catalogue"], "1 distinct sentence, 0 of them on trial"),
+        (["catalogue"], "1 distinct sentence, 0 of them on trial, 0 by a claim that decides"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

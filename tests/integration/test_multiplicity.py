@@ -50,6 +50,12 @@ def test_what_was_selected_changes_no_family_and_the_journal_alone_tells_it(fami
     jsonschema.validate(whole.json, verdicts_schema())
     found = adjusted(whole)
     assert sorted(whole.json["provenance"]["families"]["gains"]) == MEMBERS
+    assert whole.json["provenance"]["tested_cases"] == 6
+    assert (whole.json["multiplicity"]["measured"]["members"], whole.json["multiplicity"]["declared"]["members"]) == (
+        3,
+        6,
+    )
+    assert "multiplicity: over all 6 cases that a test would decide, the unmeasured as p = 1" in whole.text
     assert found["tiny-entropy-tiny-gpt2"] is None
     assert found["large-gain-gptj"] is None  # not measured: it has no p-value, and counts as 1
     mine = found["tiny-gain-tiny-gpt2"]

@@ -1,4 +1,4 @@
-"""The catalogue's sentences: each is on trial or named as awaited; the list says what the catalogue says, no more."""
+"""The catalogue's sentences: each is on trial or named as awaited, and decided only by claims that decide all of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from refutable.cli import app
 from refutable.errors import BadInput
 from refutable.reports.catalogue import (
     PENDING,
+    UNDECIDED,
     UNMEASURED,
     UNTESTABLE,
     CatalogueSentence,
+    Trial,
     catalogue_lines,
     read_catalogue,
     sentences_of,
@@ -40,10 +42,22 @@ AWAITED: dict[str, str] = {}
 SOME = """\
 schema: 1
 claims:
-  - {id: a, catalogue: x, statement: sa, evidence: none, reason: r, also: [{document: d, quote: q, catalogue: y}]}
-  - {id: b, catalogue: x, statement: sb, evidence: causal, needs: twins}
-  - {id: c, catalogue: z, statement: sc, evidence: architecture, models: gptj, test: {fact: layers, predicts: "> 1"}}
+  - {id: a, catalogue: x, decides: part, statement: sa, evidence: none, reason: r,
+      also: [{document: d, quote: q, catalogue: y, decides: sentence}]}
+  - {id: b, catalogue: x, decides: sentence, statement: sb, evidence: causal, needs: twins}
+  - {id: c, catalogue: z, decides: sentence, statement: sc, evidence: architecture, models: gptj,
+      test: {fact: layers, predicts: "> 1"}}
+  - {id: d, catalogue: z, decides: neighbour, statement: sd, evidence: architecture, models: gptj,
+      test: {fact: layers, predicts: "> 2"}}
+  - {id: e, catalogue: w, decides: part, statement: se, evidence: architecture, models: gptj,
+      test: {fact: layers, predicts: "> 3"}}
 """
+SENTENCES = (
+    CatalogueSentence("x", "k", None),
+    CatalogueSentence("w", "k", None),
+    CatalogueSentence("y", "k", "w"),
+    CatalogueSentence("z", "k", None),
+)
 
 
 def some() -> tuple[Any, ...]:
@@ -82,26 +96,37 @@ def test_a_sentence_that_cannot_be_tested_says_why_and_what_can_be_is_not_called
     assert len(untestable) == 4
 
 
-def test_a_line_shows_the_claims_of_a_sentence_and_of_all_that_say_the_same():
-    entries = (
-        CatalogueSentence("x", "k", None),
-        CatalogueSentence("w", "k", None),
-        CatalogueSentence("y", "k", "w"),
-        CatalogueSentence("z", "k", None),
-    )
+def test_a_line_shows_the_claims_of_a_sentence_how_far_each_decides_it_and_how_it_stands():
     verdicts = [row("c", Verdict.SUPPORTED), row("c", Verdict.REFUTED, "n"), row("c", Verdict.REFUTED, "o")]
-    lines = catalogue_lines(entries, some(), verdicts)
-    assert [(line.id, dict(line.claims)) for line in lines] == [
-        ("x", {"a": UNTESTABLE, "b": PENDING}),
-        ("w", {"a": UNTESTABLE}),
-        ("z", {"c": "SUPPORTED 1, REFUTED 2"}),
+    lines = catalogue_lines(SENTENCES, some(), verdicts)
+    assert [(line.id, line.same_as, [*line.trials]) for line in lines] == [
+        ("x", None, [Trial("a", "part", UNTESTABLE), Trial("b", "sentence", PENDING)]),
+        ("w", None, [Trial("e", "part", UNMEASURED)]),
+        ("y", "w", [Trial("a", "sentence", UNTESTABLE)]),
+        ("z", None, [Trial("c", "sentence", "SUPPORTED 1, REFUTED 2"), Trial("d", "neighbour", UNMEASURED)]),
     ]
-    assert catalogue_lines(entries, some(), [])[-1].claims == {"c": UNMEASURED}
-    assert catalogue_lines(entries, some(), [row("c", Verdict.NOT_MEASURED)])[-1].claims == {"c": UNMEASURED}
+    unmeasured = catalogue_lines(SENTENCES, some(), [row("c", Verdict.NOT_MEASURED)])
+    assert unmeasured[-1].trials[0].state == UNMEASURED
+
+
+def test_a_sentences_verdict_is_that_of_the_claims_that_decide_it_and_of_no_part_or_neighbour():
+    verdicts = [row("c", Verdict.REFUTED), row("d", Verdict.SUPPORTED), row("e", Verdict.SUPPORTED)]
+    stand = {line.id: line.verdict for line in catalogue_lines(SENTENCES, some(), verdicts)}
+    assert stand == {"x": PENDING, "w": UNDECIDED, "y": UNTESTABLE, "z": "REFUTED 1"}
+    assert catalogue_lines((*SENTENCES, CatalogueSentence("v", "k", None)), some(), [])[-1].verdict == ""
+
+
+def test_a_claim_of_less_than_its_sentence_does_not_decide_it():
+    """Some that were shown as deciding a sentence that says more than they do."""
+    decides = {(claim.id, name): far for claim in CLAIMS for name, far in sentences_of(claim).items()}
+    assert decides["layernorm-does-not-suffice-to-dampen", "s0-ln-not-cause"] == "part"
+    assert decides["norms-in-bfloat16-are-adequate", "s4-bf16-adequate"] == "part"
+    assert decides["dampening-is-not-pythias-alone-however-wired", "s4-not-pythia-artifact"] == "neighbour"
+    assert decides["consistent-rule-implies-dampening", "s4-consistent-rule"] == "part"
 
 
 def test_a_claim_about_a_sentence_that_is_not_there_is_refused():
-    with pytest.raises(BadInput, match=r"not in the catalogue: a: 'y', c: 'z'; fix"):
+    with pytest.raises(BadInput, match=r"not in the catalogue: a: 'y', c: 'z', d: 'z', e: 'w'; fix"):
         catalogue_lines((CatalogueSentence("x", "k", None),), some(), [])
 
 
@@ -122,15 +147,20 @@ def test_a_list_of_another_form_is_refused(tmp_path, text, expected):
     assert expected in str(caught.value)
 
 
-def test_the_command_prints_one_row_for_each_distinct_sentence(monkeypatch):
+def test_the_command_prints_one_row_for_each_sentence(monkeypatch):
     monkeypatch.chdir(ROOT)
     told = CliRunner().invoke(app, ["catalogue"])
     assert told.exit_code == 0, told.output
     lines = told.output.splitlines()
     shown = {line.split()[0]: line.split()[1] for line in lines if line and not line.startswith(" ")}
     for entry in ENTRIES:
-        assert shown.get(entry.id) == (entry.kind if entry.same_as is None else None)
-    assert lines[-1] == f"176 distinct sentences, {176 - len(AWAITED)} of them on trial"
+        assert shown.get(entry.id) == (entry.kind if entry.same_as is None else "repeats")
+    distinct = {entry.id for entry in ENTRIES if entry.same_as is None}
+    whole = {name for claim in CLAIMS for name, far in sentences_of(claim).items() if far == "sentence"} & distinct
+    assert lines[-1] == (
+        f"176 distinct sentences, {176 - len(AWAITED)} of them on trial, {len(whole)} by a claim that decides all"
+        " that it says"
+    )
 
 
 def test_the_command_refuses_a_list_that_is_not_there_in_words(tmp_path):

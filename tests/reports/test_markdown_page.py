@@ -24,9 +24,11 @@ CLAIMS = """\
 schema: 1
 claims:
   - id: a
+    catalogue: x
+    decides: part
     statement: It shrinks.
     source: {document: one, section: First, quote: "# it | shrinks"}
-    also: [{document: two, section: Third, quote: as we said}]
+    also: [{document: two, section: Third, quote: as we said, catalogue: y, decides: sentence}]
     contradicts: c
     evidence: measured
     models: gptj
@@ -134,6 +136,12 @@ def test_it_shows_words_verdict_estimate_interval_labels_record_and_why():
     )
     assert "**NOT_MEASURED.** It needs: twins" in lines
     assert "**NOT_MEASURED.** It cannot be tested: no measure" in lines
+
+
+def test_it_says_how_far_a_claim_decides_each_sentence_and_how_many_verdicts_have_an_error_rate():
+    page = page_of(run(Verdict.REFUTED))
+    assert "Of the catalogue's sentences: decides a part of `x`, decides `y`." in page
+    assert "1 of 1 decided verdict with an error rate" in page
 
 
 def test_it_lists_the_pairs_that_cannot_both_hold_with_how_each_stands():

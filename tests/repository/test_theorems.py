@@ -10,6 +10,7 @@ import pytest
 from places import ROOT
 
 from hypotheses.theorems import published
+from refutable.claims.file import load_claims
 from refutable.theorems import THEOREMS, search_counter_example
 
 # With x the stream, d its update: |x + d|^2 = |x|^2 + 2 x.d + |d|^2.
@@ -45,6 +46,7 @@ VECTORS |= {"expansion-is-an-angle-against-a-length"}
 _EXPANDS = {"parallel": True, "narrow": False, "dampens": False}
 _DAMPENS = {"parallel": True, "narrow": True, "dampens": True}
 OF_LARGE_NUMBERS = {"one-sided-p-is-one-minus-half", "gains-within-0.15-are-both-below-one"}  # thousandths
+OF_LARGE_NUMBERS |= {"the-published-gains-share-one-dtype"}  # names of models
 FALSE = {
     "triangle-gap-means-opposition": {"a": [1, 0], "m": [0, 1]},  # 1 + 1 > sqrt(2), at a right angle
     "obtuse-update-contracts": {"x": [1], "d": [-2]},  # |1 - 2| = 1
@@ -68,8 +70,20 @@ FALSE = {
     "gelu-saturates": {"z": 2},  # 1.95
     "gains-within-0.15-are-both-below-one": {"gain": 1000, "reference": 1001},
     "narrower-heads-score-more-widely": {"narrow": 1, "wide": 2},  # 1 and 1
+    "the-published-gains-share-one-dtype": {"one": "gptj", "other": "pythia-6.9b"},  # bfloat16 and float16
     "shared-data-have-no-part-in-a-difference": {"gains": [(0, 1), (0, 0)]},  # none on the other data
 }
+
+
+def test_the_dtypes_of_the_published_tables_are_those_that_the_claims_record():
+    recorded = {
+        (model, record.dtype)
+        for claim in load_claims(ROOT / "claims.yaml")
+        for model, record in claim.record.items()
+        if claim.evidence == "measured" and claim.test.of == ("last_gain",) and record.comparable and record.n == 25
+        if model in published.DTYPES
+    }
+    assert recorded == {*published.DTYPES.items()}
 
 
 def test_every_theorem_is_known_here_to_be_true_or_false():

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from refutable._util.hashing import key_of
 from refutable._util.strict_yaml import Frozen, Names
-from refutable.claims.parts import Models, Record, Restatement, Source, Text
+from refutable.claims.parts import DECIDES, Decides, Models, Record, Restatement, Source, Text, check_decides
 from refutable.models.registry import Selector
 
 SCHEMA_VERSION = 1
@@ -24,6 +24,7 @@ class BaseClaim(Frozen):
 
     id: str = Field(pattern=ID_PATTERN, max_length=80)
     catalogue: str | None = Field(default=None, description="its id in the catalogue of the documents' claims")
+    decides: Decides | None = Field(default=None, description=DECIDES)
     statement: Text
     evidence: str
     source: Source | None = None
@@ -34,12 +35,20 @@ class BaseClaim(Frozen):
     slow: bool = False
     record: dict[str, Record] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _decides(self) -> BaseClaim:
+        check_decides(self.catalogue, self.decides)
+        named = [name for name in (self.catalogue, *(other.catalogue for other in self.also)) if name is not None]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"names the sentence {twice[0]!r} of the catalogue twice; keep one, with its `decides:`")
+        return self
+
     @property
     def canonical(self) -> dict[str, Any]:
         """What decides this claim, as plain values. Keys with their default value are left out, so that adding one to
         the schema changes no existing claim.
         """
-        told = {"record", "source", "slow", "catalogue", "also", "contradicts"}
+        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance"}
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 

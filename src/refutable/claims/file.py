@@ -18,7 +18,7 @@ from refutable._util.strict_yaml import Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
-from refutable.claims.parts import Against
+from refutable.claims.parts import Against, Tolerance
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models.registry import Selector
 
@@ -169,6 +169,7 @@ def _known_keys(entry: object) -> dict[str, Sequence[str]]:
 def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
     known: dict[str, Sequence[str]] = {
         **{"source": _keys(Source), "also": _keys(Restatement), "record": _keys(Record), "against": _keys(Against)},
+        "tolerance": _keys(Tolerance),
         **dict.fromkeys(("models", "groups"), _keys(Selector)),
     }
     for name in ("test", "multiverse"):

@@ -11,6 +11,7 @@ from refutable.claims.base import ID_PATTERN, ClaimOnModels
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
     ControlName,
+    Tolerance,
     Variations,
     metric_named,
     normless,
@@ -18,6 +19,7 @@ from refutable.claims.parts import (
 )
 from refutable.metrics import METRICS
 from refutable.models.registry import Selector
+from refutable.statistics.region import Region, parse_region
 from refutable.traces.passes import PASSES, Change
 
 DEFAULT_PROMPTS = "grand-unified-25"
@@ -36,6 +38,7 @@ class MeasuredClaim(ClaimOnModels):
     test: MeasuredTest
     controls: tuple[ControlName, ...] = Field(default=(), description="where the claim ought to fail")
     multiverse: Variations = Variations()
+    tolerance: Tolerance | None = Field(default=None, description="why its band is as wide as it is")
 
     @property
     def groups(self) -> Mapping[str, Selector]:
@@ -62,6 +65,7 @@ class MeasuredClaim(ClaimOnModels):
         self._check_keys()
         self._check_variations()
         self._check_controls()
+        self._check_tolerance()
         self._check_kind()
         return self
 
@@ -109,6 +113,25 @@ class MeasuredClaim(ClaimOnModels):
                 f"control 'permuted' shuffles pairs of two metrics, or models between groups; statistic {chosen.name!r}"
                 f" {what}, so remove it"
             )
+
+    def _check_tolerance(self) -> None:
+        if self.tolerance is None:
+            return
+        if not self.bands:
+            raise ValueError("`tolerance:` is of a band `within [a, b]` with a < b, and the test has none; remove it")
+        effect = self.tolerance.effect
+        for band in self.bands:
+            if effect is not None and (band.high - band.low) / 2 >= effect:
+                raise ValueError(
+                    f"half of `{band.text}` is no less than the effect at stake, {effect:g}; narrow the band, or leave"
+                    " `effect:` out and say in `why:` which reading it is"
+                )
+
+    @property
+    def bands(self) -> tuple[Region, ...]:
+        """Its regions `within [a, b]` with a below b: those that have a tolerance."""
+        regions = (parse_region(text) for text in (self.test.predicts, self.test.holds) if text is not None)
+        return tuple(region for region in regions if not region.one_sided and region.low < region.high)
 
     def _check_kind(self) -> None:
         """Refuse a test that belongs to another kind of evidence."""

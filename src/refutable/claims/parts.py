@@ -34,6 +34,11 @@ WORDS = {**FACT_WORDS, **ROW_WORDS}  # the possible values of facts that are wor
 ControlName = Literal["initialization", "permuted", "any-data"]
 Norm = Literal["raw", "centred"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Decides = Literal["sentence", "part", "neighbour"]
+DECIDES = (
+    "how far it decides that sentence: all that it says, in one reading of it; a part, so that it may hold where the"
+    " sentence does not; or a neighbour, of other models or of another quantity"
+)
 Quantifier = Literal["each", "all", "any", "majority"]
 
 
@@ -80,6 +85,17 @@ class Source(Frozen):
     quote: str | None = Field(default=None, description="the author's own words")
 
 
+class Tolerance(Frozen):
+    """Why a band `within [a, b]` is as wide as it is: by the effect at stake, or as one reading among others."""
+
+    effect: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="the effect at stake, in the band's unit, of the model where it is least: half of the band's width"
+        " lies below it. Without it, the width is one reading among others",
+    )
+    why: Text
+
+
 class Against(Frozen):
     """What each prompt's value is compared with: the same prompt in another model, or in another dtype."""
 
@@ -103,6 +119,12 @@ class Restatement(Source):
     """Another sentence that says the same as a claim, so that it shares the claim's verdict."""
 
     catalogue: str | None = Field(default=None, description="that sentence's id in the catalogue")
+    decides: Decides | None = Field(default=None, description=DECIDES)
+
+    @model_validator(mode="after")
+    def _decides(self) -> Restatement:
+        check_decides(self.catalogue, self.decides)
+        return self
 
 
 class Record(Frozen):
@@ -147,6 +169,17 @@ class Variations(Frozen):
         for name in names:
             statistic_named(name)
         return names
+
+
+def check_decides(catalogue: str | None, decides: Decides | None) -> None:
+    """Raise ValueError if one of a sentence's id and how far it is decided is given without the other."""
+    if catalogue is not None and decides is None:
+        raise ValueError(
+            f"`catalogue:` names {catalogue!r}, but not how far it is decided; add `decides: sentence`, `part` or"
+            " `neighbour`"
+        )
+    if catalogue is None and decides is not None:
+        raise ValueError("`decides:` is of a sentence of a catalogue; add `catalogue:` or remove it")
 
 
 def named(registry: Registry[T], name: str) -> T:

@@ -86,7 +86,7 @@ def catalogue(
     ] = None,
     verdicts: VerdictsOption = None,
 ) -> None:
-    """Show every sentence of a catalogue with its kind, the claims that try it, and the state of each."""
+    """Show every sentence of a catalogue: its verdict, the claims that try it, how far each decides it and stands."""
     from refutable._util.text import counted
     from refutable.claims.file import load_claims
     from refutable.reports.catalogue import catalogue_lines, read_catalogue
@@ -98,11 +98,17 @@ def catalogue(
         raise BadInput("no catalogue: name one with --ids FILE, or set refutable_catalogue in the ini file")
     lines = catalogue_lines(read_catalogue(ids), loaded, read_verdicts(published_file(verdicts)).rows)
     table = screen.table()
-    for name in ("sentence", "kind", "claims, and how they stand"):
+    for name in ("sentence", "kind", "its verdict", "claims: what each decides, and how it stands"):
         table.add_column(name, no_wrap=name in ("sentence", "kind"), overflow="fold")
     for line in lines:
-        states = "\n".join(f"{claim}: {state}" for claim, state in line.claims.items())
-        table.add_row(line.id, line.kind, states or "no claim")
+        trials = "\n".join(f"{one.claim}: {one.decides}, {one.state}" for one in line.trials)
+        kind = line.kind if line.same_as is None else f"repeats {line.same_as}"
+        table.add_row(line.id, kind, line.verdict, trials or "no claim")
     screen.console().print(table)
-    tried = sum(bool(line.claims) for line in lines)
-    typer.echo(f"{counted(len(lines), 'distinct sentence')}, {tried} of them on trial")
+    distinct = [line for line in lines if line.same_as is None]
+    tried = sum(bool(line.trials) for line in distinct)
+    whole = sum(any(one.decides == "sentence" for one in line.trials) for line in distinct)
+    typer.echo(
+        f"{counted(len(distinct), 'distinct sentence')}, {tried} of them on trial, {whole} by a claim that decides all"
+        " that it says"
+    )

@@ -29,7 +29,7 @@ from refutable.pytest_plugin.state import (
 from refutable.reports.recorder import Recorder
 from refutable.reports.terminal import render
 from refutable.session import Session
-from refutable.verdicts import multiplicity
+from refutable.verdicts import multiplicity, whole_report
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
@@ -186,6 +186,7 @@ def _open_recorder(config: pytest.Config) -> None:
     device = session.source.finder.device.title
     facts = provenance(config.rootpath, device, session.claims_hash, asked_of(session), read)
     facts[multiplicity.KEY] = multiplicity.declared(session.cases)
+    facts[whole_report.KEY] = whole_report.cases_with_a_test(session.cases)
     folder, baseline = command_line.reports_folder(config), command_line.baseline_file(config)
     config.stash[RECORDER] = Recorder.open(folder, facts, baseline)
     config.stash[COLLECTOR] = Collector(config)

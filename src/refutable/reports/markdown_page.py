@@ -8,14 +8,17 @@ from itertools import groupby
 
 from refutable._util.provenance import with_version
 from refutable._util.text import plural
-from refutable.claims import BaseClaim, PendingClaim, Record, UntestableClaim
-from refutable.reports.catalogue import states
+from refutable.claims import BaseClaim, MeasuredClaim, PendingClaim, Record, UntestableClaim
+from refutable.claims.parts import Decides
+from refutable.reports.catalogue import sentences_of, states
 from refutable.reports.journal import RunResult
 from refutable.statistics.sample import CENSUS
 from refutable.verdicts.row import VerdictRow, tally
 from refutable.verdicts.verdict import Estimate
+from refutable.verdicts.whole_report import KEY, report_lines
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what begins HTML; `< 1` does not
+_FAR: Mapping[Decides, str] = {"sentence": "decides", "part": "decides a part of", "neighbour": "is a neighbour of"}
 _HEAD = "| on | verdict | estimate | interval | n | labels | why |"
 
 
@@ -52,6 +55,8 @@ def _front(claims: Sequence[BaseClaim], run: RunResult, on_tables: RunResult | N
     yield "Generated from the claims and the published verdicts by `refutable page`; not to be edited."
     yield ""
     yield f"{len(claims)} claims; {len(run.rows)} verdicts on claims and subjects: {told or 'none'}."
+    for line in report_lines(run.rows, run.provenance.get(KEY)):
+        yield f"{line[0].upper()}{line[1:]}."
     yield (
         f"Measured on {run.provenance.get('device', '?')}, {with_version('torch', packages)},"
         f" {with_version('transformers', packages)}, commit {str(run.provenance.get('git_commit') or 'unknown')[:12]}."
@@ -103,6 +108,14 @@ def _claim(claim: BaseClaim, rows: Sequence[VerdictRow], now: str) -> Iterator[s
     reading = f" One reading of `{claim.reading_of}`." if claim.reading_of else ""
     yield f"{_plain(claim.statement)} ({claim.evidence}){reading}"
     yield ""
+    if of := sentences_of(claim):
+        yield f"Of the catalogue's sentences: {', '.join(f'{_FAR[far]} `{name}`' for name, far in of.items())}."
+        yield ""
+    if isinstance(claim, MeasuredClaim) and claim.tolerance is not None:
+        effect = claim.tolerance.effect
+        stake = "one reading among others" if effect is None else f"less than the effect at stake, {effect:g}"
+        yield f"Its tolerance is {stake}: {_plain(claim.tolerance.why)}."
+        yield ""
     if claim.record:
         told = "; ".join(f"{model} {_recorded(record)}" for model, record in claim.record.items())
         yield f"The author recorded: {_plain(told)}."

@@ -12,10 +12,12 @@ from rich.text import Text
 from refutable._util.text import few
 from refutable.reports.baseline import Comparison
 from refutable.reports.journal import RunResult
+from refutable.verdicts import whole_report
 from refutable.verdicts.multiplicity import KEY, family_lines
 from refutable.verdicts.preregistration.status import registration_lines
 from refutable.verdicts.row import USUAL_ALPHA, VerdictRow, tally
 from refutable.verdicts.verdict import Estimate, Verdict
+from refutable.verdicts.whole_report import report_lines
 
 COLOURS = {
     Verdict.SUPPORTED: "green",
@@ -46,6 +48,7 @@ def render(run: RunResult, comparison: Comparison | None, *, width: int, colour:
     lines = [
         *_weights(shown),
         *family_lines(run.rows, run.provenance.get(KEY, {})),
+        *(f"multiplicity: {line}" for line in report_lines(run.rows, run.provenance.get(whole_report.KEY))),
         *registration_lines(run.rows),
         *dict.fromkeys(f"prompts: {row.prompts_told}" for row in shown if row.prompts_told),
         *_not_measured(run),

@@ -43,7 +43,7 @@ def adjust(rows: Iterable[VerdictRow], families: Families) -> tuple[VerdictRow, 
     """
     by_id = {row.id: _bare(row) for row in rows}
     for name, members in families.items():
-        found = [by_id[member] for member in members if member in by_id and _tested(by_id[member])]
+        found = [by_id[member] for member in members if member in by_id and by_id[member].has_p]
         for row, adjusted in zip(found, _adjusted(name, len(members), found), strict=True):
             by_id[row.id] = _marked(row, adjusted)
     return tuple(by_id.values())
@@ -93,11 +93,6 @@ def _adjusted(family: str, members: int, rows: Sequence[VerdictRow]) -> list[Adj
         )
         for for_holm, for_rate, against_holm, against_rate in zip(*columns, strict=True)
     ]
-
-
-def _tested(row: VerdictRow) -> bool:
-    estimate = row.estimate
-    return row.verdict.looked and estimate is not None and estimate.p is not None
 
 
 def _marked(row: VerdictRow, adjusted: Adjusted) -> VerdictRow:

@@ -78,6 +78,11 @@ class VerdictRow(Judgement):
         return self.verdict.decided and UNVERIFIED_FACT not in self.labels
 
     @property
+    def has_p(self) -> bool:
+        """Whether it was looked at by a statistical test, so that it has an error rate."""
+        return self.verdict.looked and self.estimate is not None and self.estimate.p is not None
+
+    @property
     def weights_kind(self) -> str:
         """Which weights, or a dash if none were read."""
         return self.weights.get("weights_kind", "-")

@@ -74,7 +74,7 @@ def test_what_decides_a_claim_changes_its_hash(old, new):
     "more",
     [
         "slow: true",
-        "catalogue: s4",
+        "catalogue: s4\n    decides: part",
         "source: {document: d}",
         "record: {gptj: {value: 1.06}}",
         "alpha: 0.05",  # what holds anyway, written out

@@ -16,6 +16,7 @@ from refutable.reports.journal import CHECK, JOURNAL, RunResult, read_journal
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.whole_report import KEY, over_report
 
 VERSION = 2
 READABLE = (1, VERSION)
@@ -31,6 +32,7 @@ def as_json(run: RunResult) -> dict[str, Any]:
         "complete": run.complete,
         "provenance": dict(run.provenance),
         "counts": {verdict.value: counts[verdict] for verdict in Verdict},
+        "multiplicity": asdict(over_report(run.rows, run.provenance.get(KEY))),
         "verdicts": [row.as_dict() for row in sorted(run.rows, key=lambda row: row.id)],
         "checks": [asdict(check) for check in sorted(run.checks, key=lambda check: check.name)],
     }

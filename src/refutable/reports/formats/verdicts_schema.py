@@ -11,6 +11,7 @@ from refutable.reports.journal import CHECK
 from refutable.verdicts.preregistration.status import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.verdicts.row import ROW
 from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.whole_report import WholeReport
 
 PROVENANCE = ("started", "python", "packages", "device", "claims_hash")
 ABOUT = ("statement", "evidence", "alpha")
@@ -19,7 +20,7 @@ ABOUT = ("statement", "evidence", "alpha")
 def verdicts_schema() -> dict[str, Any]:
     """Return the JSON Schema of a verdicts.json."""
     definitions: dict[str, Any] = {}
-    row, check = _of(ROW, definitions), _of(CHECK, definitions)
+    row, check, multiplicity = (_of(one, definitions) for one in (ROW, CHECK, TypeAdapter(WholeReport)))
     registration = {"enum": [CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED]}
     row["properties"]["about"] |= {"required": [*ABOUT], "properties": {"registration": registration}}
     row["properties"]["recorded"]["additionalProperties"]["required"] = ["value"]
@@ -28,6 +29,7 @@ def verdicts_schema() -> dict[str, Any]:
         "complete": {"type": "boolean"},
         "provenance": {"type": "object", "required": [*PROVENANCE]},
         "counts": _closed({verdict.value: {"type": "integer"} for verdict in Verdict}),
+        "multiplicity": multiplicity,
         "verdicts": {"type": "array", "items": row},
         "checks": {"type": "array", "items": check},
     }
@@ -38,6 +40,7 @@ def verdicts_schema() -> dict[str, Any]:
             name: _closed(of["properties"], of) if "properties" in of else of for name, of in definitions.items()
         },
         **_closed(whole),
+        "required": [key for key in whole if key != "multiplicity"],  # files of earlier versions lack it
     }
 
 
