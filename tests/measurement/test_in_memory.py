@@ -257,9 +257,9 @@ def test_what_cannot_be_used_is_refused_with_the_fix(what: str) -> None:
         refutable.measure(make(), **{"prompts": IDS, **options})
 
 
-def test_a_file_needs_the_name_of_what_it_holds(tmp_path: Path) -> None:
+def test_a_file_that_is_damaged_or_absent_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
-    with pytest.raises(BadInput, match="does not say which model of the registry it holds"):
+    with pytest.raises(BadInput, match="its GGUF header is damaged"):
         refutable.measure(str(tmp_path / "x.gguf"))
     with pytest.raises(BadInput, match="its GGUF header is damaged"):
         refutable.measure(tmp_path / "x.gguf", name="smollm2", device="cpu")
