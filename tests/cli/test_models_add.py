@@ -57,7 +57,7 @@ def test_the_row_is_added_and_the_rest_stays(start: str, folder: Path, finder: F
     assert load_registry(file)["gptj"].gated is ("gptj" in start)
     found = finder.find(row, Subject("my-gptj"))
     assert found.location == folder
-    assert "hashes as registered" in found.detail
+    assert found.kind is WeightsKind.LOCAL, "whoever registers his own files has not shown whose they are"
     assert added(folder, file)[0] == 0, "a second one has a name of its own"
     assert load_registry(file)["suite-my-gptj"].weights == str(folder)
 
@@ -68,7 +68,19 @@ def test_a_gguf_file(tmp_path: Path, finder: Finder) -> None:
     assert status == 0, text
     row = load_registry(tmp_path / "models.yaml")["mine"]
     found = finder.find(row, Subject("mine"))
-    assert (found.kind, "unverified" in found.detail) == (WeightsKind.DEQUANTISED, False)
+    assert (found.kind, "unverified" in found.detail) == (WeightsKind.DEQUANTISED, True)
+
+
+@pytest.mark.parametrize("head", ["date: 2024-13-45", f"x: {'[' * 5000}"])
+def test_a_model_card_that_cannot_be_read_leaves_the_licence_unknown(head: str, folder: Path) -> None:
+    (folder / "README.md").write_text(f"---\n{head}\n---\n")
+    file = folder.parent / "models.yaml"
+    mine = folder.parent / ".models.yaml"
+    mine.write_text("precious")
+    status, text = added(folder, file)
+    assert status == 0, text
+    assert load_registry(file)["my-gptj"].licence == "-"
+    assert mine.read_text() == "precious"
 
 
 @pytest.mark.parametrize(

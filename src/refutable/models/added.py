@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 from pydantic import ValidationError
@@ -35,7 +36,8 @@ def add_row(row: ModelRow, file: Path) -> str:
     block = _indented(row, file)
     opened = _EMPTY.sub(r"models:\g<rest>", text, count=1).rstrip()
     whole = f"{opened}\n{block}"
-    aside = file.with_name(f".{file.name}")
+    file = file.resolve()
+    aside = file.with_name(f".{file.name}.{uuid4().hex}.yaml")
     try:
         write_whole(aside, whole)
         load_registry(aside)

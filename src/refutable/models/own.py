@@ -23,7 +23,6 @@ from refutable.models.hub import Listing, fetch, listing
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import cached_snapshot, remember_commit
 from refutable.models.registry import ModelRegistry, ModelRow, check_facts
-from refutable.models.weight_files import weight_files
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 UNKNOWN = "-"
@@ -73,7 +72,9 @@ class Describer:
         return self.of_repository(given, taken)[0]
 
     def row_to_keep(self, given: str, taken: Collection[str] = ()) -> ModelRow:
-        """Return a row that says later which weights it was made from: by their hashes, or by a pinned commit.
+        """Return a row to write down: of a repository with its commit, of a path without hashes.
+
+        A hash that a user registers of his own files shows nothing about who made them: they stay ``local``.
 
         Args:
             given: a path, or ``owner/name``.
@@ -84,9 +85,7 @@ class Describer:
         """
         path = Path(given)
         if exists(path):
-            row = self.row(given, taken)
-            files = weight_files(path)[0] if path.is_dir() else [path]
-            return row.model_copy(update={"sha256": {file.name: self.hashes.sha256(file) for file in files}})
+            return self.row(given, taken)
         row, told = self.of_repository(given, taken, anew=True)
         assert told is not None
         return row.model_copy(update={"revision": told.commit})
@@ -222,7 +221,7 @@ def _licence(folder: Path) -> str | None:
 
 
 def _heads(card: Path) -> Iterator[Mapping[str, Any]]:
-    with suppress(BadInput, OSError, yaml.YAMLError):
+    with suppress(BadInput, OSError, ValueError, RecursionError, yaml.YAMLError):
         match = re.match(r"---\n(.*?)\n---\s", read_text(card), re.DOTALL)
         head = yaml.safe_load(match[1]) if match else None
         if isinstance(head, dict):
