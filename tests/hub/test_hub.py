@@ -19,10 +19,13 @@ from stand_in import MEMBER, OUTSIDER, Fault, Hub, serving
 from tiny import VARIANTS, row_of, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from refutable.errors import HubUnreachable, NotMeasured, WeightsUnavailable
+from refutable.errors import BadInput, HubUnreachable, NotMeasured, WeightsUnavailable
+from refutable.measurement.loading.described import describe, gguf_config
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
 from refutable.models.file_hashes import FileHashes
+from refutable.models.hub_cache import snapshot_folder
+from refutable.models.own import Describer
 from refutable.models.registry import ModelRow, is_own_commit
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
@@ -281,3 +284,22 @@ def test_the_revision_that_was_asked_for_is_the_one_that_is_fetched(hub: Hub, fi
             finder.find(of, subject)
     with pytest.raises(WeightsUnavailable, match="the hub has no owner/none"):
         finder.find(row("none"), Subject("none", named=True))
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_config_of_a_repository_without_a_row_is_not_believed(damage: str, hub: Hub, finder: Finder) -> None:
+    describer = Describer(describe, gguf_config, finder.hashes)
+    first = describer.row("owner/tiny")
+    blob = (snapshot_folder("owner/tiny", hub.commit("owner/tiny")) / "config.json").resolve()
+    text = blob.read_text()
+    blob.write_text(
+        text[:40] if damage == "cut" else text.replace('"initializer_range": 0.2', '"initializer_range": 0.9')
+    )
+    assert blob.read_text() != text
+    with pytest.raises(BadInput, match="or is damaged there, and --offline was given"):
+        replace(describer, offline=True).row("owner/tiny")
+    assert describer.row("owner/tiny") == first
+    assert blob.read_text() == text
+    hub.requests.clear()
+    assert describer.row("owner/tiny") == first
+    assert hub.requests == []

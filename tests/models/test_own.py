@@ -20,8 +20,10 @@ from refutable.models.device import Device
 from refutable.models.families import family_of
 from refutable.models.file_hashes import FileHashes
 from refutable.models.own import Describer, is_own, with_own
-from refutable.models.registry import Selector, load_registry
+from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.models.selection import select
+from refutable.models.subject import Subject
+from refutable.models.weights import Finder
 
 FAMILIES = ("gpt2", "gpt_neox-parallel", "gptj", "llama-tied", "gemma2", "opt", "falcon-7b")
 TEXTS = ["ab", "abc a", "fed cba", "a b c d e f"]
@@ -133,7 +135,7 @@ def test_claims_whose_selector_it_meets_are_about_it(tmp_path: Path, describer: 
     ("given", "told"),
     [
         ("no/such/folder", "no such folder or file; give a folder of safetensors and config.json, a GGUF file, OWNER"),
-        ("owner/name", "its config.json is not in the hub's cache and --offline was given"),
+        ("owner/name", "its config.json is not in the hub's cache, or is damaged there, and --offline was"),
         ("bert", "unknown architecture 'bert'.*extensions.families.add"),
         ("empty", "config.json: no such file"),
         ("odd", "n_layer must be a whole number"),
@@ -182,3 +184,40 @@ def test_a_row_names_the_place_of_its_weights_as_seen_from_its_file(tmp_path: Pa
     rows = {"models": {"mine": {**row, "organisation": "me", "licence": "mit", "weights": "../weights"}}}
     file.write_text(json.dumps(rows))
     assert Path(str(load_registry(file)["mine"].weights)).resolve() == tmp_path / "weights"
+
+
+@pytest.mark.parametrize(("one", "other"), [("日本語", "é"), ("modèle", "modéle"), ("run1/same", "run2/same")])
+def test_two_models_of_one_name_are_told_apart_in_what_is_reported(
+    one: str, other: str, tmp_path: Path, describer: Describer
+) -> None:
+    rows = [describer.row(str(saved(v, tmp_path / name))) for v, name in (("gpt2", one), ("llama", other))]
+    assert (rows[0].name == rows[1].name) is one.endswith("same")
+    finder = Finder(describer.hashes, CPU)
+    found = [finder.find(row, Subject(row.name)) for row in rows]
+    assert found[0].detail != found[1].detail
+    for each in found:
+        assert each.digest[:12] in each.detail
+
+
+def test_a_model_is_called_after_the_folder_that_a_path_leads_to(tmp_path: Path, describer: Describer) -> None:
+    saved("gpt2", tmp_path / "mine")
+    (tmp_path / "mine" / "sub").mkdir()
+    assert describer.row(str(tmp_path / "mine" / "sub" / "..")).name == "mine"
+
+
+@pytest.mark.parametrize("how", ["own row", "--weights PATH"])
+@pytest.mark.parametrize("form", ["folder", "gguf"])
+def test_freshly_drawn_weights_are_read_with_the_tokens_of_the_model_that_they_are_held_against(
+    how: str, form: str, tmp_path: Path, describer: Describer
+) -> None:
+    place = saved("llama", tmp_path / "mine")
+    if form == "gguf":
+        place = write_gguf(tmp_path / "mine.gguf", tiny_model(VARIANTS["llama"]).network)
+    row = describer.row(str(place)) if how == "own row" else row_of(VARIANTS["llama"], "mine")
+    given = "pretrained" if how == "own row" else str(place)
+    selection = select(ModelRegistry([row]), CPU, models=(row.name,), weights=given)
+    finder = Finder(describer.hashes, CPU)
+    own, drawn = (finder.find(row, selection.subject(row.name, seed=seed)) for seed in (None, 3))
+    assert drawn.form == "draw"
+    assert (drawn.tokenizer, drawn.tokenizer_digest) == (own.tokenizer, own.tokenizer_digest)
+    assert own.tokens == "own tokenizer"

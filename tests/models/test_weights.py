@@ -272,7 +272,7 @@ def test_a_gguf_file_is_dequantised_and_says_whether_it_is_registered(finder: Fi
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     source = found(finder, path)
     assert (source.kind, source.form, source.digest) == (WeightsKind.DEQUANTISED, "gguf", digest)
-    assert source.detail == "from Q4_1 GGUF, hash not registered: unverified"
+    assert source.detail == f"from Q4_1 GGUF, hash {source.digest[:12]} not registered: unverified"
     assert source.tokenizer == path
     assert found(finder, path, sha256={"x.gguf": digest}).detail == "from Q4_1 GGUF"
 

@@ -47,7 +47,10 @@ def folder_source(
     detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
     digest = hashes.of_files(files)
     if kind in (WeightsKind.LOCAL, WeightsKind.HUB):
-        kind, detail = _registered(row, files, kind, detail, hashes)
+        if _is_registered(row, files, hashes):
+            kind, detail = WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
+        elif kind is WeightsKind.LOCAL:
+            detail = f"{detail}, hash {digest[:12]} not registered: unverified"
     method, packing = _method(config) if "quantization_config" in config else None, ""
     if method is not None and method in METHODS:
         if form != "safetensors":
@@ -123,10 +126,6 @@ def _config(row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
     return config, "config.json"
 
 
-def _registered(
-    row: ModelRow, files: list[Path], kind: WeightsKind, detail: str, hashes: FileHashes
-) -> tuple[WeightsKind, str]:
-    known = row.sha256
-    if known and all(known.get(file.name) == hashes.sha256(file) for file in files):
-        return WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
-    return kind, f"{detail}, hash not registered: unverified" if kind is WeightsKind.LOCAL else detail
+def _is_registered(row: ModelRow, files: list[Path], hashes: FileHashes) -> bool:
+    """Whether the row registers the hash of every file."""
+    return bool(row.sha256) and all(row.sha256.get(file.name) == hashes.sha256(file) for file in files)

@@ -35,9 +35,10 @@ def gguf_source(row: ModelRow, path: Path, hashes: FileHashes, *, package: str =
     check_gguf(header, row)
     digest = hashes.sha256(path)
     verified = digest in {sha256, row.wheel.sha256 if row.wheel else "", *row.sha256.values()}
+    known = "" if verified else f", hash {digest[:12]} not registered: unverified"
     return WeightsSource(
         kind=WeightsKind.DEQUANTISED,
-        detail=f"from {header.format} GGUF{package}{'' if verified else ', hash not registered: unverified'}",
+        detail=f"from {header.format} GGUF{package}{known}",
         digest=digest,
         form="gguf",
         location=path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from refutable._util.hashing import key_of
 from refutable._util.reading import exists, is_file, read_text
 from refutable.errors import BadInput
 from refutable.models.config import Config
@@ -21,7 +22,7 @@ from refutable.models.from_gguf import family_named
 from refutable.models.gguf_header import read_gguf
 from refutable.models.hub import Listing, fetch, listing
 from refutable.models.hub_answers import Asker
-from refutable.models.hub_cache import cached_snapshot, remember_commit
+from refutable.models.hub_cache import Snapshot, cached_snapshot, faults, remember_commit
 from refutable.models.registry import ModelRegistry, ModelRow, check_facts
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -92,13 +93,13 @@ class Describer:
 
     def _of_folder(self, folder: Path, taken: Collection[str]) -> ModelRow:
         config = read_config(folder / "config.json")
-        parts = folder.absolute().parts
+        place = folder.resolve()
         return self._made(
             given=str(folder),
             config=config,
             taken=taken,
-            parts=parts,
-            weights=str(folder.absolute()),
+            parts=place.parts,
+            weights=str(place),
             licence=_licence(folder) or UNKNOWN,
             config_source="its own config.json",
         )
@@ -107,13 +108,13 @@ class Describer:
         header = read_gguf(path)
         family_of(family_named(header.architecture))
         config = self.gguf_config(path)
-        parts = path.absolute().with_suffix("").parts
+        place = path.resolve()
         return self._made(
             given=str(path),
             config=config,
             taken=taken,
-            parts=parts,
-            weights=str(path.absolute()),
+            parts=place.with_suffix("").parts,
+            weights=str(place),
             licence=str(header.values.get("general.license", UNKNOWN)),
             organisation=str(header.values.get("general.organization", UNKNOWN)),
             config_source="its own header",
@@ -139,11 +140,11 @@ class Describer:
                 " OWNER/NAME of a repository on the hub, or a name of the registry (refutable models)"
             )
         found, told = cached_snapshot(repo, self.revision, self.hashes.folder), None
-        if anew or found is None or not is_file(found.folder / "config.json"):
+        if anew or found is None or not self._is_whole(found):
             if self.offline:
                 raise BadInput(
-                    f"--model {repo}: its config.json is not in the hub's cache and --offline was given; run once"
-                    " without it, or give a folder"
+                    f"--model {repo}: its config.json is not in the hub's cache, or is damaged there, and --offline was"
+                    " given; run once without it, or give a folder"
                 )
             ask = Asker(repo, repo, f"pytest --model {repo}")
             told = listing(repo, self.revision, ask)
@@ -163,6 +164,10 @@ class Describer:
             config_source="its own config.json",
         )
         return row, told
+
+    def _is_whole(self, found: Snapshot) -> bool:
+        """Whether a snapshot has its config.json, with the content that its ETag stands for."""
+        return not any(faults(found, {"config.json": (found.etags or {}).get("config.json")}, self.hashes))
 
     def _made(
         self, *, given: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
@@ -206,23 +211,24 @@ def with_own(
 
 
 def _free_name(parts: Iterable[str], taken: Collection[str]) -> str:
-    """Return a name made of the last part, with as many before it as it takes to be nobody else's."""
-    words = [word for part in parts if (word := re.sub(r"[^a-z0-9._-]+", "-", part.lower()).strip("._-"))]
+    """Return a name that is not taken: the last part, with parts before it where it must be longer."""
+    words = [word for part in parts if (word := _word(part))]
     names = ["-".join(words[-count:]) for count in range(1, len(words) + 1)] or ["model"]
     numbered = (f"{names[-1]}-{number}" for number in range(2, len(taken) + 3))
     return next(name for name in (*names, *numbered) if name not in taken)
 
 
+def _word(part: str) -> str:
+    """Return a part of a path in the letters of a name; one with other letters ends in a hash, to stay itself."""
+    word = re.sub(r"[^a-z0-9._-]+", "-", part.lower()).strip("._-")
+    return word if part.isascii() else f"{word}-{key_of({'part': part})[:6]}".lstrip("-")
+
+
 def _licence(folder: Path) -> str | None:
-    """Return the licence that a model card states in its head."""
-    head: Mapping[str, Any] = next(_heads(folder / "README.md"), {})
-    licence = head.get("license")
-    return str(licence)[:60] if isinstance(licence, str) else None
-
-
-def _heads(card: Path) -> Iterator[Mapping[str, Any]]:
-    with suppress(BadInput, OSError, ValueError, RecursionError, yaml.YAMLError):
-        match = re.match(r"---\n(.*?)\n---\s", read_text(card), re.DOTALL)
+    """Return the licence that a model card states in its head; None where it cannot be read."""
+    with suppress(BadInput, ValueError, RecursionError, yaml.YAMLError):
+        match = re.match(r"---\n(.*?)\n---\s", read_text(folder / "README.md"), re.DOTALL)
         head = yaml.safe_load(match[1]) if match else None
-        if isinstance(head, dict):
-            yield head
+        licence = head.get("license") if isinstance(head, Mapping) else None
+        return licence[:60] if isinstance(licence, str) else None
+    return None

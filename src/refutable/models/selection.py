@@ -80,7 +80,10 @@ class Selection:
             named=model in self.named,
             adapter=self.adapter if model in self.named else None,
         )
-        return subject if seed is None else replace(subject, weights=INIT, seed=seed, adapter=None)
+        if seed is None:
+            return subject
+        given = subject.weights if subject.weights not in (PRETRAINED, INIT) else None
+        return replace(subject, weights=INIT, seed=seed, adapter=None, tokenizer=given)
 
 
 def select(

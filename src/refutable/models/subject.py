@@ -40,6 +40,7 @@ class Subject:
         dtype: dtype of weights and activations; norms are float32 whatever it is.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         seed: of freshly drawn weights.
+        tokenizer: path of the weights beside which the tokenizer of freshly drawn ones lies; None: as the model's own.
         named: whether the user named it, so that it may be downloaded.
         adapter: folder of an adapter that is merged into the weights; None without one.
     """
@@ -50,6 +51,7 @@ class Subject:
     dtype: str = "float32"
     device: str = "cpu"
     seed: int = 0
+    tokenizer: str | None = None
     named: bool = False
     adapter: str | None = None
 

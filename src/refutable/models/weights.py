@@ -14,7 +14,7 @@ from pathlib import Path
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
-from refutable._util.reading import exists
+from refutable._util.reading import exists, is_file
 from refutable._util.text import few
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.adapter import with_adapter
@@ -149,6 +149,9 @@ class Finder:
 
     def tokenizer_at_hand(self, row: ModelRow, subject: Subject) -> tuple[Path | None, str]:
         """Return the path of a local tokenizer and its hash; None and `STAND_IN` if there is none."""
+        given = subject.tokenizer or row.weights
+        if given is not None:
+            return self._tokenizer_at(Path(given))
         if not row.stand_in:
             with suppress(WeightsUnavailable):
                 if (source := self._cached(row, subject)) is not None:
@@ -156,6 +159,13 @@ class Finder:
             if (source := self._in_wheel(row)) is not None:
                 return source.location, source.tokenizer_digest
         return None, STAND_IN
+
+    def _tokenizer_at(self, path: Path) -> tuple[Path | None, str]:
+        """Return the tokenizer beside given weights, and its hash; None and `STAND_IN` if there is none."""
+        if is_file(path):
+            return path, f"gguf:{self.hashes.sha256(path)}"
+        files = tokenizer_files(path)
+        return (path, self.hashes.of_files(files)) if files else (None, STAND_IN)
 
     def _at_path(self, row: ModelRow, path: Path, said: str) -> WeightsSource:
         if not exists(path):
