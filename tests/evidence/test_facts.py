@@ -60,7 +60,6 @@ def test_sources_in_a_suites_own_row_count(try_claim):
 
 
 def test_a_models_own_config_json_needs_no_source(try_claim, tmp_path):
-    pytest.importorskip("torch")
     from refutable.measurement.loading.load import draw
     from refutable.models.subject import Subject
 
@@ -103,7 +102,6 @@ def test_a_metric_against_a_fact_is_labelled_where_the_fact_of_a_model_is_unveri
 
 
 def test_a_probe_is_labelled_where_the_class_that_it_builds_is_unverified(try_claim):
-    pytest.importorskip("torch")
     test = "{probe: mlp_reads_attention, equals: parallel}"
     verified, unverified = try_claim("models: [pythia-70m, pythia-6.9b-v0]", test, evidence="wiring")
     assert (verified.decided, unverified.decided) == (True, False)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from places import ROOT
 
+from refutable.claims import BaseClaim
 from refutable.claims.cases import Case
 from refutable.claims.file import load_claims
 from refutable.claims.kinds import CLAIM_CLASSES
@@ -177,7 +178,7 @@ def source_of(value: Any = None, **more: Any) -> Any:
     return SimpleNamespace(selection=selection, find_weights=find_weights, **more)
 
 
-def judge_fact(claim: Any, value: Any) -> Verdict:
+def judge_fact(claim: BaseClaim, value: str | float | bool) -> Verdict:
     return decide_case(Case(claim.id, claim, ("made-up",), False), source_of(value)).verdict
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,6 @@ from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 from refutable.traces.trace import PRIMITIVE_COLUMNS
 
-peft = pytest.importorskip("peft")
 pytestmark = pytest.mark.filterwarnings("ignore")  # peft's own advice about training
 Tensors = dict[str, torch.Tensor]
 
