@@ -84,6 +84,7 @@ class User:
         """Start pytest; `limit` is the largest file it may write, in bytes."""
 
         def limited() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job, and all below it, would ignore it
             if limit is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -159,7 +160,10 @@ def test_an_interrupted_download_ends_at_once_and_is_gone_on_with(user: User) ->
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     started = time.monotonic()
-    text, _ = run.communicate(timeout=60)
+    try:
+        text, _ = run.communicate(timeout=60)
+    finally:
+        run.kill()
     assert time.monotonic() - started < 8
     assert run.returncode == 2
     assert "Traceback" not in text
