@@ -78,6 +78,20 @@ def test_a_verdict_that_the_first_token_turns_says_so() -> None:
     assert other.details["first token"] == "left out"
 
 
+def test_a_claim_on_several_models_is_varied_as_its_members_are() -> None:
+    traces = [trace_of(gains(first, 0.9), model) for first, model in ((100, "smollm2"), (100, "gpt2"))]
+    claim = MeasuredClaim.model_validate(
+        {
+            **{"id": "a-claim", "statement": "made up", "evidence": "measured", "models": ["smollm2", "gpt2"]},
+            **{"quantifier": "all", "test": a_test(position="all", first_token="with").model_dump(exclude_none=True)},
+        }
+    )
+    found = judge_on_traces(claim, traces)
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.variations["first_token without"].verdict is Verdict.REFUTED
+    assert {"fragile", "2 models: fragile"} <= set(found.labels)
+
+
 def test_of_a_whole_prompt_the_first_token_can_be_left_out() -> None:
     found = judged(trace_of(gains(100, 0.9)), position="whole")
     assert (found.verdict, found.details["first token"]) == (Verdict.SUPPORTED, "counted")

@@ -17,7 +17,8 @@ from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
 from refutable.statistics.student import TFit
 from refutable.verdicts.judge import Judgement, judge
-from refutable.verdicts.quantifiers import combine, needed, partial_conjunction
+from refutable.verdicts.quantifiers import combine, combine_variations, needed, partial_conjunction
+from refutable.verdicts.robustness import Variation
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Verdict
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
@@ -282,3 +283,24 @@ def test_a_verdict_is_labelled_exactly_where_it_would_not_stand_without_the_unve
     enough = {SUPPORTED: needed_, REFUTED: len(found) - needed_ + 1}[judged.verdict]
     stands = sum(verdict is judged.verdict and known for verdict, known in found) >= enough
     assert (UNVERIFIED_FACT in judged.labels) == (not stands)
+
+
+def test_labels_of_members_are_the_wholes_too_with_who_carries_them():
+    of = parts(SUPPORTED, SUPPORTED, NOT_MEASURED)
+    of["model-0"] = of["model-0"].labelled("fragile", "layers-disagree")
+    of["model-1"] = of["model-1"].labelled("fragile")
+    for quantifier in QUANTIFIERS:
+        assert combine(of, quantifier, "< 1", ALPHA).labels == ("2 models: fragile", "model-0: layers-disagree")
+
+
+def test_a_variation_of_some_members_is_one_of_the_whole_and_the_others_stand_as_they_are():
+    of = parts(SUPPORTED, SUPPORTED, SUPPORTED)
+    changes = {"position": "all"}
+    of["model-1"] = replace(of["model-1"], variations={"position all": Variation(REFUTED, "shown", None, changes)})
+    found = {q: combine_variations(of, q, "< 1", ALPHA)["position all"] for q in QUANTIFIERS}
+    assert {q: varied.verdict for q, varied in found.items()} == {
+        "all": REFUTED,
+        "any": SUPPORTED,
+        "majority": SUPPORTED,
+    }
+    assert all(varied.changes == changes and "REFUTED model-1" in varied.why for varied in found.values())

@@ -9,11 +9,12 @@ reverse. A member that was not measured has p = 1 and still counts in m.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from refutable._util.text import few
 from refutable.verdicts.judge import Judgement
+from refutable.verdicts.robustness import Variation
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
 Several = Literal["all", "any", "majority"]
@@ -35,12 +36,37 @@ def combine(parts: Mapping[str, Judgement], quantifier: str, predicts: str, alph
     Each part is itself judged at alpha. Members that were not measured are named and prove nothing either way; if none
     was looked at, the verdict is NOT_MEASURED. An ERROR always shows. Members without a p-value (facts, probes) do
     not err by chance, so their verdicts stand. A verdict that would not stand without the members whose facts are
-    unverified is labelled as theirs are.
+    unverified is labelled as theirs are. Other labels of members say who carries them: ``gptj: fragile``,
+    ``3 models: fragile``.
     """
     judged = _combined(parts, quantifier, predicts, alpha)
     known = {name: _forgotten(part) if UNVERIFIED_FACT in part.labels else part for name, part in parts.items()}
     turns = judged.verdict.decided and _combined(known, quantifier, predicts, alpha).verdict is not judged.verdict
-    return judged.labelled(UNVERIFIED_FACT) if turns else judged
+    return judged.labelled(*([UNVERIFIED_FACT] if turns else []), *_of_members(parts))
+
+
+def combine_variations(
+    parts: Mapping[str, Judgement], quantifier: str, predicts: str, alpha: float
+) -> dict[str, Variation]:
+    """Combine each variation that some member has; a member to which it does not apply stands as it is."""
+    changes = {name: made.changes for part in parts.values() for name, made in part.variations.items()}
+    found = {}
+    for name in changes:
+        under = {member: _under(part, name) for member, part in parts.items()}
+        found[name] = _combined(under, quantifier, predicts, alpha).under(changes[name])
+    return found
+
+
+def _under(part: Judgement, name: str) -> Judgement:
+    varied = part.variations.get(name)
+    return part if varied is None else Judgement(varied.verdict, part.predicts, varied.why, varied.estimate)
+
+
+def _of_members(parts: Mapping[str, Judgement]) -> Iterator[str]:
+    """Yield each label of a member, with the one that carries it or how many do; the details name them."""
+    for label in dict.fromkeys(label for part in parts.values() for label in part.labels):
+        carry = [name for name, part in parts.items() if label in part.labels]
+        yield f"{carry[0] if len(carry) == 1 else f'{len(carry)} models'}: {label}"
 
 
 def _forgotten(part: Judgement) -> Judgement:
