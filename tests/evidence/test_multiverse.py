@@ -15,6 +15,7 @@ from refutable.claims.sampling import samples_of
 from refutable.evidence.layer_by_layer import LAYERS_DISAGREE, layer_by_layer
 from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.on_traces import judge_on_traces
+from refutable.evidence.over_models import over_models
 from refutable.evidence.plan import other_first_tokens, passes_of
 from refutable.models.registry import load_registry
 from refutable.models.subject import Subject
@@ -60,6 +61,11 @@ def judged(trace: Trace, multiverse: dict[str, Any] | None = None, **test: Any) 
     return judge_on_traces(claim, [trace])
 
 
+def axes_of(found: Judgement) -> list[str]:
+    """Return the names of its variations, but for the other estimand, which every claim on categories has."""
+    return [name for name in found.variations if name != "over these categories"]
+
+
 def gains(first: float, later: float, layers: int = 3) -> np.ndarray:
     return np.concatenate([np.full((1, layers), first), np.full((TOKENS - 1, layers), later)])
 
@@ -79,14 +85,14 @@ def test_a_verdict_that_the_first_token_turns_says_so() -> None:
 
 
 def test_a_claim_on_several_models_is_varied_as_its_members_are() -> None:
-    traces = [trace_of(gains(first, 0.9), model) for first, model in ((100, "smollm2"), (100, "gpt2"))]
+    test = {"position": "all", "first_token": "with"}
     claim = MeasuredClaim.model_validate(
         {
             **{"id": "a-claim", "statement": "made up", "evidence": "measured", "models": ["smollm2", "gpt2"]},
-            **{"quantifier": "all", "test": a_test(position="all", first_token="with").model_dump(exclude_none=True)},
+            **{"for": "all", "test": a_test(**test).model_dump(exclude_none=True)},
         }
     )
-    found = judge_on_traces(claim, traces)
+    found = over_models(claim, ("smollm2", "gpt2"), lambda name: judged(trace_of(gains(100, 0.9), name), **test))
     assert found.verdict is Verdict.SUPPORTED
     assert found.variations["first_token without"].verdict is Verdict.REFUTED
     assert {"fragile", "2 models: fragile"} <= set(found.labels)
@@ -103,9 +109,9 @@ def test_the_axis_is_there_wherever_positions_are_averaged_and_nowhere_else() ->
     trace = trace_of(gains(100, 0.9))
     found = judged(trace, {"norm": ["raw", "centred"], "position": ["last", "all"]})
     tokens = ["position all", "position all, first_token with"]
-    assert [*found.variations] == [*tokens, "norm centred", *(f"norm centred, {name}" for name in tokens)]
+    assert axes_of(found) == [*tokens, "norm centred", *(f"norm centred, {name}" for name in tokens)]
     assert "first token" not in found.details
-    assert [*judged(trace).variations] == []
+    assert axes_of(judged(trace)) == []
 
 
 def test_a_verdict_that_the_first_block_turns_says_so() -> None:
@@ -218,13 +224,13 @@ def test_every_verdict_says_its_gauge_and_is_shown_with_it_fixed(model: str, tes
     forms = {"module-norm": ["scale folded"], "stream-mean": ["norm centred"]}
     expected = [form for gauge in reversed(gauges) for form in forms[gauge]]
     both = ["norm centred, scale folded"] if len(gauges) == 2 else []
-    assert [*found.variations] == [*expected, *both]
+    assert axes_of(found) == [*expected, *both]
     assert all(one.verdict.looked for one in found.variations.values())
 
 
 def test_a_gauge_form_that_is_declared_already_is_shown_once() -> None:
     found = judged(trace_of(gains(1.3, 1.2), "gptj"), {"norm": ["raw", "centred"]})
-    assert [*found.variations] == ["norm centred"]
+    assert axes_of(found) == ["norm centred"]
 
 
 # Claims that declare no multiverse: on drawn weights, and on several models at once
@@ -240,12 +246,13 @@ def source_of(by_layer: np.ndarray) -> Any:
         norm = InputNorm(centring=True, eps=1e-5, wiring="parallel") if folded else None
         return tuple(one for name in test.of for one in samples_of(test, name, trace, norm))
 
-    def subject(name: str, *, seed: int | None = None, dtype: str | None = None) -> Subject:
-        return Subject(name, seed=seed)
+    class Selection(dict[str, Any]):
+        registry = load_registry()
 
-    return SimpleNamespace(
-        table=None, samples=samples, selection=SimpleNamespace(registry=load_registry(), subject=subject)
-    )
+        def subject(self, name: str, *, seed: int | None = None, dtype: str | None = None) -> Subject:
+            return Subject(name, seed=seed)
+
+    return SimpleNamespace(table=None, samples=samples, selection=Selection({row.name: row for row in load_registry()}))
 
 
 def of_many(judge: Any, kind: type[MeasuredClaim], models: tuple[str, ...], more: dict[str, Any]) -> Judgement:
@@ -257,7 +264,7 @@ MEAN_GAIN = {"statistic": "mean", "of": "layer_gain", "layer": "mean", "predicts
 
 
 def test_drawn_weights_are_tried_without_the_first_block_and_layer_by_layer() -> None:
-    more = {"evidence": "initialization", "test": MEAN_GAIN}
+    more = {"evidence": "initialization", "seeds": [*range(8)], "test": MEAN_GAIN}
     found = of_many(judge_initialization, InitializationClaim, ("gptj",), more)
     assert found.verdict is Verdict.SUPPORTED
     assert {name: one.verdict.value for name, one in found.variations.items()} == {
@@ -271,7 +278,9 @@ def test_drawn_weights_are_tried_without_the_first_block_and_layer_by_layer() ->
 
 def test_pooled_models_are_tried_without_the_first_block_and_with_the_gauge_fixed() -> None:
     more = {"evidence": "measured", "for": "pooled", "test": {**MEAN_GAIN, "of": "mlp_gain", "predicts": "> 0"}}
-    found = of_many(judge_measured, MeasuredClaim, ("gptj", "pythia-70m", "gpt2"), more)
+    found = of_many(
+        judge_measured, MeasuredClaim, ("gptj", "pythia-70m", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"), more
+    )
     assert found.verdict is Verdict.SUPPORTED
     names = ["first_block without", "norm centred", "scale folded", "norm centred, scale folded"]
     assert [*found.variations] == names
