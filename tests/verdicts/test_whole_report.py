@@ -65,7 +65,8 @@ def test_a_report_says_it_in_words():
         "over all 10 cases that a test would decide, the unmeasured as p = 1: 1 stand after Holm, 1 after"
         " Benjamini-Hochberg",
     ]
-    assert len(report_lines([row("look-up", None)], 10)) == 1
+    assert len(report_lines([row("look-up", None), row("probe", None)], 10)) == 1
+    assert report_lines([row("a", 0.001)], 10) == []
     assert report_lines([row("open", 0.5)], 10) == report_lines([], 10) == []
 
 

@@ -13,6 +13,7 @@ from scipy import special
 
 from refutable.statistics import Data, Statistic
 from refutable.statistics.assumptions import Assumption
+from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
 from refutable.statistics.skewness import SEEN, skewness, standard_error
 
@@ -39,8 +40,7 @@ def check(statistic: Statistic, data: Data) -> Checks:
     Of a value per layer, what is told is the range of skewness over layers, and the layer that goes most by category.
     """
     details: dict[str, str] = {"assumes": "; ".join((*statistic.assumes, *statistic.caveats))}
-    if 0 < data.samples[0].n < statistic.calibrated_from:
-        details["error rates"] = f"known from n = {statistic.calibrated_from} on"
+    few = 0 < _units(statistic, data.samples[0]) < statistic.calibrated_from
     clustered, skewed = [], []
     for sample in statistic.varies(data) if statistic.varies is not None else ():
         if sample.n < 3:
@@ -57,9 +57,14 @@ def check(statistic: Statistic, data: Data) -> Checks:
             details[f"clustering of {sample.of}"] = f"ICC {most.icc:.2g} by category{layer}, p = {most.p:.2g}"
             if most.p < CLUSTERED and Assumption.INDEPENDENT in statistic.assumes:
                 clustered.append(most.icc)
-    labels = [f"clustered by category (ICC {max(clustered):.2g})"] if clustered else []
+    labels = [f"uncalibrated below n = {statistic.calibrated_from}"] if few else []
+    labels += [f"clustered by category (ICC {max(clustered):.2g})"] if clustered else []
     labels += [f"skewed ({max(skewed, key=abs):.2g})"] if skewed else []
     return Checks(details, tuple(labels))
+
+
+def _units(statistic: Statistic, sample: Sample) -> int:
+    return units_over(statistic.name, sample.n, len({name for name in sample.clusters if name}))
 
 
 def _skewness_of_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from refutable.statistics.correlation import CorrelationFit, correlate, fisher, 
 from refutable.statistics.geometric_mean import GeometricMeanFit, logarithms
 from refutable.statistics.jackknife import error_of_z
 from refutable.statistics.layers_passing import LayersFit, layers_passing
+from refutable.statistics.region import Region
 from refutable.statistics.shapes import Counted, Paired, PerLayer
 from refutable.statistics.share_of_prompts import indicators
 from refutable.statistics.student import fit_values, proofs
@@ -85,6 +86,13 @@ def _without_each_category(
     )
 
 
+def _perfect(n: int, region: Region) -> tuple[CorrelationFit, ...]:
+    """Return what any number of prompts in n categories could show at most."""
+    method, exact = "Fisher z and jackknife over categories", 1e-9
+    ends = region.extremes((-1.0, 1.0))
+    return tuple(CorrelationFit(r, fisher(r), exact, n, "category", method, exact, lost=2, signs=True) for r in ends)
+
+
 ASSUMED = (Assumption.INDEPENDENT_CATEGORIES, Assumption.LITTLE_SKEW)
 
 STATISTICS.add(
@@ -134,7 +142,8 @@ for function in (clustered_pearson, clustered_spearman):
             caveats=LIKE_THESE,
             takes=Paired(by_category=True),
             range=(-1.0, 1.0),
-            least=6,
+            least=3,
+            extremes=_perfect,
             calibrated_from=20,
         ),
     )

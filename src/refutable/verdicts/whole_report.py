@@ -68,9 +68,9 @@ def over_report(rows: Iterable[VerdictRow], tested: int | None) -> WholeReport:
 
 
 def report_lines(rows: Iterable[VerdictRow], tested: int | None) -> list[str]:
-    """Return the multiplicity of a report in words, a sentence a line; none if no verdict is decided."""
+    """Return the multiplicity of a report in words, a sentence a line; none if fewer than two verdicts are decided."""
     whole = over_report(rows, tested)
-    if not whole.decided:
+    if whole.decided < 2:
         return []
     lines = [
         f"{whole.with_error_rate} of {counted(whole.decided, 'decided verdict')} with an error rate; look-ups, probes,"
@@ -79,7 +79,7 @@ def report_lines(rows: Iterable[VerdictRow], tested: int | None) -> list[str]:
     if whole.with_error_rate:
         over = f"of the {whole.with_error_rate}, over {counted(whole.measured.members, 'p-value')} of this report"
         lines.append(f"{over}: {_told(whole.measured)}")
-        if whole.declared is not None:
+        if whole.declared is not None and whole.declared.members > whole.measured.members:
             over = f"over all {whole.declared.members} cases that a test would decide, the unmeasured as p = 1"
             lines.append(f"{over}: {_told(whole.declared)}")
     return lines
