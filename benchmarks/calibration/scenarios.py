@@ -316,6 +316,7 @@ SCENARIOS = (
     Scenario("bounded_mean", _bounded, _bounded_mean, points.mean),
     Scenario("clustered_mean", _one(lambda v, s: v), mean_of, points.mean),
     Scenario("clustered_geometric_mean", _one(lambda v, s: np.exp(v)), lambda s, n: math.exp(mean_of(s, n))),
+    Scenario("clustered_ratio_of_means", _parts, lambda s, n: 2 + mean_of(s, n), shapes=MEANS),
     Scenario("clustered_share", _shares_of_categories, _constant(0.5), shapes=(Shape.CLUSTERED,)),
     Scenario("clustered_layers_passing", _layered("< 0"), _constant(0.0), note="none passes"),
     Scenario("clustered_pearson", _of_categories, _zero, shapes=(Shape.CLUSTERED, Shape.SIGNS)),

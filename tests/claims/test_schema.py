@@ -247,7 +247,7 @@ CLAIM_KEYS = (
 )
 TEST_KEYS = (
     "known: against, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer, norm,"
-    " of, position, predicts, "
+    " of, over, position, predicts, "
     "statistic, under."
 )
 SELECTOR_KEYS = (

@@ -21,7 +21,7 @@ claims:
     statement: At initialisation the last block lengthens the stream.
     evidence: initialization
     models: [tiny-gpt2, tiny-llama]
-    seeds: [0, 1, 2]
+    seeds: [0, 1, 2, 3, 4, 5]
     test: {statistic: mean, of: last_gain, predicts: "> 1"}
   - id: tiny-attention-shrinks-the-stream
     statement: A tiny model's last block shrinks the stream.

@@ -28,14 +28,14 @@ claims:
     statement: No prompt minds.
     evidence: measured
     models: tiny-gpt2
-    test: {statistic: share_of_prompts, of: last_gain, against: {dtype: bfloat16}, holds: "within [-0.1, 0.1]",
-      predicts: ">= 0.8"}
+    test: {statistic: share_of_prompts, over: these_categories, of: last_gain, against: {dtype: bfloat16},
+      holds: "within [-0.1, 0.1]", predicts: ">= 0.8"}
   - id: bfloat16-is-exact
     statement: Every prompt is as it was.
     evidence: measured
     models: tiny-gpt2
-    test: {statistic: share_of_prompts, of: last_gain, against: {dtype: bfloat16}, holds: "within [0, 0]",
-      predicts: ">= 0.8"}
+    test: {statistic: share_of_prompts, over: these_categories, of: last_gain, against: {dtype: bfloat16},
+      holds: "within [0, 0]", predicts: ">= 0.8"}
 """
 
 
@@ -50,7 +50,7 @@ def test_pairs_of_models_and_of_dtypes_are_decided_and_say_what_is_paired(suite:
     rows = {row["id"]: row for row in run.json["verdicts"]}
     one, other = rows["gpt2-grows-more-tiny-gpt2"], rows["llama-grows-more-tiny-llama"]
     assert one["estimate"]["value"] == -other["estimate"]["value"]
-    assert one["estimate"]["unit"] == "prompt"
+    assert one["estimate"]["unit"] == "category"
     assert "both read the same prompts" in one["why"]
     assert len(one["traces"]) == 2
     assert "gptj was not selected" in rows["like-gptj-tiny-gpt2"]["why"]

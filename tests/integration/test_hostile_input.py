@@ -337,7 +337,7 @@ def read_all(path: Path) -> None:
     """Read a table, and the numbers of its one metric."""
     table = read_table(path, REGISTRY)
     for column in table.columns.values():
-        table._values("last_gain", "gptj", column)
+        table._values("last_gain", "gptj", column, table.rows["gptj"])
 
 
 def test_a_line_of_a_table_ends_with_a_newline_and_nothing_else(tmp_path: Path) -> None:

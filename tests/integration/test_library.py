@@ -133,11 +133,11 @@ def test_what_takes_another_pass_is_said(claims: dict[str, BaseClaim]) -> None:
     of_dtype = claims["shrinks"].model_copy(
         update={"multiverse": claims["shrinks"].multiverse.model_copy(update={"dtype": ("bfloat16",)})}
     )
-    (variation,) = refutable.judge(of_dtype, plain).variations.values()
+    variation = refutable.judge(of_dtype, plain).variations["dtype bfloat16"]
     assert variation.verdict is Verdict.NOT_MEASURED
     assert "no such trace was given" in variation.why
     half = refutable.measure("tiny-llama", device="cpu", dtype="bfloat16")
-    (variation,) = refutable.judge(of_dtype, plain, half).variations.values()
+    variation = refutable.judge(of_dtype, plain, half).variations["dtype bfloat16"]
     assert variation.verdict.looked
 
 

@@ -33,7 +33,7 @@ claims:
     evidence: measured
     models: [tiny-gpt2, gptj]
     for: any
-    test: {statistic: mean, of: last_gain, predicts: "> 1"}
+    test: {statistic: mean, over: these_categories, of: last_gain, predicts: "> 1"}
 """
 
 
@@ -109,7 +109,7 @@ def test_a_refuted_claim_shows_its_evidence_and_no_traceback(run: Result) -> Non
     for part in (
         "mean of last_gain = ",
         " at 90 %",
-        "n = 25 prompts",
+        "n = 5 categories",
         "predicted  < 1",
         "p = ",
         "0.8 (n 25, dtype float16)",

@@ -78,7 +78,7 @@ def test_a_verdict_on_adapted_weights_says_so_in_every_output(adapted: Suite) ->
     assert detail.startswith("adapter my-lora (SHA-256 ")
     assert re.search(r"into local weights: safetensors, hash [0-9a-f]{12} not registered: unverified", detail)
     assert "pretrained" not in str(row["weights"])
-    assert row["estimate"]["n"] == 25
+    assert row["estimate"]["n"] == 5
     assert other["weights"]["weights_kind"] == "initialisation"
     assert row["controls"], "freshly drawn weights are measured beside it"
     assert f"weights: mine: with adapter ({detail})" in run.text

@@ -133,7 +133,7 @@ def _table(path: Path) -> None:
     table = read_table(path, REGISTRY)
     for model in table.rows:
         for name, column in table.columns.items():
-            table._values(name, model, column)
+            table._values(name, model, column, table.rows[model])
 
 
 def _config(path: Path) -> None:

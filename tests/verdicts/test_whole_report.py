@@ -60,7 +60,8 @@ def test_a_report_is_adjusted_as_by_hand_with_the_unmeasured_counted_and_not():
 def test_a_report_says_it_in_words():
     rows = [row("a", 0.001), row("b", 0.03), row("look-up", None)]
     assert report_lines(rows, 10) == [
-        "2 of 3 decided verdicts with an error rate; look-ups, probes, proofs and counter-examples have none",
+        "2 of 3 decided verdicts with a known error rate; look-ups, probes, proofs, counter-examples and too few units"
+        " have none",
         "of the 2, over 2 p-values of this report: 2 stand after Holm, 2 after Benjamini-Hochberg",
         "over all 10 cases that a test would decide, the unmeasured as p = 1: 1 stand after Holm, 1 after"
         " Benjamini-Hochberg",

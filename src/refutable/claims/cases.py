@@ -11,6 +11,7 @@ from refutable.claims.over import over_categories
 from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems
 from refutable.errors import BadInput
 from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.prompts.prompt_set import are_categorised
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _over(claim: BaseClaim, prompts: Prompts, categorised: Callable[[str], bool]
     """Return a claim with the statistic that its estimand asks for, given its prompts."""
     if not isinstance(claim, MeasuredClaim):
         return claim
-    has = any(prompts(claim.prompts).categories) if categorised is None else categorised(claim.prompts)
+    has = are_categorised(prompts(claim.prompts).categories) if categorised is None else categorised(claim.prompts)
     return over_categories(claim, has)
 
 

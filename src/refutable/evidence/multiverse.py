@@ -19,7 +19,7 @@ from refutable.evidence.plan import CHEAP, is_cheap, other_first_tokens, passes_
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import Specification, attempt, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
-from refutable.statistics.over import other_statistic, statistic_over
+from refutable.statistics.over import Over, other_statistic, statistic_over
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
@@ -101,6 +101,8 @@ def _combinations(
         **{"dtype": source.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts},
     }
     declared = {axis: getattr(claim.multiverse, axis) for axis in base}
+    own = claim.test.statistic
+    declared["statistic"] = [name for name in declared["statistic"] if _speaking(name, claim.test.over) != own]
     if declared["bos"]:
         same = _bos_as_tokenised(specification, model, source)
         declared["bos"] = [bos for bos in declared["bos"] if bos != same]
@@ -125,12 +127,17 @@ def _firsts(test: MeasuredTest) -> Iterator[dict[str, str]]:
 def _changed(test: MeasuredTest, changes: Mapping[str, str]) -> MeasuredTest:
     """Return a test under changes; a statistic is that of the categories that the test speaks of."""
     asked: dict[str, Any] = {axis: changes[axis] for axis in (*TEST_AXES, *FIRST_AXES) if axis in changes}
-    if "statistic" in asked and test.over is not None:
-        asked["statistic"] = statistic_over(asked["statistic"], test.over) or asked["statistic"]
+    if "statistic" in asked:
+        asked["statistic"] = _speaking(asked["statistic"], test.over)
     other = other_statistic(test.statistic) if OVER in changes else None
     if other is not None:
         asked["over"], asked["statistic"] = other
     return test.model_copy(update=asked)
+
+
+def _speaking(statistic: str, over: Over | None) -> str:
+    """Return the version of a statistic that speaks of the test's categories; itself if it has none."""
+    return statistic if over is None else statistic_over(statistic, over) or statistic
 
 
 def _other_estimand(test: MeasuredTest) -> Iterator[dict[str, str]]:

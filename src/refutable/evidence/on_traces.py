@@ -12,6 +12,7 @@ from refutable.evidence.given_traces import given_traces
 from refutable.evidence.measured import judge_measured
 from refutable.evidence.specification import attempt
 from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.prompts.prompt_set import are_categorised
 from refutable.traces.trace import Trace
 from refutable.verdicts.judge import Judgement
 
@@ -39,7 +40,7 @@ def judge_on_traces(claim: BaseClaim, traces: Sequence[Trace]) -> Judgement:
     source = given_traces(traces)
     own = traces[0].meta
     alone = claim.model_copy(update={"quantifier": "each", "prompts": str(own["prompt_set"])})
-    alone = over_categories(alone, any(source.prompts(alone.prompts).categories))
+    alone = over_categories(alone, are_categorised(source.prompts(alone.prompts).categories))
     judged = attempt(claim.prediction, lambda: judge_measured(alone, (str(own["model"]),), source))
     departures = dict(_departures(claim, alone, source.selection.registry[str(own["model"])]))
     return replace(judged, details={**judged.details, **departures}) if departures else judged

@@ -6,7 +6,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
@@ -22,6 +22,11 @@ MAX_CHARACTERS = 20_000
 MAX_TOKENS = 4 * MAX_CHARACTERS  # a character has at most four bytes, and a token at least one
 
 Parted = Literal["prompts", "categories"]  # what two halves share out: each category's prompts, or whole categories
+
+
+def are_categorised(categories: Iterable[str]) -> bool:
+    """Whether prompts are of at least two categories; one for all of them tells none apart."""
+    return len({name for name in categories if name}) > 1
 
 
 def spoken(text: str) -> str:

@@ -27,6 +27,9 @@ class Clustering(NamedTuple):
     p: float
 
 
+UNCALIBRATED = "uncalibrated below"  # how a label begins that says from which n the error rates are known
+
+
 class Checks(NamedTuple):
     """Lines of evidence by name, and labels."""
 
@@ -57,7 +60,7 @@ def check(statistic: Statistic, data: Data) -> Checks:
             details[f"clustering of {sample.of}"] = f"ICC {most.icc:.2g} by category{layer}, p = {most.p:.2g}"
             if most.p < CLUSTERED and Assumption.INDEPENDENT in statistic.assumes:
                 clustered.append(most.icc)
-    labels = [f"uncalibrated below n = {statistic.calibrated_from}"] if few else []
+    labels = [f"{UNCALIBRATED} n = {statistic.calibrated_from}"] if few else []
     labels += [f"clustered by category (ICC {max(clustered):.2g})"] if clustered else []
     labels += [f"skewed ({max(skewed, key=abs):.2g})"] if skewed else []
     return Checks(details, tuple(labels))

@@ -1,4 +1,4 @@
-"""Shares, layers, geometric means and correlations of categories like these: the category is the unit."""
+"""Shares, layers, ratios, geometric means and correlations of categories like these: the category is the unit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.bounded_mean import BoundedFit
-from refutable.statistics.clustered_mean import category_means
+from refutable.statistics.clustered_mean import CALIBRATED_FROM, category_means
 from refutable.statistics.correlation import CorrelationFit, correlate, fisher, paired
 from refutable.statistics.geometric_mean import GeometricMeanFit, logarithms
 from refutable.statistics.jackknife import error_of_z
 from refutable.statistics.layers_passing import LayersFit, layers_passing
+from refutable.statistics.ratio_of_means import RatioFit, ratio_of_means
 from refutable.statistics.region import Region
-from refutable.statistics.shapes import Counted, Paired, PerLayer
+from refutable.statistics.shapes import Counted, Paired, Parts, PerLayer
 from refutable.statistics.share_of_prompts import indicators
 from refutable.statistics.student import fit_values, proofs
 from refutable.statistics.takes import Takes
@@ -32,6 +33,12 @@ def clustered_geometric_mean(data: Data) -> GeometricMeanFit:
     """The geometric mean of the categories' geometric means: `clustered_mean` of the logarithms, transformed."""
     logs, centre = logarithms(data.samples[0])
     return GeometricMeanFit(fit_values(category_means(Data((logs,))).values, "category"), centre)
+
+
+def clustered_ratio_of_means(data: Data) -> RatioFit:
+    """The ratio of two means over categories, by `ratio_of_means` of the categories' mean numerator and denominator."""
+    above, below = (category_means(Data((sample,))) for sample in data.samples)
+    return ratio_of_means(Data((above, below)))
 
 
 def clustered_share(data: Data) -> BoundedFit:
@@ -103,8 +110,21 @@ STATISTICS.add(
         caveats=(*LIKE_THESE, "it is the logarithms that must not be skewed"),
         takes=Takes(by_category=True),
         least=2,
+        calibrated_from=CALIBRATED_FROM,
         extremes=proofs,
         varies=lambda data: (category_means(Data((logarithms(data.samples[0])[0],))),),
+    ),
+)
+STATISTICS.add(
+    Statistic(
+        "clustered_ratio_of_means",
+        ASSUMED,
+        clustered_ratio_of_means,
+        caveats=(*LIKE_THESE, "what must not be skewed is numerator less ratio times denominator"),
+        takes=Parts(by_category=True),
+        least=2,
+        calibrated_from=CALIBRATED_FROM,
+        extremes=proofs,
     ),
 )
 STATISTICS.add(
@@ -128,6 +148,7 @@ STATISTICS.add(
         caveats=(*LIKE_THESE, "layers may depend on each other"),
         takes=PerLayer(by_category=True),
         least=2,
+        calibrated_from=CALIBRATED_FROM,
         extremes=STATISTICS["layers_passing"].extremes,
         varies=lambda data: (category_means(data),),
         powerless="each layer has a spread of its own",

@@ -22,6 +22,7 @@ STRATIFIED = {
 CLUSTERED = {
     "mean": "clustered_mean",
     "geometric_mean": "clustered_geometric_mean",
+    "ratio_of_means": "clustered_ratio_of_means",
     "layers_passing": "clustered_layers_passing",
     "pearson": "clustered_pearson",
     "spearman": "clustered_spearman",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, TypeAdapter
 
+from refutable.statistics.check_assumptions import UNCALIBRATED
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
@@ -79,8 +80,14 @@ class VerdictRow(Judgement):
 
     @property
     def has_p(self) -> bool:
-        """Whether it was looked at by a statistical test, so that it has an error rate."""
+        """Whether it was looked at by a statistical test."""
         return self.verdict.looked and self.estimate is not None and self.estimate.p is not None
+
+    @property
+    def has_error_rate(self) -> bool:
+        """Whether it is decided by a statistical test whose error rate is known for so many units."""
+        known = not any(UNCALIBRATED in label for label in self.labels)
+        return self.has_p and self.decided and known
 
     @property
     def weights_kind(self) -> str:

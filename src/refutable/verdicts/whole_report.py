@@ -1,9 +1,10 @@
 """Multiplicity of a whole report: how many decided verdicts have an error rate, and how many survive adjustment.
 
-A verdict has an error rate if a statistical test gave it a p-value. A look-up, a probe, a proof and a counter-example
-have none, and are counted apart. Holm and Benjamini-Hochberg are applied over all verdicts that have a p-value, decided
-or not, twice: over those that were measured, and over every case of the claims file that a test would decide, the
-unmeasured as p = 1. p-values of the predictions and of their opposites are adjusted separately, as in a family.
+A verdict has an error rate if a statistical test gave it a p-value, of units enough for its rates to be known. A
+look-up, a probe, a proof and a counter-example have none, and are counted apart. Holm and Benjamini-Hochberg are
+applied over all verdicts that have a p-value, decided or not, twice: over those that were measured, and over every case
+of the claims file that a test would decide, the unmeasured as p = 1. p-values of the predictions and of their opposites
+are adjusted separately, as in a family.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class WholeReport:
 
     Attributes:
         decided: its decided verdicts.
-        with_error_rate: those of them that have a p-value.
+        with_error_rate: those of them that have a p-value, and are not labelled uncalibrated.
         measured: what survives over the verdicts that have a p-value.
         declared: the same with the unmeasured cases counted as p = 1; None if the run did not say how many there are.
     """
@@ -61,7 +62,7 @@ def over_report(rows: Iterable[VerdictRow], tested: int | None) -> WholeReport:
     with_p = [row for row in rows if row.has_p]
     return WholeReport(
         decided=sum(row.decided for row in rows),
-        with_error_rate=sum(row.decided for row in with_p),
+        with_error_rate=sum(row.has_error_rate for row in with_p),
         measured=_surviving(with_p, len(with_p)),
         declared=None if tested is None else _surviving(with_p, max(tested, len(with_p))),
     )
@@ -73,8 +74,8 @@ def report_lines(rows: Iterable[VerdictRow], tested: int | None) -> list[str]:
     if whole.decided < 2:
         return []
     lines = [
-        f"{whole.with_error_rate} of {counted(whole.decided, 'decided verdict')} with an error rate; look-ups, probes,"
-        " proofs and counter-examples have none"
+        f"{whole.with_error_rate} of {counted(whole.decided, 'decided verdict')} with a known error rate; look-ups,"
+        " probes, proofs, counter-examples and too few units have none"
     ]
     if whole.with_error_rate:
         over = f"of the {whole.with_error_rate}, over {counted(whole.measured.members, 'p-value')} of this report"
@@ -99,7 +100,7 @@ def _surviving(rows: Sequence[VerdictRow], members: int) -> Surviving:
             continue
         for method, adjusted in (("holm", holm(p)), ("benjamini_hochberg", stats.false_discovery_control(p))):
             stand[method] += sum(
-                row.decided and row.verdict is verdict and bool(one <= row.about["alpha"])
+                row.has_error_rate and row.verdict is verdict and bool(one <= row.about["alpha"])
                 for row, one in zip(rows, adjusted[: len(rows)], strict=True)
             )
     return Surviving(members=members, **stand)

@@ -15,7 +15,7 @@ from refutable.evidence.published.column_map import MetricColumn, TableMap
 from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in, printed_in
 from refutable.evidence.published.made_on import check_prompts
 from refutable.metrics import METRICS, first_token_of, mean_over_layers
-from refutable.prompts.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
 from refutable.traces.trace import Position
@@ -62,8 +62,10 @@ class Table:
 
     @property
     def has_categories(self) -> bool:
-        """Whether any of its rows names a category of prompts."""
-        return any(row.cells.get(self.map.category) for rows in self.rows.values() for row in rows)
+        """Whether its rows are of at least two categories of prompts."""
+        return are_categorised(
+            str(row.cells.get(self.map.category) or "") for rows in self.rows.values() for row in rows
+        )
 
     def sample(self, metric: str, model: str, test: MeasuredTest, prompts: PromptSet) -> Sample:
         """Return a metric of a model, with values of shape (prompts,) or (prompts, layers).

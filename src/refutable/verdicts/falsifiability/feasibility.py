@@ -20,7 +20,7 @@ from refutable.errors import Undecidable
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry, Selector, load_registry
 from refutable.prompts.find import given_prompts, load_prompts
-from refutable.prompts.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
@@ -126,7 +126,7 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     loaded, registry = read_claims(file), load_registry(models)
     given = given_prompts(prompts) if prompts is not None else None
     named = functools.cache(lambda name: load_prompts(name, file.parent))
-    has = None if given is None else any(given.categories)
+    has = None if given is None else are_categorised(given.categories)
     categorised = None if has is None else lambda _: bool(has)
     cases = cases_of(loaded.claims, registry, loaded.places, named, categorised=categorised)
     for claim in {case.claim.id: case.claim for case in cases}.values():
