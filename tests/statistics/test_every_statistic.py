@@ -29,17 +29,16 @@ CATEGORIES = ("a", "b", "c", "d", "e")
 REGIONS = ["< 0.45", ">= 0.45", "> 0.9", "<= 0.1", "within [0.3, 0.6]"]
 TIED = [f"{sign} {x}" for sign in ("<", "<=", ">", ">=") for x in (0, 0.5, 1)]
 TIED += ["within [0, 0.5]", "within [0.5, 1]", "within [0.5, 0.5]", "within [0, 1]"]
+UNITS_ARE_CATEGORIES = ("clustered_pearson", "clustered_spearman")
 bounds = {"< 0.45": 0.45, "> 0.9": 0.9}
 
 
-def sample(values):
+def sample(values, categories=0):
+    """Return values in so many categories; by default in as many, at most five, as have two of them each."""
     values = np.asarray(values, dtype=float)
-    return Sample(
-        "drawn",
-        values,
-        "prompt",
-        tuple(sorted(CATEGORIES[i % max(1, min(5, len(values) // 2))] for i in range(len(values)))),
-    )
+    categories = categories or max(1, min(5, len(values) // 2))
+    clusters = tuple(sorted(CATEGORIES[i % categories] for i in range(len(values))))
+    return Sample("drawn", values, "prompt", clusters)
 
 
 def data_of(name, n, draw):
@@ -56,7 +55,8 @@ def data_of(name, n, draw):
         return Data(tuple(sample(draw((n,))) for _ in range(4)), holds)
     if of.compares is not None:
         return Data((sample(draw((n // 2,))), sample(draw((n - n // 2,)))), holds)
-    return Data(tuple(sample(draw((n,))) for _ in range(of.variables)), holds)
+    categories = 5 if name in UNITS_ARE_CATEGORIES else 0
+    return Data(tuple(sample(draw((n,)), categories) for _ in range(of.variables)), holds)
 
 
 def uniform(seed=0):
