@@ -168,10 +168,10 @@ def test_what_can_never_be_decided_is_said_at_collection_and_skipped_on_request(
 
 def test_an_unusual_alpha_is_shown(suite: Suite) -> None:
     claims = (suite.folder / "claims.yaml").read_text()
-    suite.write("claims.yaml", claims.replace("    seeds: ", "    alpha: 0.01\n    seeds: "))
+    suite.write("claims.yaml", claims.replace("    seeds: ", "    alpha: 0.02\n    seeds: "))
     run = suite.pytest("-k", "grow or shrinks")
     lines = [line for line in run.text.splitlines() if "[" in line and "tiny-gpt2" in line and "pretrained" not in line]
-    assert any("alpha 0.01" in line for line in lines if line.startswith("tiny-blocks-grow")), run.text
+    assert any("alpha 0.02" in line for line in lines if line.startswith("tiny-blocks-grow")), run.text
     assert not any("alpha" in line for line in lines if line.startswith("tiny-attention-shrinks")), run.text
 
 
