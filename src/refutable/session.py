@@ -32,10 +32,12 @@ from refutable.models.weights import Finder
 from refutable.options import Options
 from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
+from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
 from refutable.verdicts.falsifiability.feasibility import Infeasible, count_categories, infeasible
 from refutable.verdicts.judge import Judgement, undecided
+from refutable.verdicts.looks import Look
 from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
 from refutable.verdicts.preregistration.status import Registrations, hashes_of
 from refutable.verdicts.row import VerdictRow
@@ -160,7 +162,17 @@ class Session:
             weights=weights,
             traces=traces,
             seconds=time.perf_counter() - started,
+            looks=self._looks(case, judgement),
         )
+
+    def _looks(self, case: Case, judgement: Judgement) -> tuple[Look, ...]:
+        """Return this look, if a statistic looked at prompts."""
+        claim, estimate = case.claim, judgement.estimate
+        if not isinstance(claim, MeasuredClaim) or not judgement.verdict.looked or estimate is None:
+            return ()
+        anytime = STATISTICS[claim.test.statistic].anytime
+        links = self.source.prompts(claim.prompts).links
+        return (Look(len(links), links if anytime else links[-1:], anytime),)
 
     def _judgement(self, case: Case) -> Judgement:
         skipped = self._skipped(case)

@@ -183,3 +183,13 @@ def test_a_label_that_changed_with_its_verdict_is_told_as_well() -> None:
 
 def test_the_order_of_labels_is_no_difference() -> None:
     assert differences(run(beside(("a", "b"))), run(beside(("b", "a")))) == []
+
+
+def test_other_weights_of_the_same_name_are_another_subject() -> None:
+    one, other = (row(verdict=word, weights_kind="local", weights_hash=word) for word in ("SUPPORTED", "REFUTED"))
+    assert kinds(run(one), run(other)) == [("only in A", "c"), ("only in B", "c")]
+    found = compare(run(other), run(one))
+    assert (found.changed, len(found.new)) == ((), 1)
+    without = row(verdict="SUPPORTED", weights_kind="local")  # as runs before hashes were told
+    assert kinds(run(without), run(other)) == [("verdict", "c")]
+    assert compare(run(other), run(without)).changed == ("c-m (local): SUPPORTED -> REFUTED",)

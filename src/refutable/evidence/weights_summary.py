@@ -18,6 +18,8 @@ VARIED = (
     "spare",
     "prompts",
 )  # a claim's variations differ in these from its own pass, which comes first
+UNNAMED = {*WeightsKind} - {WeightsKind.PRETRAINED, WeightsKind.INITIALISATION, WeightsKind.PUBLISHED}
+"""Kinds of weights of which a name may mean others in another run: their content tells them apart."""
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
 
 
@@ -62,6 +64,7 @@ def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
     seeds = sorted({meta["seed"] for meta in metas if meta.get("seed") is not None})
     if seeds:
         told["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    told["weights_hash"] = _joined(str(meta["weights"])[:12] for meta in metas if meta.get("weights_kind") in UNNAMED)
     told["models"] = _joined(meta.get("model") for meta in metas)  # for groups, those that were measured
     told["prompt_set_hash"] = _joined(meta.get("prompts") for meta in metas)
     told["closure_worst"] = _joined(f"{one:.3g}" for meta in metas if (one := meta.get("closure_worst")) is not None)

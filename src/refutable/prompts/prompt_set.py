@@ -105,6 +105,19 @@ class PromptSet:
         content = [[p.text, p.category, p.tokens] for p in self.prompts]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
+    @cached_property
+    def links(self) -> tuple[str, ...]:
+        """The hash chain, a link after each prompt: SHA-256 of the link before and the prompt, in its first 16 digits.
+
+        Two sets whose k-th links are equal begin with the same k prompts.
+        """
+        found, link = [], ""
+        for one in self.prompts:
+            content = json.dumps([link, one.text, one.category, one.tokens], ensure_ascii=False)
+            link = hashlib.sha256(content.encode()).hexdigest()[:16]
+            found.append(link)
+        return tuple(found)
+
     @property
     def categories(self) -> tuple[str, ...]:
         """The category of each prompt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refutable.reports.journal import RunResult
-from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.row import VerdictRow, by_identity
 from refutable.verdicts.verdict import Verdict
 
 
@@ -33,8 +33,7 @@ class Comparison:
 
 def compare(run: RunResult, baseline: RunResult) -> Comparison:
     """Compare a run with a baseline."""
-    now = {row.identity: row for row in run.rows}
-    then = {row.identity: row for row in baseline.rows}
+    now, then = by_identity(run.rows, baseline.rows)
     measured_now = {_pair(row) for row in run.rows if row.verdict.looked}
     changed = [
         f"{row.id} ({row.weights_kind}): {then[key].verdict.value} -> {row.verdict.value}"

@@ -14,7 +14,7 @@ from refutable._util.text import counted
 from refutable.reports.journal import RunResult
 from refutable.reports.terminal import COLOURS, interval_text, memory_console, plain_table
 from refutable.verdicts.robustness import Control, Variation
-from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.row import VerdictRow, by_identity
 from refutable.verdicts.verdict import Estimate, Verdict
 
 BESIDE = ("labels", "controls", "variations")
@@ -56,8 +56,8 @@ def differences(before: RunResult, after: RunResult) -> list[Change]:
 
     A case not measured, or an ERROR, in both runs is no difference. A fact has no interval: it moved if its value did.
     """
-    then = {row.identity: row for row in before.rows if row.verdict.looked}
-    now = {row.identity: row for row in after.rows if row.verdict.looked}
+    looked = ((row for row in run.rows if row.verdict.looked) for run in (before, after))
+    then, now = by_identity(*looked)
     failed = {(row.claim, row.subject): row for row in after.rows if row.verdict is Verdict.ERROR}
     was = {(row.claim, row.subject) for row in before.rows if row.verdict is Verdict.ERROR}
     changes = [Change("error", None, row) for pair, row in failed.items() if pair not in was]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -59,6 +59,14 @@ class Fit(Protocol):
 
     def effect_size(self, threshold: float) -> float | None:
         """Return the standardised distance from the threshold; None if no such measure is usual."""
+
+
+@runtime_checkable
+class FitAtEveryLook(Fit, Protocol):
+    """A fit whose error rates hold for all looks together, however often more units are added."""
+
+    def e_value(self, threshold: float, side: Side) -> float:
+        """Return the e-value against "the true value is not on this side of the threshold"; its mean is at most 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ statistic's assumptions, P(SUPPORTED when false) and P(REFUTED when true) are ea
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from refutable._util.text import plural, printable
 from refutable.errors import NotMeasured, RefutableError, Undecidable
-from refutable.statistics import Fit, Statistic
+from refutable.statistics import Fit, FitAtEveryLook, Side, Statistic
 from refutable.statistics.power import outlook
 from refutable.statistics.region import Region
 from refutable.verdicts.robustness import Control, Variation, Variations
@@ -96,6 +97,7 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
         statistic=statistic.name,
         of=tuple(of),
         p_refuted=_p_refuted(fit, region),
+        **e_values(fit, region),
     )
     undecided = verdict is Verdict.INCONCLUSIVE
     details = outlook(fit, region, alpha, statistic.powerless) if undecided else {}
@@ -105,6 +107,27 @@ def judge(fit: Fit, region: Region, alpha: float, statistic: Statistic, of: Sequ
 def p_values(fit: Fit, region: Region) -> tuple[float, float]:
     """Return the p-values of "the true value lies in the region" and of "it lies outside"."""
     return _p_value(fit, region), _p_refuted(fit, region)
+
+
+def e_values(fit: Fit, region: Region) -> dict[str, float]:
+    """Return the e-values of "the true value lies in the region" and of "it lies outside"; empty if the fit has none.
+
+    Inside a two-sided region lies what is beyond both of its ends: the smaller of two e-values. Outside lies what is
+    beyond either: their mean is an e-value.
+    """
+    if not isinstance(fit, FitAtEveryLook):
+        return {}
+
+    def beyond(threshold: float, side: Side) -> float:
+        return min(fit.e_value(threshold, side), sys.float_info.max)
+
+    low, high = _just_inside(region)
+    ends: list[tuple[float, Side]] = [(low, "above"), (high, "below")]
+    inside = min(beyond(end, side) for end, side in ends if math.isfinite(end))
+    low, high = _just_outside(region)
+    ends = [(low, "below"), (high, "above")]
+    outside = [beyond(end, side) for end, side in ends if math.isfinite(end)]
+    return {"e": inside, "e_refuted": sum(e / len(outside) for e in outside)}
 
 
 def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
@@ -117,8 +140,7 @@ def sentence(estimate: Estimate, region: Region, verdict: Verdict) -> str:
 
 
 def _p_value(fit: Fit, region: Region) -> float:
-    low = region.low if region.low_closed else math.nextafter(region.low, math.inf)  # beyond an open end, not on it
-    high = region.high if region.high_closed else math.nextafter(region.high, -math.inf)
+    low, high = _just_inside(region)
     if math.isinf(region.low):
         return fit.p_value(high, "below")
     if math.isinf(region.high):
@@ -128,10 +150,21 @@ def _p_value(fit: Fit, region: Region) -> float:
 
 def _p_refuted(fit: Fit, region: Region) -> float:
     """Return the p-value of "the true value lies outside the region"; if two-sided, twice that of the nearer end."""
-    low = math.nextafter(region.low, -math.inf) if region.low_closed else region.low  # beyond a closed end, not on it
-    high = math.nextafter(region.high, math.inf) if region.high_closed else region.high
+    low, high = _just_outside(region)
     if math.isinf(region.low):
         return fit.p_value(high, "above")
     if math.isinf(region.high):
         return fit.p_value(low, "below")
     return min(1.0, 2 * min(fit.p_value(low, "below"), fit.p_value(high, "above")))
+
+
+def _just_inside(region: Region) -> tuple[float, float]:
+    """Return the ends, or the floats next to open ones: beyond an open end, not on it."""
+    low = region.low if region.low_closed else math.nextafter(region.low, math.inf)
+    return low, region.high if region.high_closed else math.nextafter(region.high, -math.inf)
+
+
+def _just_outside(region: Region) -> tuple[float, float]:
+    """Return the ends, or the floats next to closed ones: beyond a closed end, not on it."""
+    low = math.nextafter(region.low, -math.inf) if region.low_closed else region.low
+    return low, math.nextafter(region.high, math.inf) if region.high_closed else region.high

@@ -12,6 +12,7 @@ from pydantic import PlainSerializer, TypeAdapter
 
 from refutable.statistics.check_assumptions import UNCALIBRATED
 from refutable.verdicts.judge import Judgement
+from refutable.verdicts.looks import Look, label_of, looks_after
 from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
@@ -55,6 +56,7 @@ class VerdictRow(Judgement):
         traces: keys of the traces it was judged on.
         seconds: how long it took, including measuring.
         adjusted: its p-values adjusted over its family, if it has one.
+        looks: on which prompts it was tried so far, its own last; empty for what reads no prompts.
     """
 
     id: str = field(kw_only=True)
@@ -66,6 +68,7 @@ class VerdictRow(Judgement):
     traces: tuple[str, ...] = field(default=(), kw_only=True)
     seconds: Annotated[float, PlainSerializer(lambda seconds: round(seconds, 3))] = field(default=0.0, kw_only=True)
     adjusted: Adjusted | None = field(default=None, kw_only=True)
+    looks: tuple[Look, ...] = field(default=(), kw_only=True)
 
     @classmethod
     def of(cls, judgement: Judgement, *, case: str, claim: str, subject: str, **told: Any) -> VerdictRow:
@@ -95,10 +98,30 @@ class VerdictRow(Judgement):
         return self.weights.get("weights_kind", "-")
 
     @property
-    def identity(self) -> tuple[str, str, str, str, str, str]:
-        """What a baseline compares by: claim, subject, weights kind, dtype, origin of the token ids, and prompts."""
+    def identity(self) -> tuple[str, ...]:
+        """What a baseline compares by: claim, subject, weights kind, dtype, origin of the token ids, and prompts.
+
+        `by_identity` adds the weights' hash.
+        """
         dtype, tokens = (self.weights.get(name, "-") for name in ("dtype", "tokens"))
         return self.claim, self.subject, self.weights_kind, dtype, tokens, self.prompts_hash
+
+    @property
+    def weights_hash(self) -> str:
+        """The first digits of the SHA-256 of weights whose name may mean others elsewhere; else a dash."""
+        return self.weights.get("weights_hash", "-")
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """What further looks are looks at: a claim on one subject's weights, on whatever prompts."""
+        return self.claim, self.subject, self.weights_kind, self.weights_hash
+
+    def after(self, earlier: Iterable[Look]) -> VerdictRow:
+        """Return it with the looks before it, and their label if it is a further one on more prompts."""
+        if not self.looks:
+            return self
+        looks = looks_after(earlier, self.looks[-1])
+        return dataclasses.replace(self, looks=looks).labelled(*label_of(looks))
 
     @property
     def prompts_hash(self) -> str:
@@ -196,9 +219,20 @@ def tally(rows: Iterable[VerdictRow]) -> dict[str, int]:
     return {name: counts[name] for name in COUNTED if counts[name]}
 
 
+def by_identity(*runs: Iterable[VerdictRow]) -> tuple[dict[tuple[str, ...], VerdictRow], ...]:
+    """Return the rows of each run by what tells them apart in all of them.
+
+    That is their identity and, where every run that read such weights has them, the hash of weights whose name may mean
+    others in another run (runs before version 0.3 do not).
+    """
+    listed = [tuple(rows) for rows in runs]
+    known = all(any(row.weights_hash != "-" for row in rows) for rows in listed)
+    return tuple({(*row.identity, row.weights_hash) if known else row.identity: row for row in rows} for rows in listed)
+
+
 ORDER = (
     *("id", "claim", "subject", "verdict", "predicts", "why", "labels", "estimate", "variations", "controls"),
-    *("details", "recorded", "about", "weights", "traces", "seconds", "adjusted"),
+    *("details", "recorded", "about", "weights", "traces", "seconds", "adjusted", "looks"),
 )
 
 

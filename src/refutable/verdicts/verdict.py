@@ -59,6 +59,9 @@ class Estimate:
         statistic: name of the statistic.
         of: its metrics.
         p_refuted: p-value of the alternative that contradicts the claim; None without a test.
+        e: e-value of the alternative that the claim predicts, at most the largest float; None unless the statistic's
+            rates hold at every look. Those of independent samples may be multiplied.
+        e_refuted: e-value of the alternative that contradicts the claim.
     """
 
     value: Annotated[float, PlainSerializer(_finite)]
@@ -73,6 +76,8 @@ class Estimate:
     statistic: str
     of: tuple[str, ...]
     p_refuted: Finite = None
+    e: Finite = None
+    e_refuted: Finite = None
 
     @property
     def ends(self) -> str:

@@ -1,0 +1,42 @@
+"""Looking again on more prompts, as a user does who follows the advice on how many would decide."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import Suite
+
+CLAIM = """\
+schema: 1
+claims:
+  - id: shrinks
+    statement: A tiny model's last block shrinks the stream.
+    evidence: measured
+    models: [tiny-gpt2]
+    test: {statistic: STATISTIC, of: last_gain, predicts: "< 1.087"}
+"""
+TEXTS = [f"This is text number {i} of a few" for i in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "label", "workers"), [("mean", "look 2", ()), ("mean_anytime", "look 2 (anytime)", ("-n", "2"))]
+)
+def test_a_second_look_on_more_prompts_says_so(
+    suite: Suite, statistic: str, label: str, workers: tuple[str, ...]
+) -> None:
+    suite.write("claims.yaml", CLAIM.replace("STATISTIC", statistic))
+    suite.write("few.txt", "\n".join(TEXTS[:5]))
+    suite.write("more.txt", "\n".join(TEXTS))
+    looked = {}
+    for file in ("few.txt", "more.txt", "more.txt"):
+        (row,) = suite.pytest("--prompts", file, *workers).json["verdicts"]
+        looked.setdefault(file, []).append([one for one in row["labels"] if one.startswith("look")])
+    assert looked == {"few.txt": [[]], "more.txt": [[label], [label]]}
+    assert [look["prompts"] for look in row["looks"]] == [5, 8]
+    e = row["estimate"]["e"]
+    assert (e is not None) == (statistic == "mean_anytime")
+    suite.pytest("--prompts", "more.txt", "--reports", "other", "--baseline", "reports/verdicts.json")
+    (row,) = json.loads((suite.folder / "other" / "verdicts.json").read_text())["verdicts"]
+    assert label in row["labels"]  # known from the baseline
