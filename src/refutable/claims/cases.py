@@ -93,8 +93,10 @@ def _over(claim: BaseClaim, prompts: Prompts, categorised: Callable[[str], bool]
     """Return a claim with the statistic that its estimand asks for, given its prompts."""
     if not isinstance(claim, MeasuredClaim):
         return claim
-    has = are_categorised(prompts(claim.prompts).categories) if categorised is None else categorised(claim.prompts)
-    return over_categories(claim, has)
+    if categorised is not None:
+        return over_categories(claim, categorised(claim.prompts), own=False)
+    used = prompts(claim.prompts)
+    return over_categories(claim, are_categorised(used.categories), own=not used.given)
 
 
 def _rows(claim: BaseClaim, registry: ModelRegistry) -> tuple[ModelRow, ...]:

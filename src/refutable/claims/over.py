@@ -10,20 +10,22 @@ from refutable.statistics.over import Over, statistic_over
 DEFAULT: Over = "categories_like_these"
 
 
-def over_categories(claim: MeasuredClaim, categorised: bool) -> MeasuredClaim:
+def over_categories(claim: MeasuredClaim, categorised: bool, own: bool = True) -> MeasuredClaim:
     """Return a claim with the statistic that its estimand asks for.
 
     Args:
         claim: on a model's prompts, or else it has no categories to speak of.
         categorised: whether its prompts have categories in this run.
+        own: whether these are the claim's own prompts; others, or a table, may lack what it needs, and then it is not
+            measured.
 
     Raises:
-        BadInput: it says which categories it is over, and its prompts have none or its statistic no such version.
+        BadInput: it says which categories it is over, and its own prompts have none or its statistic no such version.
     """
     if not has_units_of_prompts(claim):
         return claim
     if not categorised:
-        if claim.test.over is not None:
+        if claim.test.over is not None and own:
             raise BadInput(
                 f"`over: {claim.test.over}`: its prompts have no categories; remove it, or name other prompts"
             )

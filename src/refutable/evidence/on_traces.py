@@ -40,7 +40,7 @@ def judge_on_traces(claim: BaseClaim, traces: Sequence[Trace]) -> Judgement:
     source = given_traces(traces)
     own = traces[0].meta
     alone = claim.model_copy(update={"quantifier": "each", "prompts": str(own["prompt_set"])})
-    alone = over_categories(alone, are_categorised(source.prompts(alone.prompts).categories))
+    alone = over_categories(alone, are_categorised(source.prompts(alone.prompts).categories), own=False)
     judged = attempt(claim.prediction, lambda: judge_measured(alone, (str(own["model"]),), source))
     departures = dict(_departures(claim, alone, source.selection.registry[str(own["model"])]))
     return replace(judged, details={**judged.details, **departures}) if departures else judged

@@ -128,8 +128,11 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
         NotMeasured: the test names a category that no prompt has, or needs categories where there are none.
     """
     statistic = STATISTICS[test.statistic]
-    if statistic.takes.by_category and samples[0].unit == "prompt" and not any(samples[0].clusters):
-        raise NotMeasured(f"these prompts have no categories, and {test.statistic} is of theirs")
+    if samples[0].unit == "prompt" and not any(samples[0].clusters):
+        if test.over is not None:
+            raise NotMeasured(f"these prompts have no categories, and the claim is `over: {test.over}`")
+        if statistic.takes.by_category:
+            raise NotMeasured(f"these prompts have no categories, and {test.statistic} is of theirs")
     fitted = _fitted(test, samples)
     of = (*test.of, test.fact) if test.fact is not None else test.of
     judged = judge(fitted.fit, test.region, alpha, statistic, of)
