@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from refutable.reports.markdown_page import verdicts_page
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.verdict import Verdict
 
-_UNVERIFIED = (WeightsKind.LOCAL, WeightsKind.HUB, WeightsKind.QUANTISED, WeightsKind.ADAPTED)
+_KINDS = (WeightsKind.LOCAL, WeightsKind.HUB, WeightsKind.QUANTISED, WeightsKind.ADAPTED)
+_UNVERIFIED = re.compile(r"\b(" + "|".join(map(re.escape, _KINDS)) + ")")  # `dequantised` is none of them
 
 
 def changes(run_file: Path, published: Path) -> list[Change] | None:
@@ -47,7 +49,7 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
             f"{run_file}: {len(errors)} errors{', cut short' if not run.complete else ''};"
             " only a whole run is published"
         )
-    local = [row.id for row in run.rows if any(kind in row.weights_kind for kind in _UNVERIFIED)]
+    local = [row.id for row in run.rows if _UNVERIFIED.search(row.weights_kind)]
     if local:
         raise BadInput(
             f"{run_file}: {len(local)} verdicts are on unverified weights ({local[0]}); publish known weights"
