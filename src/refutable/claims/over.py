@@ -33,6 +33,12 @@ def over_categories(claim: MeasuredClaim, categorised: bool, own: bool = True) -
     return claim.model_copy(update={"test": test_over(claim.test, claim.test.over or DEFAULT)})
 
 
+def over_own_categories(claim: MeasuredClaim, categorised: bool) -> MeasuredClaim:
+    """Return a claim as its own prompts have it, also where others, or a table, stand in for them: as it is locked."""
+    asked = statistic_over(claim.test.statistic, claim.test.over or DEFAULT)
+    return claim if asked is None else over_categories(claim, categorised, own=False)
+
+
 def has_units_of_prompts(claim: MeasuredClaim) -> bool:
     """Whether each prompt is one value: not so where seeds, models or categories are the units."""
     seeds = isinstance(claim, InitializationClaim) or claim.quantifier == "pooled"

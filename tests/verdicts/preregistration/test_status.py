@@ -40,7 +40,7 @@ claims:
 
 
 def prompts(name):
-    return SimpleNamespace(hash=f"hash of {name}")
+    return SimpleNamespace(hash=f"hash of {name}", categories=())
 
 
 def hash_in(text, registry=REGISTRY, prompts=prompts):
@@ -87,7 +87,7 @@ def test_what_changes_no_verdict_changes_no_hash(more):
 
 
 def test_other_prompts_under_the_same_name_are_another_claim():
-    other = SimpleNamespace(hash="others")
+    other = SimpleNamespace(hash="others", categories=())
     assert hash_in(CLAIM, prompts=lambda name: other) != hash_in(CLAIM)
 
 

@@ -19,11 +19,12 @@ from typing import Any
 from refutable._util.hashing import key_of
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
+from refutable.claims.over import over_own_categories
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry
 from refutable.models.subject import WeightsKind
 from refutable.prompts.find import load_prompts
-from refutable.prompts.prompt_set import PromptSet
+from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS
 from refutable.traces.passes import PASSES, PROBE_PASSES
 from refutable.verdicts.preregistration.lockfile import Lock, shown
@@ -86,6 +87,8 @@ def hash_of(claim: BaseClaim, models: Iterable[str], prompts: Prompts) -> str:
     That is its canonical form, the versions of its metrics and its statistic, the parameters of the passes they are
     read from, the content of its prompt set and, for a claim on several models at once, which models these are.
     """
+    if isinstance(claim, MeasuredClaim):
+        claim = over_own_categories(claim, are_categorised(prompts(claim.prompts).categories))
     decisive: dict[str, Any] = {"claim": claim.canonical}
     if isinstance(claim, MeasuredClaim):
         decisive["metrics"] = {name: METRICS[name].version for name in claim.test.of}
