@@ -80,7 +80,7 @@ class Cell:
     @property
     def inside(self) -> bool:
         """Whether the statistic promises its error rates here."""
-        return STATISTICS[self.of.statistic].keeps(self.shape, self.n)
+        return STATISTICS[self.of.statistic].keeps(self.shape, self.n, self.alpha)
 
     def keeps(self, cells: int) -> bool:
         """Whether no rate exceeds alpha by more than the Monte-Carlo error of a table with this many cells."""

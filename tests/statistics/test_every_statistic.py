@@ -97,6 +97,7 @@ def test_it_promises_its_error_rates_from_the_size_that_it_says_and_on_no_shape_
     inside = next(shape for shape in Shape if not shape.breaks & frozenset(chosen.assumes))
     assert chosen.keeps(inside, chosen.calibrated_from)
     assert not chosen.keeps(inside, chosen.calibrated_from - 1)
+    assert not chosen.keeps(inside, chosen.calibrated_from, chosen.least_alpha / 2) or chosen.least_alpha == 0
     seen = SKEW if chosen.skewed_from is not None else frozenset()
     assert not any(chosen.keeps(shape, 10**6) for shape in Shape if shape.breaks & frozenset(chosen.assumes) - seen)
     if seen:

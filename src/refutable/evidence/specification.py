@@ -14,7 +14,7 @@ from refutable.errors import NotMeasured, RefutableError, Undecidable
 from refutable.evidence.sample_source import SampleSource
 from refutable.models.subject import Subject
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
-from refutable.statistics.check_assumptions import Checks, check
+from refutable.statistics.check_assumptions import UNCALIBRATED, Checks, check
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Bos
 from refutable.verdicts.judge import Judgement, judge, undecided
@@ -137,7 +137,8 @@ def judge_samples(test: MeasuredTest, samples: tuple[Sample, ...], alpha: float)
     of = (*test.of, test.fact) if test.fact is not None else test.of
     judged = judge(fitted.fit, test.region, alpha, statistic, of)
     seen = fitted.checked(statistic)
-    return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
+    small = [f"{UNCALIBRATED} alpha = {statistic.least_alpha:g}"] if alpha < statistic.least_alpha else []
+    return replace(judged, details={**judged.details, **seen.details}).labelled(*small, *seen.labels)
 
 
 def fit_of(test: MeasuredTest, samples: tuple[Sample, ...]) -> Fit:

@@ -117,6 +117,7 @@ class Statistic:
         takes: the shape of its input.
         least: the fewest units that it can be fitted to.
         calibrated_from: the fewest units from which its error rates hold.
+        least_alpha: the least alpha at which its error rates hold.
         skewed_from: the fewest units from which they also hold for skewed values, whose bounds are then wide enough;
             None if they never do.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
@@ -137,6 +138,7 @@ class Statistic:
     takes: Takes = Takes()  # noqa: RUF009 - frozen
     least: int = 1
     calibrated_from: int = 1
+    least_alpha: float = 0.0
     skewed_from: int | None = None
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
     varies: Callable[[Data], tuple[Sample, ...]] | None = None
@@ -150,11 +152,11 @@ class Statistic:
         """The docstring of its function."""
         return (self.fit.__doc__ or "").strip()
 
-    def keeps(self, shape: Shape, n: int) -> bool:
-        """Whether its error rates hold for n units of data of this shape."""
+    def keeps(self, shape: Shape, n: int, alpha: float = 0.05) -> bool:
+        """Whether its error rates hold for n units of data of this shape, at this alpha."""
         seen = self.skewed_from is not None and n >= self.skewed_from
         broken = shape.breaks & frozenset(self.assumes) - (SKEW if seen else frozenset())
-        return n >= self.calibrated_from and not broken
+        return n >= self.calibrated_from and alpha >= self.least_alpha and not broken
 
 
 STATISTICS: Registry[Statistic] = Registry("statistic", Statistic, "refutable.statistics")
