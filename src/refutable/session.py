@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.extras import require_measure
+from refutable._util.hashing import key_of
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
@@ -21,7 +22,7 @@ from refutable.evidence.plan import build_plan
 from refutable.evidence.published.read import read_table
 from refutable.evidence.published.table import Table
 from refutable.evidence.sample_source import SampleSource
-from refutable.evidence.weights_summary import WeightsSummary
+from refutable.evidence.weights_summary import WeightsSummary, hash_shown
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.own import Describer, with_own
@@ -195,9 +196,15 @@ class Session:
                 "dtype": "as published",
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
-            return {}
+            return self._configurations(case) if judgement.verdict.looked else {}
         told = self._weights_summary(claim, {key: self.source.used[key] for key in traces})
         return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
+
+    def _configurations(self, case: Case) -> dict[str, str]:
+        """Return the hash of what facts of models without a row are read from, so that two of one name are two."""
+        rows = [self.registry[model] for model in case.models]
+        found = [hash_shown(key_of(row.config)) for row in rows if row.config_from != "registry"]
+        return {"config_hash": ", ".join(found)} if found else {}
 
 
 def _describer(finder: Finder, options: Options) -> Describer:

@@ -65,7 +65,9 @@ class ModelRow(Frozen):
         description="by which code's scheme fresh weights are drawn (init_rules.py); transformers: not known",
     )
     wheel: Wheel | None = None
-    sha256: dict[str, str] = Field(default_factory=dict, description="registered hashes of weight files")
+    sha256: dict[str, str] = Field(
+        default_factory=dict, description="registered hashes of files of the weights and of the tokenizer"
+    )
     stand_in: bool = Field(default=False, description="a small model that exists only as freshly drawn weights")
     default: bool = Field(default=False, description="tried when no --model is given")
     _given: str = PrivateAttr(default="")

@@ -15,6 +15,7 @@ from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
 USUAL_ALPHA = 0.05
+HASHES = ("weights_hash", "tokenizer_hash", "config_hash")  # of what a name alone does not tell apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,15 @@ class VerdictRow(Judgement):
         """What a baseline compares by: claim, subject, weights kind, dtype, origin of the token ids, and prompts."""
         dtype, tokens = (self.weights.get(name, "-") for name in ("dtype", "tokens"))
         return self.claim, self.subject, self.weights_kind, dtype, tokens, self.prompts_hash
+
+    def unlike(self, other: VerdictRow) -> tuple[str, ...]:
+        """Return which of `HASHES` differ from those of a row of the same identity; one that either lacks does not."""
+        mine, theirs = self.weights, other.weights
+        return tuple(name for name in HASHES if name in mine and name in theirs and mine[name] != theirs[name])
+
+    def hashes(self, names: Iterable[str]) -> str:
+        """Return some of its `HASHES` in words: ``weights 0123456789ab, tokenizer ...``."""
+        return ", ".join(f"{name.removesuffix('_hash')} {self.weights[name]}" for name in names)
 
     @property
     def prompts_hash(self) -> str:
