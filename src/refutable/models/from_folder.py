@@ -10,7 +10,7 @@ from refutable._util.reading import read_json
 from refutable.errors import BadInput, WeightsUnavailable
 from refutable.models.config import Config
 from refutable.models.file_hashes import FileHashes
-from refutable.models.quantised import METHODS, packing_of, run_by
+from refutable.models.quantised import METHODS, holds_quantised, packing_of, run_by
 from refutable.models.registry import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.same_model import check_same
@@ -41,9 +41,10 @@ def folder_source(
         WeightsUnavailable: the weights are the model's own, by their hash or commit, and no tokenizer lies beside them.
     """
     files, form = weight_files(folder)
-    for file in files if form == "safetensors" else ():
-        read_header(file)
+    headers = [read_header(file) for file in files if form == "safetensors"]
     config, config_from = _config(row, folder)
+    if headers and not holds_quantised(headers):
+        config.pop("quantization_config", None)  # left over: somebody saved the weights as plain numbers
     tokenizer = tokenizer_files(folder)
     detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
     digest = hashes.of_files(files)
