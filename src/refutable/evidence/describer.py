@@ -19,6 +19,6 @@ def describer(hashes: FileHashes, *, offline: bool = False, revision: str | None
         NotMeasured: torch or transformers is not installed.
     """
     require_measure()
-    from refutable.measurement.loading.described import describe, gguf_config
+    from refutable.measurement.loading.completed import complete, gguf_config
 
-    return Describer(describe, gguf_config, hashes, offline, revision)
+    return Describer(complete, gguf_config, hashes, offline, revision)

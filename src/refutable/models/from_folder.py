@@ -1,4 +1,4 @@
-"""Describes weights that lie in a folder: safetensors or .bin, config.json and a tokenizer."""
+"""Identifies weights that lie in a folder: safetensors or .bin, config.json and a tokenizer."""
 
 from __future__ import annotations
 

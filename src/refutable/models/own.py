@@ -36,7 +36,7 @@ REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 UNKNOWN = "-"
 
 
-class Described(NamedTuple):
+class Completed(NamedTuple):
     """A configuration with its family's defaults, and the number of parameters of a model of that configuration."""
 
     config: Config
@@ -45,17 +45,17 @@ class Described(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """Makes rows.
+    """Makes rows: to describe a model is to make its row from what it says of itself.
 
     Attributes:
-        describe: completes a configuration and counts the parameters of a model of it.
+        complete: completes a configuration and counts the parameters of a model of it.
         gguf_config: reads the configuration that a GGUF file states.
         hashes: memo of file hashes.
         offline: whether the hub may never be asked.
         revision: commit or branch of a repository.
     """
 
-    describe: Callable[[Config], Described]
+    complete: Callable[[Config], Completed]
     gguf_config: Callable[[Path], Config]
     hashes: FileHashes
     offline: bool = False
@@ -181,7 +181,7 @@ class Describer:
         self, *, given: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
     ) -> ModelRow:
         family = family_of(config["model_type"])
-        whole, parameters = self.describe(config)
+        whole, parameters = self.complete(config)
         name = _free_name(parts, taken)
         known = {"organisation": UNKNOWN, "licence": UNKNOWN, **known}
         row = ModelRow(
