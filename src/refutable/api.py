@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from refutable._util.extras import require_measure
 from refutable.claims import file as claims_files
 from refutable.errors import BadInput, UnknownName
+from refutable.evidence.describer import describer
 from refutable.evidence.on_traces import judge_on_traces
 from refutable.evidence.sample_source import SampleSource
 from refutable.extensions import HOOK, is_extended
@@ -17,7 +18,7 @@ from refutable.hookspecs import extend_without_pytest
 from refutable.metrics import METRICS, evaluate, first_token_of
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
-from refutable.models.own import Describer, is_own
+from refutable.models.own import is_own
 from refutable.models.registry import ModelRegistry, ModelRow, load_registry
 from refutable.models.selection import select
 from refutable.models.weights import Finder
@@ -229,11 +230,10 @@ def _named(model: str | Path, name: str | None, finder: Finder) -> tuple[ModelRo
     path, registry = Path(model), load_registry()
     if isinstance(model, Path) and not path.exists():
         raise BadInput(f"{path}: no such folder or file; give a folder of safetensors and config.json, or a GGUF file")
+    if name is None and (isinstance(model, Path) or registry.named(model) is None) and (row := registry.at(path)):
+        return row, None
     if name is None and (isinstance(model, Path) or is_own(model, registry)):
-        require_measure()
-        from refutable.measurement.loading.described import describe, gguf_config
-
-        return Describer(describe, gguf_config, finder.hashes, finder.offline).row(str(model)), None
+        return describer(finder.hashes, offline=finder.offline).row(str(model)), None
     (row, *others) = registry.matching(str(model) if name is None else name)
     if others:
         raise BadInput(f"{model!r} names {1 + len(others)} models; name one")

@@ -7,24 +7,26 @@ import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from refutable._util.extras import require_measure
+from refutable._util.hashing import key_of
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
 from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
+from refutable.evidence.describer import describer
 from refutable.evidence.plan import build_plan
 from refutable.evidence.published.read import read_table
 from refutable.evidence.published.table import Table
 from refutable.evidence.sample_source import SampleSource
-from refutable.evidence.weights_summary import WeightsSummary
+from refutable.evidence.weights_summary import WeightsSummary, hash_shown
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
-from refutable.models.own import Describer, with_own
+from refutable.models.own import with_own
 from refutable.models.registry import ModelRegistry, load_registry
 from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
@@ -75,7 +77,8 @@ class Session:
         device = choose_device(options.device)
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         known = load_registry(options.models_file)
-        registry, names = with_own(known, options.models, lambda: _describer(finder, options))
+        describing = partial(describer, finder.hashes, offline=options.offline, revision=options.revision)
+        registry, names = with_own(known, options.models, describing)
         options = replace(options, models=names)
         loaded, given = read_claims(options.claims), _given(options)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
@@ -117,12 +120,12 @@ class Session:
             cases: those that are selected.
 
         Raises:
-            BadInput: no case is about any model that one `--model` means.
+            BadInput: no case is about any model that one `--model` means, of those that can be tried at all.
         """
         tried = {model for case in cases for model in (*case.models, case.claim.other_model)}
         for pattern in self.options.models:
-            names = [row.name for row in self.registry.matching(pattern)]
-            if tried.isdisjoint(names):
+            names = [row.name for row in self.registry.matching(pattern) if not row.unusable]
+            if names and tried.isdisjoint(names):
                 raise BadInput(
                     f"--model {pattern}: no selected claim is about {few(names)}; add it under `models:` of a claim,"
                     " select a claim that is about it, or leave the option out"
@@ -215,16 +218,15 @@ class Session:
                 "dtype": "as published",
             }
         if not traces or not isinstance(claim, MeasuredClaim | WiringClaim):
-            return {}
+            return self._configurations(case) if judgement.verdict.looked else {}
         told = self._weights_summary(claim, {key: self.source.used[key] for key in traces})
         return {**told, "prompts_from": "--prompts"} if self.given is not None and "prompt_set" in told else told
 
-
-def _describer(finder: Finder, options: Options) -> Describer:
-    require_measure()
-    from refutable.measurement.loading.described import describe, gguf_config
-
-    return Describer(describe, gguf_config, finder.hashes, options.offline, options.revision)
+    def _configurations(self, case: Case) -> dict[str, str]:
+        """Return the hash of what facts of models without a row are read from, so that two of one name are two."""
+        rows = [self.registry[model] for model in case.models]
+        found = [hash_shown(key_of(row.config)) for row in rows if row.config_from != "registry"]
+        return {"config_hash": ", ".join(found)} if found else {}
 
 
 def _given(options: Options) -> PromptSet | None:
@@ -268,7 +270,10 @@ def _about(case: Case) -> dict[str, Any]:
 def _look_at_given_weights(source: SampleSource) -> None:
     """Check weights given by a path before anything runs; raises BadInput."""
     for model in source.selection.named:
-        subject, own = source.selection.subject(model), source.selection.registry[model].weights
-        if subject.weights not in (PRETRAINED, INIT) or (subject.weights == PRETRAINED and own is not None):
+        own = source.selection.registry[model]
+        if own.unusable:
+            continue
+        subject = source.selection.subject(model)
+        if subject.weights not in (PRETRAINED, INIT) or (subject.weights == PRETRAINED and own.weights is not None):
             with contextlib.suppress(NotMeasured):
                 source.find_weights(subject, Pass("forward"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,13 @@ def test_the_row_is_added_and_the_rest_stays(start: str, folder: Path, finder: F
     found = finder.find(row, Subject("my-gptj"))
     assert found.location == folder
     assert found.kind is WeightsKind.LOCAL, "whoever registers his own files has not shown whose they are"
-    assert added(folder, file)[0] == 0, "a second one has a name of its own"
-    assert load_registry(file)["suite-my-gptj"].weights == str(folder)
+    before = file.read_text()
+    again = added(f"{folder}/../My-GPTJ", file)
+    assert (again[0], "it is the row my-gptj" in again[1]) == (4, True)
+    assert file.read_text() == before
+    shutil.copytree(folder, folder.parent / "other" / "My-GPTJ")
+    assert added(folder.parent / "other" / "My-GPTJ", file)[0] == 0, "another one has a name of its own"
+    assert load_registry(file)["other-my-gptj"].weights == str(folder.parent / "other" / "My-GPTJ")
 
 
 def test_a_gguf_file(tmp_path: Path, finder: Finder) -> None:
@@ -89,7 +95,7 @@ def test_a_model_card_that_cannot_be_read_leaves_the_licence_unknown(head: str, 
         ("gptj", (), "gptj: not the path of a folder or a GGUF file.*it is the row gptj"),
         ("./nothing", (), "no such folder or file"),
         ("folder", ("--name", "Not A Name"), "--name Not A Name: write lower-case"),
-        ("folder", ("--name", "gptj"), "already has a model called 'gptj'"),
+        ("folder", ("--name", "gptj"), r"the packaged registry \(refutable/data/models.yaml\): already has .*'gptj'"),
     ],
 )
 def test_what_cannot_be_added_leaves_the_file_alone(what: str, more: tuple[str, ...], told: str, folder: Path) -> None:
@@ -102,6 +108,20 @@ def test_what_cannot_be_added_leaves_the_file_alone(what: str, more: tuple[str, 
     assert re.search(told, text.replace("\n", " ")), text
     assert file.read_text() == "models: {}\n"
     assert list(folder.parent.glob(".*")) == []
+
+
+@pytest.mark.parametrize(("start", "place"), [
+    ("", "the packaged registry"), ("models: {}\n", "the packaged registry"),
+    ("models:\n  smollm2: {gated: true}\n", "models.yaml"),
+])  # fmt: skip
+def test_a_name_that_is_taken_is_told_with_its_place(start: str, place: str, folder: Path) -> None:
+    file = folder.parent / "models.yaml"
+    if start:
+        file.write_text(start)
+    status, text = added(folder, file, "--name", "smollm2")
+    assert (status, "already has a model called 'smollm2'" in text) == (4, True)
+    assert (place in text, "the packaged registry" in text) == (True, place != "models.yaml")
+    assert (file.read_text() if file.exists() else "") == start
 
 
 def test_a_file_that_cannot_hold_another_is_left_alone_and_the_row_is_shown(folder: Path) -> None:

@@ -20,7 +20,7 @@ from tiny import VARIANTS, row_of, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from refutable.errors import BadInput, HubUnreachable, NotMeasured, WeightsUnavailable
-from refutable.measurement.loading.described import describe, gguf_config
+from refutable.measurement.loading.completed import complete, gguf_config
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
 from refutable.models.file_hashes import FileHashes
@@ -288,7 +288,7 @@ def test_the_revision_that_was_asked_for_is_the_one_that_is_fetched(hub: Hub, fi
 
 @pytest.mark.parametrize("damage", ["cut", "changed"])
 def test_a_damaged_config_of_a_repository_without_a_row_is_not_believed(damage: str, hub: Hub, finder: Finder) -> None:
-    describer = Describer(describe, gguf_config, finder.hashes)
+    describer = Describer(complete, gguf_config, finder.hashes)
     first = describer.row("owner/tiny")
     blob = (snapshot_folder("owner/tiny", hub.commit("owner/tiny")) / "config.json").resolve()
     text = blob.read_text()
@@ -303,3 +303,44 @@ def test_a_damaged_config_of_a_repository_without_a_row_is_not_believed(damage: 
     hub.requests.clear()
     assert describer.row("owner/tiny") == first
     assert hub.requests == []
+
+
+@pytest.mark.parametrize("first", ["described", "fetched with a row of its own"])
+def test_what_the_hub_said_of_a_repository_is_not_forgotten(
+    first: str, hub: Hub, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", MEMBER)
+    hub.gated, hub.tags = {"owner/tiny"}, {"owner/tiny": ["region:us", "license:apache-2.0"]}
+    describer = Describer(complete, gguf_config, finder.hashes)
+    if first == "described":
+        describer.row("owner/tiny")
+    else:
+        finder.find(row(), NAMED)
+    hub.requests.clear()
+    again = describer.row("owner/tiny")
+    assert hub.requests == []
+    assert (again.licence, again.gated, again.organisation) == ("apache-2.0", True, "owner")
+
+
+def test_a_snapshot_that_somebody_else_left_has_the_licence_of_its_card(hub: Hub, finder: Finder) -> None:
+    describer = Describer(complete, gguf_config, finder.hashes)
+    describer.row("owner/tiny")
+    (folder := snapshot_folder("owner/tiny", hub.commit("owner/tiny"))).joinpath("README.md").write_text(
+        "---\nlicense: mit\n---\n"
+    )
+    for record in finder.hashes.folder.glob("hub/**/*.json"):
+        record.unlink()
+    assert folder.is_dir()
+    found = describer.row("owner/tiny")
+    assert (found.licence, found.gated) == ("mit", False)
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"licence": 3, "gated": "yes"}', '{"gated": true}'])
+def test_a_damaged_record_of_a_card_says_nothing(record: str, hub: Hub, finder: Finder) -> None:
+    hub.tags = {"owner/tiny": ["license:mit"]}
+    describer = Describer(complete, gguf_config, finder.hashes)
+    assert describer.row("owner/tiny").licence == "mit"
+    (card,) = finder.hashes.folder.glob("hub/**/*-card.json")
+    card.write_text(record)
+    found = describer.row("owner/tiny")
+    assert (found.licence, found.gated) == ("-", False)

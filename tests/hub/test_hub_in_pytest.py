@@ -193,9 +193,22 @@ def test_a_repository_without_a_row_is_tried_by_every_claim_it_is_meant_by(user:
     assert user.hub.requests == []
 
 
-def test_a_repository_that_is_not_there_is_told_in_one_line(user: User) -> None:
-    text = user.pytest("--model", "owner/nobody")
-    (line,) = [line for line in text.splitlines() if "nobody" in line]
-    assert line.startswith("ERROR: the hub has no owner/nobody, or shows it to nobody without a token")
+def test_a_repository_that_is_not_there_is_told_and_stops_only_itself(user: User) -> None:
+    text = user.pytest("--model", "owner/nobody", "--model", "tiny", "-k", "nobody or named")
+    (line,) = [line for line in text.splitlines() if line.startswith("nobody is not tried")]
+    why = "the hub has no owner/nobody, or shows it to nobody without a token"
+    assert why in line
+    found = user.rows
+    assert found["named-tiny"]["verdict"] in LOOKED
+    for name in ("any-nobody", "sequential-nobody"):
+        expected = "NOT_MEASURED" if name.startswith("any") else None
+        assert found.get(name, {}).get("verdict") == expected, "whether it is sequential is not known"
+    assert why in found["any-nobody"]["why"]
+    (user.hub.root / "owner" / "tiny").rename(user.hub.root / "owner" / "shut")
+    user.hub.gated = {"owner/shut"}
+    user.pytest("--model", "owner/shut", "-k", "any-shut")
+    assert user.rows["any-shut"]["verdict"] == "NOT_MEASURED"
+    assert "owner/shut is gated, and no token was given" in user.rows["any-shut"]["why"]
     user.hub.faults.append(Fault(".*", status=503))
-    assert "owner/nobody: the hub answered 503 for owner/nobody" in user.pytest("--model", "owner/nobody")
+    user.pytest("--model", "owner/nobody", "-k", "any-nobody")
+    assert "owner/nobody: the hub answered 503 for owner/nobody" in user.rows["any-nobody"]["why"]

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from quantised_files import store_one
 
 from refutable.models.registry import load_registry
 
@@ -123,6 +124,7 @@ def test_what_cannot_carry_an_adapter_ends_the_run_with_one_line(
 def test_packed_weights_without_their_package_or_a_gpu_are_not_measured(mine: Suite) -> None:
     config = mine.folder / "w" / "config.json"
     packed = {"quantization_config": {"quant_method": "awq", "bits": 4}}
+    store_one(mine.folder / "w", "int8")
     config.write_text(json.dumps({**json.loads(config.read_text()), **packed}))
     run = mine.pytest("--model", "mine", "--weights", "w", "-k", "mine")
     row = of_mine(run)["mine-shrinks"]

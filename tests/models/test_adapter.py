@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from quantised_files import store_one
 from safetensors.numpy import save_file
 from tiny import VARIANTS, row_of, tiny_model
 
@@ -145,6 +146,7 @@ def test_packed_weights_carry_no_adapter(
     monkeypatch.setattr(extras, "_installed", lambda name: True)
     config = json.loads((base / "config.json").read_text())
     packed = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    store_one(base, "int8")
     (base / "config.json").write_text(json.dumps({**config, **packed}))
     gpu = replace(finder, device=Device("cuda", "a GPU", 1 << 50))
     subject = Subject("tiny", str(base), dtype="float16", device="cuda", adapter=str(adapter(tmp_path / "a")))

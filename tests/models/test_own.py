@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import refutable
 from refutable.errors import BadInput, NotMeasured
-from refutable.measurement.loading.described import describe, gguf_config
+from refutable.measurement.loading.completed import complete, gguf_config
 from refutable.models.device import Device
 from refutable.models.families import family_of
 from refutable.models.file_hashes import FileHashes
@@ -33,7 +33,7 @@ CPU = Device("cpu", "a CPU", 1 << 50)
 
 @pytest.fixture
 def describer(tmp_path: Path) -> Describer:
-    return Describer(describe, gguf_config, FileHashes(tmp_path / "memo"), offline=True)
+    return Describer(complete, gguf_config, FileHashes(tmp_path / "memo"), offline=True)
 
 
 def saved(variant: str, folder: Path) -> Path:

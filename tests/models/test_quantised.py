@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from quantised_files import store_one
+from safetensors.torch import load_file, save_file
 from tiny import VARIANTS, row_of, tiny_model
 
 from refutable._util import extras
 from refutable.errors import BadInput, NotMeasured, WeightsUnavailable
+from refutable.measurement.loading.load import load_model
 from refutable.models.device import Device
 from refutable.models.quantised import METHODS, packing_of
 from refutable.models.subject import Subject, WeightsKind
@@ -41,8 +45,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "_installed", lambda name: True)
 
 
-def folder(place: Path, settings: dict[str, Any], form: str = "safetensors") -> Path:
+def folder(place: Path, settings: dict[str, Any], form: str = "safetensors", stored: str = "int8") -> Path:
+    """Save a tiny model with one matrix stored in a dtype, and settings that say how it is quantised."""
     tiny_model(LLAMA).network.save_pretrained(place)
+    store_one(place, stored)
     config = json.loads((place / "config.json").read_text())
     (place / "config.json").write_text(json.dumps({**config, "quantization_config": settings}))
     if form == "bin":
@@ -64,6 +70,33 @@ def test_packed_weights_say_their_method_and_bits_wherever_their_kind_is_said(
     assert source.detail.startswith(f"run by {METHODS[told.split(',')[0]].packages[0]} ")
     assert "unverified" in source.detail
     assert source.config["quantization_config"] == SETTINGS[told]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("settings", [{"quant_method": "fp8"}, *SETTINGS.values()])
+@pytest.mark.parametrize("stored", ["float32", "float16", "bfloat16"])
+def test_plain_numbers_are_plain_whatever_settings_are_left_in_config_json(
+    settings: dict[str, Any], stored: str, finder: Finder, tmp_path: Path
+) -> None:
+    place = folder(tmp_path / "model", settings, stored=stored)
+    source = find(finder, place, "float32")
+    assert (source.kind, source.label, source.packing) == (WeightsKind.LOCAL, "local", "")
+    assert "fp8" not in source.detail
+    assert load_model(row_of(LLAMA), Subject("tiny", str(place)), source, tmp_path / "cache").network is not None
+
+
+@pytest.mark.parametrize("stored", ["float8_e4m3fn", "float8_e5m2"])
+def test_numbers_of_eight_bits_are_dequantised(stored: str, finder: Finder, tmp_path: Path) -> None:
+    source = find(finder, folder(tmp_path / "model", {"quant_method": "fp8"}, stored=stored))
+    assert (source.kind, "from fp8" in source.detail) == (WeightsKind.DEQUANTISED, True)
+
+
+@pytest.mark.usefixtures("installed")
+def test_packed_numbers_in_a_storage_of_sixteen_bits_are_packed(gpu: Finder, tmp_path: Path) -> None:
+    place = folder(tmp_path / "model", NF4, stored="bfloat16")
+    tensors = load_file(place / "model.safetensors")
+    save_file({**tensors, "model.layers.0.mlp.up_proj.weight.absmax": torch.ones(3)}, place / "model.safetensors")
+    assert find(gpu, place).kind is WeightsKind.QUANTISED
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -85,11 +85,29 @@ def test_a_directory_of_safetensors_is_local_and_unverified(finder: Finder, tmp_
 
 def test_registered_hashes_make_a_directory_pretrained(finder: Finder, tmp_path: Path) -> None:
     folder = directory(tmp_path / "model")
+    (folder / "tokenizer.json").write_text("{}")
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     source = found(finder, folder, sha256={"model.safetensors": digest})
     assert source.kind is WeightsKind.PRETRAINED
-    assert "hashes as registered" in source.detail
+    assert f"hashes as registered, tokenizer {source.tokenizer_digest[:12]}" in source.detail
     assert found(finder, folder, sha256={"model.safetensors": "0" * 64}).kind is WeightsKind.LOCAL
+
+
+def test_stand_in_tokens_are_never_read_on_pretrained_weights(finder: Finder, tmp_path: Path) -> None:
+    folder = directory(tmp_path / "model")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    with pytest.raises(WeightsUnavailable, match=r"model has no tokenizer, and stand-in tokens are not for trained"):
+        found(finder, folder, sha256={"model.safetensors": digest})
+    assert found(finder, folder).tokens == "stand-in tokens"
+
+
+def test_a_tokenizer_with_another_hash_than_registered_leaves_weights_local(finder: Finder, tmp_path: Path) -> None:
+    folder = directory(tmp_path / "model")
+    (folder / "tokenizer.json").write_text("{}")
+    names = ("model.safetensors", "tokenizer.json")
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    assert found(finder, folder, sha256=hashes).kind is WeightsKind.PRETRAINED
+    assert found(finder, folder, sha256={**hashes, "tokenizer.json": "0" * 64}).kind is WeightsKind.LOCAL
 
 
 def test_the_digest_is_of_the_weights_and_of_nothing_else(finder: Finder, tmp_path: Path) -> None:

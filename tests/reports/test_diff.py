@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from refutable.reports.baseline import compare
 from refutable.reports.diff import as_json, as_text, differences, moved, same
 from refutable.reports.journal import RunResult
+from refutable.reports.terminal import render
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow
@@ -103,6 +104,37 @@ def test_other_prompts_dtypes_or_weights_are_never_held_against_each_other() -> 
         assert kinds(run(row()), run(row(verdict="REFUTED", **other))) == [("only in A", "c"), ("only in B", "c")]
 
 
+@pytest.mark.parametrize("name", ["weights_hash", "tokenizer_hash", "config_hash"])
+def test_two_verdicts_on_other_weights_of_one_name_are_no_change(name: str) -> None:
+    one, other = run(row(**{name: "1" * 12})), run(row(verdict="REFUTED", value=3.0, **{name: "2" * 12}))
+    changes = differences(one, other)
+    assert [change.kind for change in changes] == ["other weights"]
+    assert not same(changes)
+    text = as_text(changes, width=200, colour=False)
+    assert "1 other weights" in text.splitlines()[-1]
+    assert all(f"{name.removesuffix('_hash')} {digit * 12}" in text for digit in "12")
+    found = compare(other, one)
+    assert (found.changed, found.new, found.not_remeasured, found.fails) == ((), (), (), False)
+    assert found.other_weights == (
+        "c-m (pretrained): SUPPORTED on {0} 111111111111; REFUTED on {0} 222222222222".format(name.split("_")[0]),
+    )
+    told = render(other, found, width=120, colour=False)
+    assert "not compared, other weights than the baseline's: c-m (pretrained)" in told
+    assert "baseline: no verdict changed" in told
+
+
+def test_a_run_without_hashes_is_compared_as_before() -> None:
+    old, new = run(row()), run(row(verdict="REFUTED", weights_hash="2" * 12))
+    assert kinds(old, new) == kinds(new, old) == [("verdict", "c")]
+    assert len(compare(new, old).changed) == 1
+
+
+def test_the_same_weights_are_compared() -> None:
+    one, other = (row(verdict=word, weights_hash="1" * 12) for word in ("SUPPORTED", "REFUTED"))
+    assert kinds(run(one), run(other)) == [("verdict", "c")]
+    assert compare(run(other), run(one)).fails
+
+
 def test_other_prompts_neither_change_a_baseline_nor_stand_in_for_it() -> None:
     found = compare(run(row(verdict="REFUTED", prompt_set_hash="b")), run(row()))
     assert (found.changed, len(found.new), len(found.not_remeasured)) == ((), 1, 1)
@@ -183,13 +215,3 @@ def test_a_label_that_changed_with_its_verdict_is_told_as_well() -> None:
 
 def test_the_order_of_labels_is_no_difference() -> None:
     assert differences(run(beside(("a", "b"))), run(beside(("b", "a")))) == []
-
-
-def test_other_weights_of_the_same_name_are_another_subject() -> None:
-    one, other = (row(verdict=word, weights_kind="local", weights_hash=word) for word in ("SUPPORTED", "REFUTED"))
-    assert kinds(run(one), run(other)) == [("only in A", "c"), ("only in B", "c")]
-    found = compare(run(other), run(one))
-    assert (found.changed, len(found.new)) == ((), 1)
-    without = row(verdict="SUPPORTED", weights_kind="local")  # as runs before hashes were told
-    assert kinds(run(without), run(other)) == [("verdict", "c")]
-    assert compare(run(other), run(without)).changed == ("c-m (local): SUPPORTED -> REFUTED",)

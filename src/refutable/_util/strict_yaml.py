@@ -55,15 +55,20 @@ class YamlSource:
         return f"{self.name}:{self.lines.get(location, 1)}"
 
 
-def read_yaml(path: Path, name: str | None = None) -> YamlSource:
+ABSENT = "check the path, or write one as docs/adding-a-claim.md shows"
+
+
+def read_yaml(path: Path, name: str | None = None, *, absent: str = ABSENT) -> YamlSource:
     """Read one YAML file; messages call it `name`, by default its path.
+
+    Args:
+        absent: what a user can do where there is no such file.
 
     Raises:
         BadInput: it is missing, not a file, too large, not UTF-8, not YAML, or uses what is refused. Every duplicate
             key is named.
     """
     name = name or str(below_here(path))
-    absent = "check the path, or write one as docs/adding-a-claim.md shows"
     text = read_text(path, name, most=MAX_BYTES, absent=absent)
     return replace(parse_yaml(text, name), path=path)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refutable._util.pytest_ini import ini_path
+from refutable._util.reading import exists
+
+if TYPE_CHECKING:
+    from refutable.models.registry import ModelRegistry
 
 ClaimsArgument = Annotated[
     Path | None, typer.Argument(help="claims file; by default the ini file's, else claims.yaml", show_default=False)
@@ -30,6 +34,21 @@ def claims_file(given: Path | None) -> Path:
 def models_file(given: Path | None) -> Path | None:
     """Return the file of registry rows: the given one, else the ini file's, else None."""
     return given or ini_path("refutable_models")
+
+
+def known_models(given: Path | None) -> ModelRegistry:
+    """Return the registry, with the rows of the given file, or of the ini file's where there is one.
+
+    Whoever asks for a packaged model needs no other rows: that the ini file's are not there is only told.
+    """
+    from refutable.models.registry import load_registry
+
+    file = models_file(given)
+    if file is not None and given is None and not exists(file):
+        told = f"{file}: no such file, which refutable_models in the ini file names; only packaged models are known"
+        typer.echo(told, err=True)
+        file = None
+    return load_registry(file)
 
 
 def reports_folder() -> Path:

@@ -1,26 +1,31 @@
-"""The subcommand `dry-run`: would each model load? Tried without weights or network."""
+"""The subcommand `dry-run`: would each model load? Tried without weights; only a config.json is fetched."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refutable.cli.defaults import ModelsOption, models_file
+from refutable.cli.defaults import ModelsOption, known_models
 from refutable.errors import BadInput
 
 if TYPE_CHECKING:
-    from refutable.models.registry import ModelRow
+    from refutable.models.own import Describer
+    from refutable.models.registry import ModelRegistry, ModelRow
 
 
 def dry_run(
-    names: Annotated[list[str] | None, typer.Argument(help="models of the registry, by name or glob")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="models by name or glob, by path, or OWNER/NAME, as pytest --model")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="every model of the registry")] = False,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "bfloat16",
     device: Annotated[
         str, typer.Option(help="what the model would run on: auto, cpu, cuda, cuda:N, cuda:all")
     ] = "auto",
+    offline: Annotated[bool, typer.Option(help="never ask the hub: for the config.json of OWNER/NAME")] = False,
     models: ModelsOption = None,
 ) -> None:
     """Build models without weights and look for every module and number that a first run would need; exit 1 on a fault.
@@ -28,6 +33,7 @@ def dry_run(
     Reports of each: class, parameters, dtype and memory against the device's, how it would be spread, and tokenizer.
     """
     from refutable._util.extras import require_measure
+    from refutable.evidence.describer import describer
     from refutable.models.device import choose_device
     from refutable.models.file_hashes import FileHashes
     from refutable.models.selection import DTYPES
@@ -36,8 +42,9 @@ def dry_run(
 
     if dtype not in DTYPES:
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
-    rows = _rows(names or [], every, models_file(models))
-    finder = Finder(FileHashes(cache_folder()), choose_device(device), offline=True)
+    hashes = FileHashes(cache_folder())
+    rows = _rows(names or [], every, known_models(models), partial(describer, hashes, offline=offline))
+    finder = Finder(hashes, choose_device(device), offline=True)
     require_measure()
     from refutable.measurement.loading.dry_run import try_dry
 
@@ -50,11 +57,13 @@ def dry_run(
     raise typer.Exit(1 if faulty else 0)
 
 
-def _rows(names: list[str], every: bool, models: Path | None) -> list[ModelRow]:
-    from refutable.models.registry import load_registry
+def _rows(
+    names: list[str], every: bool, registry: ModelRegistry, describing: Callable[[], Describer]
+) -> list[ModelRow]:
+    from refutable.models.own import with_own
 
-    registry = load_registry(models)
     if bool(names) == every:
         raise BadInput("name models, or write --all (not both): refutable dry-run gptj 'pythia-*'")
-    found = [row for name in names for row in registry.matching(name)] if names else list(registry)
+    registry, asked = with_own(registry, names, describing)
+    found = [row for name in asked for row in registry.matching(name)] if names else list(registry)
     return [*{row.name: row for row in found}.values()]

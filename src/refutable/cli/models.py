@@ -10,7 +10,7 @@ import typer
 
 from refutable._util.text import few
 from refutable.cli import screen
-from refutable.cli.defaults import ModelsOption, models_file
+from refutable.cli.defaults import ModelsOption, known_models, models_file
 from refutable.errors import BadInput
 
 FACTS = ("layers", "heads", "d_model", "wiring", "norm")
@@ -24,12 +24,10 @@ def listed(ctx: typer.Context, models: ModelsOption = None) -> None:
     """List every model of the registry."""
     if ctx.invoked_subcommand is not None:
         return
-    from refutable.models.registry import load_registry
-
     table = screen.table()
     for name in ("model", "hub", "family", "parameters", *FACTS, "licence", "gated"):
         table.add_column(name)
-    for row in load_registry(models_file(models)):
+    for row in known_models(models):
         facts = (str(row.fact(name)) for name in FACTS) if not row.unusable else ("-" for _ in FACTS)
         gated = "gated" if row.gated else ""
         table.add_row(row.name, row.hub or "-", row.family, f"{row.parameters:,}", *facts, row.licence, gated)
@@ -43,10 +41,10 @@ def add(
     models: ModelsOption = None,
 ) -> None:
     """Write the row of a model into the suite's file of models, from its own config.json or header."""
-    from refutable._util.extras import require_measure
+    from refutable.evidence.describer import describer
     from refutable.models.added import add_row, renamed
     from refutable.models.file_hashes import FileHashes
-    from refutable.models.own import Describer, is_own
+    from refutable.models.own import is_own, known_as
     from refutable.models.registry import load_registry
     from refutable.traces.store import cache_folder
 
@@ -55,12 +53,9 @@ def add(
     if not is_own(model, registry):
         raise BadInput(
             f"{model}: not the path of a folder or a GGUF file, nor OWNER/NAME of a repository without a row"
-            + (f"; it is the row {known.name}" if (known := registry.named(model)) else "")
+            + (f"; it is the row {known.name}" if (known := known_as(model, registry)) else "")
         )
-    require_measure()
-    from refutable.measurement.loading.described import describe, gguf_config
-
-    row = Describer(describe, gguf_config, FileHashes(cache_folder())).row_to_keep(model, registry.called)
+    row = describer(FileHashes(cache_folder())).row_to_keep(model, registry.called)
     if name is not None:
         row = renamed(row, name)
     typer.echo(add_row(row, file), nl=False)
@@ -99,11 +94,10 @@ def draw(
     """Draw a model's weights at its true shape and save them; read them back with ``--weights OUT``."""
     from refutable._util.extras import require_measure
     from refutable.models.device import choose_device
-    from refutable.models.registry import load_registry
     from refutable.models.selection import DTYPES
     from refutable.models.subject import Subject
 
-    row = load_registry(models_file(models))[model]
+    row = known_models(models)[model]
     if dtype not in DTYPES:
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
     if out.exists() and any(out.iterdir()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import get_args
 
@@ -35,7 +36,8 @@ def needs(case: Case, selection: Selection) -> list[tuple[Subject, Pass]]:
     wanted: list[tuple[Subject, Pass]] = []
     for model in case.models:
         if isinstance(claim, WiringClaim):
-            wanted.append((wiring_subject(model, selection), Pass(claim.test.reads)))
+            with suppress(NotMeasured):
+                wanted.append((wiring_subject(model, selection), Pass(claim.test.reads)))
             continue
         if not isinstance(claim, MeasuredClaim):
             continue
@@ -128,5 +130,10 @@ def control_seeds(model: str | None, selection: Selection) -> tuple[int, ...]:
 
 
 def wiring_subject(model: str, selection: Selection) -> Subject:
-    """Return the reduced, freshly drawn instance, small enough for any CPU, on which a model's wiring is probed."""
+    """Return the reduced, freshly drawn instance, small enough for any CPU, on which a model's wiring is probed.
+
+    Raises:
+        NotMeasured: nothing can be measured of the model.
+    """
+    selection.usable(model)
     return Subject(model, weights="init", dtype="float32", device="cpu")

@@ -9,17 +9,13 @@ from refutable._util.identity_cache import ByIdentity
 from refutable.claims import BaseClaim, InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.evidence.plan import passes_of
 from refutable.metrics import METRICS
-from refutable.models.subject import WeightsKind
+from refutable.models.subject import STAND_IN, WeightsKind
 from refutable.traces.trace import Trace
+from refutable.verdicts.row import HASHES
 
-VARIED = (
-    "dtype",
-    "bos",
-    "spare",
-    "prompts",
-)  # a claim's variations differ in these from its own pass, which comes first
-UNNAMED = {*WeightsKind} - {WeightsKind.PRETRAINED, WeightsKind.INITIALISATION, WeightsKind.PUBLISHED}
-"""Kinds of weights of which a name may mean others in another run: their content tells them apart."""
+VARIED = ("dtype", "bos", "spare", "prompts")  # a claim's variations differ in these from its own, which comes first
+OF_ONE_NAME = (WeightsKind.PRETRAINED, WeightsKind.INITIALISATION, WeightsKind.PUBLISHED)  # the same in every run
+SHOWN = 12  # digits of a hash
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
 
 
@@ -64,11 +60,38 @@ def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
     seeds = sorted({meta["seed"] for meta in metas if meta.get("seed") is not None})
     if seeds:
         told["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    told["weights_hash"] = _joined(str(meta["weights"])[:12] for meta in metas if meta.get("weights_kind") in UNNAMED)
+    for name in HASHES:
+        told[name] = _joined(digest for meta in metas if (digest := _hash(name, meta)))
     told["models"] = _joined(meta.get("model") for meta in metas)  # for groups, those that were measured
     told["prompt_set_hash"] = _joined(meta.get("prompts") for meta in metas)
     told["closure_worst"] = _joined(f"{one:.3g}" for meta in metas if (one := meta.get("closure_worst")) is not None)
     return {name: text for name, text in told.items() if text}
+
+
+def _hash(name: str, meta: Mapping[str, Any]) -> str:
+    """Return the first digits of one of `HASHES`, where the model's name alone does not say what it would be.
+
+    A commit names its tokenizer and configuration, a row of the registry its configuration, and a GGUF file holds both.
+    """
+    kind, of_row = meta["weights_kind"], meta.get("config_from") == "registry"
+    of_commit, drawn = meta.get("revision") is not None, kind == WeightsKind.INITIALISATION
+    match name:
+        case "weights_hash" if kind not in OF_ONE_NAME:
+            return hash_shown(meta["weights"])
+        case "tokenizer_hash" if not of_commit and not (drawn and of_row) and _is_of_files(meta["tokenizer"]):
+            return hash_shown(meta["tokenizer"])
+        case "config_hash" if not of_commit and not of_row and kind != WeightsKind.PRETRAINED:
+            return hash_shown(meta["config"])
+    return ""
+
+
+def hash_shown(digest: str) -> str:
+    """Return what reports show of a hash."""
+    return digest[:SHOWN]
+
+
+def _is_of_files(tokenizer: str) -> bool:
+    return tokenizer != STAND_IN and not tokenizer.startswith("gguf:")
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -1,4 +1,4 @@
-"""Describes an adapter: a folder with a LoRA's adapter_config.json and adapter_model.safetensors."""
+"""Identifies an adapter: a folder with a LoRA's adapter_config.json and adapter_model.safetensors."""
 
 from __future__ import annotations
 

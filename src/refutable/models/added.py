@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from refutable._util.atomic import write_whole
 from refutable._util.reading import exists, read_text
 from refutable.errors import BadInput
-from refutable.models.registry import ModelRow, load_registry
+from refutable.models.registry import ModelRow, load_registry, place_of
 
 _EMPTY = re.compile(r"^models:(?:[ \t]*(?:\{\}|null|~))?(?P<rest>[ \t]*(#.*)?)$", re.MULTILINE)
 _LEFT_OUT = ("name", "aliases", "config_source", "default", "stand_in", "wheel", "init")
@@ -28,11 +28,11 @@ def add_row(row: ModelRow, file: Path) -> str:
         file: of rows; it is made where there is none.
 
     Raises:
-        BadInput: the file already has a row of that name, or cannot hold another.
+        BadInput: a model is already called so, or the file cannot hold another row.
     """
     text = read_text(file) if exists(file) else "models:\n"
-    if exists(file) and load_registry(file).named(row.name) is not None:
-        raise BadInput(f"{file}: already has a model called {row.name!r}; give another name: --name")
+    if (place := _place_of(row.name, file)) is not None:
+        raise BadInput(f"{place}: already has a model called {row.name!r}; give another name: --name")
     block = _indented(row, file)
     opened = _EMPTY.sub(r"models:\g<rest>", text, count=1).rstrip()
     whole = f"{opened}\n{block}"
@@ -47,6 +47,14 @@ def add_row(row: ModelRow, file: Path) -> str:
         aside.unlink(missing_ok=True)
     write_whole(file, whole)
     return block
+
+
+def _place_of(name: str, file: Path) -> str | None:
+    """Return where the row of a name stands: in a suite's file, in the packaged one, or in an extension."""
+    known, here = load_registry().named(name), load_registry(file if exists(file) else None).named(name)
+    if here is not None and here != known:
+        return str(file)
+    return None if known is None else place_of(known)
 
 
 def renamed(row: ModelRow, name: str) -> ModelRow:

@@ -1,4 +1,4 @@
-"""Describes weights that lie in a folder: safetensors or .bin, config.json and a tokenizer."""
+"""Identifies weights that lie in a folder: safetensors or .bin, config.json and a tokenizer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.reading import read_json
-from refutable.errors import BadInput
+from refutable.errors import BadInput, WeightsUnavailable
 from refutable.models.config import Config
 from refutable.models.file_hashes import FileHashes
-from refutable.models.quantised import METHODS, packing_of, run_by
+from refutable.models.quantised import METHODS, holds_quantised, packing_of, run_by
 from refutable.models.registry import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.same_model import check_same
@@ -38,19 +38,30 @@ def folder_source(
 
     Raises:
         BadInput: a file is missing or damaged, or the folder is of another model than `row`.
+        WeightsUnavailable: the weights are the model's own, by their hash or commit, and no tokenizer lies beside them.
     """
     files, form = weight_files(folder)
-    for file in files if form == "safetensors" else ():
-        read_header(file)
+    headers = [read_header(file) for file in files if form == "safetensors"]
     config, config_from = _config(row, folder)
+    if headers and not holds_quantised(headers):
+        config.pop("quantization_config", None)  # left over: somebody saved the weights as plain numbers
     tokenizer = tokenizer_files(folder)
     detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
     digest = hashes.of_files(files)
     if kind in (WeightsKind.LOCAL, WeightsKind.HUB):
-        if _is_registered(row, files, hashes):
+        if _is_registered(row, files, tokenizer, hashes):
             kind, detail = WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
         elif kind is WeightsKind.LOCAL:
             detail = f"{detail}, hash {digest[:12]} not registered: unverified"
+    if not tokenizer and kind is not WeightsKind.LOCAL:
+        raise WeightsUnavailable(
+            f"{row.name}: {folder if revision is None else row.hub} has no tokenizer, and stand-in tokens are not for"
+            " trained weights",
+            f"pytest --model {row.asked} --weights PATH, with a tokenizer beside the weights",
+        )
+    tokens = hashes.of_files(tokenizer) if tokenizer else STAND_IN
+    if tokenizer and revision is None:
+        detail = f"{detail}, tokenizer {tokens[:12]}"
     method, packing = _method(config) if "quantization_config" in config else None, ""
     if method is not None and method in METHODS:
         if form != "safetensors":
@@ -68,7 +79,7 @@ def folder_source(
         config=config,
         config_from=config_from,
         tokenizer=folder if tokenizer else None,
-        tokenizer_digest=hashes.of_files(tokenizer) if tokenizer else STAND_IN,
+        tokenizer_digest=tokens,
         revision=revision,
         packing=packing,
     )
@@ -126,6 +137,7 @@ def _config(row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
     return config, "config.json"
 
 
-def _is_registered(row: ModelRow, files: list[Path], hashes: FileHashes) -> bool:
-    """Whether the row registers the hash of every file."""
-    return bool(row.sha256) and all(row.sha256.get(file.name) == hashes.sha256(file) for file in files)
+def _is_registered(row: ModelRow, files: list[Path], tokenizer: list[Path], hashes: FileHashes) -> bool:
+    """Whether the row registers the hash of every file of weights, and no other hash of a file of the tokenizer."""
+    read = [*files, *(file for file in tokenizer if file.name in row.sha256)]
+    return bool(row.sha256) and all(row.sha256.get(file.name) == hashes.sha256(file) for file in read)

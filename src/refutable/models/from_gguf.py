@@ -1,4 +1,4 @@
-"""Describes weights that lie in a GGUF file."""
+"""Identifies weights that lie in a GGUF file."""
 
 from __future__ import annotations
 

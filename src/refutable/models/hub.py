@@ -15,7 +15,7 @@ from refutable._util.text import counted
 from refutable.errors import WeightsUnavailable
 from refutable.models.file_hashes import FileHashes
 from refutable.models.hub_answers import Asker
-from refutable.models.hub_cache import Snapshot, is_whole, remember, snapshot_folder, throw_away
+from refutable.models.hub_cache import Card, Snapshot, is_whole, remember, remember_card, snapshot_folder, throw_away
 from refutable.models.weight_files import TOKENIZER_FILES
 
 EVERY = 5.0  # seconds between two lines that tell how much of a file has arrived
@@ -32,8 +32,7 @@ class Listing:
         main: the commit that its main branch is at; None where the hub did not say.
         etags: of each file, by name.
         sizes: of each file, in bytes.
-        licence: in the hub's word; None where it names none.
-        gated: whether its licence must be accepted first.
+        card: its licence, in the hub's word, and whether that must be accepted first.
     """
 
     repo: str
@@ -41,8 +40,7 @@ class Listing:
     main: str | None
     etags: Mapping[str, str]
     sizes: Mapping[str, int]
-    licence: str | None = None
-    gated: bool = False
+    card: Card
 
 
 def listing(repo: str, revision: str | None, ask: Asker) -> Listing:
@@ -70,8 +68,7 @@ def listing(repo: str, revision: str | None, ask: Asker) -> Listing:
         main,
         {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in tree},
         {one.path: one.size for one in tree},
-        licences[0] if licences else None,
-        bool(about.gated),
+        Card(licences[0] if licences else None, bool(about.gated)),
     )
 
 
@@ -131,6 +128,7 @@ def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes,
         )
     snapshot = fetch(found, names, ask, hashes)
     remember(repo, revision, snapshot, records)
+    remember_card(repo, snapshot.commit, found.card, records)
     return snapshot
 
 

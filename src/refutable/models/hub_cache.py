@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from refutable._util.atomic import write_whole
 from refutable._util.reading import read_json
@@ -37,6 +38,13 @@ class Snapshot:
     commit: str
     etags: Mapping[str, str] | None = None
     main: str | None = None
+
+
+class Card(NamedTuple):
+    """What the hub says of a repository: its licence, None where it names none, and whether it must be accepted."""
+
+    licence: str | None = None
+    gated: bool = False
 
 
 def snapshot_folder(repo: str, commit: str) -> Path:
@@ -106,6 +114,22 @@ def remember(repo: str, revision: str | None, snapshot: Snapshot, records: Path)
         write_whole(_record(repo, snapshot.commit, records), json.dumps(record, indent=1))
 
 
+def remember_card(repo: str, commit: str, card: Card, records: Path) -> None:
+    """Write down what the hub says of a repository beside its files, which the cache does not keep."""
+    with suppress(OSError):
+        write_whole(_record(repo, commit, records, "card"), json.dumps(card._asdict(), indent=1))
+
+
+def remembered_card(repo: str, commit: str, records: Path) -> Card:
+    """Return what the hub said of a commit, as far as it was written down."""
+    try:
+        found = read_json(_record(repo, commit, records, "card"))
+        licence, gated = found["licence"], found["gated"]
+    except (BadInput, TypeError, KeyError):
+        return Card()
+    return Card(licence if isinstance(licence, str) else None, gated is True)
+
+
 def _remembered(repo: str, commit: str, records: Path) -> tuple[dict[str, str] | None, str | None]:
     try:
         found = read_json(_record(repo, commit, records))
@@ -116,8 +140,8 @@ def _remembered(repo: str, commit: str, records: Path) -> tuple[dict[str, str] |
     return (files if named and files else None), (main if isinstance(main, str) else None)
 
 
-def _record(repo: str, commit: str, records: Path) -> Path:
-    return records / "hub" / repo.replace("/", "--") / f"{commit}.json"
+def _record(repo: str, commit: str, records: Path, what: str = "") -> Path:
+    return records / "hub" / repo.replace("/", "--") / f"{commit}{what and f'-{what}'}.json"
 
 
 def _repository(repo: str) -> Path:

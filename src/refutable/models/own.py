@@ -13,23 +13,30 @@ import yaml
 
 from refutable._util.hashing import key_of
 from refutable._util.reading import exists, is_file, read_text
-from refutable.errors import BadInput
+from refutable.errors import BadInput, NotMeasured
 from refutable.models.config import Config
 from refutable.models.families import family_of
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_folder import read_config
 from refutable.models.from_gguf import family_named
 from refutable.models.gguf_header import read_gguf
-from refutable.models.hub import Listing, fetch, listing
+from refutable.models.hub import fetch, listing
 from refutable.models.hub_answers import Asker
-from refutable.models.hub_cache import Snapshot, cached_snapshot, faults, remember_commit
+from refutable.models.hub_cache import (
+    Snapshot,
+    cached_snapshot,
+    faults,
+    remember_card,
+    remember_commit,
+    remembered_card,
+)
 from refutable.models.registry import ModelRegistry, ModelRow, check_facts
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 UNKNOWN = "-"
 
 
-class Described(NamedTuple):
+class Completed(NamedTuple):
     """A configuration with its family's defaults, and the number of parameters of a model of that configuration."""
 
     config: Config
@@ -38,17 +45,17 @@ class Described(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """Makes rows.
+    """Makes rows: to describe a model is to make its row from what it says of itself.
 
     Attributes:
-        describe: completes a configuration and counts the parameters of a model of it.
+        complete: completes a configuration and counts the parameters of a model of it.
         gguf_config: reads the configuration that a GGUF file states.
         hashes: memo of file hashes.
         offline: whether the hub may never be asked.
         revision: commit or branch of a repository.
     """
 
-    describe: Callable[[Config], Described]
+    complete: Callable[[Config], Completed]
     gguf_config: Callable[[Path], Config]
     hashes: FileHashes
     offline: bool = False
@@ -87,9 +94,8 @@ class Describer:
         path = Path(given)
         if exists(path):
             return self.row(given, taken)
-        row, told = self.of_repository(given, taken, anew=True)
-        assert told is not None
-        return row.model_copy(update={"revision": told.commit})
+        row, commit = self.of_repository(given, taken, anew=True)
+        return row.model_copy(update={"revision": commit})
 
     def _of_folder(self, folder: Path, taken: Collection[str]) -> ModelRow:
         config = read_config(folder / "config.json")
@@ -120,10 +126,8 @@ class Describer:
             config_source="its own header",
         )
 
-    def of_repository(
-        self, repo: str, taken: Collection[str] = (), *, anew: bool = False
-    ) -> tuple[ModelRow, Listing | None]:
-        """Return the row of a repository, and what the hub said of it; None where its config.json was in the cache.
+    def of_repository(self, repo: str, taken: Collection[str] = (), *, anew: bool = False) -> tuple[ModelRow, str]:
+        """Return the row of a repository, and the commit that it describes.
 
         Args:
             repo: ``owner/name``.
@@ -139,7 +143,9 @@ class Describer:
                 f"--model {repo}: no such folder or file; give a folder of safetensors and config.json, a GGUF file,"
                 " OWNER/NAME of a repository on the hub, or a name of the registry (refutable models)"
             )
-        found, told = cached_snapshot(repo, self.revision, self.hashes.folder), None
+        records = self.hashes.folder
+        found = cached_snapshot(repo, self.revision, records)
+        told = None
         if anew or found is None or not self._is_whole(found):
             if self.offline:
                 raise BadInput(
@@ -152,6 +158,8 @@ class Describer:
                 raise BadInput(f"--model {repo}: the repository has no config.json, so it is no model of transformers")
             found = fetch(told, ["config.json"], ask, self.hashes)
             remember_commit(repo, self.revision, told.commit)
+            remember_card(repo, told.commit, told.card, records)
+        card = remembered_card(repo, found.commit, records) if told is None else told.card
         row = self._made(
             given=repo,
             config=read_config(found.folder / "config.json"),
@@ -159,11 +167,11 @@ class Describer:
             parts=repo.split("/"),
             hub=repo,
             organisation=repo.split("/")[0],
-            licence=(told.licence if told else None) or UNKNOWN,
-            gated=told.gated if told else False,
+            licence=card.licence or _licence(found.folder) or UNKNOWN,
+            gated=card.gated,
             config_source="its own config.json",
         )
-        return row, told
+        return row, found.commit
 
     def _is_whole(self, found: Snapshot) -> bool:
         """Whether a snapshot has its config.json, with the content that its ETag stands for."""
@@ -173,7 +181,7 @@ class Describer:
         self, *, given: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
     ) -> ModelRow:
         family = family_of(config["model_type"])
-        whole, parameters = self.describe(config)
+        whole, parameters = self.complete(config)
         name = _free_name(parts, taken)
         known = {"organisation": UNKNOWN, "licence": UNKNOWN, **known}
         row = ModelRow(
@@ -183,9 +191,17 @@ class Describer:
         return row.called(given)
 
 
+def known_as(given: str, registry: ModelRegistry) -> ModelRow | None:
+    """Return the row that a word of ``--model`` means, by what it is called or where its weights lie; None without one.
+
+    A word that is somebody's name is never taken for a path.
+    """
+    return registry.named(given) or registry.at(Path(given))
+
+
 def is_own(given: str, registry: ModelRegistry) -> bool:
-    """Whether a word of ``--model`` is a path or a repository, and not what the registry calls a model."""
-    return registry.named(given) is None and ("/" in given or given.endswith(".gguf") or Path(given).is_dir())
+    """Whether a word of ``--model`` is a path or a repository, and not that of a model of the registry."""
+    return known_as(given, registry) is None and ("/" in given or given.endswith(".gguf") or Path(given).is_dir())
 
 
 def with_own(
@@ -193,21 +209,41 @@ def with_own(
 ) -> tuple[ModelRegistry, tuple[str, ...]]:
     """Return the registry with a row of each model that is asked for by path or repository, and the names of all asked.
 
+    One that cannot be described stops only itself: its row says why, and nothing is measured of it.
+
     Args:
         registry: the known models.
         asked: words of ``--model``.
         describer: returns what makes such rows; only called for one.
-
-    Raises:
-        BadInput: one cannot be described.
     """
-    rows: dict[str, ModelRow] = {}
+    names: dict[str, str] = {}
     for given in dict.fromkeys(asked):
+        row = known_as(given, registry)
         if is_own(given, registry):
-            taken = {*registry.called, *(row.name for row in rows.values())}
-            rows[given] = describer().row(given, taken)
-    names = tuple(rows[given].name if given in rows else given for given in asked)
-    return (ModelRegistry([*registry, *rows.values()]) if rows else registry), names
+            row = _described(given, registry.called, describer())
+            registry = ModelRegistry([*registry, row])
+        names[given] = given if row is None else row.name
+    return registry, tuple(names[given] for given in asked)
+
+
+def _described(given: str, taken: Collection[str], describer: Describer) -> ModelRow:
+    """Return the row of a model, or one that stands for it and says why it cannot be described."""
+    try:
+        return describer.row(given, taken)
+    except (BadInput, NotMeasured) as error:
+        here = Path(given).resolve() if exists(Path(given)) else None
+        name = _free_name(given.split("/") if here is None else here.parts, taken)
+        empty = ModelRow(
+            name=name,
+            title=name,
+            weights=str(here) if here else None,
+            family=UNKNOWN,
+            parameters=1,
+            organisation=UNKNOWN,
+            licence=UNKNOWN,
+            config={},
+        )
+        return empty.called(given, error.with_traceback(None))
 
 
 def _free_name(parts: Iterable[str], taken: Collection[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from refutable._util.provenance import version_of
 from refutable._util.reading import read_json
 from refutable.errors import BadInput, WeightsUnavailable
 from refutable.models.device import Device
+from refutable.models.safetensors_header import SafetensorsHeader, read_header
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import weight_files
 
 RUNS_ON = ("cuda",)  # types of device
+PLAIN = ("F64", "F32", "F16", "BF16")  # dtypes of safetensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,18 @@ def packing_of(settings: Mapping[str, Any], where: str) -> Packing:
     )
 
 
+def holds_quantised(headers: Iterable[SafetensorsHeader]) -> bool:
+    """Whether any weight of some files is stored otherwise than as a plain number, whatever config.json says.
+
+    Numbers of 16 bits may still hold packed ones (bitsandbytes' quant storage): then what unpacks a weight lies beside.
+    """
+    return any(
+        ".weight." in name or (name.endswith("weight") and tensor.dtype not in PLAIN)
+        for header in headers
+        for name, tensor in header.tensors.items()
+    )
+
+
 def run_by(method: str) -> str:
     """Return the packages by which weights are run, with their versions, in words."""
     return "run by " + " and ".join(f"{name} {version_of(name)}" for name in METHODS[method].packages)
@@ -112,6 +126,7 @@ def packed_size(folder: Path) -> int | None:
     try:
         settings = read_json(folder / "config.json")["quantization_config"]
         files = weight_files(folder)[0] if settings["quant_method"] in METHODS else []
-        return sum(file.stat().st_size for file in files) or None
+        packed = any(file.suffix != ".safetensors" or holds_quantised([read_header(file)]) for file in files)
+        return sum(file.stat().st_size for file in files) if packed else None
     except (BadInput, OSError, KeyError, TypeError):
         return None

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError
 
+from refutable._util.reading import exists
 from refutable._util.registry import Registry
 from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, read_yaml
-from refutable.errors import BadInput, NotMeasured, UnknownName, did_you_mean
+from refutable.errors import BadInput, NotMeasured, RefutableError, UnknownName, did_you_mean
 from refutable.models import config_facts
 from refutable.models.config import Config
 from refutable.models.families import FAMILIES, Family, family_of, unknown_family
@@ -65,10 +66,13 @@ class ModelRow(Frozen):
         description="by which code's scheme fresh weights are drawn (init_rules.py); transformers: not known",
     )
     wheel: Wheel | None = None
-    sha256: dict[str, str] = Field(default_factory=dict, description="registered hashes of weight files")
+    sha256: dict[str, str] = Field(
+        default_factory=dict, description="registered hashes of files of the weights and of the tokenizer"
+    )
     stand_in: bool = Field(default=False, description="a small model that exists only as freshly drawn weights")
     default: bool = Field(default=False, description="tried when no --model is given")
     _given: str = PrivateAttr(default="")
+    _fault: RefutableError | None = PrivateAttr(default=None)
 
     @property
     def asked(self) -> str:
@@ -89,16 +93,28 @@ class ModelRow(Frozen):
                 told[name] = self.fact(name)
         return told
 
-    def called(self, given: str) -> ModelRow:
-        """Return this row, of a model that is in no registry and was asked for in these words."""
+    def called(self, given: str, fault: RefutableError | None = None) -> ModelRow:
+        """Return this row, of a model that is in no registry and was asked for in these words.
+
+        Args:
+            given: the words.
+            fault: why the model could not be described, so that this row only stands for it.
+        """
         row = self.model_copy()
-        row._given = given
+        row._given, row._fault = given, fault
         return row
 
     @property
+    def fault(self) -> RefutableError | None:
+        """Why nothing can be measured of it, if so: it could not be described, or its family is not known."""
+        if self._fault is not None or self.family in FAMILIES:
+            return self._fault
+        return BadInput(f"--model {self.name}: {unknown_family(self.family)}")
+
+    @property
     def unusable(self) -> str:
-        """Why nothing can be measured of it, in words: its family is not known; empty where it is."""
-        return "" if self.family in FAMILIES else unknown_family(self.family)
+        """Why nothing can be measured of it, in words; empty if something can."""
+        return str(self.fault or "").removeprefix(f"--model {self._given or self.name}: ")
 
     @property
     def architecture(self) -> Family:
@@ -222,6 +238,10 @@ GLOB = frozenset("*?[")
 
 MODELS: Registry[ModelRow] = Registry("model", ModelRow)  # rows that extensions add to the packaged ones
 _PACKAGED = "refutable/data/models.yaml"
+_ABSENT = (
+    "check the path (refutable_models in the ini file, or --models), or write one: `refutable models add` does, and"
+    " docs/adding-a-model.md shows how"
+)
 
 
 class ModelRegistry:
@@ -261,6 +281,12 @@ class ModelRegistry:
         """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
         return self._called.get(text.casefold())
 
+    def at(self, path: Path) -> ModelRow | None:
+        """Return the row whose weights lie at a path, by whatever way it is written, or None."""
+        place = path.resolve() if exists(path) else None
+        rows = (row for row in self if row.weights is not None and place is not None)
+        return next((row for row in rows if Path(row.weights or "").resolve() == place), None)
+
     def matching(self, pattern: str) -> tuple[ModelRow, ...]:
         """Return the rows whose name matches a name, alias or glob.
 
@@ -286,8 +312,13 @@ def load_registry(extra: Path | None = None) -> ModelRegistry:
     for name in MODELS:
         rows[name] = _added(MODELS[name], rows)
     if extra is not None:
-        rows = {**rows, **_rows(read_yaml(extra), rows, extra)}
+        rows = {**rows, **_rows(read_yaml(extra, absent=_ABSENT), rows, extra)}
     return ModelRegistry(rows.values())
+
+
+def place_of(row: ModelRow) -> str:
+    """Return where a row that no suite's file adds stands: the packaged file, or the line of an extension."""
+    return MODELS.place(row.name) if row.name in MODELS else f"the packaged registry ({_PACKAGED})"
 
 
 def is_own_commit(row: ModelRow, commit: str) -> bool:

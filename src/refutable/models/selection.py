@@ -59,15 +59,20 @@ class Selection:
         Raises:
             NotMeasured: it is neither a default subject nor named.
         """
-        row = self.registry[model]
-        if row.unusable:
-            raise NotMeasured(f"{model}: {row.unusable}")
+        row = self.usable(model)
         if model not in self._chosen:
             raise NotMeasured(f"{model} was not selected", f"pytest --model {row.asked}")
         asked = model, seed, dtype
         if asked not in self._subjects:
             self._subjects[asked] = self._subject(model, seed, dtype)
         return self._subjects[asked]
+
+    def usable(self, model: str) -> ModelRow:
+        """Return a model's row; raises NotMeasured where nothing can be measured of it."""
+        row = self.registry[model]
+        if row.unusable:
+            raise NotMeasured(f"{model}: {row.unusable}")
+        return row
 
     def _subject(self, model: str, seed: int | None, dtype: str | None) -> Subject:
         mine = model in self.named or (not self.named and self.registry[model].default)
@@ -99,14 +104,14 @@ def select(
     """Check what the command line asks for and return it as a Selection.
 
     Raises:
-        BadInput: an unknown model or dtype; a path, revision or adapter for more than one model; a path that is not
-            there.
+        BadInput: an unknown model or dtype; no named model is one; a path, revision or adapter for more than one model;
+            a path that is not there.
     """
     rows = [row for pattern in models for row in _matching(registry, pattern)]
     named = frozenset(row.name for row in rows)
-    for row in rows:
-        if row.unusable:
-            raise BadInput(f"--model {row.name}: {row.unusable}")
+    faults = [row.fault for row in rows]
+    if faults and all(isinstance(fault, BadInput) for fault in faults) and faults[0] is not None:
+        raise faults[0]
     if dtype not in DTYPES:
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
     if weights not in (PRETRAINED, INIT):

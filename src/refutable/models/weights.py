@@ -215,11 +215,6 @@ class Finder:
     def _of_hub(self, row: ModelRow, found: Snapshot) -> WeightsSource:
         kind = WeightsKind.PRETRAINED if is_own_commit(row, found.commit) else WeightsKind.HUB
         source = folder_source(row, found.folder, kind, found.commit, self.hashes)
-        if source.tokenizer is None:
-            raise WeightsUnavailable(
-                f"{row.name}: {row.hub} has no tokenizer, and stand-in tokens are not for trained weights",
-                f"pytest --model {row.asked} --weights PATH, with a tokenizer beside the weights",
-            )
         pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
         told = "" if row.revision == found.commit else pinned
         told += ", main has moved since" if found.main not in (None, found.commit) else ""

@@ -20,6 +20,8 @@ from refutable.prompts.text_files import read_prompt_file
 
 PROMPTS: Registry[PromptSet] = Registry("prompt set", PromptSet)  # what extensions add to the packaged sets
 
+_ABSENT = "check the path, or write one as docs/adding-prompts.md shows"
+
 
 def given_prompts(given: str, asked_by: str = "--prompts ") -> PromptSet:
     """Return the set that stands in for the claims' own.
@@ -35,7 +37,7 @@ def given_prompts(given: str, asked_by: str = "--prompts ") -> PromptSet:
     if exists(path) and not is_file(path):
         raise BadInput(f"{asked_by}{given}: not a file; give YAML, JSONL, CSV, or text with one prompt a line")
     if path.suffix in (".yaml", ".yml"):
-        found = packaged_form(read_yaml(path))
+        found = packaged_form(read_yaml(path, absent=_ABSENT))
     elif is_file(path):
         found = read_prompt_file(path)
     elif path.suffix or path.parent != Path():
@@ -63,7 +65,7 @@ def load_prompts(name: str, beside: Path | None = None) -> PromptSet:
         if beside is not None and leaves_folder(name):
             raise BadInput(f"{name!r} does not stay in this folder; write a relative path, with / and without ..")
         path = (beside or Path()) / name
-        return packaged_form(read_yaml(path)) if suffix in (".yaml", ".yml") else read_prompt_file(path)
+        return packaged_form(read_yaml(path, absent=_ABSENT)) if suffix in (".yaml", ".yml") else read_prompt_file(path)
     found = list(_called(name))
     if not found:
         raise UnknownName("prompt set", name, [one.name for one in known_sets()])

@@ -27,6 +27,9 @@ def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterat
         f" ({device.name}); {options.dtype}; weights {_weights(options.weights)}"
         f"{f' with adapter {_adapter(session)}' if options.adapter is not None else ''}"
     )
+    for name in sorted(session.source.selection.named):
+        if why := session.registry[name].unusable:
+            yield f"{name} is not tried: {printable(why)}"
     if session.given is not None:
         yield f"prompts: {_given(session)}, instead of the claims' own"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refutable.reports.journal import RunResult
-from refutable.verdicts.row import VerdictRow, by_identity
+from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
 
@@ -15,12 +15,14 @@ class Comparison:
 
     Attributes:
         changed: cases whose verdict changed.
+        other_weights: cases of the same name, measured on other weights than the baseline's, so that nothing changed.
         not_remeasured: cases measured in the baseline but not in this run.
         new: cases measured now but not in the baseline.
         errors: cases that came out ERROR, which always fails.
     """
 
     changed: tuple[str, ...]
+    other_weights: tuple[str, ...]
     not_remeasured: tuple[str, ...]
     new: tuple[str, ...]
     errors: tuple[str, ...]
@@ -33,14 +35,22 @@ class Comparison:
 
 def compare(run: RunResult, baseline: RunResult) -> Comparison:
     """Compare a run with a baseline."""
-    now, then = by_identity(run.rows, baseline.rows)
+    now = {row.identity: row for row in run.rows}
+    then = {row.identity: row for row in baseline.rows}
     measured_now = {_pair(row) for row in run.rows if row.verdict.looked}
+    both = [(then[key], row) for key, row in now.items() if key in then]
     changed = [
-        f"{row.id} ({row.weights_kind}): {then[key].verdict.value} -> {row.verdict.value}"
-        for key, row in now.items()
-        if key in then
-        and row.verdict is not then[key].verdict
-        and Verdict.NOT_MEASURED not in (row.verdict, then[key].verdict)
+        f"{row.id} ({row.weights_kind}): {old.verdict.value} -> {row.verdict.value}"
+        for old, row in both
+        if row.verdict is not old.verdict
+        and Verdict.NOT_MEASURED not in (row.verdict, old.verdict)
+        and not row.unlike(old)
+    ]
+    other_weights = [
+        f"{row.id} ({row.weights_kind}): {old.verdict.value} on {old.hashes(names)}; {row.verdict.value} on"
+        f" {row.hashes(names)}"
+        for old, row in both
+        if row.verdict.looked and old.verdict.looked and (names := row.unlike(old))
     ]
     not_remeasured = [
         f"{row.id} ({row.weights_kind})"
@@ -55,7 +65,7 @@ def compare(run: RunResult, baseline: RunResult) -> Comparison:
         if row.verdict.looked and (key not in then or not then[key].verdict.looked)
     ]
     errors = [f"{row.id}: {row.why}" for row in run.rows if row.verdict is Verdict.ERROR]
-    return Comparison(tuple(changed), tuple(not_remeasured), tuple(new), tuple(errors))
+    return Comparison(tuple(changed), tuple(other_weights), tuple(not_remeasured), tuple(new), tuple(errors))
 
 
 def _pair(row: VerdictRow) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from refutable._util.text import counted
 from refutable.reports.journal import RunResult
 from refutable.reports.terminal import COLOURS, interval_text, memory_console, plain_table
 from refutable.verdicts.robustness import Control, Variation
-from refutable.verdicts.row import VerdictRow, by_identity
+from refutable.verdicts.row import HASHES, VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
 
 BESIDE = ("labels", "controls", "variations")
@@ -25,9 +25,9 @@ class Change:
     """One case that differs.
 
     Attributes:
-        kind: ``verdict`` (another one), ``moved`` (the same one, with another estimate), ``only in A`` or ``only in B``
-            (looked at in one run only), ``error`` (an ERROR in the second run), or one of `BESIDE`, if that differs,
-            whether or not the verdict does.
+        kind: ``verdict`` (another one), ``moved`` (the same one, with another estimate), ``other weights`` (the same
+            name, measured on other weights), ``only in A`` or ``only in B`` (looked at in one run only), ``error`` (an
+            ERROR in the second run), or one of `BESIDE`, if that differs, whether or not the verdict does.
         before: its row in the first run, if any.
         after: its row in the second run, if any.
     """
@@ -54,10 +54,11 @@ class Change:
 def differences(before: RunResult, after: RunResult) -> list[Change]:
     """Return what differs, by claim, subject, weights kind, dtype, tokens and prompts.
 
-    A case not measured, or an ERROR, in both runs is no difference. A fact has no interval: it moved if its value did.
+    Verdicts on other weights of one name are told as such, as far as both runs have the weights' hash. A case not
+    measured, or an ERROR, in both runs is no difference. A fact has no interval: it moved if its value did.
     """
-    looked = ((row for row in run.rows if row.verdict.looked) for run in (before, after))
-    then, now = by_identity(*looked)
+    then = {row.identity: row for row in before.rows if row.verdict.looked}
+    now = {row.identity: row for row in after.rows if row.verdict.looked}
     failed = {(row.claim, row.subject): row for row in after.rows if row.verdict is Verdict.ERROR}
     was = {(row.claim, row.subject) for row in before.rows if row.verdict is Verdict.ERROR}
     changes = [Change("error", None, row) for pair, row in failed.items() if pair not in was]
@@ -67,13 +68,16 @@ def differences(before: RunResult, after: RunResult) -> list[Change]:
             changes.append(Change("only in B", None, new))
         elif new is None:
             changes += [] if key[:2] in failed else [Change("only in A", old, None)]
+        elif new.unlike(old):
+            changes.append(Change("other weights", old, new))
+            continue
         elif old.verdict is not new.verdict:
             changes.append(Change("verdict", old, new))
         elif moved(old.estimate, new.estimate):
             changes.append(Change("moved", old, new))
         if old is not None and new is not None:
             changes += [Change(kind, old, new) for kind in BESIDE if _told(old, kind) != _told(new, kind)]
-    order = ("error", "verdict", "moved", "only in A", "only in B", *BESIDE)
+    order = ("error", "verdict", "moved", "other weights", "only in A", "only in B", *BESIDE)
     return sorted(changes, key=lambda change: (order.index(change.kind), change.row.id, change.on))
 
 
@@ -133,7 +137,7 @@ def as_json(before: RunResult, after: RunResult, changes: list[Change]) -> Mappi
 
 def _plain(change: Change) -> dict[str, Any]:
     row = change.row
-    named = ("weights_kind", "dtype", "tokens", "prompt_set", "prompt_set_hash")
+    named = ("weights_kind", "dtype", "tokens", "prompt_set", "prompt_set_hash", *HASHES)
     return {
         "kind": change.kind,
         "id": row.id,
@@ -161,6 +165,9 @@ def _told(row: VerdictRow, kind: str) -> frozenset[str]:
 def _sides(change: Change) -> tuple[Text, Text]:
     """Return both sides in words; for labels, controls and variations, only what the other side lacks."""
     before, after = change.before, change.after
+    if change.kind == "other weights" and before is not None and after is not None:
+        names = after.unlike(before)
+        return _found(before).append(f", {before.hashes(names)}"), _found(after).append(f", {after.hashes(names)}")
     if change.kind not in BESIDE or before is None or after is None:
         return _found(before), _found(after)
     a, b = _told(before, change.kind), _told(after, change.kind)

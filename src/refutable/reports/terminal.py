@@ -86,7 +86,7 @@ def _weights(rows: list[VerdictRow]) -> list[str]:
     """Return one line for each kind of weights behind the verdicts: a drawn or local model is not the real one."""
     told: dict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
-        if row.weights:
+        if "weights_detail" in row.weights:
             parts = (
                 row.weights_kind,
                 f"({row.weights['weights_detail']})",
@@ -152,6 +152,7 @@ def _comparison(comparison: Comparison) -> list[str]:
     for word, entries in (
         ("CHANGED against the baseline", comparison.changed),
         ("ERROR", comparison.errors),
+        ("not compared, other weights than the baseline's", comparison.other_weights),
         ("new, not in the baseline", comparison.new),
         ("not re-measured", comparison.not_remeasured),
     ):

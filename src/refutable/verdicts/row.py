@@ -17,6 +17,7 @@ from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
 USUAL_ALPHA = 0.05
+HASHES = ("weights_hash", "tokenizer_hash", "config_hash")  # of what a name alone does not tell apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +102,24 @@ class VerdictRow(Judgement):
     def identity(self) -> tuple[str, ...]:
         """What a baseline compares by: claim, subject, weights kind, dtype, origin of the token ids, and prompts.
 
-        `by_identity` adds the weights' hash.
+        `unlike` compares the weights' hashes.
         """
         dtype, tokens = (self.weights.get(name, "-") for name in ("dtype", "tokens"))
         return self.claim, self.subject, self.weights_kind, dtype, tokens, self.prompts_hash
 
-    @property
-    def weights_hash(self) -> str:
-        """The first digits of the SHA-256 of weights whose name may mean others elsewhere; else a dash."""
-        return self.weights.get("weights_hash", "-")
+    def unlike(self, other: VerdictRow) -> tuple[str, ...]:
+        """Return which of `HASHES` differ from those of a row of the same identity; one that either lacks does not."""
+        mine, theirs = self.weights, other.weights
+        return tuple(name for name in HASHES if name in mine and name in theirs and mine[name] != theirs[name])
+
+    def hashes(self, names: Iterable[str]) -> str:
+        """Return some of its `HASHES` in words: ``weights 0123456789ab, tokenizer ...``."""
+        return ", ".join(f"{name.removesuffix('_hash')} {self.weights[name]}" for name in names)
 
     @property
     def looked_at(self) -> tuple[str, ...]:
         """What further looks are looks at: a claim on one subject's weights, on whatever prompts."""
-        return self.claim, self.subject, self.weights_kind, self.weights_hash
+        return self.claim, self.subject, self.weights_kind, *(self.weights.get(name, "-") for name in HASHES)
 
     def after(self, earlier: Iterable[Look]) -> VerdictRow:
         """Return it with the looks before it, and their label if it is a further one on more prompts."""
@@ -217,17 +222,6 @@ def tally(rows: Iterable[VerdictRow]) -> dict[str, int]:
     """Return how many rows count as each verdict, and how many decided ones turn on an unverified fact."""
     counts = Counter(UNVERIFIED_FACT if row.verdict.decided and not row.decided else row.verdict.value for row in rows)
     return {name: counts[name] for name in COUNTED if counts[name]}
-
-
-def by_identity(*runs: Iterable[VerdictRow]) -> tuple[dict[tuple[str, ...], VerdictRow], ...]:
-    """Return the rows of each run by what tells them apart in all of them.
-
-    That is their identity and, where every run that read such weights has them, the hash of weights whose name may mean
-    others in another run (runs before version 0.3 do not).
-    """
-    listed = [tuple(rows) for rows in runs]
-    known = all(any(row.weights_hash != "-" for row in rows) for rows in listed)
-    return tuple({(*row.identity, row.weights_hash) if known else row.identity: row for row in rows} for rows in listed)
 
 
 ORDER = (

@@ -132,7 +132,7 @@ class TableMap(Frozen):
 
 def read_map(path: Path) -> TableMap:
     """Read a mapping; raises BadInput with the line, the allowed values and the nearest word of every problem."""
-    source = read_yaml(path)
+    source = read_yaml(path, absent="check the path, or write one as docs/published-tables.md shows")
     try:
         return TableMap.model_validate(source.data)
     except ValidationError as error:

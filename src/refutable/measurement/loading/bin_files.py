@@ -49,8 +49,8 @@ def map_tensors(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def described(tensors: dict[str, torch.Tensor]) -> dict[str, StoredTensor]:
-    """Describe tensors as the header of a safetensors file does; where they begin is nobody's business."""
+def stored_of(tensors: dict[str, torch.Tensor]) -> dict[str, StoredTensor]:
+    """Return what the header of a safetensors file would say of tensors; where they begin is nobody's business."""
     return {
         name: StoredTensor(_WORDS.get(one.dtype, str(one.dtype)), tuple(one.shape), 0, one.nbytes)
         for name, one in tensors.items()

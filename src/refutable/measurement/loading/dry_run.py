@@ -44,6 +44,8 @@ def try_dry(row: ModelRow, dtype: str, finder: Finder) -> DryRun:
         dtype: of the weights.
         finder: says which device it would run on, and which tokenizer is at hand.
     """
+    if row.unusable:
+        return DryRun((row.unusable,), ("not built",))
     quiet()
     attention = attention_of(row)
     try:

@@ -16,7 +16,7 @@ from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
 from refutable.measurement.loading.accounted import check_accounted, check_counted, check_named, without_scales
 from refutable.measurement.loading.adapted import merged
-from refutable.measurement.loading.bin_files import described, map_tensors
+from refutable.measurement.loading.bin_files import map_tensors, stored_of
 from refutable.measurement.loading.converted import converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
 from refutable.measurement.loading.loaded import LoadedModel
@@ -204,7 +204,7 @@ def _tensors(
     """Return the tensors of some files, None where transformers reads them itself, and what the files say they hold."""
     if form == "bin":
         mapped = map_tensors(files)
-        return mapped, described(mapped)
+        return mapped, stored_of(mapped)
     headers = [read_header(file) for file in files]
     return None if packed else _read_fast(headers, subject), _stored(headers)
 

@@ -1,4 +1,4 @@
-"""What transformers makes of a configuration that no row of the registry describes."""
+"""What transformers makes of a configuration of a model without a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from refutable.measurement.loading.load import quiet
 from refutable.measurement.loading.shape import configured
 from refutable.models.config import Config
 from refutable.models.from_folder import without_ours
-from refutable.models.own import Described
+from refutable.models.own import Completed
 from refutable.models.same_model import IMMATERIAL
 
 _OF_NO_USE = (
@@ -26,7 +26,7 @@ _OF_NO_USE = (
 )
 
 
-def describe(config: Config) -> Described:
+def complete(config: Config) -> Completed:
     """Return a configuration with its family's defaults, and how many parameters a model of it has.
 
     Raises:
@@ -38,7 +38,7 @@ def describe(config: Config) -> Described:
     filled = {key: value for key, value in defaults.items() if value is not None and key not in IMMATERIAL}
     whole: dict[str, Any] = {key: value for key, value in {**filled, **plain}.items() if key not in _OF_NO_USE}
     try:
-        return Described(whole, parameters_of(whole))
+        return Completed(whole, parameters_of(whole))
     except Exception as error:  # whatever transformers says of a configuration
         raise BadInput(f"config.json: transformers can make no model of it: {first_line(error)}") from None
 
