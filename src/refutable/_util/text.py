@@ -39,6 +39,12 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def one_line(error: BaseException, most: int = 300) -> str:
+    """Return what an error says as one line, cut where it is long, or its type where it says nothing."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= most else f"{said[:most]} ..."
+
+
 def printable(text: str) -> str:
     """Return a text whose control characters are written out, so that no terminal obeys them; lines and tabs stay."""
     return "".join(repr(one)[1:-1] if _is_control(one) else one for one in text)

@@ -66,7 +66,9 @@ def renamed(row: ModelRow, name: str) -> ModelRow:
     try:
         return ModelRow.model_validate({**row.model_dump(exclude_unset=True), "name": name, "title": name})
     except ValidationError:
-        raise BadInput(f"--name {name}: write lower-case letters, digits, '.', '_' and '-', a letter first") from None
+        raise BadInput(
+            f"--name {name}: write lower-case letters, digits, '.', '_' and '-', a letter or a digit first"
+        ) from None
 
 
 def _indented(row: ModelRow, file: Path) -> str:

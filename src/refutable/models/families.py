@@ -215,7 +215,7 @@ def unknown_family(model_type: str) -> str:
     """Return what to tell of a family that is not known, and how a suite adds one."""
     return (
         f"unknown architecture {model_type!r}; known: {', '.join(sorted(FAMILIES))}."
-        f"{did_you_mean(model_type, FAMILIES)} A model with attention and an MLP in each block can be added in your"
-        " conftest.py: def pytest_refutable_extend(extensions): extensions.families.add(Family(...)), from"
+        f"{did_you_mean(model_type, FAMILIES, cutoff=0.8)} A model with attention and an MLP in each block can be added"
+        " in your conftest.py: def pytest_refutable_extend(extensions): extensions.families.add(Family(...)), from"
         " refutable.models.families, whose documentation says what its fields are"
     )

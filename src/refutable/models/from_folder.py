@@ -57,7 +57,7 @@ def folder_source(
         raise WeightsUnavailable(
             f"{row.name}: {folder if revision is None else row.hub} has no tokenizer, and stand-in tokens are not for"
             " trained weights",
-            f"pytest --model {row.asked} --weights PATH, with a tokenizer beside the weights",
+            f"{row.by_path}, with a tokenizer beside the weights",
         )
     tokens = hashes.of_files(tokenizer) if tokenizer else STAND_IN
     if tokenizer and revision is None:

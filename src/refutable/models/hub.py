@@ -121,10 +121,13 @@ def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes,
     """
     found = listing(repo, revision, ask)
     names = wanted(found.etags)
-    if "config.json" not in names or not any(name.endswith((".safetensors", ".bin")) for name in names):
+    lacking = [] if "config.json" in names else ["config.json"]
+    if not any(name.endswith((".safetensors", ".bin")) for name in names):
+        lacking.append("weights: neither model.safetensors nor pytorch_model.bin, nor parts of either")
+    if lacking:
         raise WeightsUnavailable(
-            f"{repo} at {found.commit[:12]} has no config.json, or neither model.safetensors nor pytorch_model.bin",
-            f"{ask.again} --weights PATH",
+            f"{repo} at {found.commit[:12]} has no {' and no '.join(lacking)}",
+            ask.by_path,
         )
     snapshot = fetch(found, names, ask, hashes)
     remember(repo, revision, snapshot, records)

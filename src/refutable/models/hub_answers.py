@@ -24,11 +24,15 @@ class Asker:
         who: the model's name, for messages.
         repo: its repository.
         again: the command that asks again.
+        by_path: the command that reads a copy at hand instead.
+        revision: commit or branch that is asked for, if one is.
     """
 
     who: str
     repo: str
     again: str
+    by_path: str
+    revision: str | None = None
 
     def __call__(self, what: str, ask: Callable[[], Answer]) -> Answer:
         """Return an answer of the hub; what may pass is asked for again.
@@ -60,7 +64,7 @@ class Asker:
             return refused, False
         if status is not None:
             told = f"{self.who}: the hub answered {status} for {what}"
-            return WeightsUnavailable(told, f"{self.again} later, or --weights PATH"), status >= 500 or status == 429
+            return WeightsUnavailable(told, f"{self.again} later, or {self.by_path}"), status >= 500 or status == 429
         if isinstance(cause, OSError) and cause.errno in FULL:
             reason = f"{self.who}: {what} cannot be written into the hub's cache ({cause.strerror})"
             return WeightsUnavailable(reason, f"make room, or set HF_HOME to another folder, then {self.again}"), False
@@ -71,7 +75,7 @@ class Asker:
         name = type(cause).__name__
         if name in ("ConnectError", "ConnectTimeout", "ConnectionRefusedError", "ProxyError"):
             reason = f"the hub cannot be reached for {self.repo} ({name})"
-            return HubUnreachable(reason, f"{self.again} where it can, or --weights PATH"), False
+            return HubUnreachable(reason, f"{self.again} where it can, or {self.by_path}"), False
         told = f"{self.who}: the hub broke off while it sent {what} ({name})"
         return WeightsUnavailable(told, f"{self.again} again"), True
 
@@ -88,10 +92,11 @@ class Asker:
             fix = f"accept its licence on its hub page, {login}"
             return WeightsUnavailable(f"{self.repo} is gated, and {listed}{answered}", fix)
         if isinstance(cause, errors.RevisionNotFoundError):
-            return WeightsUnavailable(f"the hub has no {self.repo} at the revision asked for{answered}", self.again)
+            at = f"at the revision {self.revision}" if self.revision else "at the revision asked for"
+            return WeightsUnavailable(f"the hub has no {self.repo} {at}{answered}", self.again)
         if isinstance(cause, errors.RepositoryNotFoundError):
             reason = f"the hub has no {self.repo}, or shows it to nobody without a token that may read it{answered}"
-            return WeightsUnavailable(reason, f"{self.again} --weights PATH")
+            return WeightsUnavailable(reason, self.by_path)
         if status in (401, 403):
             why = "the token is not valid" if status == 401 else "the token may not read it"
             return WeightsUnavailable(f"{self.who}: the hub answered {status} for {what}: {why}", login)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,11 +73,12 @@ class Describer:
             WeightsUnavailable: the hub does not give the repository's config.json.
         """
         path = Path(given)
-        if path.is_dir():
-            return self._of_folder(path, taken)
-        if is_file(path):
-            return self._of_gguf(path, taken)
-        return self.of_repository(given, taken)[0]
+        with _naming(given):
+            if path.is_dir():
+                return self._of_folder(path, taken)
+            if is_file(path):
+                return self._of_gguf(path, taken)
+            return self.of_repository(given, taken)[0]
 
     def row_to_keep(self, given: str, taken: Collection[str] = ()) -> ModelRow:
         """Return a row to write down: of a repository with its commit, of a path without hashes.
@@ -94,10 +95,13 @@ class Describer:
         path = Path(given)
         if exists(path):
             return self.row(given, taken)
-        row, commit = self.of_repository(given, taken, anew=True)
+        with _naming(given):
+            row, commit = self.of_repository(given, taken, anew=True)
         return row.model_copy(update={"revision": commit})
 
     def _of_folder(self, folder: Path, taken: Collection[str]) -> ModelRow:
+        if not is_file(folder / "config.json"):
+            raise BadInput(f"{folder}: {_without_config(sorted(path.name for path in folder.iterdir()), str(folder))}")
         config = read_config(folder / "config.json")
         place = folder.resolve()
         return self._made(
@@ -140,22 +144,22 @@ class Describer:
         """
         if exists(Path(repo)) or not REPOSITORY.fullmatch(repo):
             raise BadInput(
-                f"--model {repo}: no such folder or file; give a folder of safetensors and config.json, a GGUF file,"
-                " OWNER/NAME of a repository on the hub, or a name of the registry (refutable models)"
+                f"{repo}: no such folder or file; give a folder of safetensors and config.json, a GGUF file, OWNER/NAME"
+                " of a repository on the hub, or a name of the registry (refutable models)"
             )
-        records = self.hashes.folder
+        records, at = self.hashes.folder, "" if self.revision is None else f" at {self.revision}"
         found = cached_snapshot(repo, self.revision, records)
         told = None
         if anew or found is None or not self._is_whole(found):
             if self.offline:
                 raise BadInput(
-                    f"--model {repo}: its config.json is not in the hub's cache, or is damaged there, and --offline was"
+                    f"{repo}: its config.json{at} is not in the hub's cache, or is damaged there, and --offline was"
                     " given; run once without it, or give a folder"
                 )
-            ask = Asker(repo, repo, f"pytest --model {repo}")
+            ask = Asker(repo, repo, f"pytest --model {repo}", "pytest --model PATH", self.revision)
             told = listing(repo, self.revision, ask)
             if "config.json" not in told.etags:
-                raise BadInput(f"--model {repo}: the repository has no config.json, so it is no model of transformers")
+                raise BadInput(f"{repo}: the repository{at} is {_without_config(sorted(told.etags), '')}")
             found = fetch(told, ["config.json"], ask, self.hashes)
             remember_commit(repo, self.revision, told.commit)
             remember_card(repo, told.commit, told.card, records)
@@ -201,7 +205,12 @@ def known_as(given: str, registry: ModelRegistry) -> ModelRow | None:
 
 def is_own(given: str, registry: ModelRegistry) -> bool:
     """Whether a word of ``--model`` is a path or a repository, and not that of a model of the registry."""
-    return known_as(given, registry) is None and ("/" in given or given.endswith(".gguf") or Path(given).is_dir())
+    return known_as(given, registry) is None and ("/" in given or is_gguf(given) or Path(given).is_dir())
+
+
+def is_gguf(path: str) -> bool:
+    """Whether a file's name says that it is a GGUF file."""
+    return path.lower().endswith(".gguf")
 
 
 def with_own(
@@ -215,7 +224,11 @@ def with_own(
         registry: the known models.
         asked: words of ``--model``.
         describer: returns what makes such rows; only called for one.
+
+    Raises:
+        BadInput: a word is empty, or an address.
     """
+    asked = tuple(_trimmed(given) for given in asked)
     names: dict[str, str] = {}
     for given in dict.fromkeys(asked):
         row = known_as(given, registry)
@@ -224,6 +237,42 @@ def with_own(
             registry = ModelRegistry([*registry, row])
         names[given] = given if row is None else row.name
     return registry, tuple(names[given] for given in asked)
+
+
+def _trimmed(given: str) -> str:
+    """Return a word of ``--model`` without slashes at its end."""
+    if not given.strip():
+        raise BadInput(
+            "--model is empty; give a name of the registry (refutable models), a folder, a GGUF file or OWNER/NAME"
+        )
+    address = re.fullmatch(r"https?://[^/]+/+([^/]+/[^/]+?)(?:/.*)?", given)
+    if address:
+        raise BadInput(f"--model {given}: an address is the name of no model; write OWNER/NAME: --model {address[1]}")
+    return given.rstrip("/") or given
+
+
+@contextmanager
+def _naming(given: str) -> Iterator[None]:
+    """Name the model in whatever is wrong with it."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(str(error) if given in str(error) else f"{given}: {error}") from None
+
+
+def _without_config(names: Sequence[str], folder: str) -> str:
+    """Return why what has these files, and no config.json, is no model of transformers, and what to do.
+
+    Args:
+        names: of the files.
+        folder: where they lie; empty for a repository's.
+    """
+    get = "" if folder else "download it and "
+    if "adapter_config.json" in names:
+        return f"an adapter, of no use without its model; {get}give it as --adapter FOLDER, and its model as --model"
+    if found := next((name for name in names if is_gguf(name)), ""):
+        return f"one of GGUF files, without a config.json; {get}give one by its path: --model {Path(folder) / found}"
+    return "without a config.json, so it is no model of transformers; give one that `save_pretrained` wrote"
 
 
 def _described(given: str, taken: Collection[str], describer: Describer) -> ModelRow:

