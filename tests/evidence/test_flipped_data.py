@@ -97,7 +97,8 @@ def samples(claim: Any, inside: bool) -> tuple[Sample, ...]:
             holds = inside == (1.0 in test.region)  # all of them or none
             at = number(test.holds_region, holds, bounds)
             shape = (n, LAYERS) if test.statistic == "layers_passing" else (n,)
-            return (Sample(test.of[0], spread(np.full(shape, at), test.holds_region), unit),)
+            kinds = tuple("abcde"[i % 5] for i in range(n)) if test.over is not None else ()
+            return (Sample(test.of[0], spread(np.full(shape, at), test.holds_region), unit, kinds),)
         case "pearson" | "spearman" | "partial_correlation" | "pearson_within_categories" | "trend":
             x, given = RNG.uniform(0.2, 0.8, (2, n))
             sign = 1 if inside == (1.0 in test.region) else -1
@@ -174,7 +175,7 @@ def source_of(value: Any = None, **more: Any) -> Any:
     def find_weights(*args: Any, **keys: Any) -> Any:
         raise NotMeasured("made up")
 
-    selection = SimpleNamespace(registry={"made-up": row}, subject=lambda name: name)
+    selection = SimpleNamespace(registry={"made-up": row}, subject=lambda name: name, usable=lambda name: None)
     return SimpleNamespace(selection=selection, find_weights=find_weights, **more)
 
 

@@ -280,7 +280,7 @@ def test_the_revision_that_was_asked_for_is_the_one_that_is_fetched(hub: Hub, fi
     commit = hub.commit("owner/tiny")
     assert finder.find(row(revision="f" * 40), replace(NAMED, revision=commit)).revision == commit
     for of, subject in ((row(), replace(NAMED, revision="f" * 40)), (row(revision="f" * 40), NAMED)):
-        with pytest.raises(WeightsUnavailable, match="at the revision asked for"):
+        with pytest.raises(WeightsUnavailable, match="at the revision ffffffff"):
             finder.find(of, subject)
     with pytest.raises(WeightsUnavailable, match="the hub has no owner/none"):
         finder.find(row("none"), Subject("none", named=True))

@@ -34,7 +34,7 @@ BAD_CLAIMS = {
         "statment: GPT-J dampens.",
         ["unknown key 'statment'", "Did you mean 'statement'?"],
     ),
-    "wrong type": ("seeds: [0, 1, 2]", "seeds: many", ["seeds"]),
+    "wrong type": ("seeds: [0, 1, 2, 3, 4, 5]", "seeds: many", ["seeds"]),
     "bad prediction": ('predicts: "> 1"', 'predicts: "about 1"', ["cannot read 'about 1'", "within [a, b]"]),
     "duplicate id": ("id: gptj-dampens", "id: triangle", ["'triangle' is already the id at claims.yaml:"]),
     "duplicate key": (
@@ -44,7 +44,7 @@ BAD_CLAIMS = {
     ),
     "blank proof": ("proof: Cauchy and Schwarz", 'proof: " "', ["].proof: is blank"]),
     "fact of the other kind": ('predicts: "within [0.25, 0.25]"', "equals: 0.25x", ["'rotary_fraction' is a number"]),
-    "repeated seed": ("seeds: [0, 1, 2]", "seeds: [0, 0, 1]", ["each seed is one replicate"]),
+    "repeated seed": ("seeds: [0, 1, 2, 3, 4, 5]", "seeds: [0, 0, 1]", ["each seed is one replicate"]),
     "record of an unknown model": ("record: {tiny-gpt2:", "record: {tiny-gtp2:", ["Did you mean 'tiny-gpt2'?"]),
     "no model": ("models: [opt-6.7b]", "models: []", ["names no model"]),
     "missing prompts": (

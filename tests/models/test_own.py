@@ -137,7 +137,7 @@ def test_claims_whose_selector_it_meets_are_about_it(tmp_path: Path, describer: 
         ("no/such/folder", "no such folder or file; give a folder of safetensors and config.json, a GGUF file, OWNER"),
         ("owner/name", "its config.json is not in the hub's cache, or is damaged there, and --offline was"),
         ("bert", "unknown architecture 'bert'.*extensions.families.add"),
-        ("empty", "config.json: no such file"),
+        ("empty", "without a config.json"),
         ("odd", "n_layer must be a whole number"),
     ],
 )
