@@ -55,7 +55,7 @@ def test_what_was_selected_changes_no_family_and_the_journal_alone_tells_it(fami
         3,
         6,
     )
-    assert "multiplicity: 0 of 2 decided verdicts with a known error rate" in whole.text  # of five categories
+    assert "multiplicity: 0 of 3 decided verdicts with a known error rate" in whole.text  # of five categories
     assert found["tiny-entropy-tiny-gpt2"] is None
     assert found["large-gain-gptj"] is None  # not measured: it has no p-value, and counts as 1
     mine = found["tiny-gain-tiny-gpt2"]

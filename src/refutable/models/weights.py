@@ -250,7 +250,7 @@ class Finder:
 
         if self.unreachable:
             raise self.unreachable[0]
-        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, subject.revision)
+        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, subject.revision or row.revision)
         try:
             found = fetch_model(row.hub, subject.revision or row.revision, ask, self.hashes, self.hashes.folder)
         except HubUnreachable as error:
