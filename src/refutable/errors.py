@@ -72,7 +72,13 @@ class Undecidable(RefutableError):
     """This statistic cannot test these data, so the verdict is INCONCLUSIVE."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string if none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string if none is near.
+
+    Args:
+        name: as it was written.
+        known: the names that it may mean.
+        likeness: from which share of common letters on, from 0 to 1, a name is near.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -39,6 +39,13 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def whole_reason(error: BaseException) -> str:
+    """Return all that a library's error says, in one line of at most 1000 characters; its type where that is a key."""
+    said = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {said}" if isinstance(error, KeyError) or not said else said
+    return printable(said if len(said) <= 1000 else f"{said[:997]}...")
+
+
 def printable(text: str) -> str:
     """Return a text whose control characters are written out, so that no terminal obeys them; lines and tabs stay."""
     return "".join(repr(one)[1:-1] if _is_control(one) else one for one in text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from refutable._util.text import shortened
@@ -21,7 +22,14 @@ HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
 WIDTH = ("hidden_size", "n_embd", "n_embed", "d_model")
 KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv")
 HEAD_DIM = ("head_dim",)
+INNER = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
+EXPERTS = ("num_local_experts",)
 LARGEST = 1_000_000_000
+MOST: Mapping[tuple[str, ...], int] = {
+    LAYERS: 10_000,
+    HEADS: 100_000,
+    WIDTH: 1_000_000,
+}  # far beyond any model; to build one takes a layer's time each
 ROTARY_FRACTION = ("rotary_pct", "partial_rotary_factor")
 
 
@@ -34,9 +42,10 @@ def _number(config: Config, keys: tuple[str, ...]) -> int:
     value = first(config, keys)
     if value is None:
         raise KeyError(f"the configuration has none of {', '.join(keys)}")
-    if type(value) is not int or not 1 <= value <= LARGEST:
+    most = MOST.get(keys, LARGEST)
+    if type(value) is not int or not 1 <= value <= most:
         key = next(key for key in keys if config.get(key) is not None)
-        raise BadInput(f"{key} must be a whole number from 1 to {LARGEST:,} (got {shortened(repr(value))})")
+        raise BadInput(f"{key} must be a whole number from 1 to {most:,} (got {shortened(repr(value))})")
     return value
 
 
@@ -63,7 +72,11 @@ def d_model(family: Family, config: Config) -> int:
 
 def d_head(family: Family, config: Config) -> int:
     """Width of one attention head; the stream's width over the heads where the configuration does not say."""
-    return _number(config, HEAD_DIM) if first(config, HEAD_DIM) else d_model(family, config) // heads(family, config)
+    return (
+        _number(config, HEAD_DIM)
+        if first(config, HEAD_DIM) is not None
+        else d_model(family, config) // heads(family, config)
+    )
 
 
 def rotary_fraction(family: Family, config: Config) -> float:
@@ -123,7 +136,7 @@ def projection_weights(family: Family, config: Config) -> int:
 def _key_heads(family: Family, config: Config) -> int:
     if config.get("multi_query") and not config.get("new_decoder_architecture"):
         return 1
-    return _number(config, KEY_HEADS) if first(config, KEY_HEADS) else heads(family, config)
+    return _number(config, KEY_HEADS) if first(config, KEY_HEADS) is not None else heads(family, config)
 
 
 def additive(family: Family, config: Config) -> bool:
@@ -169,3 +182,35 @@ def fact_of(name: str, family: Family, config: Config) -> Fact:
     if name not in FACTS:
         raise UnknownName("fact", name, FACTS)
     return FACTS[name](family, config)
+
+
+def check_config(family: Family, config: Config) -> None:
+    """Refuse a configuration of which no model can be built, before one is: it would take hours, or all memory.
+
+    Raises:
+        BadInput: a size or a fact is something else than a number in its bounds; the message names the key.
+    """
+    for fact in FACTS.values():
+        with suppress(KeyError):
+            fact(family, config)
+    for key in (*INNER, *EXPERTS):
+        if config.get(key) is not None:
+            _number(config, (key,))
+    _check_attention_types(config.get("attention_types"))
+
+
+def _check_attention_types(value: Any) -> None:
+    """Refuse GPT-Neo's list of kinds and how often each is repeated, if it is none or makes too many blocks."""
+    if value is None:
+        return
+    most = MOST[LAYERS]
+    try:
+        blocks = sum(len(kinds) * times for kinds, times in value if type(times) is int and times >= 0)
+        is_list = all(type(times) is int for _, times in value)
+    except (TypeError, ValueError):
+        blocks, is_list = 0, False
+    if not is_list or blocks > most:
+        raise BadInput(
+            f"attention_types must be a list of [[kind, ...], times] of at most {most:,} blocks"
+            f" (got {shortened(repr(value))})"
+        )

@@ -15,15 +15,16 @@ from refutable._util.hashing import key_of
 from refutable._util.reading import exists, is_file, read_text
 from refutable.errors import BadInput
 from refutable.models.config import Config
+from refutable.models.config_facts import check_config
 from refutable.models.families import family_of
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_folder import read_config
 from refutable.models.from_gguf import family_named
-from refutable.models.gguf_header import read_gguf
+from refutable.models.gguf_header import check_places, read_gguf
 from refutable.models.hub import Listing, fetch, listing
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults, remember_commit
-from refutable.models.registry import ModelRegistry, ModelRow, check_facts
+from refutable.models.registry import ModelRegistry, ModelRow
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 UNKNOWN = "-"
@@ -96,6 +97,7 @@ class Describer:
         place = folder.resolve()
         return self._made(
             given=str(folder),
+            place=str(folder / "config.json"),
             config=config,
             taken=taken,
             parts=place.parts,
@@ -106,11 +108,16 @@ class Describer:
 
     def _of_gguf(self, path: Path, taken: Collection[str]) -> ModelRow:
         header = read_gguf(path)
-        family_of(family_named(header.architecture))
+        check_places(header)
+        try:
+            family_of(family_named(header.architecture))
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from None
         config = self.gguf_config(path)
         place = path.resolve()
         return self._made(
             given=str(path),
+            place=str(path),
             config=config,
             taken=taken,
             parts=place.with_suffix("").parts,
@@ -154,6 +161,7 @@ class Describer:
             remember_commit(repo, self.revision, told.commit)
         row = self._made(
             given=repo,
+            place=f"{repo}: config.json",
             config=read_config(found.folder / "config.json"),
             taken=taken,
             parts=repo.split("/"),
@@ -170,16 +178,21 @@ class Describer:
         return not any(faults(found, {"config.json": (found.etags or {}).get("config.json")}, self.hashes))
 
     def _made(
-        self, *, given: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
+        self, *, given: str, place: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
     ) -> ModelRow:
-        family = family_of(config["model_type"])
-        whole, parameters = self.describe(config)
+        """Return the row of a configuration; what is wrong with that is told with the place it was read from."""
+        try:
+            family = family_of(config["model_type"])
+            check_config(family, config)
+            whole, parameters = self.describe(config)
+            check_config(family, whole)
+        except BadInput as error:
+            raise BadInput(f"{place}: {error}") from None
         name = _free_name(parts, taken)
         known = {"organisation": UNKNOWN, "licence": UNKNOWN, **known}
         row = ModelRow(
             name=name, title=name, family=family.model_type, parameters=parameters, config=dict(whole), **known
         )
-        check_facts(row)
         return row.called(given)
 
 

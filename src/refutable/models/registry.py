@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import functools
 import shlex
@@ -309,10 +308,9 @@ def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:
 
 
 def check_facts(row: ModelRow) -> None:
-    """Refuse a row whose configuration holds something else than a number for a fact."""
-    for name in config_facts.FACTS:
-        with contextlib.suppress(KeyError, NotMeasured):
-            row.fact(name)
+    """Refuse a row whose configuration holds something else than a number for a fact, or one out of its bounds."""
+    if not row.unusable:
+        config_facts.check_config(row.architecture, row.config)
 
 
 def _beside(row: ModelRow, file: Path | None) -> ModelRow:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from refutable._util.text import first_line
+from refutable._util.text import shortened, whole_reason
 from refutable.errors import BadInput
 from refutable.measurement.loading.dry_run import parameters_of
 from refutable.measurement.loading.load import quiet
@@ -40,7 +41,20 @@ def describe(config: Config) -> Described:
     try:
         return Described(whole, parameters_of(whole))
     except Exception as error:  # whatever transformers says of a configuration
-        raise BadInput(f"config.json: transformers can make no model of it: {first_line(error)}") from None
+        raise BadInput(f"transformers can make no model of this configuration: {_reason(error, whole)}") from None
+
+
+def _reason(error: Exception, config: Config) -> str:
+    """Return why no model can be made; a word that transformers does not know is told with the key that holds it."""
+    if isinstance(error, KeyError) and error.args:
+        key = next((key for key, value in config.items() if error.args[0] in (value, *_values(value))), None)
+        if key is not None:
+            return f"it knows no {shortened(repr(error.args[0]))}, which `{key}` asks for; correct it"
+    return whole_reason(error)
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else ()
 
 
 def gguf_config(path: Path) -> Config:
@@ -56,7 +70,7 @@ def gguf_config(path: Path) -> Config:
         found = AutoConfig.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     except Exception as error:  # its reader raises whatever it meets
         raise BadInput(
-            f"{path}: transformers cannot read the header of this GGUF file ({first_line(error)}); give safetensors"
+            f"{path}: transformers cannot read the header of this GGUF file ({whole_reason(error)}); give safetensors"
             " instead"
         ) from None
     return without_ours(found.to_dict())

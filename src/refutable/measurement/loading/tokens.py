@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from refutable._util.text import first_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput, NotMeasured
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import NO_BOS, Bos
@@ -187,7 +187,7 @@ def _loaded(load: Callable[..., Any], location: Path | str, **options: Any) -> A
         if isinstance(error, MemoryError) or not (isinstance(error, Exception) or is_panic(error)):
             raise
         raise BadInput(
-            f"{location}: its tokenizer cannot be loaded ({first_line(error)}); fetch tokenizer.json and"
+            f"{location}: its tokenizer cannot be loaded ({whole_reason(error)}); fetch tokenizer.json and"
             " tokenizer_config.json again"
         ) from None
 
