@@ -87,8 +87,10 @@ def test_a_model_card_that_cannot_be_read_leaves_the_licence_unknown(head: str, 
     ("what", "more", "told"),
     [
         ("gptj", (), "gptj: not the path of a folder or a GGUF file.*it is the row gptj"),
-        ("./nothing", (), "no such folder or file"),
-        ("folder", ("--name", "Not A Name"), "--name Not A Name: write lower-case"),
+        ("./nothing", (), r"ERROR: \./nothing: no such folder or file"),
+        ("", (), "ERROR: the model's name is empty; give a folder"),
+        ("https://hf.co/owner/name", (), "ERROR: https://hf.co/owner/name: an address; write .*owner/name"),
+        ("folder", ("--name", "Not A Name"), "--name Not A Name: write lower-case.*, the first a letter or a digit"),
         ("folder", ("--name", "gptj"), "already has a model called 'gptj'"),
     ],
 )
@@ -102,6 +104,13 @@ def test_what_cannot_be_added_leaves_the_file_alone(what: str, more: tuple[str, 
     assert re.search(told, text.replace("\n", " ")), text
     assert file.read_text() == "models: {}\n"
     assert list(folder.parent.glob(".*")) == []
+
+
+@pytest.mark.parametrize("name", ["7b", "a.b_c-d", "0"])
+def test_every_name_that_the_message_allows_can_be_given(name: str, folder: Path) -> None:
+    status, text = added(folder, folder.parent / "models.yaml", "--name", name)
+    assert status == 0, text
+    assert load_registry(folder.parent / "models.yaml")[name].fact("layers") == 3
 
 
 def test_a_file_that_cannot_hold_another_is_left_alone_and_the_row_is_shown(folder: Path) -> None:

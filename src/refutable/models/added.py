@@ -58,7 +58,9 @@ def renamed(row: ModelRow, name: str) -> ModelRow:
     try:
         return ModelRow.model_validate({**row.model_dump(exclude_unset=True), "name": name, "title": name})
     except ValidationError:
-        raise BadInput(f"--name {name}: write lower-case letters, digits, '.', '_' and '-', a letter first") from None
+        raise BadInput(
+            f"--name {name}: write lower-case letters, digits, '.', '_' and '-', the first a letter or a digit"
+        ) from None
 
 
 def _indented(row: ModelRow, file: Path) -> str:

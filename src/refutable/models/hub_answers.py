@@ -24,11 +24,15 @@ class Asker:
         who: the model's name, for messages.
         repo: its repository.
         again: the command that asks again.
+        instead: the command that does without the hub.
+        revision: commit or branch that is asked for; None for the default one.
     """
 
     who: str
     repo: str
     again: str
+    instead: str
+    revision: str | None = None
 
     def __call__(self, what: str, ask: Callable[[], Answer]) -> Answer:
         """Return an answer of the hub; what may pass is asked for again.
@@ -60,7 +64,7 @@ class Asker:
             return refused, False
         if status is not None:
             told = f"{self.who}: the hub answered {status} for {what}"
-            return WeightsUnavailable(told, f"{self.again} later, or --weights PATH"), status >= 500 or status == 429
+            return WeightsUnavailable(told, f"{self.again} later, or {self.instead}"), status >= 500 or status == 429
         if isinstance(cause, OSError) and cause.errno in FULL:
             reason = f"{self.who}: {what} cannot be written into the hub's cache ({cause.strerror})"
             return WeightsUnavailable(reason, f"make room, or set HF_HOME to another folder, then {self.again}"), False
@@ -71,7 +75,7 @@ class Asker:
         name = type(cause).__name__
         if name in ("ConnectError", "ConnectTimeout", "ConnectionRefusedError", "ProxyError"):
             reason = f"the hub cannot be reached for {self.repo} ({name})"
-            return HubUnreachable(reason, f"{self.again} where it can, or --weights PATH"), False
+            return HubUnreachable(reason, f"{self.again} where it can, or {self.instead}"), False
         told = f"{self.who}: the hub broke off while it sent {what} ({name})"
         return WeightsUnavailable(told, f"{self.again} again"), True
 
@@ -88,10 +92,11 @@ class Asker:
             fix = f"accept its licence on its hub page, {login}"
             return WeightsUnavailable(f"{self.repo} is gated, and {listed}{answered}", fix)
         if isinstance(cause, errors.RevisionNotFoundError):
-            return WeightsUnavailable(f"the hub has no {self.repo} at the revision asked for{answered}", self.again)
+            fix = f"{self.again}, with a branch, tag or commit that its page on the hub lists"
+            return WeightsUnavailable(f"the hub has no revision {self.revision!r} of {self.repo}{answered}", fix)
         if isinstance(cause, errors.RepositoryNotFoundError):
             reason = f"the hub has no {self.repo}, or shows it to nobody without a token that may read it{answered}"
-            return WeightsUnavailable(reason, f"{self.again} --weights PATH")
+            return WeightsUnavailable(reason, f"check the name, then {self.again}, or {self.instead}")
         if status in (401, 403):
             why = "the token is not valid" if status == 401 else "the token may not read it"
             return WeightsUnavailable(f"{self.who}: the hub answered {status} for {what}: {why}", login)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from refutable._util.hashing import key_of
-from refutable._util.reading import exists, is_file, read_text
+from refutable._util.reading import exists, is_file, is_folder, read_text
 from refutable.errors import BadInput
 from refutable.models.config import Config
 from refutable.models.config_facts import check_config
@@ -21,12 +21,13 @@ from refutable.models.file_hashes import FileHashes
 from refutable.models.from_folder import read_config
 from refutable.models.from_gguf import family_named
 from refutable.models.gguf_header import check_places, read_gguf
-from refutable.models.hub import Listing, fetch, listing
+from refutable.models.hub import Listing, fetch, has_weights, listing
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults, remember_commit
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.lacking import folder_lack, repository_lack
+from refutable.models.naming import REPOSITORY, misnamed
+from refutable.models.registry import BY_PATH, ModelRegistry, ModelRow
 
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 UNKNOWN = "-"
 
 
@@ -67,7 +68,9 @@ class Describer:
             WeightsUnavailable: the hub does not give the repository's config.json.
         """
         path = Path(given)
-        if path.is_dir():
+        if not given.strip():
+            raise BadInput(misnamed(given))
+        if is_folder(path):
             return self._of_folder(path, taken)
         if is_file(path):
             return self._of_gguf(path, taken)
@@ -93,6 +96,8 @@ class Describer:
         return row.model_copy(update={"revision": told.commit})
 
     def _of_folder(self, folder: Path, taken: Collection[str]) -> ModelRow:
+        if not is_file(folder / "config.json"):
+            raise BadInput(folder_lack(folder))
         config = read_config(folder / "config.json")
         place = folder.resolve()
         return self._made(
@@ -114,7 +119,7 @@ class Describer:
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from None
         config = self.gguf_config(path)
-        place = path.resolve()
+        place = path.parent.resolve() / path.name  # in the hub's cache a link, to a file that is called by its hash
         return self._made(
             given=str(path),
             place=str(path),
@@ -141,22 +146,24 @@ class Describer:
             BadInput: it is no model of transformers, or the hub may not be asked.
             WeightsUnavailable: the hub does not give its config.json.
         """
-        if exists(Path(repo)) or not REPOSITORY.fullmatch(repo):
-            raise BadInput(
-                f"--model {repo}: no such folder or file; give a folder of safetensors and config.json, a GGUF file,"
-                " OWNER/NAME of a repository on the hub, or a name of the registry (refutable models)"
-            )
+        given, repo = repo, repo.rstrip("/")
+        if exists(Path(given)) or not REPOSITORY.fullmatch(repo):
+            raise BadInput(misnamed(given))
+        at = "" if self.revision is None else f" at revision {self.revision!r}"
         found, told = cached_snapshot(repo, self.revision, self.hashes.folder), None
         if anew or found is None or not self._is_whole(found):
             if self.offline:
                 raise BadInput(
-                    f"--model {repo}: its config.json is not in the hub's cache, or is damaged there, and --offline was"
+                    f"{repo}: its config.json{at} is not in the hub's cache, or is damaged there, and --offline was"
                     " given; run once without it, or give a folder"
                 )
-            ask = Asker(repo, repo, f"pytest --model {repo}")
+            again = f"refutable models add {repo}" if anew else f"pytest --model {repo}"
+            ask = Asker(repo, repo, again, instead=BY_PATH, revision=self.revision)
             told = listing(repo, self.revision, ask)
             if "config.json" not in told.etags:
-                raise BadInput(f"--model {repo}: the repository has no config.json, so it is no model of transformers")
+                lack = repository_lack(told.etags, weights=has_weights(told.etags))
+                assert lack is not None
+                raise BadInput(f"{repo}: the repository {lack.what}; {lack.fix or BY_PATH}")
             found = fetch(told, ["config.json"], ask, self.hashes)
             remember_commit(repo, self.revision, told.commit)
         row = self._made(
@@ -198,7 +205,9 @@ class Describer:
 
 def is_own(given: str, registry: ModelRegistry) -> bool:
     """Whether a word of ``--model`` is a path or a repository, and not what the registry calls a model."""
-    return registry.named(given) is None and ("/" in given or given.endswith(".gguf") or Path(given).is_dir())
+    return registry.named(given) is None and (
+        not given.strip() or "/" in given or given.lower().endswith(".gguf") or exists(Path(given))
+    )
 
 
 def with_own(

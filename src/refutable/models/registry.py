@@ -24,6 +24,9 @@ from refutable.models.sources import RowSource
 from refutable.statistics.region import RegionText, parse_region
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
+BY_PATH = (
+    "pytest --model PATH, the path of a copy"  # of a model without a row: there is nothing to hold weights against
+)
 InitRule = Literal["transformers", "gpt2", "small-wang", "pythia-large", "mesh-transformer-jax"]
 
 
@@ -73,6 +76,11 @@ class ModelRow(Frozen):
     def asked(self) -> str:
         """What ``--model`` asks for it by, quoted for a shell: its name, or the path or repository that it is of."""
         return shlex.quote(self._given or self.name)
+
+    @property
+    def by_path(self) -> str:
+        """The command that reads its weights from this machine."""
+        return BY_PATH if self._given else f"pytest --model {self.asked} --weights PATH"
 
     @property
     def config_from(self) -> str:
@@ -249,7 +257,7 @@ class ModelRegistry:
 
     def named(self, text: str) -> ModelRow | None:
         """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
-        return self._called.get(text.casefold())
+        return self._called.get((text.rstrip("/") if text.count("/") > 1 else text).casefold())
 
     def matching(self, pattern: str) -> tuple[ModelRow, ...]:
         """Return the rows whose name matches a name, alias or glob.

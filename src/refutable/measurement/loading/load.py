@@ -166,7 +166,7 @@ def _read(
         raise BadInput(f"{folder}: cannot be loaded as {row.name}: {whole_reason(error)}") from None
     if plain is None:
         plain, stored = network, without_scales(stored, config.to_dict(), str(folder))
-    check_accounted(plain, report, stored, row.name)
+    check_accounted(plain, report, stored, f"{row.name} ({source.location})")
     own = None if source.config == row.config else configured(row.config).to_dict()
     check_named(plain, row, own, str(source.location))
     if "quantization_config" in source.config:  # transformers reads such weights in the dtype in which they are stored
