@@ -17,6 +17,7 @@ from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import read_claims
 from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
+from refutable.evidence.looked import look_at
 from refutable.evidence.plan import build_plan
 from refutable.evidence.published.read import read_table
 from refutable.evidence.published.table import Table
@@ -32,12 +33,10 @@ from refutable.models.weights import Finder
 from refutable.options import Options
 from refutable.prompts.find import given_prompts
 from refutable.prompts.prompt_set import PromptSet
-from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
 from refutable.verdicts.falsifiability.feasibility import Infeasible, count_categories, infeasible
 from refutable.verdicts.judge import Judgement, undecided
-from refutable.verdicts.looks import Look
 from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
 from refutable.verdicts.preregistration.status import Registrations, hashes_of
 from refutable.verdicts.row import VerdictRow
@@ -162,17 +161,8 @@ class Session:
             weights=weights,
             traces=traces,
             seconds=time.perf_counter() - started,
-            looks=self._looks(case, judgement),
+            looks=look_at(case, judgement, self.source, self.source.table if self.on_table(case) else None),
         )
-
-    def _looks(self, case: Case, judgement: Judgement) -> tuple[Look, ...]:
-        """Return this look, if a statistic looked at prompts."""
-        claim, estimate = case.claim, judgement.estimate
-        if not isinstance(claim, MeasuredClaim) or not judgement.verdict.looked or estimate is None:
-            return ()
-        anytime = STATISTICS[claim.test.statistic].anytime
-        links = self.source.prompts(claim.prompts).links
-        return (Look(len(links), links if anytime else links[-1:], anytime),)
 
     def _judgement(self, case: Case) -> Judgement:
         skipped = self._skipped(case)

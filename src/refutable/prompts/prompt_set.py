@@ -111,12 +111,7 @@ class PromptSet:
 
         Two sets whose k-th links are equal begin with the same k prompts.
         """
-        found, link = [], ""
-        for one in self.prompts:
-            content = json.dumps([link, one.text, one.category, one.tokens], ensure_ascii=False)
-            link = hashlib.sha256(content.encode()).hexdigest()[:16]
-            found.append(link)
-        return tuple(found)
+        return links_of((one.text, one.category, one.tokens) for one in self.prompts)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -130,6 +125,15 @@ class PromptSet:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+
+def links_of(contents: Iterable[tuple[str | int | None, ...]]) -> tuple[str, ...]:
+    """Return the hash chain of some prompts' contents, a link after each, in its first 16 digits."""
+    found, link = [], ""
+    for content in contents:
+        link = hashlib.sha256(json.dumps([link, *content], ensure_ascii=False).encode()).hexdigest()[:16]
+        found.append(link)
+    return tuple(found)
 
 
 def set_of(

@@ -6,7 +6,7 @@ look and each look only added prompts to those before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -30,6 +30,10 @@ class Look:
         return len(self.links) >= other.prompts > 0 and self.links[other.prompts - 1] == other.links[-1]
 
 
+History = dict[tuple[str, ...], tuple[Look, ...]]
+"""Looks by what was looked at (`VerdictRow.looked_at`)."""
+
+
 def looks_after(earlier: Iterable[Look], own: Look) -> tuple[Look, ...]:
     """Return all looks, a look's own last; the same prompts count once."""
     before = (look for look in earlier if look.links[-1] != own.links[-1])
@@ -48,9 +52,9 @@ def label_of(looks: tuple[Look, ...]) -> tuple[str, ...]:
     return (f"look {len(fewer) + 1}" + (" (anytime)" if keeps else ""),)
 
 
-def merged(*histories: Mapping[tuple[str, ...], tuple[Look, ...]]) -> dict[tuple[str, ...], tuple[Look, ...]]:
+def merged(*histories: History) -> History:
     """Return the looks of several reports together, by what was looked at."""
-    found: dict[tuple[str, ...], tuple[Look, ...]] = {}
+    found: History = {}
     for history in histories:
         for key, looks in history.items():
             found[key] = tuple(dict.fromkeys((*found.get(key, ()), *looks)))
