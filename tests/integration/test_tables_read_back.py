@@ -49,7 +49,7 @@ def a_claim(name: str, of: str, test: dict[str, Any], **more: Any) -> dict[str, 
 
 
 def every_metric() -> Iterator[dict[str, Any]]:
-    """Yield claims on every metric; on those of layers, on the last one and, in turn, over all or as a share of them."""
+    """Yield claims on every metric; on those of layers, on the last one and, in turn, over all or as a share."""
     for turn, name in enumerate(METRICS):
         slug = name.replace("_", "-")
         if METRICS[name].per == "prompt":
