@@ -169,9 +169,11 @@ class Session:
         )
 
     def _looks(self, case: Case, judgement: Judgement) -> tuple[Look, ...]:
-        """Return this look, if a statistic looked at prompts."""
+        """Return this look, if a statistic looked at prompts that a model read here; a table's are not the claim's."""
         claim, estimate = case.claim, judgement.estimate
         if not isinstance(claim, MeasuredClaim) or not judgement.verdict.looked or estimate is None:
+            return ()
+        if self.on_table(case):
             return ()
         anytime = STATISTICS[claim.test.statistic].anytime
         links = self.source.prompts(claim.prompts).links

@@ -17,6 +17,7 @@ claims:
     models: [tiny-gpt2]
     test: {statistic: STATISTIC, of: last_gain, predicts: "< 1.087"}
 """
+TABLE = "Model,Prompt,Category,Last_Gain\n" + "".join(f"tiny-gpt2,prompt {i},,{1 + i / 100}\n" for i in range(8))
 TEXTS = [f"This is text number {i} of a few" for i in range(8)]
 
 
@@ -40,3 +41,10 @@ def test_a_second_look_on_more_prompts_says_so(
     suite.pytest("--prompts", "more.txt", "--reports", "other", "--baseline", "reports/verdicts.json")
     (row,) = json.loads((suite.folder / "other" / "verdicts.json").read_text())["verdicts"]
     assert label in row["labels"]  # known from the baseline
+
+
+def test_a_table_is_no_look_at_the_prompts_of_the_claim(suite: Suite) -> None:
+    suite.write("claims.yaml", CLAIM.replace("STATISTIC", "mean"))
+    suite.write("t.csv", TABLE)
+    (row,) = suite.pytest("--measurements", "t.csv").json["verdicts"]
+    assert (row["estimate"]["n"], row["looks"]) == (8, [])

@@ -27,7 +27,7 @@ from refutable.evidence.specification import (
     said_of_pairs,
 )
 from refutable.statistics import STATISTICS
-from refutable.statistics.over import units_over
+from refutable.statistics.check_assumptions import units_of
 from refutable.statistics.sample import Sample
 from refutable.traces.trace import FIRST_TOKEN
 from refutable.verdicts.falsifiability.reachable import feasibility
@@ -133,17 +133,12 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
     forms = [*gauge_forms(claim.test, rows_of(claim, (model,), source.selection.registry))]
     variations = variations_of(claim, specification, model, source, forms)
     base = replace(base, controls=controls_of(claim, specification, model, source, samples))
-    units = _units(claim, samples[0])
+    units = units_of(claim.test.statistic, samples[0])
     possible = feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, units)
     judged = _varied(base, variations, forms).labelled(*possible)
     if source.table is None and not is_drawn(claim, model, source):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # records are of trained weights, and may be the very table that is being judged
-
-
-def _units(claim: MeasuredClaim, sample: Sample) -> int:
-    """Return how many units a claim's statistic has: prompts, or their categories."""
-    return units_over(claim.test.statistic, sample.n, len({name for name in sample.clusters if name}))
 
 
 def _left_out(claim: MeasuredClaim, sample: Sample, source: SampleSource) -> dict[str, str]:

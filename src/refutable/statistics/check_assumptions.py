@@ -43,7 +43,7 @@ def check(statistic: Statistic, data: Data) -> Checks:
     Of a value per layer, what is told is the range of skewness over layers, and the layer that goes most by category.
     """
     details: dict[str, str] = {"assumes": "; ".join((*statistic.assumes, *statistic.caveats))}
-    few = 0 < _units(statistic, data.samples[0]) < statistic.calibrated_from
+    few = 0 < units_of(statistic.name, data.samples[0]) < statistic.calibrated_from
     clustered, skewed = [], []
     for sample in statistic.varies(data) if statistic.varies is not None else ():
         if sample.n < 3:
@@ -66,8 +66,9 @@ def check(statistic: Statistic, data: Data) -> Checks:
     return Checks(details, tuple(labels))
 
 
-def _units(statistic: Statistic, sample: Sample) -> int:
-    return units_over(statistic.name, sample.n, len({name for name in sample.clusters if name}))
+def units_of(statistic: str, sample: Sample) -> int:
+    """Return how many units a statistic has of a sample: its own, or their categories."""
+    return units_over(statistic, sample.n, len({name for name in sample.clusters if name}))
 
 
 def _skewness_of_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
