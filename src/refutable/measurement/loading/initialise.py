@@ -35,7 +35,7 @@ OUTPUTS: Mapping[str, tuple[str, str]] = {
 
 
 @torch.no_grad()
-def initialise(network: Any, family: Family, rule: str, seed: int) -> None:
+def initialise(network: Any, family: Family, rule: str, seed: int, outputs: tuple[str, str] | None = None) -> None:
     """Overwrite every parameter of a network by a rule, in place.
 
     Args:
@@ -43,6 +43,7 @@ def initialise(network: Any, family: Family, rule: str, seed: int) -> None:
         family: its row in families.py.
         rule: a key of `RULES`.
         seed: the weights' seed.
+        outputs: paths below a block of the two matrices whose products are added to the stream; None: as `OUTPUTS`.
 
     Raises:
         UnknownName: there is no such rule.
@@ -52,7 +53,7 @@ def initialise(network: Any, family: Family, rule: str, seed: int) -> None:
     if rule not in RULES:
         raise UnknownName("rule of initialisation", rule, {TRANSFORMERS, *RULES})
     chosen, sizes = RULES[rule], _sizes(network, family)
-    kinds = kinds_of(network, family)
+    kinds = kinds_of(network, family, outputs)
     for name, parameter in network.named_parameters():
         match kinds[name]:
             case "bias":
@@ -63,24 +64,25 @@ def initialise(network: Any, family: Family, rule: str, seed: int) -> None:
                 _fill(parameter, getattr(chosen, kind)(sizes), chosen.truncated, _generator(seed, name, parameter))
 
 
-def kinds_of(network: Any, family: Family) -> dict[str, Kind]:
+def kinds_of(network: Any, family: Family, outputs: tuple[str, str] | None = None) -> dict[str, Kind]:
     """Return what each parameter is, by name; a tied matrix has one name, that of the embedding.
 
     Raises:
         BadInput: it is not known which matrices of this family write to the residual stream.
         InstrumentError: a parameter is of no kind that rules speak of.
     """
-    if family.model_type not in OUTPUTS:
+    written = OUTPUTS.get(family.model_type) if outputs is None else outputs
+    if written is None:
         raise BadInput(
             f"init: only `{TRANSFORMERS}` can draw the family {family.model_type!r}; the other rules know"
             f" {', '.join(OUTPUTS)}. To add it, name its two output matrices in measurement/initialise.py (OUTPUTS)"
         )
-    outputs = {
+    writers = {
         f"{family.blocks}.{i}.{path}.weight"
         for i in range(len(network.get_submodule(family.blocks)))
-        for path in OUTPUTS[family.model_type]
+        for path in written
     }
-    return {name: _kind(network, family, name, parameter, outputs) for name, parameter in network.named_parameters()}
+    return {name: _kind(network, family, name, parameter, writers) for name, parameter in network.named_parameters()}
 
 
 @contextmanager

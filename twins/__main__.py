@@ -1,0 +1,175 @@
+"""``python -m twins``: build the corpus, tokenise it, train the design, try settings, list the twins."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twins.design import SIZES, Twin, cell_of, twins_of
+from twins.errors import TwinsError
+
+app = typer.Typer(add_completion=False, help="Transformers trained from scratch that differ in one factor only.")
+DATA = Path("twins/data")
+LARGEST = 15 << 20  # bytes of a file that is carried from one machine to another
+SHIPPED = ("base", "sequential", "heads-2", "heads-16", "rotary-1.0", "depth-4", "learned-positions", "rmsnorm", "gptj")
+
+
+@app.command()
+def corpus(out: Path, packages: Annotated[Path | None, typer.Option(help="folder of the .deb files")] = None) -> None:
+    """Build the corpus from Debian packages."""
+    from twins.corpus.build import build
+
+    for source in build(out, packages)["sources"]:
+        print(f"{source['package']} {source['version']}: {source['characters']:,} characters, {source['licence']}")
+
+
+@app.command()
+def tokenise(
+    corpus: Path,
+    out: Annotated[Path, typer.Option(help="folder of token files, one folder a vocabulary")] = DATA,
+    vocabulary: int = 2048,
+    limit: Annotated[int, typer.Option(help="training tokens at most")] = 20_000_000,
+) -> None:
+    """Train a byte-level BPE on the corpus and write its tokens."""
+    from refutable.prompts.find import load_prompts
+    from twins.corpus.tokens import tokenise as write
+
+    texts = [prompt.text for prompt in load_prompts("grand-unified-25").prompts]
+    about = write(corpus, out / str(vocabulary), vocabulary, limit, texts)
+    print(f"{about['train']['tokens']:,} tokens to train on, {about['held-out']['tokens']:,} held out")
+
+
+@app.command("list")
+def show(size: list[str] = ["small", "medium", "large"], cells: list[str] = ["*"]) -> None:  # noqa: B006
+    """List the design's twins, and the tokens that training them reads."""
+    twins = twins_of(size, cells)
+    for name in dict.fromkeys((twin.size.name, twin.cell.name) for twin in twins):
+        some = [twin for twin in twins if (twin.size.name, twin.cell.name) == name]
+        print(f"{name[0]:7}{name[1]:26}{some[0].cell.factor:24}against {some[0].cell.against:16}{len(some)} seeds")
+    print(f"{len(twins)} twins, {sum(twin.size.tokens for twin in twins) / 1e6:,.0f} M tokens")
+
+
+@app.command()
+def bench(
+    size: str = "small",
+    cell: str = "base",
+    settings: Annotated[str, typer.Option(help="PROCESSES:none|block|loss[+graph], separated by commas")] = "1:none",
+    seconds: float = 10.0,
+    data: Path = DATA,
+    device: str = "auto",
+) -> None:
+    """Say how many tokens a second each setting trains on this machine."""
+    from twins.bench import bench as run
+    from twins.bench import parse
+
+    twin = Twin(cell_of(cell), SIZES[size], 0)
+    run(twin, data, [parse(one, _device(device)) for one in settings.split(",")], seconds, _say)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="folder of what is carried away: tables, kept weights, checkpoints")],
+    state: Annotated[Path | None, typer.Option(help="folder of checkpoints and records; by default OUT/state")] = None,
+    done: Annotated[list[Path], typer.Option(help="folders of earlier runs, whose twins are not trained again")] = [],  # noqa: B006
+    size: Annotated[list[str], typer.Option()] = ["small"],  # noqa: B006
+    cells: Annotated[list[str], typer.Option(help="globs of cells")] = ["*"],  # noqa: B006
+    seeds: Annotated[str, typer.Option(help="as 0,1,2; by default as the design has them")] = "",
+    processes: int = 4,
+    compile: str = "none",
+    graph: bool = False,
+    minutes: Annotated[float, typer.Option(help="stop cleanly after so many")] = 9.0,
+    keep: Annotated[list[str], typer.Option(help="cells whose first seed's weights are kept, of size small")] = list(
+        SHIPPED
+    ),
+    data: Path = DATA,
+    device: str = "auto",
+    save_seconds: float = 30.0,
+) -> None:
+    """Train twins, carrying on where an earlier run stopped."""
+    from twins.results import finished, write_tables
+    from twins.schedule import Plan, run
+    from twins.trainer import Settings
+
+    if compile not in ("none", "block", "loss"):
+        raise TwinsError(f"--compile {compile!r}: none, block or loss")
+    chosen = twins_of(size, cells, [int(seed) for seed in seeds.split(",")] if seeds else None)
+    state = state or out / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    _unpack(done, state)
+    over = finished([state, *done])
+    left = [twin for twin in chosen if twin.name not in over]
+    _say(f"{len(chosen)} twins, {len(chosen) - len(left)} trained already, {len(left)} to train")
+    settings = Settings(_device(device), compile, graph, save_seconds)  # type: ignore[arg-type]
+    kept = frozenset(f"{one}.{name}.0" for one in ("tiny", "small") for name in keep)
+    errors: list[str] = []
+    if left:
+        plan = Plan(data, state, kept, settings, time.time() + 60 * minutes)
+        errors = run(left, plan, processes, _say)
+    write_tables(list(state.glob("*.npz")), out)
+    for packed in _pack(sorted(state.glob("weights/*.safetensors")), out, "weights"):
+        _say(packed)
+    for packed in _pack(sorted(state.glob("*.pt")), out, "checkpoints", most=1):
+        _say(packed)
+    missing = [twin.name for twin in chosen if twin.name not in finished([state, *done])]
+    _say(f"{len(chosen) - len(missing)} of {len(chosen)} twins are trained; tables in {out}")
+    if errors:
+        raise TwinsError(f"{len(errors)} workers failed; run again to carry on:\n" + "\n".join(errors))
+
+
+def _pack(files: list[Path], out: Path, name: str, most: int | None = None) -> list[str]:
+    """Put files into as many archives as are needed, none over `LARGEST`, and return what to say of them."""
+    archives: list[list[Path]] = []
+    told = []
+    for file in files:
+        if file.stat().st_size > LARGEST:
+            told.append(f"{file.name} is too large to be carried away ({file.stat().st_size / 2**20:.0f} MiB)")
+        elif archives and sum(one.stat().st_size for one in [*archives[-1], file]) < LARGEST:
+            archives[-1].append(file)
+        elif most is None or len(archives) < most:
+            archives.append([file])
+        else:
+            told.append(f"{file.name} is not carried away: {most} archives are full")
+    for number, some in enumerate(archives):
+        with tarfile.open(out / f"{name}-{number}.tar", "w") as archive:
+            for file in some:
+                archive.add(file, file.name)
+    return told
+
+
+def _unpack(folders: list[Path], state: Path) -> None:
+    """Take checkpoints out of the archives of earlier runs."""
+    for folder in folders:
+        for path in sorted(folder.glob("checkpoints-*.tar")):
+            with tarfile.open(path) as archive:
+                archive.extractall(state, filter="data")
+        for path in folder.glob("*.npz"):
+            shutil.copy2(path, state)
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one message."""
+    try:
+        app(standalone_mode=True)
+    except TwinsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

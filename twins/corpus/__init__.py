@@ -1,0 +1,1 @@
+"""What the twins read: English from Debian packages, cleaned, deduplicated, hashed and tokenised."""
