@@ -129,15 +129,38 @@ _KEYS: dict[str, Callable[[Cell, Size], dict[str, Any]]] = {
 }
 
 
+CAUSAL = "causal-sdpa"
+
+
 def network_of(cell: Cell, size: Size) -> nn.Module:
     """Return a network of a cell on the CPU, in float32, its weights not yet drawn (`draw`)."""
     from transformers import AutoModelForCausalLM
 
-    network: nn.Module = AutoModelForCausalLM.from_config(config_of(cell, size), dtype=torch.float32)
+    how = None if cell.family == "gptj" else _causal_attention()  # GPT-J's class has attention written out alone
+    config = config_of(cell, size)
+    network: nn.Module = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=how)
     if cell.damping != 1.0:
         for block in blocks_of(network, cell):
             block.register_forward_hook(_damp(cell.damping))
     return network
+
+
+def _causal_attention() -> str:
+    """Register transformers' own sdpa attention without a mask, and return its name.
+
+    Every window is one text and no token is padding, which transformers cannot know while a graph is recorded or
+    compiled: it would write the causal mask out, and the fast kernels take none.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    AttentionInterface.register(CAUSAL, sdpa_attention_forward)
+    AttentionMaskInterface.register(CAUSAL, _no_mask)
+    return CAUSAL
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    return None
 
 
 def blocks_of(network: nn.Module, cell: Cell) -> list[nn.Module]:
