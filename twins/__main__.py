@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tarfile
@@ -17,7 +18,7 @@ from twins.errors import TwinsError
 app = typer.Typer(add_completion=False, help="Transformers trained from scratch that differ in one factor only.")
 DATA = Path("twins/data")
 LARGEST = 15 << 20  # bytes of a file that is carried from one machine to another
-SHIPPED = ("base", "sequential", "heads-2", "heads-16", "rotary-1.0", "depth-4", "learned-positions", "rmsnorm", "gptj")
+SHIPPED = "base,sequential,heads-2,heads-16,rotary-1.0,depth-4,learned-positions,rmsnorm,gptj"
 
 
 @app.command()
@@ -84,9 +85,7 @@ def train(
     compile: str = "none",
     graph: bool = False,
     minutes: Annotated[float, typer.Option(help="stop cleanly after so many")] = 9.0,
-    keep: Annotated[list[str], typer.Option(help="cells whose first seed's weights are kept, of size small")] = list(
-        SHIPPED
-    ),
+    keep: Annotated[str, typer.Option(help="cells of size small whose first seed's weights are kept")] = SHIPPED,
     data: Path = DATA,
     device: str = "auto",
     save_seconds: float = 30.0,
@@ -106,7 +105,7 @@ def train(
     left = [twin for twin in chosen if twin.name not in over]
     _say(f"{len(chosen)} twins, {len(chosen) - len(left)} trained already, {len(left)} to train")
     settings = Settings(_device(device), compile, graph, save_seconds)  # type: ignore[arg-type]
-    kept = frozenset(f"{one}.{name}.0" for one in ("tiny", "small") for name in keep)
+    kept = frozenset(f"{one}.{name}.0" for one in ("tiny", "small") for name in keep.split(","))
     errors: list[str] = []
     if left:
         plan = Plan(data, state, kept, settings, time.time() + 60 * minutes)
@@ -120,6 +119,22 @@ def train(
     _say(f"{len(chosen) - len(missing)} of {len(chosen)} twins are trained; tables in {out}")
     if errors:
         raise TwinsError(f"{len(errors)} workers failed; run again to carry on:\n" + "\n".join(errors))
+
+
+@app.command()
+def effects(
+    folders: Annotated[list[Path], typer.Argument(help="folders that `train` wrote to")],
+    size: Annotated[list[str], typer.Option()] = ["small"],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(help="a JSON file to write as well")] = None,
+) -> None:
+    """Compare every cell with the one it differs from, and judge the causal claims."""
+    from twins.report import lines, report
+
+    told = [report(folders, one) for one in size]
+    for one in told:
+        print("\n".join(lines(one)))
+    if out is not None:
+        out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _pack(files: list[Path], out: Path, name: str, most: int | None = None) -> list[str]:

@@ -1,8 +1,8 @@
 """What runs leave: a file for each finished twin, and small tables of all of them.
 
 `blocks.parquet` holds each prompt's primitives (`snapshot.COLUMNS`) at step 0 and at the last step; `course.parquet`
-every snapshot's, averaged over the prompts: the mean log of what is a length or a sum of squares, the mean cosine of what
-is an inner product, the mean of the rest. `training.parquet` holds the loss and gradient norm of every step, and
+every snapshot's, averaged over the prompts: the mean log of what is a length or a sum of squares, the mean cosine of
+what is an inner product, the mean of the rest. `training.parquet` holds the loss and gradient norm of every step, and
 `twins.parquet` one row for each twin and snapshot with the held-out loss.
 """
 

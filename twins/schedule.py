@@ -42,7 +42,7 @@ class Plan:
 
 
 def cost(twin: Twin) -> float:
-    """Return about how long a twin takes, in an arbitrary unit: what reading its tokens costs in its blocks and head."""
+    """Return about how long a twin takes, in an arbitrary unit, by its tokens, blocks and vocabulary."""
     size = twin.size
     return size.tokens * (twin.cell.depth * (12 * size.width + 1500) + 2 * size.vocabulary) * size.width
 

@@ -1,9 +1,9 @@
 """What a twin's loss is held against: a unigram model and a 5-gram model with modified Kneser-Ney smoothing.
 
-Both give every token of the vocabulary a probability, and these sum to one after any history (tests/experiment). The highest
-order counts occurrences, the lower ones in how many contexts a token occurs; three discounts an order, from the numbers
-of n-grams seen once to four times (Chen and Goodman 1999), and what they take is spread by the order below, the lowest
-over the vocabulary evenly. Histories do not cross the end of a document, as windows cut from it may.
+Both give every token of the vocabulary a probability, and these sum to one after any history (tests/experiment). The
+highest order counts occurrences, the lower ones in how many contexts a token occurs; three discounts an order, from the
+numbers of n-grams seen once to four times (Chen and Goodman 1999), and what they take is spread by the order below, the
+lowest over the vocabulary evenly.
 """
 
 from __future__ import annotations

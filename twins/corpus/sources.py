@@ -28,6 +28,8 @@ class Source:
     licence: str
 
 
+CRAWL = "usr/share/crawl/dat"
+
 SOURCES: tuple[Source, ...] = (
     Source("linux-doc-6.1", "html", ("usr/share/doc/linux-doc-6.1/html/**/*.html",), "GPL-2"),
     Source("dict-gcide", "dictd", ("usr/share/dictd/gcide.dict.dz",), "GPL-3+"),
@@ -45,7 +47,7 @@ SOURCES: tuple[Source, ...] = (
     Source("gnome-user-docs", "page", ("usr/share/help/C/**/*.page",), "CC-BY-SA-3.0"),
     Source("dict-foldoc", "dictd", ("usr/share/dictd/foldoc.dict.dz",), "GFDL-1.1+"),
     Source("dict-jargon", "dictd", ("usr/share/dictd/jargon.dict.dz",), "public domain"),
-    Source("crawl-common", "plain", ("usr/share/crawl/dat/descript/*.txt", "usr/share/crawl/dat/database/*.txt"), "GPL-2+"),
+    Source("crawl-common", "plain", (f"{CRAWL}/descript/*.txt", f"{CRAWL}/database/*.txt"), "GPL-2+"),
     Source("vim-runtime", "plain", ("usr/share/vim/vim90/doc/*.txt",), "Vim licence"),
     Source("debian-policy", "html", ("usr/share/doc/debian-policy/*.html/*.html",), "GPL-2+"),
     Source("debian-reference-en", "html", ("usr/share/debian-reference/*.en.html",), "GPL-2+"),
