@@ -137,6 +137,27 @@ def effects(
         out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
+@app.command()
+def card(
+    weights: Annotated[list[Path], typer.Argument(help="files SIZE.CELL.SEED.safetensors that `train` kept")],
+    runs: Annotated[list[Path], typer.Option(help="folders of tables that hold these twins")],
+    out: Annotated[Path, typer.Option(help="where each twin's folder is made")],
+    data: Path = DATA,
+) -> None:
+    """Make a folder that transformers loads out of each twin's weights, with a model card."""
+    from twins.card import twin_of, write_card
+    from twins.results import facts_of
+
+    recorded = json.loads((Path(__file__).parent / "recorded" / "corpus.json").read_text(encoding="utf-8"))
+    for path in weights:
+        twin = twin_of(path.name.removesuffix(".safetensors"))
+        baselines = recorded["baselines_nats_per_token"][str(twin.size.vocabulary)]
+        five_gram = min(value for name, value in baselines.items() if name.startswith("5-gram"))
+        facts = {**facts_of(runs, twin), "unigram": baselines["unigram"], "five_gram": five_gram}
+        folder = write_card(path, data / str(twin.size.vocabulary), out, facts)
+        print(f"{folder}: held-out loss {facts['held_out']:.3f}")
+
+
 def _pack(files: list[Path], out: Path, name: str, most: int | None = None) -> list[str]:
     """Put files into as many archives as are needed, none over `LARGEST`, and return what to say of them."""
     archives: list[list[Path]] = []

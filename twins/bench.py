@@ -32,6 +32,7 @@ def bench(
     twin: Twin, data: Path, settings: Sequence[tuple[int, Settings]], seconds: float, say: Callable[[str], None] = print
 ) -> None:
     """Say the tokens a second of each setting, over all its processes, and how long they took to be ready."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")  # inherited
     context = multiprocessing.get_context("spawn")
     for processes, one in settings:
         barrier, results = context.Barrier(processes), context.Queue()
@@ -69,7 +70,6 @@ def bench(
 
 
 def _work(twin: Twin, data: Path, settings: Settings, seconds: float, barrier: Any, results: Any) -> None:
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")
     import torch
 
     from twins.corpus.tokens import load_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,6 @@ from refutable.measurement.loading.initialise import RULES, initialise
 from refutable.models.families import FAMILIES, Family
 from twins.design import Cell, Size, Twin
 
-PHI_LIKE = {"attention": "self_attn", "mlp": "mlp", "attention_update": "self_attn", "mlp_update": "mlp"}
-
 # Below a block: the matrices whose products are added to the residual stream, attention's first.
 WRITERS: dict[str, tuple[str, str]] = {
     "gpt_neox": ("attention.dense", "mlp.dense_4h_to_h"),
@@ -25,7 +24,7 @@ WRITERS: dict[str, tuple[str, str]] = {
 }
 """Matrices that write to the stream; `initialise` knows those of three families, and takes the others from here."""
 
-QWEN3_NEXT = Family("qwen3_next", blocks="model.layers", **PHI_LIKE)
+QWEN3_NEXT = dataclasses.replace(FAMILIES["qwen3"], model_type="qwen3_next")
 SILU_GATED = {"llama", "stablelm", "glm4", "qwen3", "qwen3_next"}
 
 
@@ -165,7 +164,9 @@ def _no_mask(*args: Any, **kwargs: Any) -> None:
 
 def blocks_of(network: nn.Module, cell: Cell) -> list[nn.Module]:
     """Return the blocks of a network, in order."""
-    return list(network.get_submodule(family(cell).blocks))  # type: ignore[call-overload]
+    blocks = network.get_submodule(family(cell).blocks)
+    assert isinstance(blocks, nn.ModuleList)
+    return list(blocks)
 
 
 @torch.no_grad()
@@ -181,7 +182,7 @@ def draw(network: nn.Module, twin: Twin) -> None:
     for block in blocks_of(drawn, cell):
         for path in WRITERS[cell.family]:
             undone = math.sqrt(2 * cell.depth) if cell.rule == "unscaled" else 1.0
-            block.get_submodule(path).weight.mul_(undone * cell.output_scale)  # type: ignore[union-attr,operator]
+            block.get_submodule(path).weight.mul_(undone * cell.output_scale)  # type: ignore[operator]
     if cell.family == "qwen3_next":  # its norms scale by 1 + weight
         for name, parameter in drawn.named_parameters():
             if "norm" in name:

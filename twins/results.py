@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twins.design import Twin
+from twins.errors import TwinsError
 from twins.snapshot import COLUMNS
 from twins.trainer import Record
 
@@ -130,6 +131,23 @@ def finished(folders: Sequence[Path]) -> set[str]:
             table = pq.read_table(folder / "twins.parquet", columns=["size", "cell", "seed"]).to_pylist()
             names |= {f"{row['size']}.{row['cell']}.{row['seed']}" for row in table}
     return names
+
+
+def facts_of(folders: Sequence[Path], twin: Twin) -> dict[str, Any]:
+    """Return a finished twin's number of parameters and final held-out loss, from the tables of some runs.
+
+    Raises:
+        TwinsError: no table has it.
+    """
+    for folder in folders:
+        if (folder / "twins.parquet").is_file():
+            for row in pq.read_table(folder / "twins.parquet").to_pylist():
+                is_it = (row["size"], row["cell"], row["seed"]) == (twin.size.name, twin.cell.name, twin.seed)
+                if is_it and row["last_held_out"] is not None:
+                    return {"parameters": row["parameters"], "held_out": row["last_held_out"]}
+    raise TwinsError(
+        f"{twin.name} is in no twins.parquet of {', '.join(map(str, folders))}; name the run that trained it"
+    )
 
 
 def _named(name: str) -> tuple[str, str, int]:

@@ -56,6 +56,7 @@ def run(twins: Sequence[Twin], plan: Plan, processes: int, say: Callable[[str], 
         processes: how many workers.
         say: where progress goes, a line at a time.
     """
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")  # inherited; each worker compiles for itself
     context = multiprocessing.get_context("spawn")
     asked: Any = context.Queue()
     pending: dict[Any, list[Twin]] = {}
@@ -80,9 +81,9 @@ def run(twins: Sequence[Twin], plan: Plan, processes: int, say: Callable[[str], 
                 )
             continue
         if kind == "next":
-            twin = _pick(pending, shapes, number) if time.time() < plan.deadline else None
-            answers[number].put(twin)
-            if twin is None:
+            chosen = _pick(pending, shapes, number) if time.time() < plan.deadline else None
+            answers[number].put(chosen)
+            if chosen is None:
                 alive.discard(number)
                 shapes.pop(number, None)
         elif kind == "step":
@@ -112,7 +113,6 @@ def _pick(pending: dict[Any, list[Twin]], shapes: dict[int, Any], number: int) -
 
 def _work(number: int, plan: Plan, asked: Any, answers: Any) -> None:
     """Train what the queue answers with, in a process of its own."""
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")
     from twins.corpus.tokens import Tokens, load_tokens
 
     trainer: Trainer | None = None

@@ -65,7 +65,7 @@ def held_out_loss(network: nn.Module, windows: torch.Tensor, batch: int = 64) ->
             network(part[:, :-1], use_cache=False).logits.flatten(0, 1).float(), part[:, 1:].flatten()
         )
         * len(part)
-        for part in windows.split(batch)
+        for part in torch.split(windows, batch)
     ]
     return float(torch.stack(losses).sum() / len(windows))
 
@@ -73,9 +73,9 @@ def held_out_loss(network: nn.Module, windows: torch.Tensor, batch: int = 64) ->
 def _reduce(seen: dict[str, torch.Tensor], rows: torch.Tensor, last: torch.Tensor, heads: int) -> torch.Tensor:
     """Return a block's columns: (P, C)."""
     x, y, a, m = seen["input"], seen["output"], seen["attention"], seen["mlp"]  # (P, D) each
-    of_heads = torch.einsum(
-        "phk,dhk->phd", seen["mixed"].unflatten(-1, (heads, -1)), seen["writer"].unflatten(-1, (heads, -1))
-    )
+    mixed = seen["mixed"].view(len(x), heads, -1)  # (P, H, K)
+    writer = seen["writer"].reshape(x.shape[-1], heads, -1)  # (D, H, K)
+    of_heads = torch.einsum("phk,dhk->phd", mixed, writer)
     weights = seen["weights"][rows, :, last].float()  # (P, H, T)
     entropy = -torch.special.xlogy(weights, weights).sum(-1).mean(-1)
     values = {
@@ -126,8 +126,8 @@ def _hooks(
             if read == "attention_input":
                 store["weights"] = result[1]
             if read == "mixed":  # GPT-2 keeps its matrices transposed
-                matrix = module.weight if isinstance(module, nn.Linear) else module.weight.T
-                store["writer"] = matrix.float()
+                matrix = module.get_parameter("weight")
+                store["writer"] = (matrix if isinstance(module, nn.Linear) else matrix.T).float()
 
         return hook
 
@@ -150,4 +150,5 @@ def _hooks(
 
 def last_gain(values: np.ndarray) -> np.ndarray:
     """Return log of the last block's gain, one value a prompt, from `measure`'s (prompts, blocks, columns)."""
-    return np.log(values[:, -1, COLUMNS.index("output")] / values[:, -1, COLUMNS.index("input")])
+    gains: np.ndarray = np.log(values[:, -1, COLUMNS.index("output")] / values[:, -1, COLUMNS.index("input")])
+    return gains

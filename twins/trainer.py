@@ -110,7 +110,8 @@ def batches_of(twin: Twin, tokens: Tokens) -> np.ndarray:
     windows = tokens.train[order[:needed, None] + np.arange(size.context + 1)]
     if data == "shuffled":
         windows = np.random.default_rng([twin.seed, 1 << 20]).permuted(windows, axis=1)
-    return windows.reshape(size.steps, size.batch, size.context + 1).astype(np.int32)
+    batches: np.ndarray = windows.reshape(size.steps, size.batch, size.context + 1).astype(np.int32)
+    return batches
 
 
 class Trainer:
@@ -208,7 +209,8 @@ class Trainer:
         return done
 
     def _compiled(self, cell: Cell) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        base, head = self.network.base_model, self.network.get_output_embeddings()  # type: ignore[operator,union-attr]
+        network: Any = self.network
+        base, head = network.base_model, network.get_output_embeddings()
 
         def of_hidden(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             logits = functional.linear(hidden, head.weight, head.bias)  # (B, T, V)
@@ -230,7 +232,7 @@ class Trainer:
         self.rate.copy_(self.rates.index_select(0, self.step)[0])
         with torch.autocast(self.settings.device, torch.bfloat16, cache_enabled=not self.settings.graph):
             loss = self._forward(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -243,7 +245,7 @@ class Trainer:
         if not self.settings.graph:
             self._train_step()
             return
-        stream = torch.cuda.Stream()
+        stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):

@@ -82,7 +82,9 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
     if not min(n1, n2, n3, n4):
         return np.array([0.5, 0.75, 0.9])
     y = n1 / (n1 + 2 * n2)
-    return np.clip([1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3], 0.05, [0.95, 1.95, 2.95])
+    discounts = np.array([1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+    clipped: np.ndarray = np.clip(discounts, 0.05, np.array([0.95, 1.95, 2.95]))
+    return clipped
 
 
 def _looked_up(keys: Keys, values: np.ndarray, asked: Keys, otherwise: float) -> np.ndarray:

@@ -34,7 +34,7 @@ SOURCES: tuple[Source, ...] = (
     Source("linux-doc-6.1", "html", ("usr/share/doc/linux-doc-6.1/html/**/*.html",), "GPL-2"),
     Source("dict-gcide", "dictd", ("usr/share/dictd/gcide.dict.dz",), "GPL-3+"),
     Source("wordnet-base", "wordnet", ("usr/share/wordnet/data.*",), "WordNet licence"),
-    Source("anarchism", "html", ("usr/share/doc/anarchism/html/*.html",), "GFDL-NIV-1.3+ or GPL-2+"),
+    Source("anarchism", "html", ("usr/share/doc/anarchism/html/*.html",), "GPL-2"),
     Source("perl-doc", "pod", ("usr/share/perl/**/*.pod",), "GPL-1+ or Artistic"),
     Source("python3.11-doc", "html", ("usr/share/doc/python3.11/html/**/*.html",), "PSF-2"),
     Source("postgresql-doc-15", "html", ("usr/share/doc/postgresql-doc-15/html/*.html",), "PostgreSQL"),

@@ -58,7 +58,8 @@ class Tokens:
         """Return windows of the held-out part, spread evenly over it: shape (n, context + 1), int64."""
         starts = _windows(list(self.held_out_spans.values()), context)
         chosen = starts[np.linspace(0, len(starts) - 1, min(count, len(starts))).astype(int)]
-        return self.held_out[chosen[:, None] + np.arange(context + 1)].astype(np.int64)
+        windows: np.ndarray = self.held_out[chosen[:, None] + np.arange(context + 1)].astype(np.int64)
+        return windows
 
 
 def _windows(spans: Sequence[tuple[int, int]], context: int) -> np.ndarray:
