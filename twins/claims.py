@@ -136,8 +136,8 @@ CLAIMS: tuple[CausalClaim, ...] = (
 CANNOT: dict[str, str] = {
     "architecture-sets-the-level": "needs variance components over a factorial with data and norm crossed with the"
     " architecture; this design varies one factor at a time",
-    "the-last-gain-is-a-matter-of-configuration": "decided by the spread between seeds of one cell (`effects.spread`)"
-    " against log 0.8; a claim on a standard deviation has no statistic here yet",
+    "the-last-gain-is-a-matter-of-configuration": "is on the standard deviation between seeds, which `report` gives for"
+    " each cell; no statistic here bounds a standard deviation yet",
     "fat-heads-have-a-higher-signal-to-noise-ratio": "needs each head's output within and between contexts; heads of"
     " 256 do not fit networks this narrow",
     "narrower-heads-are-noisier-after-training": "needs each head's output over small changes of a context",
