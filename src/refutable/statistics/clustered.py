@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
@@ -70,7 +70,7 @@ def clustered_spearman(data: Data) -> CorrelationFit:
     """Spearman's correlation over prompts, bounded by leaving out one category at a time, as `clustered_pearson`."""
 
     def of_ranks(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-        return correlate(stats.rankdata(x), stats.rankdata(y))
+        return correlate(scipy.stats.rankdata(x), scipy.stats.rankdata(y))
 
     return _without_each_category(data, of_ranks, "Spearman, Fisher z and jackknife over categories")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from refutable.claims import MeasuredTest
 from refutable.claims.sampling import samples_of
@@ -136,7 +136,7 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Indices, Indices]:
     """Return the two prompts that agree most on the order of both metrics, and the two that disagree most."""
-    ranks = [stats.rankdata(np.round(of, 12)) for of in (x, y)]
+    ranks = [scipy.stats.rankdata(np.round(of, 12)) for of in (x, y)]
     agreement = np.subtract.outer(ranks[0], ranks[0]) * np.subtract.outer(ranks[1], ranks[1])  # (pool, pool)
     most, least = (np.unravel_index(at, agreement.shape) for at in (agreement.argmax(), agreement.argmin()))
     return np.array(most), np.array(least)
