@@ -11,7 +11,7 @@ FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/ te
   $(addprefix tests/measurement/,instrument test_known_truth.py) \
   $(addprefix tests/integration/,test_docs.py test_import_contract.py test_inert.py test_report_command.py)
 
-.PHONY: verify test test-fast torture check coverage compare format clean
+.PHONY: verify test test-fast torture check docs coverage compare format clean
 
 # Both runs are compared with what is published; the second one's verdicts have the weights `published table`.
 verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart), and on the documents' own figures
@@ -34,6 +34,9 @@ check: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## the documentation as a site, in site/; a dead link fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 coverage: $(STAMP)  ## which lines no test runs; those that only a process of its own runs are not counted
 	$(PYTEST) tests -n auto --dist worksteal --cov=refutable --cov-branch --cov-report=term-missing:skip-covered
