@@ -15,7 +15,8 @@ from refutable.reports.markdown.front import GENERATED, front_lines, tally_text
 from refutable.verdicts.row import VerdictRow
 
 Place = tuple[str, str]  # document, section
-_NUMBERS = re.compile(r"\d+(\.\d+)*")
+_LEADING = re.compile(r"^([\d.]*).*$", re.DOTALL)
+_NUMBERS = re.compile(r"\d+")
 _SECTIONS = "| section | claims | measured | on published tables |"
 
 
@@ -71,10 +72,8 @@ def _sections(claims: Sequence[BaseClaim]) -> dict[Place, list[BaseClaim]]:
 
 
 def _ordered(places: Sequence[Place]) -> Sequence[Place]:
-    numbered = {place: _NUMBERS.match(place[1]) for place in places}
-    if not all(numbered.values()):
-        return places
-    return sorted(places, key=lambda place: [int(number) for number in re.findall(r"\d+", numbered[place][0])])
+    numbers = {place: [int(one) for one in _NUMBERS.findall(_LEADING.sub(r"\1", place[1]))] for place in places}
+    return sorted(places, key=numbers.__getitem__) if all(numbers.values()) else places
 
 
 def _index(
