@@ -70,6 +70,8 @@ def test_a_change_of_statistic_on_prompts_that_were_seen_hides_no_look() -> None
     both = looks_after((look("a", "b"),), look("a", "b", anytime=True))
     assert len(both) == 2
     assert label_of(both) == ()
+    unnamed = Look(2, links("a", "b"), anytime=True)  # of an older report, and tried again since
+    assert looks_after((unnamed,), both[-1]) == both[-1:]
     assert label_of(looks_after(both, look("a", "b", "c", anytime=True))) == ("look 2",)  # two sets of prompts
 
 

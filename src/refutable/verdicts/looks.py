@@ -43,8 +43,9 @@ class Look:
         return "" in (self.hypothesis, other.hypothesis) or self.hypothesis == other.hypothesis
 
     def repeats(self, other: Look) -> bool:
-        """Whether another look was at the same prompts by the same statistic."""
-        return (self.links[-1], self.statistic) == (other.links[-1], other.statistic)
+        """Whether another look was at the same prompts by the same statistic, as far as it says which."""
+        named = self.statistic in ("", other.statistic)
+        return named and (self.links[-1], self.anytime) == (other.links[-1], other.anytime)
 
     def keeps_rate_of(self, other: Look) -> bool:
         """Whether its error rate is also that of both looks together."""
