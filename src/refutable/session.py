@@ -175,9 +175,11 @@ class Session:
             return ()
         if self.on_table(case):
             return ()
-        anytime = STATISTICS[claim.test.statistic].anytime
+        statistic = STATISTICS[claim.test.statistic]
         links = self.source.prompts(claim.prompts).links
-        return (Look(len(links), links if anytime else links[-1:], anytime),)
+        shown = links if statistic.anytime else links[-1:]
+        named = f"{statistic.name} {statistic.version}"
+        return (Look(len(links), shown, statistic.anytime, named, claim.hypothesis),)
 
     def _judgement(self, case: Case) -> Judgement:
         skipped = self._skipped(case)

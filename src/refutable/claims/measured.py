@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
+from refutable._util.hashing import key_of
 from refutable.claims.base import ID_PATTERN, ClaimOnModels
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
@@ -59,6 +60,12 @@ class MeasuredClaim(ClaimOnModels):
     def prediction(self) -> str:
         """The predicted region."""
         return self.test.predicts
+
+    @property
+    def hypothesis(self) -> str:
+        """What it predicts of what, as a hash, however it is judged: without statistic, alpha, `over:` and prompts."""
+        test = self.test.model_dump(mode="json", exclude_defaults=True, exclude={"statistic", "over"})
+        return key_of({"evidence": self.evidence, "for": self.quantifier, "test": test})[:16]
 
     @model_validator(mode="after")
     def _check(self) -> MeasuredClaim:

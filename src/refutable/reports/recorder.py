@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from refutable.errors import BadInput
 from refutable.reports.baseline import Comparison, compare
+from refutable.reports.earlier_looks import looks_of, read_looks, write_looks
 from refutable.reports.formats import write_reports
-from refutable.reports.formats.verdicts_json import FILE as VERDICTS
 from refutable.reports.formats.verdicts_json import read_verdicts
-from refutable.reports.journal import JOURNAL, Check, Journal, RunResult, read_journal
+from refutable.reports.journal import JOURNAL, Check, Journal, RunResult
 from refutable.traces.store import Store
 from refutable.verdicts.contradictions import contradictions
-from refutable.verdicts.looks import Look, merged
+from refutable.verdicts.looks import History, merged
 from refutable.verdicts.multiplicity import KEY, adjust
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -52,7 +51,7 @@ class Recorder:
     unwritten: str = ""
     crashed: bool = False
     contradictions: list[str] = field(default_factory=list)
-    earlier: Mapping[tuple[str, ...], tuple[Look, ...]] = field(default_factory=dict)
+    earlier: History = field(default_factory=dict)
     _journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,8 +66,10 @@ class Recorder:
         """
         published = read_verdicts(baseline) if baseline is not None else None
         try:
-            earlier = merged(*map(_looks_of, (*_runs_in(folder), *([published] if published is not None else []))))
-            return cls(folder, provenance, published, earlier=earlier)
+            earlier = merged(read_looks(folder), looks_of(published) if published is not None else {})
+            found = cls(folder, provenance, published, earlier=earlier)
+            write_looks(folder, earlier)
+            return found
         except OSError as error:
             problem = f"{folder}: reports cannot be written there ({error.strerror}); name another --reports"
             raise BadInput(problem) from None
@@ -150,15 +151,3 @@ class Recorder:
         """Whether anything failed other than a refuted claim."""
         errors = any(row.verdict is Verdict.ERROR for row in self.rows.values())
         return errors or any(check.outcome in ("failed", "error") for check in self.checks.values())
-
-
-def _runs_in(folder: Path) -> Iterator[RunResult]:
-    """Yield the runs whose reports lie in a folder, as far as they can be read."""
-    for name, read in ((JOURNAL, read_journal), (VERDICTS, read_verdicts)):
-        with suppress(BadInput):
-            if (folder / name).is_file():
-                yield read(folder / name)
-
-
-def _looks_of(run: RunResult) -> dict[tuple[str, ...], tuple[Look, ...]]:
-    return {row.looked_at: row.looks for row in run.rows if row.looks}
