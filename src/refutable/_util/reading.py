@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from refutable.errors import BadInput
 
@@ -20,6 +20,8 @@ MEGABYTE = 1024 * 1024
 MAX_BYTES = 4 * MEGABYTE  # of what people write by hand
 MAX_DEPTH = 200
 MAX_DIGITS = 100
+LFS_POINTER = b"version https://git-lfs"  # what Git leaves in the place of a large file that it has not fetched
+IS_POINTER = "a pointer of Git LFS, not the file; run `git lfs pull`"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ABSENT = "check the path"
 
@@ -52,6 +54,20 @@ def read_bytes(path: Path, shown: str | None = None, *, most: int = MAX_BYTES, a
         raise BadInput(f"{shown}: cannot be read ({error.strerror}); check the path and its permissions") from None
     except ValueError as error:  # a path with a zero byte
         raise BadInput(f"{shown!r}: no path of a file ({error})") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is read in parts.
+
+    Raises:
+        BadInput: it cannot be opened or read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
 
 
 def decode(data: bytes, shown: str) -> str:
@@ -93,8 +109,8 @@ def parse_json(text: str, shown: str, *, fix: str = "correct it") -> Any:
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
-        if text.startswith("version https://git-lfs"):
-            raise BadInput(f"{shown}: a pointer of Git LFS, not the file; run `git lfs pull`") from None
+        if text.startswith(LFS_POINTER.decode()):
+            raise BadInput(f"{shown}: {IS_POINTER}") from None
         raise BadInput(f"{shown}: not JSON (line {error.lineno}: {error.msg}); {fix}") from None
     except (_Refused, RecursionError) as error:
         raise BadInput(f"{shown}: {str(error) or 'nested too deeply'}; {fix}") from None
@@ -143,6 +159,13 @@ def is_file(path: Path) -> bool:
     """Whether there is a regular file; a path that no system could have, because it is too long, has none."""
     with suppress(OSError, ValueError):
         return path.is_file()
+    return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; a path that no system could have has none."""
+    with suppress(OSError, ValueError):
+        return path.is_dir()
     return False
 
 

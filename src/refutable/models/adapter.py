@@ -90,7 +90,7 @@ def read_adapter(folder: Path) -> dict[str, Any]:
         )
     unknown = sorted(key for key, value in settings.items() if value and key not in (*SETTINGS, *_IMMATERIAL))
     if unknown:
-        raise BadInput(f"{path}: {few(unknown)} would be left out; merge the adapter yourself, and give --weights PATH")
+        raise BadInput(f"{path}: {few(unknown)} would be left out; merge it yourself, and name the merged folder")
     return settings
 
 

@@ -67,7 +67,7 @@ def renamed(row: ModelRow, name: str) -> ModelRow:
         return ModelRow.model_validate({**row.model_dump(exclude_unset=True), "name": name, "title": name})
     except ValidationError:
         raise BadInput(
-            f"--name {name}: write lower-case letters, digits, '.', '_' and '-', a letter or a digit first"
+            f"--name {name}: write lower-case letters, digits, '.', '_' and '-', the first a letter or a digit"
         ) from None
 
 

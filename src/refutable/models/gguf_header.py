@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from refutable._util.reading import IS_POINTER, LFS_POINTER, opened
 from refutable.errors import BadInput
 
 _MAGIC = b"GGUF"
@@ -104,10 +105,13 @@ def read_gguf(path: Path) -> GgufHeader:
     Raises:
         BadInput: it is none, of a version before 2, damaged, or does not name its architecture.
     """
-    with path.open("rb") as file:
-        if file.read(4) != _MAGIC:
+    with opened(path) as file:
+        start = file.read(len(LFS_POINTER))
+        if start == LFS_POINTER:
+            raise BadInput(f"{path}: {IS_POINTER}")
+        if not start.startswith(_MAGIC):
             raise BadInput(
-                f"{path}: not a GGUF file (it does not begin with GGUF); give one, or a directory of safetensors"
+                f"{path}: not a GGUF file (it does not begin with GGUF); give one, or, of safetensors, their folder"
             )
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:

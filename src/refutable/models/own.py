@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from refutable._util.hashing import key_of
-from refutable._util.reading import exists, is_file, read_text
+from refutable._util.reading import exists, is_file, is_folder, read_text
 from refutable.errors import BadInput, NotMeasured
 from refutable.models.config import Config
+from refutable.models.config_checks import check_config
 from refutable.models.families import family_of
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_folder import read_config
 from refutable.models.from_gguf import family_named
-from refutable.models.gguf_header import read_gguf
-from refutable.models.hub import fetch, listing
+from refutable.models.gguf_header import check_places, read_gguf
+from refutable.models.hub import fetch, has_weights, listing
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import (
     Snapshot,
@@ -30,9 +31,10 @@ from refutable.models.hub_cache import (
     remember_commit,
     remembered_card,
 )
-from refutable.models.registry import ModelRegistry, ModelRow, check_facts
+from refutable.models.lacking import folder_lack, repository_lack
+from refutable.models.naming import REPOSITORY, is_gguf, misnamed
+from refutable.models.registry import BY_PATH, ModelRegistry, ModelRow
 
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 UNKNOWN = "-"
 
 
@@ -73,12 +75,13 @@ class Describer:
             WeightsUnavailable: the hub does not give the repository's config.json.
         """
         path = Path(given)
-        with _naming(given):
-            if path.is_dir():
-                return self._of_folder(path, taken)
-            if is_file(path):
-                return self._of_gguf(path, taken)
-            return self.of_repository(given, taken)[0]
+        if not given.strip():
+            raise BadInput(misnamed(given))
+        if is_folder(path):
+            return self._of_folder(path, taken)
+        if is_file(path):
+            return self._of_gguf(path, taken)
+        return self.of_repository(given, taken)[0]
 
     def row_to_keep(self, given: str, taken: Collection[str] = ()) -> ModelRow:
         """Return a row to write down: of a repository with its commit, of a path without hashes.
@@ -95,17 +98,17 @@ class Describer:
         path = Path(given)
         if exists(path):
             return self.row(given, taken)
-        with _naming(given):
-            row, commit = self.of_repository(given, taken, anew=True)
+        row, commit = self.of_repository(given, taken, anew=True)
         return row.model_copy(update={"revision": commit})
 
     def _of_folder(self, folder: Path, taken: Collection[str]) -> ModelRow:
         if not is_file(folder / "config.json"):
-            raise BadInput(f"{folder}: {_without_config(sorted(path.name for path in folder.iterdir()), str(folder))}")
+            raise BadInput(folder_lack(folder))
         config = read_config(folder / "config.json")
-        place = folder.resolve()
+        place = _place(folder)
         return self._made(
             given=str(folder),
+            place=str(folder / "config.json"),
             config=config,
             taken=taken,
             parts=place.parts,
@@ -116,11 +119,14 @@ class Describer:
 
     def _of_gguf(self, path: Path, taken: Collection[str]) -> ModelRow:
         header = read_gguf(path)
-        family_of(family_named(header.architecture))
+        check_places(header)
+        with _at(str(path)):
+            family_of(family_named(header.architecture))
         config = self.gguf_config(path)
-        place = path.resolve()
+        place = _place(path)
         return self._made(
             given=str(path),
+            place=str(path),
             config=config,
             taken=taken,
             parts=place.with_suffix("").parts,
@@ -142,31 +148,34 @@ class Describer:
             BadInput: it is no model of transformers, or the hub may not be asked.
             WeightsUnavailable: the hub does not give its config.json.
         """
-        if exists(Path(repo)) or not REPOSITORY.fullmatch(repo):
-            raise BadInput(
-                f"{repo}: no such folder or file; give a folder of safetensors and config.json, a GGUF file, OWNER/NAME"
-                " of a repository on the hub, or a name of the registry (refutable models)"
-            )
-        records, at = self.hashes.folder, "" if self.revision is None else f" at {self.revision}"
-        found = cached_snapshot(repo, self.revision, records)
-        told = None
+        given, repo = repo, repo.rstrip("/")
+        if exists(Path(given)) or not REPOSITORY.fullmatch(repo):
+            raise BadInput(misnamed(given))
+        records, at = self.hashes.folder, "" if self.revision is None else f" at revision {self.revision!r}"
+        found, told = cached_snapshot(repo, self.revision, records), None
         if anew or found is None or not self._is_whole(found):
             if self.offline:
                 raise BadInput(
                     f"{repo}: its config.json{at} is not in the hub's cache, or is damaged there, and --offline was"
                     " given; run once without it, or give a folder"
                 )
-            ask = Asker(repo, repo, f"pytest --model {repo}", "pytest --model PATH", self.revision)
+            again = f"refutable models add {repo}" if anew else f"pytest --model {repo}"
+            ask = Asker(repo, repo, again, BY_PATH, self.revision)
             told = listing(repo, self.revision, ask)
             if "config.json" not in told.etags:
-                raise BadInput(f"{repo}: the repository{at} is {_without_config(sorted(told.etags), '')}")
+                lack = repository_lack(told.etags, weights=has_weights(told.etags))
+                assert lack is not None
+                raise BadInput(f"{repo}: the repository{at} {lack.what}; {lack.fix or BY_PATH}")
             found = fetch(told, ["config.json"], ask, self.hashes)
             remember_commit(repo, self.revision, told.commit)
             remember_card(repo, told.commit, told.card, records)
         card = remembered_card(repo, found.commit, records) if told is None else told.card
+        with _at(repo):
+            config = read_config(found.folder / "config.json")
         row = self._made(
             given=repo,
-            config=read_config(found.folder / "config.json"),
+            place=f"{repo}: config.json",
+            config=config,
             taken=taken,
             parts=repo.split("/"),
             hub=repo,
@@ -182,17 +191,34 @@ class Describer:
         return not any(faults(found, {"config.json": (found.etags or {}).get("config.json")}, self.hashes))
 
     def _made(
-        self, *, given: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
+        self, *, given: str, place: str, config: Config, taken: Collection[str], parts: Iterable[str], **known: Any
     ) -> ModelRow:
-        family = family_of(config["model_type"])
-        whole, parameters = self.complete(config)
+        """Return the row of a configuration; what is wrong with that is told with the place it was read from."""
+        with _at(place):
+            family = family_of(config["model_type"])
+            check_config(family, config)
+            whole, parameters = self.complete(config)
+            check_config(family, whole)
         name = _free_name(parts, taken)
         known = {"organisation": UNKNOWN, "licence": UNKNOWN, **known}
         row = ModelRow(
             name=name, title=name, family=family.model_type, parameters=parameters, config=dict(whole), **known
         )
-        check_facts(row)
         return row.called(given)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Name the place of whatever is wrong."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from None
+
+
+def _place(path: Path) -> Path:
+    """Return where a path is, however it was written; a file keeps its name, which in the hub's cache is a link's."""
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
 
 
 def known_as(given: str, registry: ModelRegistry) -> ModelRow | None:
@@ -200,17 +226,13 @@ def known_as(given: str, registry: ModelRegistry) -> ModelRow | None:
 
     A word that is somebody's name is never taken for a path.
     """
-    return registry.named(given) or registry.at(Path(given))
+    return registry.named(given) or (registry.at(Path(given)) if given.strip() else None)
 
 
 def is_own(given: str, registry: ModelRegistry) -> bool:
-    """Whether a word of ``--model`` is a path or a repository, and not that of a model of the registry."""
-    return known_as(given, registry) is None and ("/" in given or is_gguf(given) or Path(given).is_dir())
-
-
-def is_gguf(path: str) -> bool:
-    """Whether a file's name says that it is a GGUF file."""
-    return path.lower().endswith(".gguf")
+    """Whether a word of ``--model`` is a path or a repository, or no name at all, and not a model of the registry."""
+    may_be_own = not given.strip() or "/" in given or is_gguf(given) or exists(Path(given))
+    return may_be_own and known_as(given, registry) is None
 
 
 def with_own(
@@ -224,11 +246,8 @@ def with_own(
         registry: the known models.
         asked: words of ``--model``.
         describer: returns what makes such rows; only called for one.
-
-    Raises:
-        BadInput: a word is empty, or an address.
     """
-    asked = tuple(_trimmed(given) for given in asked)
+    asked = tuple(asked)
     names: dict[str, str] = {}
     for given in dict.fromkeys(asked):
         row = known_as(given, registry)
@@ -239,48 +258,12 @@ def with_own(
     return registry, tuple(names[given] for given in asked)
 
 
-def _trimmed(given: str) -> str:
-    """Return a word of ``--model`` without slashes at its end."""
-    if not given.strip():
-        raise BadInput(
-            "--model is empty; give a name of the registry (refutable models), a folder, a GGUF file or OWNER/NAME"
-        )
-    address = re.fullmatch(r"https?://[^/]+/+([^/]+/[^/]+?)(?:/.*)?", given)
-    if address:
-        raise BadInput(f"--model {given}: an address is the name of no model; write OWNER/NAME: --model {address[1]}")
-    return given.rstrip("/") or given
-
-
-@contextmanager
-def _naming(given: str) -> Iterator[None]:
-    """Name the model in whatever is wrong with it."""
-    try:
-        yield
-    except BadInput as error:
-        raise BadInput(str(error) if given in str(error) else f"{given}: {error}") from None
-
-
-def _without_config(names: Sequence[str], folder: str) -> str:
-    """Return why what has these files, and no config.json, is no model of transformers, and what to do.
-
-    Args:
-        names: of the files.
-        folder: where they lie; empty for a repository's.
-    """
-    get = "" if folder else "download it and "
-    if "adapter_config.json" in names:
-        return f"an adapter, of no use without its model; {get}give it as --adapter FOLDER, and its model as --model"
-    if found := next((name for name in names if is_gguf(name)), ""):
-        return f"one of GGUF files, without a config.json; {get}give one by its path: --model {Path(folder) / found}"
-    return "without a config.json, so it is no model of transformers; give one that `save_pretrained` wrote"
-
-
 def _described(given: str, taken: Collection[str], describer: Describer) -> ModelRow:
     """Return the row of a model, or one that stands for it and says why it cannot be described."""
     try:
         return describer.row(given, taken)
     except (BadInput, NotMeasured) as error:
-        here = Path(given).resolve() if exists(Path(given)) else None
+        here = _place(Path(given)) if given.strip() and exists(Path(given)) else None
         name = _free_name(given.split("/") if here is None else here.parts, taken)
         empty = ModelRow(
             name=name,

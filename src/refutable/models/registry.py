@@ -20,12 +20,14 @@ from refutable._util.strict_yaml import Frozen, Names, YamlSource, parse_yaml, r
 from refutable.errors import BadInput, NotMeasured, RefutableError, UnknownName, did_you_mean
 from refutable.models import config_facts
 from refutable.models.config import Config
+from refutable.models.config_checks import check_config
 from refutable.models.families import FAMILIES, Family, family_of, unknown_family
 from refutable.models.registry_facts import ROW_FACTS
 from refutable.models.sources import RowSource
 from refutable.statistics.region import RegionText, parse_region
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
+BY_PATH = "pytest --model PATH, the path of a copy"  # without a row, there is nothing to hold weights against
 InitRule = Literal["transformers", "gpt2", "small-wang", "pythia-large", "mesh-transformer-jax"]
 
 
@@ -81,8 +83,8 @@ class ModelRow(Frozen):
 
     @property
     def by_path(self) -> str:
-        """How to give its weights by their path; of a model without a row, the path is its name."""
-        return "pytest --model PATH" if self._given else f"pytest --model {self.name} --weights PATH"
+        """The command that reads its weights from this machine."""
+        return BY_PATH if self._given else f"pytest --model {self.asked} --weights PATH"
 
     @property
     def config_from(self) -> str:
@@ -284,7 +286,8 @@ class ModelRegistry:
 
     def named(self, text: str) -> ModelRow | None:
         """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
-        return self._called.get(text.casefold())
+        bare = text.rstrip("/")
+        return self._called.get((bare if "/" in bare else text).casefold())  # "gpt2/" is a folder
 
     def at(self, path: Path) -> ModelRow | None:
         """Return the row whose weights lie at a path, by whatever way it is written, or None."""
@@ -354,10 +357,9 @@ def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:
 
 
 def check_facts(row: ModelRow) -> None:
-    """Refuse a row whose configuration holds something else than a number for a fact."""
-    for name in config_facts.FACTS:
-        with contextlib.suppress(KeyError, NotMeasured):
-            row.fact(name)
+    """Refuse a row whose configuration holds something else than a number for a fact, or one out of its bounds."""
+    if not row.unusable:
+        check_config(row.architecture, row.config)
 
 
 def _beside(row: ModelRow, file: Path | None) -> ModelRow:

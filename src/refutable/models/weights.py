@@ -171,8 +171,6 @@ class Finder:
         if not exists(path):
             raise BadInput(f"{said} {path}: no such file or directory; give a directory of safetensors or a GGUF file")
         if path.is_file():
-            if path.suffix != ".gguf":
-                raise BadInput(f"{said} {path}: a file must end in .gguf; for safetensors give their directory")
             return gguf_source(row, path, self.hashes)
         if not path.is_dir():
             raise BadInput(f"{said} {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
@@ -242,17 +240,19 @@ class Finder:
                 f"{row.name} is not at hand and was not named", f"pytest --model {row.asked}{wheel}"
             )
         if self.offline:
+            at = "" if subject.revision is None else f" at revision {subject.revision!r}"
             raise WeightsUnavailable(
-                f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
+                f"{row.name}{at} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
             )
         from refutable.models.hub import fetch_model
         from refutable.models.hub_answers import Asker
 
         if self.unreachable:
             raise self.unreachable[0]
-        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, subject.revision or row.revision)
+        revision = subject.revision or row.revision
+        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, revision)
         try:
-            found = fetch_model(row.hub, subject.revision or row.revision, ask, self.hashes, self.hashes.folder)
+            found = fetch_model(row.hub, revision, ask, self.hashes, self.hashes.folder)
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise
