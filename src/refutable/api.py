@@ -19,7 +19,8 @@ from refutable.metrics import METRICS, evaluate, first_token_of
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.own import is_own
-from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.row import ModelRow
 from refutable.models.selection import select
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from

@@ -23,10 +23,11 @@ from refutable.errors import BadInput, HubUnreachable, NotMeasured, WeightsUnava
 from refutable.measurement.loading.completed import complete, gguf_config
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
+from refutable.models.describer import Describer
 from refutable.models.file_hashes import FileHashes
 from refutable.models.hub_cache import snapshot_folder
-from refutable.models.own import Describer
-from refutable.models.registry import ModelRow, is_own_commit
+from refutable.models.registry import is_own_commit
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from refutable.measurement.loading.completed import complete, gguf_config
+from refutable.models.describer import Describer
 from refutable.models.file_hashes import FileHashes
-from refutable.models.own import Describer
 
 
 @pytest.fixture

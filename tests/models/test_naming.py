@@ -9,8 +9,9 @@ import pytest
 from faults import fault
 from tiny import VARIANTS, tiny_model
 
+from refutable.models.describer import Describer
 from refutable.models.naming import misnamed
-from refutable.models.own import Describer, is_own, with_own
+from refutable.models.own import is_own, with_own
 from refutable.models.registry import load_registry
 
 

@@ -15,11 +15,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import refutable
 from refutable.errors import BadInput, NotMeasured
+from refutable.models.describer import Describer
 from refutable.models.device import Device
 from refutable.models.families import family_of
-from refutable.models.own import Describer, is_own, with_own
-from refutable.models.registry import ModelRegistry, Selector, load_registry
+from refutable.models.own import is_own, with_own
+from refutable.models.registry import ModelRegistry, load_registry
 from refutable.models.selection import select
+from refutable.models.selector import Selector
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 

@@ -15,8 +15,9 @@ from tiny import VARIANTS, tiny_model
 
 import refutable
 from refutable.models.config_checks import check_config
+from refutable.models.describer import Describer
 from refutable.models.families import FAMILIES, family_of, unknown_family
-from refutable.models.own import Describer, is_own, with_own
+from refutable.models.own import is_own, with_own
 from refutable.models.registry import load_registry
 
 

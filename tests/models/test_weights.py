@@ -25,7 +25,8 @@ from refutable.models.device import Device, choose_device, cuda_devices
 from refutable.models.file_hashes import FileHashes
 from refutable.models.from_gguf import check_gguf
 from refutable.models.gguf_header import read_gguf
-from refutable.models.registry import ModelRow, load_registry
+from refutable.models.registry import load_registry
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import weight_files

@@ -15,7 +15,7 @@ import torch
 from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import PASSES, PROBE_PASSES, Pass

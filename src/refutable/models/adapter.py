@@ -15,7 +15,7 @@ from refutable._util.reading import is_file, read_json
 from refutable._util.text import few, printable
 from refutable.errors import BadInput
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.subject import WeightsKind, WeightsSource
 

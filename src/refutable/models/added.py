@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from refutable._util.atomic import write_whole
 from refutable._util.reading import exists, read_text
 from refutable.errors import BadInput
-from refutable.models.registry import ModelRow, load_registry, place_of
+from refutable.models.registry import load_registry, place_of
+from refutable.models.row import ModelRow
 
 _EMPTY = re.compile(r"^models:(?:[ \t]*(?:\{\}|null|~))?(?P<rest>[ \t]*(#.*)?)$", re.MULTILINE)
 _LEFT_OUT = ("name", "aliases", "config_source", "default", "stand_in", "wheel", "init")

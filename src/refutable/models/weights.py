@@ -25,7 +25,8 @@ from refutable.models.from_gguf import gguf_source
 from refutable.models.hub import wanted
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
 from refutable.models.quantised import check_runnable, packed_size
-from refutable.models.registry import ModelRow, is_own_commit
+from refutable.models.registry import is_own_commit
+from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import shard_names, tokenizer_files
 

@@ -17,7 +17,8 @@ from tiny import VARIANTS, row_of, tiny_model
 
 from refutable.errors import BadInput, InstrumentError, RefutableError
 from refutable.measurement.loading.load import load_model
-from refutable.models.registry import ModelRow, load_registry
+from refutable.models.registry import load_registry
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 

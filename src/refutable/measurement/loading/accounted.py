@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from refutable._util.text import counted
 from refutable.errors import BadInput, InstrumentError
 from refutable.models.config import Config
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import ITEM_BITS, StoredTensor
 from refutable.models.same_model import check_defaults, check_same
 

@@ -12,8 +12,8 @@ from refutable.measurement.loading.dry_run import parameters_of
 from refutable.measurement.loading.load import quiet
 from refutable.measurement.loading.shape import configured
 from refutable.models.config import Config
+from refutable.models.describer import Completed
 from refutable.models.from_folder import without_ours
-from refutable.models.own import Completed
 from refutable.models.same_model import IMMATERIAL
 
 _OF_NO_USE = (

@@ -29,7 +29,7 @@ from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.from_folder import read_config
 from refutable.models.quantised import packing_of
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import SafetensorsHeader, StoredTensor, read_header
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import weight_files
