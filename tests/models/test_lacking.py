@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from tiny import VARIANTS, tiny_model
 
 import refutable
+from refutable.models.describer import Describer
+from refutable.models.file_hashes import FileHashes
 from refutable.models.lacking import repository_lack
 from refutable.models.safetensors_header import read_header
 from refutable.models.weight_files import weight_files
@@ -74,6 +76,15 @@ def pointer_of_lfs(folder: Path) -> None:
     (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
 
 
+def pointer_of_lfs_in_a_bin_file(folder: Path) -> None:
+    drop_weights(folder)
+    (folder / "pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
+
+
+def pointer_of_lfs_for_a_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.model").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
+
+
 def unpicklable(folder: Path) -> None:
     drop_weights(folder)
     (folder / "pytorch_model.bin").write_bytes(b"no tensors at all")
@@ -101,6 +112,8 @@ BROKEN: Mapping[Callable[[Path], None], str] = {
     make_a_folder_of_the_config: "holds no config.json; config.json is a folder",
     empty_index: "model.safetensors.index.json: names no files of weights",
     pointer_of_lfs: "model.safetensors: a pointer of Git LFS, not the file; run `git lfs pull`",
+    pointer_of_lfs_in_a_bin_file: "pytorch_model.bin: a pointer of Git LFS, not the file",
+    pointer_of_lfs_for_a_tokenizer: "tokenizer.model: a pointer of Git LFS, not the file",
     unpicklable: "pytorch_model.bin: cannot be read .it is no file of tensors alone",
     one_tensor_less: r"1 weight missing from the files \(model.norm.weight\)",
     of_another_vocabulary: r"embed_tokens.weight is \[64, 32\] in the files and \[77, 32\] by the configuration",
@@ -144,12 +157,22 @@ def test_what_a_repository_lacks_is_told(names: list[str], told: str, fix: str) 
     assert repository_lack(["config.json", "model.safetensors"], weights=True) is None
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = saved(tmp_path / "mine")
-
-    def refused(path: Path, *args: Any, **options: Any) -> Any:
-        raise PermissionError(13, "Permission denied", str(path))
-
+@pytest.mark.parametrize("read", [read_header, lambda file: FileHashes(file.parent / "memo").of_files([file])])
+def test_a_file_that_may_not_be_read_is_told(
+    read: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "model.safetensors").write_bytes(b"whole")
     monkeypatch.setattr(Path, "open", refused)
-    file = folder / "model.safetensors"
-    assert fault(lambda: read_header(file)).startswith(f"{file}: cannot be read (Permission denied)")
+    assert fault(lambda: read(file)).startswith(f"{file}: cannot be read (Permission denied); check the path")
+
+
+def test_a_folder_that_may_not_be_listed_is_told(
+    tmp_path: Path, describer: Describer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert fault(lambda: describer.row(str(tmp_path))).startswith(f"{tmp_path}: cannot be listed (Permission denied)")
+
+
+def refused(path: Path, *args: Any, **options: Any) -> Any:
+    """Do what the system does of another's file; to root, who may run these tests, it refuses nothing."""
+    raise PermissionError(13, "Permission denied", str(path))

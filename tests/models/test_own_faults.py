@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 from faults import fault
 from gguf_files import write_gguf
@@ -117,6 +118,23 @@ def test_a_gguf_file_of_an_unknown_architecture_or_cut_short_is_told_with_its_pa
     )
     path.write_bytes(whole.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba"))
     assert fault(lambda: describer.row(str(path))).startswith(f"{path}: unknown architecture 'mamba'")
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "part 1 of 3"), (2, "part 3 of 3")])
+def test_a_part_of_a_gguf_file_that_was_split_is_told(
+    number: int, told: str, tmp_path: Path, describer: Describer
+) -> None:
+    path = tmp_path / "mine-of-00003.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    if number:
+        del writer.kv_data[0]["general.architecture"]  # only the first part describes the model
+    writer.add_uint16("split.no", number)
+    writer.add_uint16("split.count", 3)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    said = fault(lambda: describer.row(str(path)))
+    assert said.startswith(f"{path}: {told} of a GGUF file that was split; join them")
 
 
 def test_a_prompt_without_a_token_is_named(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ MEGABYTE = 1024 * 1024
 MAX_BYTES = 4 * MEGABYTE  # of what people write by hand
 MAX_DEPTH = 200
 MAX_DIGITS = 100
-LFS_POINTER = b"version https://git-lfs"  # what Git leaves in the place of a large file that it has not fetched
-IS_POINTER = "a pointer of Git LFS, not the file; run `git lfs pull`"
+_POINTER = b"version https://git-lfs"  # what Git leaves in the place of a large file that it has not fetched
+_IS_POINTER = "a pointer of Git LFS, not the file; run `git lfs pull`"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ABSENT = "check the path"
 
@@ -61,13 +61,28 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file that is read in parts.
 
     Raises:
-        BadInput: it cannot be opened or read.
+        BadInput: it cannot be opened or read, or is what Git left in the place of a large file.
     """
     try:
         with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise BadInput(f"{path}: {_IS_POINTER}")
+            file.seek(0)
             yield file
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what lies in a folder, in their order.
+
+    Raises:
+        BadInput: it cannot be listed.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be listed ({error.strerror}); check the path and its permissions") from None
 
 
 def decode(data: bytes, shown: str) -> str:
@@ -109,8 +124,8 @@ def parse_json(text: str, shown: str, *, fix: str = "correct it") -> Any:
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
-        if text.startswith(LFS_POINTER.decode()):
-            raise BadInput(f"{shown}: {IS_POINTER}") from None
+        if text.startswith(_POINTER.decode()):
+            raise BadInput(f"{shown}: {_IS_POINTER}") from None
         raise BadInput(f"{shown}: not JSON (line {error.lineno}: {error.msg}); {fix}") from None
     except (_Refused, RecursionError) as error:
         raise BadInput(f"{shown}: {str(error) or 'nested too deeply'}; {fix}") from None

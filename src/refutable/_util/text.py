@@ -41,9 +41,10 @@ def first_line(error: BaseException) -> str:
 
 def whole_reason(error: BaseException) -> str:
     """Return all that a library's error says, in one line of at most 1000 characters; its type where that is a key."""
-    said = " ".join(str(error).split())
-    said = f"{type(error).__name__}: {said}" if isinstance(error, KeyError) or not said else said
-    return printable(shortened(said, most=1000))
+    said, kind = " ".join(str(error).split()), type(error).__name__
+    if isinstance(error, KeyError) and said:
+        said = f"{kind}: {said}"
+    return printable(shortened(said or kind, most=1000))
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from refutable._util.reading import is_file, read_json
+from refutable._util.reading import is_file, names_in, read_json
 from refutable._util.text import few, shortened
 from refutable.errors import BadInput
 from refutable.models.naming import is_gguf
@@ -53,7 +53,7 @@ def folder_lack(folder: Path, *, config: bool = True) -> str:
         folder: as `save_pretrained` writes it.
         config: whether it needs a config.json.
     """
-    names = sorted(path.name for path in folder.iterdir() if is_file(path))
+    names = [name for name in names_in(folder) if is_file(folder / name)]
     weights = any(name in names or f"{name}.index.json" in names for name in _WEIGHTS)
     described = not config or "config.json" in names
     if described and weights:

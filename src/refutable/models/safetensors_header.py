@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from refutable._util.reading import IS_POINTER, LFS_POINTER, MEGABYTE, opened, parse_json
+from refutable._util.reading import MEGABYTE, opened, parse_json
 from refutable.errors import BadInput
 
 MAX_HEADER = 100 * MEGABYTE
@@ -60,9 +60,6 @@ def read_header(path: Path) -> SafetensorsHeader:
     """
     with opened(path) as file:
         size = path.stat().st_size
-        if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise BadInput(f"{path}: {IS_POINTER}")
-        file.seek(0)
         start = file.read(8)
         if len(start) < 8:
             raise BadInput(f"{path}: {size} bytes are no safetensors file; {_FIX}")

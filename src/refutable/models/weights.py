@@ -14,7 +14,7 @@ from pathlib import Path
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
-from refutable._util.reading import exists, is_file
+from refutable._util.reading import exists, is_file, names_in
 from refutable._util.text import few
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.adapter import with_adapter
@@ -203,8 +203,7 @@ class Finder:
 
     def _needed(self, folder: Path) -> dict[str, str | None]:
         """Return the files of a snapshot that a run reads, as far as the folder tells."""
-        names = [path.name for path in folder.iterdir()]
-        there = wanted(names)
+        there = wanted(names_in(folder))
         weights = [name for name in there if name.endswith((".safetensors", ".bin"))]
         for index in (name for name in there if name.endswith(".index.json")):
             with suppress(BadInput):
