@@ -11,8 +11,9 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from refutable.errors import BadInput
 
@@ -57,7 +58,7 @@ def read_bytes(path: Path, shown: str | None = None, *, most: int = MAX_BYTES, a
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BufferedReader]:
     """Open a file that is read in parts.
 
     Raises:
