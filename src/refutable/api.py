@@ -18,8 +18,10 @@ from refutable.hookspecs import extend_without_pytest
 from refutable.metrics import METRICS, evaluate, first_token_of
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
+from refutable.models.naming import misnamed
 from refutable.models.own import is_own
-from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.row import ModelRow
 from refutable.models.selection import select
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
@@ -229,7 +231,7 @@ def _named(model: str | Path, name: str | None, finder: Finder) -> tuple[ModelRo
     """Return the row of a model (the registry's, or its own), and the path at which `name` is said to be."""
     path, registry = Path(model), load_registry()
     if isinstance(model, Path) and not path.exists():
-        raise BadInput(f"{path}: no such folder or file; give a folder of safetensors and config.json, or a GGUF file")
+        raise BadInput(misnamed(str(model)))
     if name is None and (isinstance(model, Path) or registry.named(model) is None) and (row := registry.at(path)):
         return row, None
     if name is None and (isinstance(model, Path) or is_own(model, registry)):

@@ -25,7 +25,8 @@ from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
 from refutable.metrics import METRICS, Metric
 from refutable.models.families import FAMILIES, Family
-from refutable.models.registry import MODELS, ModelRow
+from refutable.models.registry import MODELS
+from refutable.models.row import ModelRow
 from refutable.prompts.find import PROMPTS
 from refutable.prompts.prompt_set import PromptSet
 from refutable.reports.formats import REPORTS, Report

@@ -149,7 +149,7 @@ def test_a_prompt_that_is_too_long_for_a_model_is_said(suite: Suite) -> None:
     suite.write("long.txt", "word " * 600 + "\nshort\n")
     (row,) = suite.pytest("--prompts", "long.txt", "-k", "shrinks").json["verdicts"]
     assert row["verdict"] == "NOT_MEASURED"
-    assert "tiny-gpt2 reads at most 512 tokens and a prompt has 600" in row["why"]
+    assert "tiny-gpt2 reads at most 512 tokens and prompt 1 of " in row["why"]
 
 
 def test_what_can_never_be_decided_is_said_at_collection_and_skipped_on_request(suite: Suite) -> None:

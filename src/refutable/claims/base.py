@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from refutable._util.hashing import key_of
 from refutable._util.strict_yaml import Frozen, Names
 from refutable.claims.parts import DECIDES, Decides, Models, Record, Restatement, Source, Text, check_decides
-from refutable.models.registry import Selector
+from refutable.models.selector import Selector
 
 SCHEMA_VERSION = 1
 MOST_ALPHA = 0.1

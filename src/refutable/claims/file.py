@@ -20,7 +20,7 @@ from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against, Tolerance
 from refutable.errors import BadInput, UnknownName, did_you_mean
-from refutable.models.registry import Selector
+from refutable.models.selector import Selector
 
 CLAIM: TypeAdapter[BaseClaim] = TypeAdapter(Claim)
 

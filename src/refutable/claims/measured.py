@@ -19,7 +19,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.metrics import METRICS
-from refutable.models.registry import Selector
+from refutable.models.selector import Selector
 from refutable.statistics.region import Region, parse_region
 from refutable.traces.passes import PASSES, Change
 

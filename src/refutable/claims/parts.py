@@ -21,8 +21,8 @@ from refutable._util.strict_yaml import Frozen
 from refutable.errors import UnknownName, did_you_mean
 from refutable.metrics import METRICS, Metric
 from refutable.models.config_facts import FACT_WORDS, FACTS
-from refutable.models.registry import Selector
 from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
+from refutable.models.selector import Selector
 from refutable.statistics import STATISTICS, Statistic
 from refutable.traces.trace import Tap, Token
 

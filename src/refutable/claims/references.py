@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from refutable.claims import BaseClaim, MeasuredClaim
 from refutable.claims.file import Places
 from refutable.errors import BadInput, NotMeasured, UnknownName
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.prompts.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]

@@ -12,8 +12,9 @@ from refutable.cli.defaults import ModelsOption, known_models
 from refutable.errors import BadInput
 
 if TYPE_CHECKING:
-    from refutable.models.own import Describer
-    from refutable.models.registry import ModelRegistry, ModelRow
+    from refutable.models.describer import Describer
+    from refutable.models.registry import ModelRegistry
+    from refutable.models.row import ModelRow
 
 
 def dry_run(

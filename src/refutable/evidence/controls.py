@@ -14,7 +14,7 @@ from refutable.evidence.permuted import WITHIN, permuted_control
 from refutable.evidence.plan import control_seeds
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import Specification, judge_specification
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
 from refutable.verdicts.falsifiability.depth import depth_of

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.metrics import GAUGES, METRICS, Gauge
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.traces.scale_folding import UNNORMED, UNSCALED
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation

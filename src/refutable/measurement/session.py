@@ -15,7 +15,7 @@ import torch
 from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import PASSES, PROBE_PASSES, Pass
@@ -88,5 +88,5 @@ def _runner(spec: Pass) -> Callable[..., Trace]:
 
 def _out_of_memory(error: torch.OutOfMemoryError, row: ModelRow, subject: Subject) -> WeightsUnavailable:
     traceback.clear_frames(error.__traceback__)  # its frames hold tensors of a model that must be released
-    fix = f"pytest --model {row.name} --dtype bfloat16, or a larger device"
+    fix = f"pytest --model {row.asked} --dtype bfloat16, or a larger device"
     return WeightsUnavailable(f"{row.name} in {subject.dtype} ran out of memory on {subject.device}", fix)

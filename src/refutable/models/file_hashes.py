@@ -11,6 +11,7 @@ from pathlib import Path
 
 from refutable._util.atomic import write_whole
 from refutable._util.hashing import key_of
+from refutable._util.reading import opened
 from refutable.errors import BadInput
 
 _PIECE = 64 * 1024 * 1024
@@ -29,7 +30,11 @@ class FileHashes:
         self._memo = folder / "hashes"
 
     def sha256(self, path: Path) -> str:
-        """Return the SHA-256 of one file's content."""
+        """Return the SHA-256 of one file's content.
+
+        Raises:
+            BadInput: it cannot be read, changes meanwhile, or is what Git left in the place of a large file.
+        """
         return self._known(path, "sha256", _sha256)
 
     def of_files(self, paths: list[Path]) -> str:
@@ -77,14 +82,14 @@ def _check(name: str, digest: str) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256_of_pieces(path: Path) -> str:
     def of_piece(start: int) -> str:
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with opened(path) as file:
             file.seek(start)
             left = _PIECE
             while left and (part := file.read(min(left, _READ))):

@@ -16,6 +16,7 @@ from refutable.errors import WeightsUnavailable
 from refutable.models.file_hashes import FileHashes
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Card, Snapshot, is_whole, remember, remember_card, snapshot_folder, throw_away
+from refutable.models.lacking import repository_lack
 from refutable.models.weight_files import TOKENIZER_FILES
 
 EVERY = 5.0  # seconds between two lines that tell how much of a file has arrived
@@ -121,14 +122,8 @@ def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes,
     """
     found = listing(repo, revision, ask)
     names = wanted(found.etags)
-    lacking = [] if "config.json" in names else ["config.json"]
-    if not any(name.endswith((".safetensors", ".bin")) for name in names):
-        lacking.append("weights: neither model.safetensors nor pytorch_model.bin, nor parts of either")
-    if lacking:
-        raise WeightsUnavailable(
-            f"{repo} at {found.commit[:12]} has no {' and no '.join(lacking)}",
-            ask.by_path,
-        )
+    if (lack := repository_lack(found.etags, weights=has_weights(names))) is not None:
+        raise WeightsUnavailable(f"{repo} at {found.commit[:12]} {lack.what}", lack.fix or ask.by_path)
     snapshot = fetch(found, names, ask, hashes)
     remember(repo, revision, snapshot, records)
     remember_card(repo, snapshot.commit, found.card, records)
@@ -141,6 +136,11 @@ def wanted(names: Iterable[str]) -> list[str]:
     weights = _of_form(names, "model", ".safetensors") or _of_form(names, "pytorch_model", ".bin")
     tokens = [name for name in names if any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES)]
     return [*(name for name in names if name == "config.json"), *tokens, *weights]
+
+
+def has_weights(names: Iterable[str]) -> bool:
+    """Whether weights that a run reads are among the files of a repository."""
+    return any(name.endswith((".safetensors", ".bin")) for name in wanted(names))
 
 
 def _of_form(names: list[str], stem: str, suffix: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from refutable._util.pytest_ini import ini_path
 from refutable._util.reading import exists
 from refutable.errors import BadInput
+from refutable.models.naming import is_gguf
 from refutable.options import Options
 
 _PREFIX = "refutable_"
@@ -152,7 +153,7 @@ def _may_be_path(word: str) -> bool:
 def _model(config: pytest.Config, given: str) -> str:
     """Return the path that was given, or the word itself if there is no such path: it may be a name or a repository."""
     path = config.invocation_params.dir / given
-    return str(path) if ("/" in given or path.suffix.lower() == ".gguf") and exists(path) else given
+    return str(path) if ("/" in given or is_gguf(given)) and exists(path) else given
 
 
 def _prompts(config: pytest.Config) -> str | None:

@@ -13,7 +13,7 @@ import torch
 from refutable._util.atomic import new_folder
 from refutable._util.hashing import key_of
 from refutable._util.reading import read_json
-from refutable._util.text import first_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput, RefutableError
 from refutable.measurement.loading.accounted import check_accounted
 from refutable.measurement.loading.room import check_room, room_to_convert
@@ -55,7 +55,7 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
         if isinstance(error, MemoryError | RefutableError):
             raise
         raise BadInput(
-            f"{path}: transformers cannot read this GGUF file ({first_line(error)}); give safetensors instead"
+            f"{path}: transformers cannot read this GGUF file ({whole_reason(error)}); give safetensors instead"
         ) from None
     check_accounted(model, report, header.tensors, path.name, _known_names(model, header))
     with torch.device("meta"):  # save_pretrained refuses a dequantised model: its quantizer is not serialisable

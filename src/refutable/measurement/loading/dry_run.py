@@ -18,7 +18,7 @@ from refutable.measurement.loading.shape import on_meta
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import Family
 from refutable.models.reduced_config import reduced
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder, bytes_needed
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from refutable._util.text import first_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
 from refutable.measurement.loading.accounted import check_accounted, check_counted, check_named, without_scales
@@ -29,7 +29,7 @@ from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.from_folder import read_config
 from refutable.models.quantised import packing_of
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import SafetensorsHeader, StoredTensor, read_header
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import weight_files
@@ -163,10 +163,10 @@ def _read(
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {first_line(error)}") from None
+        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {whole_reason(error)}") from None
     if plain is None:
         plain, stored = network, without_scales(stored, config.to_dict(), str(folder))
-    check_accounted(plain, report, stored, row.name)
+    check_accounted(plain, report, stored, f"{row.name} ({source.location})")
     own = None if source.config == row.config else configured(row.config).to_dict()
     check_named(plain, row, own, str(source.location))
     if "quantization_config" in source.config:  # transformers reads such weights in the dtype in which they are stored
@@ -181,7 +181,10 @@ def _read(
 def _config(folder: Path, source: WeightsSource, subject: Subject) -> Any:
     """Return the configuration that was found with the weights; a GGUF file's is its own, in its converted folder."""
     config = read_config(folder / "config.json") if source.form == "gguf" else source.config
-    made = configured(config)
+    try:
+        made = configured(config)
+    except BadInput as error:
+        raise BadInput(f"{folder / 'config.json'}: {error}") from None
     if made.to_dict().get("is_causal") is False:
         raise BadInput(
             f"{source.location}: config.json says that its attention is not causal, and causal models are read"

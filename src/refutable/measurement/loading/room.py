@@ -74,10 +74,10 @@ def check_room(model: str, room: Room, cache: Path) -> None:
     memory, disk = free_memory(), free_disk(cache) if room.disk else 0
     if room.memory > memory:
         told = f"{model} needs {room.memory / 1e9:.1f} GB of the host's memory to load; {memory / 1e9:.1f} GB are free"
-        raise WeightsUnavailable(told, f"pytest --model {model} where more is free")
+        raise WeightsUnavailable(told, "the same command where more is free")
     if room.disk > disk:
         told = f"{model} needs {room.disk / 1e9:.1f} GB of disk for converted weights; {disk / 1e9:.1f} GB are free"
-        raise WeightsUnavailable(told, f"set REFUTABLE_CACHE to a folder with more room, then pytest --model {model}")
+        raise WeightsUnavailable(told, "set REFUTABLE_CACHE to a folder with more room, then the same command")
     if room.files > LARGE or room.disk:
         log.info("%s: reading %.1f GB of weights; %s", model, room.files / 1e9, room)
 

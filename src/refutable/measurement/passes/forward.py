@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from refutable.errors import InstrumentError
+from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
 from refutable.measurement.instrument.batching import Padded, cut_batches, depends_on_company, pad, switch_lengths
 from refutable.measurement.instrument.closure import check_closure
@@ -99,14 +99,18 @@ def token_ids(model: LoadedModel, prompts: PromptSet, bos: Bos = "default") -> l
         InstrumentError: the tokenizer returns no token for a prompt.
         NotMeasured: there is no beginning-of-sequence token, or a prompt is longer than the model can read.
     """
-    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
-    empty = next((one.text for tokens, one in zip(ids, prompts.prompts, strict=True) if not tokens), None)
-    if empty is not None:
+    try:
+        ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
+    except BadInput as error:
+        raise BadInput(f"{model.row.name}: {error}") from None
+    empty = [number for number, tokens in enumerate(ids) if not tokens]
+    if empty:
+        more = f" and of {len(empty) - 1} more" if empty[1:] else ""
         raise InstrumentError(
-            f"{model.row.name}: its tokenizer makes no token of {empty[:40]!r}, a prompt of {prompts.name}; is it the"
-            " model's own?"
+            f"{model.row.name}: its tokenizer makes no token of {prompts.called(empty[0])}{more}; give prompts in"
+            " letters that it knows (--prompts), or the tokenizer that belongs to the weights"
         )
-    check_lengths(model.row.name, model.config, ids)
+    check_lengths(model.row.name, model.config, ids, prompts)
     return ids
 
 

@@ -18,7 +18,8 @@ from refutable.claims.file import read_claims
 from refutable.claims.references import lacking_categories
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models.registry import ModelRegistry, Selector, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.selector import Selector
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS, Data, Statistic
