@@ -62,7 +62,7 @@ class User:
         (folder / "models.yaml").write_text(rows)
         (folder / "claims.yaml").write_text(CLAIMS)
         (folder / "pytest.ini").write_text(
-            "[pytest]\nrefutable_claims = claims.yaml\nrefutable_models = models.yaml\naddopts = --pyargs\n"
+            "[pytest]\nrefutable_claims = claims.yaml\nrefutable_figures = none\nrefutable_models = models.yaml\naddopts = --pyargs\n"
             "testpaths = refutable.suite\n"
         )
         self.environment = {

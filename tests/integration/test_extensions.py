@@ -38,7 +38,8 @@ claims:
 """
 SUPPORTED = {"the-last-block-stretches-tiny-gpt2": "SUPPORTED"}
 NAMED = (
-    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\nrefutable_extensions ="
+    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+    "refutable_figures = none\nrefutable_extensions ="
 )
 
 

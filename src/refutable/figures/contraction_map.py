@@ -72,8 +72,8 @@ def draw(rows: Sequence[LayerGain], canvas: Canvas) -> None:
 
     from refutable.figures import style
 
-    colours = LinearSegmentedColormap.from_list("gain", ["#00436B", style.BLUE, "white", style.VERMILLION, "#7A3300"])
-    colours.set_bad("#BBBBBB")
+    shades = ["#00436B", style.BLUE, "white", style.VERMILLION, "#7A3300"]
+    colours = LinearSegmentedColormap.from_list("gain", shades).with_extremes(bad="#BBBBBB")
     groups = by_subject(rows)
     columns = min(COLUMNS, len(groups))
     grid = canvas.subplots(-(-len(groups) // columns), columns, squeeze=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -121,11 +121,11 @@ def draw(rows: Sequence[EntropyGain], canvas: Canvas) -> None:
     for line, group in zip(grid, groups, strict=True):
         colours = style.colours([row.category for row in group if row.category])
         for axes, entropy in zip(line, entropies, strict=True):
-            _draw_panel(axes, [row for row in group if row.entropy == entropy], colours)
+            of = style.label(group[0], prompts=style.several_sets(rows)) if len(groups) > 1 else ""
+            chosen = [row for row in group if row.entropy == entropy]
+            _draw_panel(axes, chosen, colours, of if axes is line[0] else "")
             axes.set_xlabel(ENTROPIES[entropy], fontsize=8)
         line[0].set_ylabel("last gain")
-        if len(groups) > 1:
-            line[0].set_title(style.label(group[0], prompts=style.several_sets(rows)), fontsize=8.5)
     methods = "; ".join(dict.fromkeys(f"{COEFFICIENTS[row.kind]}: {row.method}" for row in rows if row.x is None))
     sentences = (
         f"Line and band: least squares and its {LEVEL} band. Brackets: {LEVEL} intervals ({methods}).",
@@ -137,7 +137,7 @@ def draw(rows: Sequence[EntropyGain], canvas: Canvas) -> None:
     style.frame(canvas, "Entropy against the gain of the last block", under, sentences, handles)
 
 
-def _draw_panel(axes: Axes, rows: Sequence[EntropyGain], colours: Any) -> None:
+def _draw_panel(axes: Axes, rows: Sequence[EntropyGain], colours: Mapping[str, str], heading: str) -> None:
     from refutable.figures import style
 
     style.at_one(axes, vertical=False)
@@ -156,7 +156,7 @@ def _draw_panel(axes: Axes, rows: Sequence[EntropyGain], colours: Any) -> None:
         for row in rows
         if row.kind in COEFFICIENTS
     ]
-    axes.set_title("\n".join(told), fontsize=7.5, fontweight="normal", loc="left")
+    axes.set_title("\n".join(filter(None, (heading, *told))), fontsize=7.5, fontweight="normal", loc="left")
 
 
 def height(rows: Sequence[EntropyGain]) -> float:

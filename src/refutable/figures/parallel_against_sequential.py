@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from refutable._util.text import counted
 from refutable.figures import FIGURES, Figure, models_by_gain
 from refutable.figures.estimates import LEVEL, fitted
 from refutable.figures.models_by_gain import ModelGain, bars_told, label_of
@@ -77,7 +78,7 @@ def _differences(rows: Sequence[WiringGain]) -> Iterator[WiringGain]:
         if found is not None:
             told = {
                 "model": "",
-                "title": f"{len(groups[0])} parallel less {len(groups[1])} sequential models",
+                "title": f"{len(groups[0])} parallel less {counted(len(groups[1]), 'sequential model')}",
                 "wiring": "parallel less sequential",
                 "norm": "",
                 "kind": "difference",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -61,7 +62,8 @@ def _drawn(figure: Figure, rows: Rows, formats: Sequence[str]) -> list[bytes]:
         raise BadInput("figures need matplotlib, which is not installed here: pip install matplotlib")
     import matplotlib as mpl
 
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)  # in SVG, the reader's font has it
         canvas = canvas_of(figure, rows)
         return [_bytes(canvas, name) for name in formats]
 

@@ -54,6 +54,7 @@ SETTINGS: dict[str, Any] = {
     "lines.linewidth": 1.4,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # a dollar in a claim is a dollar
     "svg.fonttype": "none",
     "svg.hashsalt": "refutable",
 }
