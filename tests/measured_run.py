@@ -32,8 +32,8 @@ def trace_of(
     """Return a trace of a forward pass in which every vector lies on one line.
 
     Args:
-        steps: of each prompt and layer, what attention and the MLP add to a stream of length 1: the gain is 1 plus both,
-            and the angle between them 0 or 180 degrees.
+        steps: of each prompt and layer, what attention and the MLP add to a stream of length 1: the gain is 1 plus
+            both, and the angle between them 0 or 180 degrees.
         categories: of the prompts.
         prompts: other columns of the table of prompts.
         spoiled: as `make_trace`.

@@ -62,8 +62,8 @@ class User:
         (folder / "models.yaml").write_text(rows)
         (folder / "claims.yaml").write_text(CLAIMS)
         (folder / "pytest.ini").write_text(
-            "[pytest]\nrefutable_claims = claims.yaml\nrefutable_figures = none\nrefutable_models = models.yaml\naddopts = --pyargs\n"
-            "testpaths = refutable.suite\n"
+            "[pytest]\nrefutable_claims = claims.yaml\nrefutable_models = models.yaml\naddopts = --pyargs\n"
+            "testpaths = refutable.suite\nrefutable_figures = none\n"
         )
         self.environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "HF_", "COV"))},

@@ -91,7 +91,13 @@ def _of_subject(one: Measured, entropy: Entropy) -> Iterator[EntropyGain]:
     for statistic in COEFFICIENTS:
         found = fitted(statistic, *samples)
         if found is not None:
-            told = {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "method": found.method}
+            told: dict[str, Any] = {
+                "value": found.value,
+                "low": found.low,
+                "high": found.high,
+                "n": found.n,
+                "method": found.method,
+            }
             yield EntropyGain(**known, kind=statistic, x=None, **told)
 
 
@@ -107,7 +113,7 @@ def _line(known: dict[str, Any], x: Values, y: Values) -> Iterator[EntropyGain]:
     for at in np.linspace(x.min(), x.max(), POINTS):
         value = float(y.mean() + slope * (at - centre))
         reach = float(special.stdtrit(n - 2, 1 - TAIL) * error * np.sqrt(1 / n + (at - centre) ** 2 / spread))
-        band = {"low": value - reach, "high": value + reach, "n": n, "method": "least squares, t band"}
+        band: dict[str, Any] = {"low": value - reach, "high": value + reach, "n": n, "method": "least squares, t band"}
         yield EntropyGain(**known, kind="line", x=float(at), value=value, **band)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from refutable.figures import FIGURES, Figure
 from refutable.figures.estimates import LEVEL, mean_of
 from refutable.figures.measured import Measured, Of, by_subject, measured, pooled
 from refutable.figures.recorded import recorded_gains
-from refutable.metrics import evaluate
+from refutable.metrics import Values, evaluate
 from refutable.traces.store import Store
 
 if TYPE_CHECKING:
@@ -104,13 +104,17 @@ def draw(rows: Sequence[PromptGain], canvas: Canvas) -> None:
     style.frame(canvas, "The last block's gain over prompts", style.prompts_told(rows), sentences)
 
 
-def _draw_subject(axes: Axes, rows: Sequence[PromptGain], edges: np.ndarray, *, sets: bool) -> None:
+def _draw_subject(axes: Axes, rows: Sequence[PromptGain], edges: Values, *, sets: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     from refutable.figures import style
 
     values = [row.value for row in rows if row.kind == "prompt"]
     colour = style.GREY if rows[0].drawn else style.BLUE
-    look = {"facecolor": "white", "edgecolor": colour, "hatch": style.HATCH} if rows[0].drawn else {"color": colour}
-    counts, _, _ = axes.hist(values, bins=edges, **look, alpha=1 if rows[0].drawn else 0.55, linewidth=0.6)
+    look: dict[str, Any] = (
+        {"facecolor": "white", "edgecolor": colour, "hatch": style.HATCH} if rows[0].drawn else {"color": colour}
+    )
+    counts, _, _ = axes.hist(values, bins=edges.tolist(), **look, alpha=1 if rows[0].drawn else 0.55, linewidth=0.6)
     top = float(np.max(counts))
     axes.plot(values, np.full(len(values), -0.10 * top), "|", color=colour, markersize=5, markeredgewidth=0.7)
     style.at_one(axes)
@@ -123,7 +127,7 @@ def _draw_subject(axes: Axes, rows: Sequence[PromptGain], edges: np.ndarray, *, 
             axes.set_title(f"{style.label(row, prompts=sets)}   mean {told}", fontweight="normal", fontsize=8)
     axes.set_ylim(-0.22 * top, 1.32 * top)
     axes.set_ylabel("prompts", fontsize=8)
-    axes.yaxis.get_major_locator().set_params(integer=True, nbins=3, min_n_ticks=2)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=2))
 
 
 def height(rows: Sequence[PromptGain]) -> float:

@@ -64,7 +64,7 @@ def _draw_panel(axes: Axes, rows: Sequence[LayerBand], quantity: str) -> None:
         _leave_out_first(axes, rows)
     axes.set_ylabel(QUANTITIES[quantity])
     style.decimals(axes.yaxis)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    style.layers(axes)
 
 
 def _leave_out_first(axes: Axes, rows: Sequence[LayerBand]) -> None:

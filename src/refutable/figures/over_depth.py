@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,16 +78,22 @@ def draw_band(axes: Axes, rows: Sequence[LayerBand], colour: str, label: str) ->
     layers = [row.layer for row in rows]
     drawn = rows[0].drawn
     look = style.marker(rows[0], colour) | {"markersize": 3.2, "markeredgewidth": 0.9}
-    style_of_line = {"linestyle": (0, (4, 2)), "linewidth": 1.0} if drawn else {}
+    dashes: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.0} if drawn else {}
     if drawn:
-        band = {"facecolor": "none", "edgecolor": colour, "hatch": style.HATCH, "linewidth": 0, "alpha": 0.35}
+        band: dict[str, Any] = {
+            "facecolor": "none",
+            "edgecolor": colour,
+            "hatch": style.HATCH,
+            "linewidth": 0,
+            "alpha": 0.35,
+        }
     else:
         axes.fill_between(
             layers, [row.least for row in rows], [row.most for row in rows], color=colour, alpha=0.13, linewidth=0
         )
         band = {"color": colour, "alpha": 0.25, "linewidth": 0}
     axes.fill_between(layers, [row.low for row in rows], [row.high for row in rows], **band)
-    axes.plot(layers, [row.median for row in rows], color=colour, label=label, **style_of_line, **look)
+    axes.plot(layers, [row.median for row in rows], color=colour, label=label, **dashes, **look)
 
 
 def models_of(rows: Sequence[LayerBand]) -> list[list[LayerBand]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _differences(rows: Sequence[WiringGain]) -> Iterator[WiringGain]:
             continue
         found = fitted("permutation_difference", *(Sample("last_gain", np.array(g), "model") for g in groups))
         if found is not None:
-            told = {
+            told: dict[str, Any] = {
                 "model": "",
                 "title": f"{len(groups[0])} parallel less {counted(len(groups[1]), 'sequential model')}",
                 "wiring": "parallel less sequential",

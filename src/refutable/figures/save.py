@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,9 +88,11 @@ def _bytes(canvas: Canvas, name: str) -> bytes:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     held = io.BytesIO()
+    write: Callable[..., None]
     if name == "svg":
-        FigureCanvasSVG(canvas).print_svg(held, metadata=METADATA[name])
+        write = FigureCanvasSVG(canvas).print_svg
     else:
         canvas.dpi = DPI  # the writer of SVG leaves its own
-        FigureCanvasAgg(canvas).print_png(held, metadata=METADATA[name])
+        write = FigureCanvasAgg(canvas).print_png
+    write(held, metadata=METADATA[name])
     return held.getvalue()

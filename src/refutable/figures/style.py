@@ -32,7 +32,7 @@ HATCH = "////"
 DPI = 200
 HEAD, LEGEND, LINE, EDGE = 0.38, 0.17, 0.125, 0.08  # inches: the head, a line of the legend and of the foot, the edge
 FOOT_WIDTH, LEGEND_WIDTH = 132, 100  # characters
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -76,9 +76,10 @@ def frame(canvas: Canvas, title: str, under: str, sentences: Iterable[str], lege
     canvas.text(left, 1 - (EDGE + 0.21) / height, under, ha="left", va="top", fontsize=8, color=GREY)
     if legend:
         columns = _columns([str(artist.get_label()) for artist in legend])
-        shown = {"loc": "upper left", "ncols": columns, "handletextpad": 0.3, "columnspacing": 1.2, "borderpad": 0}
+        shown: dict[str, Any] = {"ncols": columns, "handletextpad": 0.3, "columnspacing": 1.2, "borderpad": 0}
         anchor = (left, 1 - top / height)
-        canvas.legend(handles=list(legend), bbox_to_anchor=anchor, borderaxespad=0, **shown).set_in_layout(False)
+        placed = canvas.legend(handles=legend, loc="upper left", bbox_to_anchor=anchor, borderaxespad=0, **shown)
+        placed.set_in_layout(False)
         top += 0.05 + LEGEND * -(-len(legend) // columns)
     lines = textwrap.wrap(" ".join(filter(None, sentences)), FOOT_WIDTH, break_on_hyphens=False)
     canvas.text(left, EDGE / height, "\n".join(lines), ha="left", va="bottom", fontsize=7, color=GREY)
@@ -176,6 +177,13 @@ def decimals(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
+
+
+def layers(axes: Axes) -> None:
+    """Label the x axis by whole numbers of layers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def beside(axes: Axes, x: float, y: float, text: str) -> None:

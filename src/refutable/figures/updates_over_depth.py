@@ -74,7 +74,7 @@ def _draw_lengths(axes: Axes, rows: Sequence[LayerBand]) -> None:
     axes.set_yscale("log")
     style.decimals(axes.yaxis)
     axes.set_ylabel("norm of an update / of the stream", fontsize=8.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    style.layers(axes)
     axes.legend(loc="best", handlelength=2.2, fontsize=7)
 
 
@@ -87,7 +87,7 @@ def _draw_angle(axes: Axes, rows: Sequence[LayerBand]) -> None:
     axes.set_ylim(0, 180)
     axes.set_yticks(range(0, 181, 30))
     axes.set_ylabel("angle between updates, degrees", fontsize=8.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    style.layers(axes)
     axes.legend(loc="best", handlelength=2.2, fontsize=7)
 
 
