@@ -101,3 +101,12 @@ def test_of_drawn_weights_the_first_seed_is_mapped_and_told(tmp_path: Path, draw
     rows = contraction_map.table(run, store_with(tmp_path, *fresh))
     assert [(one.seed, round(one.gain, 5)) for one in rows] == [(1, 1.2)]
     assert "initialisation, seed 1" in drawn("contraction-map", rows).axes[0]._left_title.get_text()
+
+
+def test_drawn_weights_of_other_models_are_left_out_where_a_model_is_trained(tmp_path: Path) -> None:
+    trained, other = trace_of(STEPS, CATEGORIES), drawn_weights([[(0.0, 0.1)]], 0, model="tiny", title="Tiny")
+    store = store_with(tmp_path, trained, other)
+    both = run_of(row(found=estimate(1.2), traces=[trained]), row("i", "tiny", found=estimate(1.2), traces=[other]))
+    for figure in (contraction_map, norm_and_gain_over_depth, updates_over_depth):
+        assert {one.model for one in figure.table(both, store)} == {"mine"}
+        assert {one.model for one in figure.table(run_of(both.rows[1]), store)} == {"tiny"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from refutable.errors import RefutableError
 from refutable.figures import FIGURES, WIDTH, Figure
-from refutable.figures.measured import Of, by_subject, measured
+from refutable.figures.measured import Of, by_subject, measured, with_trained
 from refutable.metrics import Values, evaluate
 from refutable.traces.store import Store
 
@@ -47,9 +47,9 @@ class LayerGain(Of):
 
 
 def table(run: RunResult, store: Store) -> list[LayerGain]:
-    """Return the gain of every block on every prompt of every subject; gains that are not finite are left out."""
+    """Return the gain of every block on every prompt, of the subjects of `with_trained`; a gain must be finite."""
     found = []
-    for one in measured(run, store):
+    for one in with_trained(measured(run, store)):
         trace = one.traces[0]
         try:
             sample = evaluate("layer_gain", trace)

@@ -114,8 +114,9 @@ def _draw_subject(axes: Axes, rows: Sequence[PromptGain], edges: Values, *, sets
     look: dict[str, Any] = (
         {"facecolor": "white", "edgecolor": colour, "hatch": style.HATCH} if rows[0].drawn else {"color": colour}
     )
-    counts, _, _ = axes.hist(values, bins=edges.tolist(), **look, alpha=1 if rows[0].drawn else 0.55, linewidth=0.6)
-    top = float(np.max(counts))
+    counts, _ = np.histogram(values, edges)
+    axes.stairs(counts, edges, fill=True, alpha=1 if rows[0].drawn else 0.55, linewidth=0.6, **look)
+    top = float(counts.max())
     axes.plot(values, np.full(len(values), -0.10 * top), "|", color=colour, markersize=5, markeredgewidth=0.7)
     style.at_one(axes)
     for row in rows:

@@ -138,6 +138,12 @@ def measured(run: RunResult, store: Store) -> list[Measured]:
     return sorted(found, key=lambda one: (one.of.drawn, one.of.title, one.of.prompt_set, one.of.whose))
 
 
+def with_trained(found: Sequence[Measured]) -> list[Measured]:
+    """Return trained models and the freshly drawn weights of the same models; where none is trained, all of them."""
+    trained = {one.of.model for one in found if not one.of.drawn}
+    return [one for one in found if not trained or one.of.model in trained]
+
+
 def pooled(samples: Sequence[Sample]) -> Sample:
     """Return the samples of a subject's traces as one: of freshly drawn weights, those of every seed."""
     first = samples[0]

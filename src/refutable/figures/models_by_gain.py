@@ -119,7 +119,7 @@ def label_of(row: ModelGain, *, sets: bool) -> str:
 
     if row.published:
         return row.title
-    number = f", n = {row.n} {row.unit}s"
+    number = "" if row.unit == "seed" else f", n = {row.n} {row.unit}s"
     where = f" of {row.prompt_set}" if sets else ""
     return f"{style.label(row).replace(': ', chr(10), 1)}{number}{where}"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from refutable.figures import FIGURES, Figure
-from refutable.figures.measured import by_subject, measured
+from refutable.figures.measured import by_subject, measured, with_trained
 from refutable.figures.over_depth import BANDS, DRAWN, LayerBand, bands, draw_band, models_of, of_layers
 from refutable.traces.store import Store
 
@@ -20,9 +20,12 @@ QUANTITIES = {"residual_norm": "norm of a block's output", "layer_gain": "gain o
 
 
 def table(run: RunResult, store: Store) -> list[LayerBand]:
-    """Return how norm and gain of every block are spread over prompts; `quantity` is the metric's name."""
+    """Return how norm and gain of every block are spread over prompts, of the subjects of `with_trained`.
+
+    `quantity` is the metric's name.
+    """
     found = []
-    for one in measured(run, store):
+    for one in with_trained(measured(run, store)):
         for metric in QUANTITIES:
             values = of_layers(one, metric)
             found += list(bands(one, metric, values)) if values is not None else []
@@ -75,7 +78,8 @@ def _leave_out_first(axes: Axes, rows: Sequence[LayerBand]) -> None:
         return
     axes.set_ylim(0.93 * min(1.0, *(row.least for row in others)), 1.07 * max(1.0, *(row.most for row in others)))
     told = "\n".join(f"layer 1, above the scale: {row.median:.3g} ({row.weights})" for row in firsts)
-    axes.text(0.97, 0.97, told, transform=axes.transAxes, ha="right", va="top", fontsize=7.5)
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+    axes.text(0.97, 0.97, told, transform=axes.transAxes, ha="right", va="top", fontsize=7.5, bbox=behind)
 
 
 def height(rows: Sequence[LayerBand]) -> float:

@@ -118,9 +118,10 @@ def _told(row: WiringGain) -> str:
     from refutable.figures import style
 
     says = {"dampens": "parallel ones have the lower gain", "expands": "parallel ones have the higher gain"}
+    bounds = row.method if row.low is not None or row.high is not None else "too few models to bound it"
     return (
         f"{row.title}, {row.class_of}: {style.estimated(row.value, row.low, row.high)} at"
-        f" {LEVEL} ({row.method}): {says.get(row.state, 'not settled')}"
+        f" {LEVEL} ({bounds}): {says.get(row.state, 'not settled')}"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refutable._util.text import counted
@@ -50,7 +51,10 @@ SETTINGS: dict[Any, Any] = {
     "ytick.color": INK,
     "text.color": INK,
     "legend.fontsize": 8,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.edgecolor": "none",
+    "legend.fancybox": False,
+    "legend.framealpha": 0.8,
     "lines.linewidth": 1.4,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -60,7 +64,14 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def frame(canvas: Canvas, title: str, under: str, sentences: Iterable[str], legend: Sequence[Artist] = ()) -> None:
+def frame(
+    canvas: Canvas,
+    title: str,
+    under: str,
+    sentences: Iterable[str],
+    legend: Sequence[Artist] = (),
+    margins: Margins | None = None,
+) -> None:
     """Write head and foot, and leave the rest of the canvas to the axes.
 
     Args:
@@ -69,6 +80,7 @@ def frame(canvas: Canvas, title: str, under: str, sentences: Iterable[str], lege
         under: on what it was measured, or what is compared with what.
         sentences: what one must know to read it; empty ones are left out.
         legend: labelled artists, shown in lines below the head.
+        margins: around and between the axes; by default what their labels need, which takes longer to find.
     """
     width, height = canvas.get_size_inches()
     left, top = EDGE / width, EDGE + HEAD + 0.15 * under.count("\n")
@@ -84,8 +96,40 @@ def frame(canvas: Canvas, title: str, under: str, sentences: Iterable[str], lege
     lines = textwrap.wrap(" ".join(filter(None, sentences)), FOOT_WIDTH, break_on_hyphens=False)
     canvas.text(left, EDGE / height, "\n".join(lines), ha="left", va="bottom", fontsize=7, color=GREY)
     below = EDGE + LINE * len(lines) + 0.04
+    if margins is not None:
+        margins.adjust(canvas, below, top)
+        return
     rect = (0, below / height, 1, 1 - (below + top) / height)
     canvas.set_layout_engine("constrained", rect=rect, h_pad=0.04, w_pad=0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Room around and between the axes of a grid, in inches."""
+
+    left: float
+    right: float
+    above: float
+    below: float
+    across: float
+    down: float
+    columns: int
+    rows: int
+
+    def adjust(self, canvas: Canvas, foot: float, head: float) -> None:
+        """Place the axes between foot and head, both in inches."""
+        width, height = canvas.get_size_inches()
+        bottom, top = foot + self.below, head + self.above
+        wide = (width - self.left - self.right - self.across * (self.columns - 1)) / self.columns
+        high = (height - bottom - top - self.down * (self.rows - 1)) / self.rows
+        canvas.subplots_adjust(
+            left=self.left / width,
+            right=1 - self.right / width,
+            bottom=bottom / height,
+            top=1 - top / height,
+            wspace=self.across / wide,
+            hspace=self.down / high,
+        )
 
 
 def _columns(labels: Sequence[str]) -> int:
@@ -170,10 +214,12 @@ def interval(
 
 
 def decimals(axis: Axis) -> None:
-    """Label a logarithmic axis at 1, 2 and 5 by plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    """Label a logarithmic axis by plain numbers, once all is drawn: at 1, 2 and 5, or closer if it is short."""
+    from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    low, high = axis.get_view_interval()
+    near: Locator = MaxNLocator(6) if high < 5 * low else LogLocator(subs=(1, 2, 5), numticks=8)
+    axis.set_major_locator(near)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
@@ -183,7 +229,8 @@ def layers(axes: Axes) -> None:
     """Label the x axis by whole numbers of layers."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xlim(left=0.5)
 
 
 def beside(axes: Axes, x: float, y: float, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refutable.figures import FIGURES, Figure
-from refutable.figures.measured import by_subject, measured
+from refutable.figures.measured import by_subject, measured, with_trained
 from refutable.figures.over_depth import BANDS, DRAWN, LayerBand, bands, draw_band, models_of, of_layers
 from refutable.traces.store import Store
 
@@ -23,13 +23,13 @@ LENGTHS = {"attention_growth": "attention", "mlp_growth": "MLP"}
 
 
 def table(run: RunResult, store: Store) -> list[LayerBand]:
-    """Return how the lengths of both updates and the angle between them are spread over prompts, at every block.
+    """Return how both updates' lengths and the angle between them are spread over prompts at every block.
 
-    `quantity` is ``attention_growth`` or ``mlp_growth``, the update's norm over the norm of the block's input, or
-    ``angle`` in degrees, from 0 (alike) to 180 (opposed).
+    The subjects are those of `with_trained`. `quantity` is ``attention_growth`` or ``mlp_growth``, the update's norm
+    over the norm of the block's input, or ``angle`` in degrees, from 0 (alike) to 180 (opposed).
     """
     found = []
-    for one in measured(run, store):
+    for one in with_trained(measured(run, store)):
         for metric in (*LENGTHS, "cos_attention_mlp"):
             values = of_layers(one, metric)
             if values is None:
