@@ -92,7 +92,7 @@ def draw(rows: Sequence[LayerGain], canvas: Canvas) -> None:
     assert shown is not None
     bar = canvas.colorbar(shown, ax=grid, extend="both", fraction=0.03, pad=0.015, aspect=30)
     ticks = np.array([1 / 1.5, 1 / 1.2, 1, 1.2, 1.5])
-    bar.set_ticks(np.log(ticks).tolist(), labels=[style.numbered(tick) for tick in ticks])
+    bar.set_ticks(np.log(ticks).tolist(), labels=[f"{tick:.2g}" for tick in ticks])
     bar.set_label("gain of the block")
     sentences = (
         "Blue: the block shortens the stream; orange: it lengthens it; the scale is logarithmic and ends at"

@@ -179,8 +179,8 @@ def at_one(axes: Axes, *, vertical: bool = True) -> None:
 
 
 def numbered(value: float) -> str:
-    """Return a number as labels show it, to three significant digits."""
-    return f"{value:.3g}"
+    """Return a number as labels show it, to four significant digits."""
+    return f"{value:.4g}"
 
 
 def estimated(value: float, low: float | None, high: float | None) -> str:
