@@ -55,4 +55,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv reports/documents reports/*.xml reports/*.json reports/*.jsonl reports/*.csv
+	rm -rf .venv reports/documents reports/figures reports/*.xml reports/*.json reports/*.jsonl reports/*.csv

@@ -42,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="string",
         default="",
     )
+    parser.addini(
+        "refutable_figures",
+        "figures drawn at the end of a run: names or globs, or none; by default all that it has data for",
+        type="args",
+        default=[],
+    )
     parser.addini("refutable_catalogue", "catalogue that `refutable catalogue` shows", type="string", default="")
 
 

@@ -56,6 +56,11 @@ claims:
     proof: Cauchy and Schwarz
 """
 
+INI = (
+    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+    "refutable_figures = none\n"  # drawing takes seconds, which few of these runs are about
+)
+
 
 def _has_wheel() -> bool:
     try:
@@ -105,9 +110,7 @@ class Suite:
             "COLUMNS": "160",
         }
         self.write("claims.yaml", CLAIMS)
-        self.write(
-            "pytest.ini", "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
-        )
+        self.write("pytest.ini", INI)
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name

@@ -36,6 +36,7 @@ def pytest_runtest_teardown(item): _now(item, "teardown")
 INI = """\
 [pytest]
 refutable_claims = claims.yaml
+refutable_figures = none
 refutable_models = models.yaml
 addopts = --pyargs
 testpaths = refutable.suite

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from refutable.cli.claims import check, schema
 from refutable.cli.dry_run import dry_run
 from refutable.cli.extensions import load_extensions
+from refutable.cli.figure import figure
 from refutable.cli.init import init
 from refutable.cli.lock import lock
 from refutable.cli.models import draw, models, prompts
@@ -50,5 +51,5 @@ app = typer.Typer(
 )
 app.callback()(load_extensions)
 app.add_typer(models, name="models")
-for command in (init, check, lock, schema, prompts, draw, dry_run, report, diff, publish, page, catalogue):
+for command in (init, check, lock, schema, prompts, draw, dry_run, report, figure, diff, publish, page, catalogue):
     app.command()(command)

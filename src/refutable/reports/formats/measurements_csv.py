@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from refutable._util.atomic import write_csv
 from refutable.errors import RefutableError
 from refutable.evidence.published.read import COLUMNS
+from refutable.evidence.roles import is_plain, roles_of
 from refutable.metrics import METRICS, Per, evaluate
 from refutable.models.registry import load_registry
-from refutable.models.subject import WeightsKind
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
-from refutable.traces.passes import PROBE_PASSES, made_of
+from refutable.traces.passes import made_of
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
-from refutable.verdicts.row import VerdictRow
 
 Meta = Mapping[str, Any]
 
@@ -40,7 +39,6 @@ PROVENANCE = {  # from keys of a trace's meta
     "Tokens_From": "tokens",
     "Prompt_Set": "prompt_set",
 }
-ALIKE = ("weights", "seed", "dtype", "bos", "prompts")  # keys of meta in which a model's own traces agree
 NOTEBOOK_COLUMNS = (  # those of the research group's own notebooks, in their order: never changed
     *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
     *("Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"),
@@ -55,10 +53,9 @@ def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write the three tables for every trace of a model as it is that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
     stored = (store.get(key) for key in keys)
-    traces = [trace for trace in stored if trace is not None and _is_plain(trace.meta)]
+    traces = [trace for trace in stored if trace is not None and is_plain(trace.meta)]
     traces.sort(key=_order)
-    own = _own(run.rows, {trace.key: trace.meta for trace in traces})
-    roles = {trace.key: _role(trace, own) for trace in traces}
+    roles = roles_of(run.rows, {trace.key: trace.meta for trace in traces})
     described = {row.name: row.described for row in load_registry()}
     of_prompts = [name for name in _metrics("prompt") if name not in COLUMNS]
     for name, columns, lines_of in (
@@ -77,10 +74,6 @@ def write(run: RunResult, store: Store, folder: Path) -> None:
 REPORTS.add(Report("measurements.csv", write))
 
 
-def _is_plain(meta: Meta) -> bool:
-    return meta["pass"] not in PROBE_PASSES and "intervention" not in meta
-
-
 def _order(trace: Trace) -> tuple[object, ...]:
     meta = trace.meta
     return meta["model"], meta["weights_kind"], meta["dtype"], meta["pass"] != "forward", _pass(meta), trace.key
@@ -94,27 +87,6 @@ def _metrics(per: Per, read_from: str | None = None) -> list[str]:
     """Return the metrics of one value a prompt or a layer, of one pass or of any."""
     found = (name for name in METRICS if METRICS[name].per == per)
     return [name for name in found if read_from in (None, METRICS[name].reads)]
-
-
-def _own(rows: Iterable[VerdictRow], metas: Mapping[str, Meta]) -> set[str]:
-    """Return the traces of models as claims are about them: the first of each model in a row, and those alike.
-
-    What a row read of a model afterwards is of a control or a variation.
-    """
-    own: set[str] = set()
-    for row in rows:
-        first: dict[str, Meta] = {}
-        for key in row.traces if row.about.get("evidence") != "initialization" else ():
-            if (meta := metas.get(key)) is not None:
-                mine = first.setdefault(meta["model"], meta)
-                own |= {key} if all(meta.get(name) == mine.get(name) for name in ALIKE) else set()
-    return own
-
-
-def _role(trace: Trace, own: set[str]) -> str:
-    if trace.key in own:
-        return "Subject"
-    return "Control" if trace.meta["weights_kind"] == WeightsKind.INITIALISATION else "Variation"
 
 
 def _prompts(
