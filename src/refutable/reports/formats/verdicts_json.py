@@ -12,7 +12,7 @@ from refutable._util.atomic import write_whole
 from refutable._util.reading import MEGABYTE, exists, read_json
 from refutable.errors import BadInput
 from refutable.reports.formats import REPORTS, Report
-from refutable.reports.journal import CHECK, JOURNAL, RunResult, read_journal
+from refutable.reports.journal import CHECK, COMPARISON, JOURNAL, SELECTION, RunResult, read_journal
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -30,6 +30,8 @@ def as_json(run: RunResult) -> dict[str, Any]:
     return {
         "version": VERSION,
         "complete": run.complete,
+        "selection": None if run.selection is None else SELECTION.dump_python(run.selection, mode="json"),
+        "comparison": None if run.comparison is None else COMPARISON.dump_python(run.comparison, mode="json"),
         "provenance": dict(run.provenance),
         "counts": {verdict.value: counts[verdict] for verdict in Verdict},
         "multiplicity": asdict(over_report(run.rows, run.provenance.get(KEY))),
@@ -78,6 +80,10 @@ def read_verdicts(path: Path) -> RunResult:
             raise TypeError("provenance")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
         checks = tuple(CHECK.validate_python(check) for check in data["checks"])
-        return RunResult(data["provenance"], rows, checks, data["complete"])
+        selection, comparison = (
+            kind.validate_python(found) if (found := data.get(name)) is not None else None
+            for name, kind in (("selection", SELECTION), ("comparison", COMPARISON))
+        )
+        return RunResult(data["provenance"], rows, checks, data["complete"], selection, comparison)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BadInput(f"{path}: not a verdicts.json of this version; give one that pytest wrote") from None
