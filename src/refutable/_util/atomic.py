@@ -25,13 +25,13 @@ def aside_of(place: Path) -> Path:
     return place.parent / f".{place.name}-{secrets.token_hex(8)}{_ASIDE}"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and move it into place, so no reader ever sees half of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name and move it into place, so no reader ever sees half of it; text as UTF-8."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(path)
     try:
-        with aside.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with aside.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,13 +85,7 @@ class Journal:
     def __init__(self, path: Path, provenance: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, (".",))
-        self._lock = FileLock(path.parent / LOCK)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise BadInput(
-                f"{path.parent}: another run is writing its reports there; wait for it, or name another --reports"
-            ) from None
+        self._lock = _locked(path.parent, "or name another --reports")
         aside = aside_of(path)
         try:
             self._file = aside.open("x", encoding="utf-8", errors="replace", newline="\n")
@@ -130,6 +125,25 @@ class Journal:
         self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+@contextmanager
+def no_run_in(folder: Path) -> Iterator[None]:
+    """Keep runs from beginning in a folder of reports for a while; raises BadInput if one is under way."""
+    lock = _locked(folder, "then try again")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _locked(folder: Path, fix: str) -> FileLock:
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BadInput(f"{folder}: another run is writing its reports there; wait for it, {fix}") from None
+    return lock
 
 
 def read_journal(path: Path) -> RunResult:
