@@ -55,4 +55,5 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv reports/documents reports/figures reports/*.xml reports/*.json reports/*.jsonl reports/*.csv
+	rm -rf .venv reports/documents reports/figures reports/runs reports/*.xml reports/*.json reports/*.jsonl reports/*.csv \
+	  reports/*.parquet reports/*.md

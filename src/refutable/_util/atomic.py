@@ -6,7 +6,6 @@ They have the permissions that the user's umask gives, so that a colleague can r
 from __future__ import annotations
 
 import csv
-import io
 import re
 import secrets
 import shutil
@@ -40,11 +39,21 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
     """Write a table with a header, atomically; a missing cell is empty."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    text = _Lines()
+    writer = csv.DictWriter(text, columns, lineterminator=_Lines.END)
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
-    write_whole(path, text.getvalue())
+    write_whole(path, "".join(text))
+
+
+class _Lines(list[str]):
+    """Lines of a table that end in a newline; the writer is told another end, so that it quotes cells with either."""
+
+    END = "\r\n"
+
+    def write(self, line: str) -> None:
+        """Add a line."""
+        self.append(line.removesuffix(self.END) + "\n")
 
 
 def _cell(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 
 from refutable._util.pytest_ini import ini_path
 from refutable._util.reading import exists
+from refutable._util.text import printable
 from refutable.errors import BadInput
 from refutable.models.naming import is_gguf
 from refutable.options import Options
 
 _PREFIX = "refutable_"
+_PASSED_OVER = {"--last-failed": "lf", "--stepwise": "stepwise"}  # and where pytest keeps them
 
 VALUES: dict[str, str] = {
     "claims": "FILE: the claims to try",
@@ -98,6 +101,17 @@ def baseline_file(config: pytest.Config) -> Path | None:
     return _path(config, value(config, "baseline"))
 
 
+def selected_by(config: pytest.Config) -> tuple[str, ...]:
+    """Return what on the command line selects tests, in its words and without any folder's name."""
+    option = config.option
+    told = [f"{word} {shlex.quote(text)}" for word, text in (("-k", option.keyword), ("-m", option.markexpr)) if text]
+    told += [f"--deselect {_without_folder(one)}" for one in option.deselect or ()]
+    told += [word for word, given in _PASSED_OVER.items() if getattr(option, given, False)]
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        told += [_without_folder(str(one)) for one in config.args]
+    return tuple(printable(one) for one in told)
+
+
 def restart_if_split(config: pytest.Config, args: list[str]) -> None:
     """Run pytest again with ``--weights=PATH`` if ``--weights PATH`` was written.
 
@@ -179,6 +193,12 @@ def ini_folder(config: pytest.Config) -> Path:
 def dest(name: str) -> str:
     """Return where pytest keeps an option's value."""
     return _PREFIX + name.replace("-", "_")
+
+
+def _without_folder(arg: str) -> str:
+    """Return a node id, a file or a folder that pytest was given, by its own name alone."""
+    path, mark, name = arg.partition("::")
+    return f"{Path(path).name}{mark}{name}"
 
 
 def _taken(parser: pytest.Parser) -> set[str]:

@@ -49,7 +49,9 @@ def infeasible_lines(session: Session, cases: Iterable[Case], *, in_full: bool) 
 
 
 def closing_lines(recorder: Recorder) -> Iterator[str]:
-    """Yield what else matters at the end of a run: contradictions, reports not written, missing verdicts."""
+    """Yield what else matters at the end: a selection, contradictions, reports not written, missing verdicts."""
+    if recorder.selection is not None and not recorder.selection.whole:
+        yield f"selected: {recorder.selection}"
     for text in recorder.contradictions:
         yield f"ERROR: {text}"
     if recorder.problem:

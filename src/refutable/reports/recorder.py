@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from refutable.errors import BadInput
 from refutable.reports.baseline import Comparison, compare
 from refutable.reports.earlier_looks import looks_of, read_looks, write_looks
-from refutable.reports.formats import write_reports
 from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.journal import JOURNAL, Check, Journal, RunResult
+from refutable.reports.runs import KEY as RUN
+from refutable.reports.runs import begin, keep_journal, new_name, share_journal, write_kept
+from refutable.reports.selection import Selection
 from refutable.traces.store import Store
 from refutable.verdicts.contradictions import contradictions
 from refutable.verdicts.looks import History, merged
@@ -32,6 +34,8 @@ class Recorder:
         provenance: what would make two runs differ.
         baseline: the run to compare with, or None.
         selected: ids of the selected cases.
+        unselected: ids of all others.
+        selection: how many were selected, and by what.
         rows: verdicts, by case id.
         checks: tests that are not claims, and contradictions between verdicts.
         contradictions: a message for each pair of supported claims that cannot both hold.
@@ -42,6 +46,8 @@ class Recorder:
     provenance: Mapping[str, Any]
     baseline: RunResult | None = None
     selected: set[str] = field(default_factory=set)
+    unselected: set[str] = field(default_factory=set)
+    selection: Selection | None = None
     rows: dict[str, VerdictRow] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     comparison: Comparison | None = None
@@ -53,9 +59,18 @@ class Recorder:
     contradictions: list[str] = field(default_factory=list)
     earlier: History = field(default_factory=dict)
     _journal: Journal = field(init=False)
+    _own: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self._journal = Journal(self.folder / JOURNAL, self.provenance)
+        name = new_name(self.folder, self.provenance)
+        self.provenance = {**self.provenance, RUN: name}
+        self._own = begin(self.folder, name)
+        try:
+            self._journal = Journal(self.folder / JOURNAL, self.provenance)
+        except BaseException:
+            self._own.rmdir()
+            raise
+        share_journal(self.folder, self._own)
 
     @classmethod
     def open(cls, folder: Path, provenance: Mapping[str, Any], baseline: Path | None) -> Recorder:
@@ -74,6 +89,15 @@ class Recorder:
             problem = f"{folder}: reports cannot be written there ({error.strerror}); name another --reports"
             raise BadInput(problem) from None
 
+    def select(self, ids: Collection[str], known: Collection[str], by: tuple[str, ...]) -> None:
+        """Learn which of all known cases are selected, and by what; each worker of xdist says so."""
+        self.selected |= set(ids)
+        self.unselected = set(known) - self.selected
+        selection = Selection(cases=len(self.selected), of=len(self.selected | set(known)), by=by)
+        if selection != self.selection:
+            self.selection = selection
+            self._journalled(self._journal.selection, selection)
+
     def verdict(self, row: VerdictRow) -> None:
         """Add a verdict, with the looks before it."""
         row = row.after(self.earlier.get(row.looked_at, ()))
@@ -85,7 +109,7 @@ class Recorder:
         self.checks[check.name] = check
         self._journalled(self._journal.check, check)
 
-    def _journalled(self, write: Callable[[Any], None], what: VerdictRow | Check) -> None:
+    def _journalled(self, write: Callable[[Any], None], what: object) -> None:
         """Write to the journal; what a full disk has no room for is kept in memory, for the reports."""
         try:
             write(what)
@@ -96,7 +120,8 @@ class Recorder:
     def run(self) -> RunResult:
         """Everything so far, with p-values adjusted over their families."""
         rows = adjust(self.rows.values(), self.provenance.get(KEY, {}))
-        return RunResult(self.provenance, rows, tuple(self.checks.values()), self.complete)
+        checks = tuple(self.checks.values())
+        return RunResult(self.provenance, rows, checks, self.complete, self.selection, self.comparison)
 
     @property
     def complete(self) -> bool:
@@ -121,14 +146,16 @@ class Recorder:
         for pair in contradictions(self.rows.values()):
             self.contradictions.append(pair.message)
             self.check(Check(pair.name, "error", pair.message, 0.0))
-        self._journalled(lambda _: self._journal.close(complete=self.complete), Check("", "passed", "", 0.0))
+        if self.baseline is not None:
+            self.comparison = compare(self.run, self.baseline, self.unselected)
+            self._journalled(self._journal.comparison, self.comparison)
+        self._journalled(lambda _: self._journal.close(complete=self.complete), None)
+        keep_journal(self.folder, self._own)
         try:
-            write_reports(self.run, store, self.folder)
+            write_kept(self.run, store, self.folder)
         except BadInput as error:
             self.problem = str(error)
         self.problem = "\n".join(filter(None, (self.unwritten, self.problem)))
-        if self.baseline is not None:
-            self.comparison = compare(self.run, self.baseline)
 
     def exit_status(self, status: int, require_verdicts: int | None, require_decided: int | None) -> int:
         """Return the exit status of the run, given pytest's own and how many cases must be looked at and decided."""

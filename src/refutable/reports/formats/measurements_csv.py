@@ -1,21 +1,23 @@
-"""measurements.csv, layers.csv and categories.csv: the numbers behind the verdicts.
+"""measurements, layers and categories: the numbers behind the verdicts, as CSV and as Parquet.
 
-``measurements.csv`` has one row per prompt and pass, ``layers.csv`` one per prompt, layer and pass (last token),
-``categories.csv`` the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md
+``measurements`` has one row per prompt and pass, ``layers`` one per prompt, layer and pass (last token),
+``categories`` the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md
 names the columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from refutable._util.atomic import write_csv
+from refutable._util.atomic import write_csv, write_whole
 from refutable.errors import RefutableError
 from refutable.evidence.published.read import COLUMNS
 from refutable.evidence.roles import is_plain, roles_of
@@ -28,6 +30,7 @@ from refutable.traces.store import Store
 from refutable.traces.trace import Trace
 
 Meta = Mapping[str, Any]
+Line = Mapping[str, object]
 
 _ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
 PROVENANCE = {  # from keys of a trace's meta
@@ -47,6 +50,10 @@ LAYER_COLUMNS = ("Model", "Role", "Category", "Prompt", "Layer", "Pass")
 CATEGORY_COLUMNS = (
     *("Model", "Role", "Category", "N", "last_gain_mean", "output_entropy_mean", "last_gain_sd", "output_entropy_sd"),
 )
+INTEGERS = frozenset(("Params", "Complexity", "N_Layers", "Tokens", "Layer", "N"))
+TEXT = frozenset(
+    ("Model", "Architecture", "Norm_Type", "Role", "Category", "Prompt", "Prompt_Short", "Top_Token", "Pass", "Trace")
+) | frozenset(PROVENANCE)
 
 
 def write(run: RunResult, store: Store, folder: Path) -> None:
@@ -60,18 +67,33 @@ def write(run: RunResult, store: Store, folder: Path) -> None:
     of_prompts = [name for name in _metrics("prompt") if name not in COLUMNS]
     for name, columns, lines_of in (
         (
-            "measurements.csv",
+            "measurements",
             (*NOTEBOOK_COLUMNS, "Last_Gain_Centred", "Tokens", "Pass", *of_prompts),
             partial(_prompts, described, of_prompts),
         ),
-        ("layers.csv", (*LAYER_COLUMNS, *_metrics("layer")), _layers),
-        ("categories.csv", CATEGORY_COLUMNS, _categories),
+        ("layers", (*LAYER_COLUMNS, *_metrics("layer")), _layers),
+        ("categories", CATEGORY_COLUMNS, _categories),
     ):
-        lines = ({**line, **_provenance(trace, roles)} for trace in traces for line in lines_of(trace))
-        write_csv(folder / name, (*columns, *PROVENANCE, "Trace"), lines)
+        lines = [{**line, **_provenance(trace, roles)} for trace in traces for line in lines_of(trace)]
+        _write(folder / name, (*columns, *PROVENANCE, "Trace"), lines)
 
 
 REPORTS.add(Report("measurements.csv", write))
+
+
+def _write(path: Path, columns: Sequence[str], lines: Sequence[Line]) -> None:
+    """Write a table twice, with the same columns and exactly the same numbers."""
+    write_csv(path.with_suffix(".csv"), columns, lines)
+    table = pa.table({name: _column(name, (line.get(name) for line in lines)) for name in columns})
+    file = pa.BufferOutputStream()
+    pq.write_table(table, file, compression="zstd")
+    write_whole(path.with_suffix(".parquet"), file.getvalue().to_pybytes())
+
+
+def _column(name: str, cells: Iterable[object]) -> pa.Array:
+    if name in TEXT:
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+    return pa.array(cells, pa.int64() if name in INTEGERS else pa.float64())
 
 
 def _order(trace: Trace) -> tuple[object, ...]:
@@ -89,9 +111,7 @@ def _metrics(per: Per, read_from: str | None = None) -> list[str]:
     return [name for name in found if read_from in (None, METRICS[name].reads)]
 
 
-def _prompts(
-    described: Mapping[str, Mapping[str, object]], metrics: Iterable[str], trace: Trace
-) -> Iterator[Mapping[str, object]]:
+def _prompts(described: Mapping[str, Mapping[str, object]], metrics: Iterable[str], trace: Trace) -> Iterator[Line]:
     meta, is_forward = trace.meta, trace.meta["pass"] == "forward"
     facts = meta.get("described") or described.get(meta["model"], {})
     wiring = _ARCHITECTURE.get(str(facts.get("wiring")))
@@ -105,26 +125,26 @@ def _prompts(
         yield {
             "Model": meta["title"],
             "Architecture": f"{meta['family']} ({wiring})" if wiring else meta["family"],
-            "Norm_Type": facts.get("norm", ""),
-            "Params": facts.get("parameters", ""),
+            "Norm_Type": facts.get("norm"),
+            "Params": facts.get("parameters"),
             "Category": prompt["category"],
-            "Complexity": "" if prompt["complexity"] is None else prompt["complexity"],
+            "Complexity": prompt["complexity"],
             "Prompt": prompt["text"],
             "Prompt_Short": f"{prompt['text'][:40]}...",
-            "Entropy": found.get("output_entropy", ""),
-            "Last_Gain": found.get("last_gain", ""),
-            "Total_Amp": found.get("total_amplification", ""),
-            "Top_Token": prompt["top_token"] if is_forward else "",
-            "Top_Prob": found.get("top_probability", ""),
+            "Entropy": found.get("output_entropy"),
+            "Last_Gain": found.get("last_gain"),
+            "Total_Amp": found.get("total_amplification"),
+            "Top_Token": prompt["top_token"] if is_forward else None,
+            "Top_Prob": found.get("top_probability"),
             "N_Layers": meta["layers"],
             "Last_Gain_Centred": _number(centred[index]),
             "Tokens": prompt["tokens"],
             "Pass": _pass(meta),
-            **{name: found.get(name, "") for name in metrics},
+            **{name: found.get(name) for name in metrics},
         }
 
 
-def _layers(trace: Trace) -> Iterator[Mapping[str, object]]:
+def _layers(trace: Trace) -> Iterator[Line]:
     values = {name: _of_layers(name, trace) for name in _metrics("layer", trace.meta["pass"])}
     if not values:
         return
@@ -148,7 +168,7 @@ def _of_layers(name: str, trace: Trace) -> NDArray[np.float64]:
     return np.stack([_values(name, trace, layer=number) for number in range(1, trace.meta["layers"] + 1)], axis=1)
 
 
-def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
+def _categories(trace: Trace) -> Iterator[Line]:
     if trace.meta["pass"] != "forward":
         return
     categories = np.array(trace.prompts["category"].to_pylist())
@@ -160,7 +180,10 @@ def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
             "Category": category,
             "N": int((categories == category).sum()),
             **{f"{name}_mean": _number(column.mean()) for name, column in chosen.items()},
-            **{f"{name}_sd": _number(column.std(ddof=1)) if len(column) > 1 else "" for name, column in chosen.items()},
+            **{
+                f"{name}_sd": _number(column.std(ddof=1)) if len(column) > 1 else None
+                for name, column in chosen.items()
+            },
         }
 
 
@@ -176,9 +199,9 @@ def _values(
 
 def _provenance(trace: Trace, roles: Mapping[str, str]) -> dict[str, object]:
     values = {column: trace.meta[key] for column, key in PROVENANCE.items()}
-    return {**values, "Revision": trace.meta["revision"] or "", "Role": roles[trace.key], "Trace": trace.key}
+    return {**values, "Revision": trace.meta["revision"] or None, "Role": roles[trace.key], "Trace": trace.key}
 
 
-def _number(value: float | None) -> str:
-    """Return a number for the table; what was not measured is an empty cell, never zero."""
-    return "" if value is None or not np.isfinite(value) else repr(float(value))
+def _number(value: float | None) -> float | None:
+    """Return a number for the table; what was not measured is missing, never zero."""
+    return None if value is None or not np.isfinite(value) else float(value)
