@@ -90,6 +90,8 @@ def test_a_line_says_what_it_is_for_and_the_memory_where_there_is_room() -> None
     whole = "smollm2: drawing weights: 5 s, 1.8 GB of memory [trying narrow-heads-dampen]"
     assert progress_line(tasks, 5.0, "1.8 GB of memory", len(whole)) == whole
     assert progress_line(tasks, 5.0, "1.8 GB of memory", len(whole) - 1) == whole.partition(" [")[0]
+    passing = [Task("tiny: pass 1 of 1, forward", started=0.0), Task("", 25, "prompts", 12, started=0.0)]
+    assert progress_line(passing, 5.0, "", 45) == "tiny: pass 1 of 1, forward: 12 of 25 prompts"
     assert progress_line(tasks, 5.0, "1.8 GB of memory", 30) == "smollm2: drawing weights: 5 s"
     assert progress_line(tasks, 5.0, "1.8 GB of memory", 20) == "smollm2: drawing..."
 

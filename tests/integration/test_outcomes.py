@@ -65,7 +65,7 @@ def test_what_was_selected_is_shown_in_full_and_what_r_asks_for_has_a_line(suite
 
 def test_pytests_own_ways_of_choosing_see_a_refuted_claim_as_failed(suite: Suite, run: Result) -> None:
     first = suite.pytest("-x", "-v", "--tb=no")
-    assert (first.status, list(first.verdicts.values())) == (1, ["SUPPORTED", "SUPPORTED", "REFUTED"])
+    assert (first.status, sorted(first.verdicts.values())) == (1, ["REFUTED", "SUPPORTED", "SUPPORTED"])
     assert re.search(r"test_claim\[tiny-blocks-grow-tiny-gpt2\] SUPPORTED", first.text)
     last = suite.pytest("--lf", "-n", "2", "--tb=no")
     assert list(last.verdicts.values()) == ["REFUTED"], last.text

@@ -43,10 +43,10 @@ def test_a_subjects_loading_and_each_of_its_passes_are_named() -> None:
     with listening(heard):
         list(measure_subject(row_of(variant), subject, wanted, lambda name: prompt_set(), Path()))
     assert heard.names == [
-        "tiny: loading",
+        "tiny, seed 0: loading",
         "tiny: drawing weights",
-        "tiny: pass 1 of 2, forward over short",
-        "tiny: pass 2 of 2, forward under ablate-mlp of every block over short",
+        "tiny, seed 0: pass 1 of 2, forward over short",
+        "tiny, seed 0: pass 2 of 2, forward under ablate-mlp of every block over short",
     ]
     prompts = [one for one in heard.tasks if one.unit == "prompts"]
     assert [(one.done, one.total) for one in prompts] == [(len(prompt_set()),) * 2] * 2

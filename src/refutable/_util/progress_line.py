@@ -25,8 +25,10 @@ def progress_line(tasks: Sequence[Task], now: float, memory: str, width: int) ->
     inner = tasks[-1]
     names = [*dict.fromkeys(task.name for task in tasks if task.name)]
     named = next((task for task in reversed(tasks) if task.name), inner)
-    told = ", ".join(_told(inner, now, named))
-    line = f"{names[-1]}: {told}" if names else told
+    told = _told(inner, now, named)
+    while len(told) > 1 and len(names[-1] if names else "") + len(", ".join(told)) + 2 > width:
+        told.pop()  # how long it takes is the first to go, how far it is the last
+    line = f"{names[-1]}: {', '.join(told)}" if names else ", ".join(told)
     for more in (f", {memory}" if memory else "", f" [{names[-2]}]" if len(names) > 1 else ""):
         if len(line) + len(more) <= width:
             line += more

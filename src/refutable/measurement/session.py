@@ -17,7 +17,7 @@ from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsU
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.models.registry import ModelRow
-from refutable.models.subject import Subject, WeightsSource
+from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import PASSES, PROBE_PASSES, Pass
 from refutable.traces.trace import Trace
@@ -37,7 +37,7 @@ def measure_subject(
     try:
         for spec, (source, key, about) in wanted.items():
             if spec.name in PROBE_PASSES:
-                with task(f"{row.name}: the {spec.title} probe"):
+                with task(f"{_called(subject)}: the {spec.title} probe"):
                     network = draw(source.config, subject).eval()
                     try:
                         left: Trace | RefutableError = _runner(spec)(network, row.architecture, key, about)
@@ -62,13 +62,13 @@ def _passes(
     if not passes:
         return
     started = time.perf_counter()
-    with task(f"{row.name}: loading"):
+    with task(f"{_called(subject)}: loading"):
         model = load_model(row, subject, next(iter(passes.values()))[0], cache)
     seconds = round(time.perf_counter() - started, 3)
     for number, (spec, (_, key, about)) in enumerate(passes.items(), start=1):
         facts = {**about, "attention_implementation": model.attention_implementation, "load_seconds": seconds}
         try:
-            with task(f"{row.name}: pass {number} of {len(passes)}, {spec.title} over {spec.prompts}"):
+            with task(f"{_called(subject)}: pass {number} of {len(passes)}, {spec.title} over {spec.prompts}"):
                 left = make_pass(model, spec, prompts(spec.prompts), key, facts)
             yield spec, left
         except RefutableError as error:
@@ -79,6 +79,12 @@ def _passes(
             if spec.is_plain:
                 raise
             yield spec, _out_of_memory(error, row, subject)
+
+
+def _called(subject: Subject) -> str:
+    """Return a subject's model, and what else tells it from the run's others: the seed of a draw, or a dtype."""
+    drawn = f", seed {subject.seed}" if subject.weights == INIT else ""
+    return f"{subject.model}{drawn}{f', {subject.dtype}' if subject.dtype != 'float32' else ''}"
 
 
 def make_pass(model: LoadedModel, spec: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:

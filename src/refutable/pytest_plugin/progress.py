@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, nullcontext, suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, TypedDict
 
 import pytest
 
@@ -35,8 +35,7 @@ def show(config: pytest.Config) -> None:
     display = Display(
         write,
         live=live,
-        column=lambda: _column(config),
-        broke=lambda: _broke(config),
+        **_line_of_another(config) if worker else _line_of_pytest(config),
         prefix=f"[{worker}] " if worker else "",
     )
     stack = ExitStack()
@@ -73,19 +72,44 @@ def _writer(config: pytest.Config, stream: TextIO) -> Callable[[str], None]:
     return write
 
 
-def _column(config: pytest.Config) -> int:
-    """Return how many columns of the current line pytest has written."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    return int(reporter._tw.width_of_current_line) if reporter is not None else 0
+class Line(TypedDict):
+    """Where others stand on the line that is written, as `Display` asks for it."""
+
+    column: Callable[[], int]
+    broke: Callable[[], None]
 
 
-def _broke(config: pytest.Config) -> None:
-    """Tell pytest that its line has ended; with `-v` it then writes a test's name again, before the word for it."""
-    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-    with suppress(AttributeError):
-        reporter._tw._current_line = ""
-        if reporter.verbosity > 0:
-            reporter.currentfspath = None
+def _line_of_pytest(config: pytest.Config) -> Line:
+    """Return where pytest's reporter stands; with `-v` it writes a test's name again after a break."""
+
+    def reporter() -> Any:
+        return config.pluginmanager.getplugin("terminalreporter")
+
+    def broke() -> None:
+        with suppress(AttributeError):
+            reporter()._tw._current_line = ""
+            if reporter().verbosity > 0:
+                reporter().currentfspath = None
+
+    return {"column": lambda: reporter()._tw.width_of_current_line if reporter() is not None else 0, "broke": broke}
+
+
+def _line_of_another(config: pytest.Config) -> Line:
+    """Return where the process that started a worker stands: behind a letter, if a test has ended since."""
+    letters = [0]
+    config.pluginmanager.register(_Letters(letters), "refutable-letters")
+    return {"column": lambda: letters[0], "broke": lambda: letters.__setitem__(0, 0)}
+
+
+class _Letters:
+    """Counts the letters that a worker's tests make another process write."""
+
+    def __init__(self, count: list[int]) -> None:
+        self._count = count
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count one. https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_runtest_logreport"""
+        self._count[0] += report.when == "call"
 
 
 class Progress:
