@@ -19,6 +19,7 @@ verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart
 	$(PYTEST) --offline hypotheses/test_claims.py -m published --measurements fixtures/published/documents.csv \
 	  --measurements-map fixtures/published/documents.yaml --reports reports/documents \
 	  --baseline reports/published/documents/verdicts.json --require-verdicts 100
+	@echo 'Nothing is wrong: no published verdict changed, on the default subjects or on the documents'"'"' own figures.'
 
 test: $(STAMP)  ## all of the engine's tests
 	$(PYTEST) tests -n auto --dist worksteal

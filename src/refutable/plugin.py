@@ -71,8 +71,13 @@ def pytest_load_initial_conftests(
     command_line.restart_if_split(early_config, args)
     result = yield
     if switched_on:
+        from refutable._util.progress import task
+        from refutable.pytest_plugin.progress import show
+
+        show(early_config)
         command_line.add(parser)
-        early_config.pluginmanager.import_plugin("refutable.pytest_plugin.hooks")
+        with task("loading refutable"):
+            early_config.pluginmanager.import_plugin("refutable.pytest_plugin.hooks")
     return result
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.hashing import key_of
+from refutable._util.progress import task
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
@@ -147,7 +148,8 @@ class Session:
         """Try one case. Always returns a row."""
         self.source.read.clear()
         started = time.perf_counter()
-        judgement = self._judgement(case)
+        with task(f"trying {case.id}"):
+            judgement = self._judgement(case)
         traces = tuple(self.source.read)
         if not self.source.store.damaged.isdisjoint(traces):
             judgement = replace(judgement, details={**judgement.details, "cache": DAMAGED})

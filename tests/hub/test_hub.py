@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,12 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from heard import Heard
 from huggingface_hub import constants
 from safetensors.torch import load_file
 from stand_in import MEMBER, OUTSIDER, Fault, Hub, serving
 from tiny import VARIANTS, row_of, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from refutable._util.progress import BYTES, listening
 from refutable.errors import BadInput, HubUnreachable, NotMeasured, WeightsUnavailable
 from refutable.measurement.loading.completed import complete, gguf_config
 from refutable.measurement.loading.load import load_model
@@ -117,19 +118,17 @@ def test_that_main_has_moved_is_told_once_and_remembered(hub: Hub, finder: Finde
     assert finder.find(row(), NAMED).revision == hub.commit("owner/tiny")
 
 
-def test_what_is_fetched_is_told_while_it_is(
-    hub: Hub, finder: Finder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_fetched_is_told_while_it_is(hub: Hub, finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refutable.models.hub.EVERY", 0.02)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
     size = sum((hub.root / "owner" / "tiny" / name).stat().st_size for name in FILES)
     hub.faults.append(Fault("GET .*model.safetensors", pause=0.1))
-    with caplog.at_level("INFO", "refutable"):
+    heard, said = Heard(), f"tiny: fetching 4 files of owner/tiny at {hub.commit('owner/tiny')[:12]}"
+    with listening(heard):
         finder.find(row(), NAMED)
-    first, *others = caplog.messages
-    assert first == f"tiny: fetching 4 files of owner/tiny at {hub.commit('owner/tiny')[:12]} ({size / 1e6:.1f} MB)"
-    assert others
-    assert all(re.fullmatch(r"tiny: model.safetensors: 0.\d of \d.\d MB, \d.\d MB/s", line) for line in others)
+    assert heard.lines == [f"{said} ({size / 1e6:.1f} MB)"]
+    weights = next(task for task in heard.tasks if task.name == "tiny: fetching model.safetensors")
+    assert (weights.done, weights.fraction, weights.unit) == (weights.total, 1.0, BYTES)
 
 
 @pytest.mark.parametrize("shards", [1, 3])

@@ -30,7 +30,7 @@ def test_the_claim_of_the_readme_brings_the_answer_of_the_readme(suite: Suite) -
     suite.write("claims.yaml", claims[1])
     suite.environment |= {"COLUMNS": "80", "REFUTABLE_CACHE": os.environ.get("REFUTABLE_CACHE", "")}
     run = suite.pytest(*shlex.split(shown[1])[1:])
-    assert timeless(run.text) == timeless(shown[2])
+    assert timeless(run.printed) == timeless(shown[2])
 
 
 def test_the_readme_is_short() -> None:

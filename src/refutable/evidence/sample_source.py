@@ -5,6 +5,7 @@ Judging asks for samples and never learns whether they were stored, measured jus
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from refutable._util.extras import require_measure
 from refutable._util.hashing import key_of
+from refutable._util.progress import task
 from refutable._util.provenance import version_of
 from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
@@ -227,7 +229,9 @@ class SampleSource:
         if key in self._refused:
             raise self._refused[key]
         name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
-        with self.store.lock(name):
+        with ExitStack() as held:
+            with task(f"waiting for another process, which measures on {subject.device_type}"):
+                held.enter_context(self.store.lock(name))
             stored = self.store.get(key)
             if stored is not None:
                 return stored
@@ -245,7 +249,8 @@ class SampleSource:
 
     def _measure_planned(self, subject: Subject, spec: Pass) -> None:
         """Load a subject once and make every pass of it that is planned and not stored."""
-        from refutable.measurement.session import measure_subject
+        with task("loading torch and transformers"):
+            from refutable.measurement.session import measure_subject
 
         row = self.selection.registry[subject.model]
         wanted = {}

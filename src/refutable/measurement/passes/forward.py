@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from refutable._util.progress import task
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
 from refutable.measurement.instrument.batching import Padded, cut_batches, depends_on_company, pad, switch_lengths
@@ -131,13 +132,24 @@ def run_in_batches(
     while True:
         cuts = cut_batches(lengths, overhead=overhead, limit=limit, switches=switch_lengths(model.network))
         try:
-            return [run(cut) for cut in cuts], halvings
+            return [run(cut) for cut in _told(cuts, lengths, overhead)], halvings
         except torch.OutOfMemoryError:
             if max(map(len, cuts)) == 1:
                 raise
         largest = max(len(cut) * max(lengths[i] for i in cut) for cut in cuts)
         limit, halvings = min(limit, largest) // 2, halvings + 1
         torch.cuda.empty_cache()
+
+
+def _told(cuts: Sequence[Sequence[int]], lengths: Sequence[int], overhead: int) -> Iterator[Sequence[int]]:
+    """Yield each batch, and tell how many prompts are done and how much work that is: padded tokens and passes."""
+    costs = [len(cut) * max(lengths[i] for i in cut) + overhead for cut in cuts]
+    with task("", sum(map(len, cuts)), "prompts") as running:
+        for number, cut in enumerate(cuts):
+            running.share, running.step = sum(costs[:number]) / sum(costs), costs[number] / sum(costs)
+            running.part = 0.0
+            yield cut
+            running.advance(len(cut))
 
 
 @torch.inference_mode()
