@@ -4,6 +4,7 @@ the nearest known word.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from refutable._util.reading import is_file
+from refutable._util.reading import is_file, read_text
 from refutable._util.schema_errors import explain, path_text
-from refutable._util.strict_yaml import Frozen, Location, YamlSource
+from refutable._util.strict_yaml import MAX_BYTES, Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
@@ -46,6 +47,20 @@ class Places:
         for key in keys:
             location = (*location, key) if (*location, key) in source.lines else location
         return f"{source.where(location)} {path_text(location)}"
+
+    def written(self, claim: str) -> str:
+        """Return a claim's entry as its file has it, without the indentation of the list; empty where there is none."""
+        if claim not in self.at:
+            return ""
+        source, index = self.at[claim]
+        if source.path is None:
+            return ""
+        begins = source.lines["claims", index]
+        later = [line for at, line in source.lines.items() if len(at) <= 2 and line > begins and at[1:] != (index,)]
+        ends = min(later, default=None)
+        lines = read_text(source.path, source.name, most=MAX_BYTES).splitlines()
+        lines = lines[begins - 1 : None if ends is None else ends - 1]
+        return textwrap.dedent("\n".join(lines)).strip("\n") + "\n"
 
 
 @dataclass(frozen=True, slots=True)

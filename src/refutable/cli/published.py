@@ -26,7 +26,7 @@ def publish(
         Path | None, typer.Argument(help="verdicts.json of a run; by default the one among the reports")
     ] = None,
     to: Annotated[
-        Path | None, typer.Option(help="the published file; by default published/verdicts.json among the reports")
+        Path | None, typer.Option(help="the published file; by default the ini file's (refutable_published)")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     fewer: Annotated[
@@ -44,7 +44,7 @@ def publish(
     from refutable.reports.diff import as_text
     from refutable.reports.publish import changes, publish_run, write_page
 
-    run, to = run or reports_folder() / "verdicts.json", published_file(to)
+    run, to = run or reports_folder() / "verdicts.json", published_file(to, "--to")
     found = changes(run, to)
     if found is None:
         typer.echo("nothing is published yet")
@@ -57,7 +57,8 @@ def publish(
     page = page or ini_path("refutable_page")
     if page is not None and page.is_file():
         on_tables = ini_path("refutable_on_tables")
-        measured = published_file(None) if on_tables is not None and to.absolute() == on_tables.absolute() else to
+        is_of_tables = on_tables is not None and to.absolute() == on_tables.absolute()
+        measured = published_file(None) if is_of_tables else to
         write_page(claims_file(claims), measured, page, models_file(models), on_tables)
         typer.echo(f"wrote {page}")
 
@@ -66,14 +67,16 @@ def page(
     claims: ClaimsArgument = None,
     verdicts: VerdictsOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="the page to write; by default the ini file's, else verdicts.md by the reports")
+        Path | None, typer.Option(help="the page to write; by default the ini file's (refutable_page)")
     ] = None,
     models: ModelsOption = None,
 ) -> None:
     """Write the page of verdicts: every claim in its document's order, with its verdicts."""
     from refutable.reports.publish import write_page
 
-    out = out or ini_path("refutable_page") or reports_folder() / "verdicts.md"
+    out = out or ini_path("refutable_page")
+    if out is None:
+        raise BadInput("no page: name one with --out FILE, or set refutable_page in the ini file")
     write_page(claims_file(claims), published_file(verdicts), out, models_file(models), ini_path("refutable_on_tables"))
     typer.echo(f"wrote {out}")
 
