@@ -4,6 +4,7 @@ the nearest known word.
 
 from __future__ import annotations
 
+import difflib
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +12,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
 
 from refutable._util.reading import is_file, read_text
 from refutable._util.schema_errors import explain, path_text
 from refutable._util.strict_yaml import MAX_BYTES, Frozen, Location, YamlSource
-from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
+from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, Record, Restatement, Source, TheoremClaim
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against, Tolerance
 from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models.registry import Selector
 
+EVIDENCE = sorted({kind for each in CLAIM_CLASSES for kind in get_args(each.model_fields["evidence"].annotation)})
+EVIDENCE_BY_KEY = {"property": "theorem", "probe": "wiring", "under": "intervention"}  # of a test
 CLAIM: TypeAdapter[BaseClaim] = TypeAdapter(Claim)
 
 
@@ -112,11 +114,38 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
             try:
                 claims.append(CLAIM.validate_python(entry))
             except ValidationError as error:
-                problems += explain(error, source, ("claims", index), tags=TAGS, fields=_known_keys(entry))
+                problems += _faults(error, entry, source, ("claims", index))
     problems += _identities(sources)
     if problems:
         raise BadInput("\n".join(problems))
     return tuple(claims)
+
+
+def _faults(error: ValidationError, entry: object, source: YamlSource, at: Location) -> list[str]:
+    """Return the faults of an entry; where its evidence is none, those of the kind that it seems to be as well."""
+    found = explain(error, source, at, tags=TAGS, fields=_known_keys(entry))
+    untold = {"union_tag_invalid", "union_tag_not_found"}
+    if not isinstance(entry, dict) or not any(each["type"] in untold for each in error.errors()):
+        return found
+    supposed = {**entry, "evidence": supposed_evidence(entry)}
+    try:
+        CLAIM.validate_python(supposed)
+    except ValidationError as others:
+        found += explain(others, source, at, tags=TAGS, fields=_known_keys(supposed))
+    return found
+
+
+def supposed_evidence(entry: Mapping[str, Any]) -> str:
+    """Return the kind of evidence that an entry seems to have: that of the nearest word, else that of its keys."""
+    near = difflib.get_close_matches(str(entry.get("evidence", "")), EVIDENCE, n=1)
+    if near:
+        return near[0]
+    test = entry.get("test")
+    if not isinstance(test, dict):
+        return "none" if "reason" in entry else "causal" if "needs" in entry else "measured"
+    if "fact" in test and "statistic" not in test:
+        return "architecture"
+    return next((kind for key, kind in EVIDENCE_BY_KEY.items() if key in test), "measured")
 
 
 def _entries(source: YamlSource) -> list[Any]:
@@ -196,20 +225,3 @@ def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
 
 def _keys(kind: type[Frozen]) -> list[str]:
     return [field.alias or name for name, field in kind.model_fields.items()]
-
-
-class _ShortForms(GenerateJsonSchema):
-    """Allows one word for a list of one, and one word or a list of words for a selector of models."""
-
-    def function_before_schema(self, schema: Any) -> dict[str, Any]:
-        full = super().function_before_schema(schema)
-        short: list[dict[str, Any]] = [{"type": "string"}]
-        if full.get("type") != "array":
-            short.append({"type": "array", "items": {"type": "string"}})
-        return {"anyOf": [full, *short]}
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a claims file, for editors."""
-    schema = TypeAdapter(ClaimsFile).json_schema(by_alias=True, schema_generator=_ShortForms)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "refutable claims", **schema}

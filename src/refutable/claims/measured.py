@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
+from refutable._util.strict_yaml import NAMES
 from refutable.claims.base import ID_PATTERN, ClaimOnModels
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
@@ -34,7 +35,7 @@ class MeasuredClaim(ClaimOnModels):
     family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
         default=None, description="name of a family of claims, whose p-values are also adjusted together"
     )
-    prompts: str = DEFAULT_PROMPTS
+    prompts: str = Field(default=DEFAULT_PROMPTS, json_schema_extra={NAMES: "prompt set"})
     test: MeasuredTest
     controls: tuple[ControlName, ...] = Field(default=(), description="where the claim ought to fail")
     multiverse: Variations = Variations()

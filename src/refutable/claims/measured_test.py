@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from refutable._util.strict_yaml import Frozen, Names
+from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import (
     FACT_NAMES,
     WORDS,
@@ -49,8 +49,14 @@ HeldAgainst = Annotated[
 class MeasuredTest(Frozen):
     """A statistic of metrics over the model's prompts, compared with a predicted region."""
 
-    statistic: Annotated[str, AfterValidator(lambda name: statistic_named(name).name)]
-    of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+    statistic: Annotated[
+        str, AfterValidator(lambda name: statistic_named(name).name), Field(json_schema_extra={NAMES: "statistic"})
+    ]
+    of: Annotated[
+        tuple[str, ...],
+        BeforeValidator(lambda v: [v] if isinstance(v, str) else v),
+        Field(min_length=1, json_schema_extra={NAMES: "metric"}),
+    ]
     predicts: RegionText
     over: Over | None = Field(
         default=None,
@@ -75,7 +81,9 @@ class MeasuredTest(Frozen):
         default=None, description="whether the first block counts in `layer: mean`; by default it does"
     )
     norm: Norm = "raw"
-    groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+    groups: dict[str, Models] | None = Field(
+        default=None, description="two groups of models, first minus second", json_schema_extra={NAMES: "model"}
+    )
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
     blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
     against: HeldAgainst | None = Field(

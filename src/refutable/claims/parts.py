@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from refutable._util.registry import Named, Registry
-from refutable._util.strict_yaml import Frozen
+from refutable._util.strict_yaml import NAMES, Frozen
 from refutable.errors import UnknownName, did_you_mean
 from refutable.metrics import METRICS, Metric
 from refutable.models.config_facts import FACT_WORDS, FACTS
@@ -99,7 +99,9 @@ class Tolerance(Frozen):
 class Against(Frozen):
     """What each prompt's value is compared with: the same prompt in another model, or in another dtype."""
 
-    model: str | None = Field(default=None, description="name of a model that reads the same prompts")
+    model: str | None = Field(
+        default=None, description="name of a model that reads the same prompts", json_schema_extra={NAMES: "model"}
+    )
     dtype: Dtype | None = Field(default=None, description="of the same weights and activations")
 
     @model_validator(mode="after")
@@ -151,12 +153,17 @@ class Variations(Frozen):
     )
     dtype: tuple[Dtype, ...] = Field(default=(), min_length=1)
     statistic: tuple[str, ...] = Field(
-        default=(), min_length=1, description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"
+        default=(),
+        min_length=1,
+        description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means",
+        json_schema_extra={NAMES: "statistic"},
     )
     bos: tuple[Literal["with", "without"], ...] = Field(
         default=(), min_length=1, description="the beginning-of-sequence token put before each prompt, or taken away"
     )
-    prompts: tuple[str, ...] = Field(default=(), min_length=1, description="other prompt sets")
+    prompts: tuple[str, ...] = Field(
+        default=(), min_length=1, description="other prompt sets", json_schema_extra={NAMES: "prompt set"}
+    )
 
     @property
     def declared(self) -> bool:
