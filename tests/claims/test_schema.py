@@ -421,7 +421,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"test": test_of(predicts='"within [2, 1]"')}, "is empty: 2 is above 1"),
         (
             {"test": test_of(of="layer_gain", layer="lsat")},
-            "test.layer: unknown layer 'lsat'; known: first, last, mean, or a number from 1. Did you mean 'last'?",
+            "test.layer: unknown layer 'lsat'; known: first, last, mean, trend, or a number from 1. Did you mean",
         ),
         (
             {"test": test_of(of="layer_gain", layer="0")},
@@ -431,7 +431,10 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
             {"test": test_of(of="layer_gain", layer="-1")},
             "test.layer: layers count from 1, and the last is `layer: last` (got -1)",
         ),
-        ({"test": test_of(of="layer_gain", layer="1.5")}, "test.layer: unknown layer 1.5; known: first, last, mean"),
+        (
+            {"test": test_of(of="layer_gain", layer="1.5")},
+            "test.layer: unknown layer 1.5; known: first, last, mean",
+        ),
         ({"evidence": "initialization", "seeds": "[-1, 1]"}, "seeds[0]: input should be greater than or equal to 0"),
         ({"multiverse": "{norm: []}"}, "c.yaml:7 claims[0].multiverse.norm: is empty (got []); name at least one"),
         ({"multiverse": "{prompts: []}"}, "claims[0].multiverse.prompts: is empty (got []); name at least one"),
@@ -957,7 +960,7 @@ def test_what_is_of_categories_of_prompts_is_of_no_seeds_and_no_models_and_a_mat
     [
         ("first_token: with", "`position: last` of 'layer_gain' is one token, and none is changed"),
         ("first_token: maybe", "unknown value 'maybe'; known: with, without"),
-        ("layer: last, first_block: without", "`first_block:` belongs to a mean over layers"),
+        ("layer: last, first_block: without", "`first_block:` belongs to several layers"),
     ],
 )
 def test_a_first_token_or_block_that_is_not_among_several_is_refused(more, why):
@@ -981,3 +984,41 @@ def test_the_first_token_and_block_can_be_chosen(test):
 def test_an_intervention_can_spare_the_first_token():
     test = '{statistic: mean, of: next_token_loss, under: never-shorten, first_token: without, predicts: "> 1"}'
     assert read(one(evidence="intervention", test=test))
+
+
+# Another reading of the same weights, and a slope over layers
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        (test_of(against="{norm: raw}"), "`against: {norm: raw}` is the test's own reading; name another"),
+        (test_of(against="{norm: centred, position: all}"), "is held against one thing; write {model: NAME}"),
+        (test_of(of="output_entropy", against="{norm: centred}"), "reads no norm, so raw and centred are one"),
+        (test_of(of="output_entropy", against="{position: all}"), "is read at the last token only; remove `against:`"),
+        (test_of(against="{layer: first}"), "holds one layer against another; name one as `layer:`"),
+        (test_of(of="layer_gain", layer="last", against="{layer: each}"), "holds one layer against another"),
+        (test_of(against="centred"), "must be plain, {model: NAME}, {dtype: bfloat16}, {norm: centred}"),
+        (test_of(statistic="geometric_mean", of="layer_gain", layer="trend"), "a slope over layers, which may be"),
+        (test_of(layer="trend"), "metric 'last_gain' has one value a prompt; remove `layer:`"),
+    ],
+)
+def test_a_reading_that_cannot_be_is_refused_in_one_sentence(test, expected):
+    (problem,) = problems_of(one(test=test))
+    assert expected in problem
+
+
+@pytest.mark.parametrize(("key", "value"), [("norm", "centred"), ("position", "all")])
+def test_what_is_compared_already_is_no_variation(key, value):
+    text = one(test=test_of(against=f"{{{key}: {value}}}"), multiverse=f"{{{key}: [{value}]}}")
+    (problem,) = problems_of(text)
+    assert f"`against:` compares readings by `{key}:` already" in problem
+
+
+def test_the_other_reading_is_the_test_read_so():
+    (claim,) = read(one(test=test_of(of="layer_gain", layer="last", position="all", against="{layer: 2}")))
+    other = claim.test.other_reading
+    assert (other.layer, other.position, other.against) == (2, "all", None)
+    assert claim.test.readings == (claim.test, other)
+    assert claim.other_model is None
+    assert read(one())[0].test.other_reading is None

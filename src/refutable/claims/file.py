@@ -137,7 +137,7 @@ def _faults(error: ValidationError, entry: object, source: YamlSource, at: Locat
 
 def supposed_evidence(entry: Mapping[str, Any]) -> str:
     """Return the kind of evidence that an entry seems to have: that of the nearest word, else that of its keys."""
-    near = difflib.get_close_matches(str(entry.get("evidence", "")), EVIDENCE, n=1)
+    near: list[str] = difflib.get_close_matches(str(entry.get("evidence", "")), EVIDENCE, n=1)
     if near:
         return near[0]
     test = entry.get("test")

@@ -100,6 +100,9 @@ class MeasuredClaim(ClaimOnModels):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
         if self.multiverse.dtype and self.test.other is not None and self.test.other.dtype is not None:
             raise ValueError("`against:` compares dtypes already; remove it or `multiverse.dtype:`")
+        for key in self.test.other.reading if self.test.other is not None else ():
+            if getattr(self.multiverse, key, ()):
+                raise ValueError(f"`against:` compares readings by `{key}:` already; remove it or `multiverse.{key}:`")
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")

@@ -58,8 +58,9 @@ def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:
 
 def layer_problem(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
     """Yield a problem if a numbered layer is beyond every one of these models and all their depths are known."""
-    layer = claim.test.layer if isinstance(claim, MeasuredClaim) else None
-    if not isinstance(layer, int):
+    asked = [one.layer for one in claim.test.readings] if isinstance(claim, MeasuredClaim) else []
+    layer = max((one for one in asked if isinstance(one, int)), default=None)
+    if layer is None:
         return
     try:
         depths = {row.name: int(row.fact("layers")) for row in rows}

@@ -174,6 +174,8 @@ def _layer(layer: str | int | None) -> str:
         return "in every layer"
     if layer == "mean":
         return "as the mean over layers"
+    if layer == "trend":
+        return "as the slope over layers"
     return f"in the {layer} layer" if isinstance(layer, str) else f"in layer {layer}"
 
 

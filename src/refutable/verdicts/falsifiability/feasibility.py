@@ -176,8 +176,8 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside the statistic's range."""
     statistic = STATISTICS[test.statistic]
-    if test.groups or test.categories or test.against or statistic.takes.over_models:
-        return False  # a difference, or a number of models
+    if test.groups or test.categories or test.against or test.layer == "trend" or statistic.takes.over_models:
+        return False  # a difference, a slope, or a number of models
     if test.holds is not None and statistic.range is None:
         return test.region.misses(0.0, 1.0)
     return test.region.misses(*(statistic.range or METRICS[test.of[0]].range))
