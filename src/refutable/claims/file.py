@@ -74,6 +74,20 @@ class Loaded:
     files: tuple[Path, ...]
 
 
+class FaultyClaims(BadInput):
+    """Some claims of a file cannot be read.
+
+    Attributes:
+        sound: those that can.
+        places: where these are.
+    """
+
+    def __init__(self, message: str, sound: tuple[BaseClaim, ...], places: Places) -> None:
+        super().__init__(message)
+        self.sound = sound
+        self.places = places
+
+
 def load_claims(path: Path) -> tuple[BaseClaim, ...]:
     """Load every claim of a file and of the files that it includes; see `read_claims`."""
     return read_claims(path).claims
@@ -104,20 +118,23 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
     """Validate parsed files together.
 
     Raises:
-        BadInput: with one line for every problem in them.
+        FaultyClaims: with one line for every problem in them.
     """
     problems = []
     claims = []
+    places = []
     for source in sources:
         problems += _top_level(source)
         for index, entry in enumerate(_entries(source)):
             try:
                 claims.append(CLAIM.validate_python(entry))
+                places.append((source, index))
             except ValidationError as error:
                 problems += _faults(error, entry, source, ("claims", index))
     problems += _identities(sources)
     if problems:
-        raise BadInput("\n".join(problems))
+        at = {claim.id: place for claim, place in zip(claims, places, strict=True)}
+        raise FaultyClaims("\n".join(problems), tuple(claims), Places(sources[0].name, at))
     return tuple(claims)
 
 

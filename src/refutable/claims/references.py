@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from refutable.claims import BaseClaim, MeasuredClaim
-from refutable.claims.file import Places
+from refutable.claims.file import FaultyClaims, Loaded, Places, read_claims
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.registry import ModelRegistry, ModelRow
 from refutable.prompts.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]
+
+
+def read_checked(path: Path, registry: ModelRegistry, prompts: Prompts | None) -> Loaded:
+    """Read a claims file; where claims cannot be read, say as well what is wrong with the names in the others.
+
+    Args:
+        path: the claims file.
+        registry: the known models.
+        prompts: loads a prompt set; None where others stand in for the claims' own.
+
+    Raises:
+        BadInput: with one line for every problem in the files.
+    """
+    try:
+        return read_claims(path)
+    except FaultyClaims as error:
+        problems = [str(error)]
+        for claim in error.sound:
+            problems += model_problems(claim, registry, error.places)
+            problems += prompt_problems(claim, error.places, prompts) if prompts is not None else ()
+        raise BadInput("\n".join(problems)) from None
 
 
 def model_problems(claim: BaseClaim, registry: ModelRegistry, places: Places) -> list[str]:
