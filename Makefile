@@ -11,7 +11,7 @@ FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/ te
   $(addprefix tests/measurement/,instrument test_known_truth.py) \
   $(addprefix tests/integration/,test_docs.py test_import_contract.py test_inert.py test_report_command.py)
 
-.PHONY: verify test test-fast torture check docs coverage compare format clean
+.PHONY: verify test test-fast torture check docs reference coverage compare format clean
 
 # Both runs are compared with what is published; the second one's verdicts have the weights `published table`.
 verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart), and on the documents' own figures
@@ -44,6 +44,9 @@ coverage: $(STAMP)  ## which lines no test runs; those that only a process of it
 
 compare: $(STAMP)  ## whether two runs gave the same verdicts: make compare BEFORE=folder AFTER=folder
 	$(BIN)/python tests/compare_runs.py $(BEFORE) $(AFTER)
+
+reference: $(STAMP)  ## docs/reference/, from the registries
+	for kind in metrics statistics passes; do $(BIN)/refutable $$kind --markdown > docs/reference/$$kind.md || exit 1; done
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

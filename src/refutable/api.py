@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from refutable.statistics.sample import Sample
     from refutable.verdicts.judge import Judgement
 
-LAYERS = ("first", "last", "mean", "each")
+LAYERS = ("first", "last", "mean", "trend", "each")
 NORMS = ("raw", "centred")
 
 __all__ = ["judge", "load_claims", "measure", "metric", "read_run"]
@@ -145,7 +145,7 @@ def metric(
         trace: returned by `measure`.
         position: the token; ``all`` is the mean over all positions but the first, ``whole`` the prompt as one matrix.
         norm: raw vectors, or less their mean over the width.
-        layer: ``first``, ``last``, ``mean`` or a number from 1; None keeps every layer.
+        layer: ``first``, ``last``, ``mean``, ``trend`` (a slope over layers) or a number from 1; None keeps all.
         first_token: ``with`` or ``without`` the first token, in what is over several tokens; None for the default.
         first_block: ``with`` or ``without`` the first block, in ``layer="mean"``; None for with it.
 
@@ -184,8 +184,8 @@ def _check_firsts(
         raise BadInput(
             f"metric {chosen.name!r} at position={position!r} is of one token; remove first_token={first_token!r}"
         )
-    if first_block is not None and layer != "mean":
-        raise BadInput(f"first_block={first_block!r} belongs to layer='mean'; remove it")
+    if first_block is not None and layer not in ("mean", "trend"):
+        raise BadInput(f"first_block={first_block!r} belongs to layer='mean' or 'trend'; remove it")
 
 
 def judge(claim: BaseClaim, trace: Trace, *others: Trace) -> Judgement:

@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="args",
         default=[],
     )
+    parser.addini("refutable_published", "the verdicts.json that `refutable publish` writes", type="string", default="")
     parser.addini("refutable_page", "page of verdicts that `refutable page` writes", type="string", default="")
     parser.addini(
         "refutable_on_tables",

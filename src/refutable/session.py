@@ -16,7 +16,7 @@ from refutable._util.progress import task
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
-from refutable.claims.file import read_claims
+from refutable.claims.references import read_checked
 from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
 from refutable.evidence.describer import describer
@@ -33,7 +33,7 @@ from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
 from refutable.options import Options
-from refutable.prompts.find import given_prompts
+from refutable.prompts.find import given_prompts, load_prompts
 from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
@@ -81,7 +81,10 @@ class Session:
         describing = partial(describer, finder.hashes, offline=options.offline, revision=options.revision)
         registry, names = with_own(known, options.models, describing)
         options = replace(options, models=names)
-        loaded, given = read_claims(options.claims), _given(options)
+        given = _given(options)
+        named = partial(load_prompts, beside=options.claims.parent)
+        own_prompts = None if given is not None or options.measurements is not None else named
+        loaded = read_checked(options.claims, registry, own_prompts)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
         selection = select(
             registry,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from refutable._util.hashing import key_of
-from refutable._util.strict_yaml import Frozen, Names
+from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import DECIDES, Decides, Models, Record, Restatement, Source, Text, check_decides
 from refutable.models.selector import Selector
 
@@ -33,7 +33,9 @@ class BaseClaim(Frozen):
     contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
     alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA, description=f"error probability each way; {KNOWN}")] = 0.05
     slow: bool = False
-    record: dict[str, Record] = Field(default_factory=dict)
+    record: dict[str, Record] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"type": "string", NAMES: "model"}}
+    )
 
     @model_validator(mode="after")
     def _decides(self) -> BaseClaim:
@@ -86,7 +88,7 @@ class BaseClaim(Frozen):
 class ClaimOnModels(BaseClaim):
     """A claim that selects models."""
 
-    models: Models = Selector()
+    models: Models = Field(default=Selector(), json_schema_extra={NAMES: "model"})
     quantifier: str = Field(default="each", alias="for")
 
     @property

@@ -118,7 +118,7 @@ def _firsts(test: MeasuredTest) -> Iterator[dict[str, str]]:
     """Yield what changes a test into its forms with and without the first token and block, its own first."""
     tokens = [{}, *({"first_token": str(other.first_token)} for other in other_first_tokens(test))]
     blocks: list[dict[str, str]] = [{}]
-    if test.layer == "mean":
+    if test.over_layers:
         blocks.append({"first_block": "with" if test.first_block == "without" else "without"})
     for token, block in itertools.product(tokens, blocks):
         yield {**token, **block}

@@ -99,6 +99,9 @@ class SampleSource:
         found = self._read(test, name, spec, subject, folded)
         if test.against is None:
             return found
+        if (reading := test.other_reading) is not None:
+            read_so = pass_for(name, reading, spec.prompts, spec.bos)
+            return tuple(map(minus, found, self._read(reading, name, read_so, subject, folded)))
         other = other_subject(test, subject, self.selection)
         if other is not None:
             return tuple(map(minus, found, self._read(test, name, spec, other, folded)))
@@ -110,6 +113,8 @@ class SampleSource:
         found = table.sample(name, model, test, prompts)
         if test.other is None:
             return found
+        if (reading := test.other_reading) is not None:
+            return minus(found, table.sample(name, model, reading, prompts))
         if test.other.model is None:
             raise NotMeasured(
                 f"{table.name} holds one dtype of a model: what {test.other.dtype} would give is not in it"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from refutable._util.strict_yaml import Frozen, Names
+from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models import config_facts
 from refutable.models.registry import ModelRegistry
@@ -21,11 +21,15 @@ _GLOB = frozenset("*?[")
 class Selector(Frozen):
     """Which models a claim is about: every row that agrees with all keys."""
 
-    names: Names = Field(default=(), min_length=1, description="names or globs")
+    names: Names = Field(default=(), min_length=1, description="names or globs", json_schema_extra={NAMES: "model"})
     except_: Names = Field(
-        default=(), alias="except", min_length=1, description="names or globs of models that are left out"
+        default=(),
+        alias="except",
+        min_length=1,
+        description="names or globs of models that are left out",
+        json_schema_extra={NAMES: "model"},
     )
-    family: Names = Field(default=(), min_length=1)
+    family: Names = Field(default=(), min_length=1, json_schema_extra={NAMES: "family"})
     wiring: Literal["parallel", "sequential"] | None = None
     norm: Literal["LayerNorm", "RMSNorm"] | None = None
     positions: Literal["rotary", "learned", "alibi"] | None = None
@@ -42,7 +46,7 @@ class Selector(Frozen):
         default=None, description="of one block's query, key, value and output matrices"
     )
     parameters: RegionText | None = None
-    organisation: Names = Field(default=(), min_length=1)
+    organisation: Names = Field(default=(), min_length=1, json_schema_extra={NAMES: "organisation"})
     pretrained: bool | None = Field(
         default=None,
         description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",

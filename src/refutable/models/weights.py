@@ -75,7 +75,7 @@ class Finder:
         return source if subject.adapter is None else with_adapter(source, row, Path(subject.adapter), self.hashes)
 
     def _found(self, row: ModelRow, subject: Subject, *, download: bool) -> WeightsSource:
-        self._check_fits(row, subject)
+        self.check_fits(row, subject)
         if subject.weights == INIT or (row.stand_in and subject.weights == PRETRAINED):
             return self._drawn(row, subject)
         if subject.weights != PRETRAINED:
@@ -95,7 +95,8 @@ class Finder:
             raise WeightsUnavailable(f"{row.name} is not at hand", f"pytest --model {row.asked}")
         return self._downloaded(row, subject)
 
-    def _check_fits(self, row: ModelRow, subject: Subject) -> None:
+    def check_fits(self, row: ModelRow, subject: Subject) -> None:
+        """Refuse what a run would not try on this device; raises WeightsUnavailable."""
         command = f"pytest --model {row.asked}" + (
             "" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}"
         )

@@ -41,7 +41,8 @@ def fits_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> Iterator[Fit]:
     key = test.model_dump_json(exclude={"predicts"}), depth
     if key not in _FITS:
         values = of_prompts(test, pool(layers_of(test, depth)))
-        if test.against is not None:  # any prompt's numbers under the intervention, minus any prompt's without it
+        if test.against is not None and test.other_reading is None:
+            # any prompt's numbers under the intervention, or of one model, minus any prompt's of the other
             other = np.random.default_rng(2).permutation(len(values[0]))
             values = tuple(of - of[other] for of in values)
         _FITS[key] = _fits(test, values)
@@ -73,7 +74,7 @@ def _fits(test: MeasuredTest, values: tuple[NDArray[np.float64], ...]) -> Iterat
 
 def layers_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> int:
     """Return how many layers generated data have: those of the model; a layer asked for by number is not their last."""
-    return max(depth, test.layer + 1) if isinstance(test.layer, int) else depth
+    return max(depth, *(one.layer + 1 for one in test.readings if isinstance(one.layer, int)), LEAST_DEPTH)
 
 
 def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64], ...]:
@@ -81,11 +82,17 @@ def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64],
 
     With two traces, return the values of the first minus those of the second.
     """
-    made = [[sample.values for name in test.of for sample in samples_of(test, name, trace)] for trace in traces]
+    made = [_values(test, trace) for trace in traces]
     finite = np.ones(len(traces[0]), dtype=bool)
     for values in (values for of in made for values in of):
         finite &= np.isfinite(values).reshape(len(finite), -1).all(axis=1)
     return tuple(of[0][finite] - of[1][finite] if len(of) == 2 else of[0][finite] for of in zip(*made, strict=True))
+
+
+def _values(test: MeasuredTest, trace: Trace) -> list[NDArray[np.float64]]:
+    """Return each sample's values of a trace, less those of the test's other reading if it has one."""
+    read = [[sample.values for name in test.of for sample in samples_of(one, name, trace)] for one in test.readings]
+    return read[0] if len(read) == 1 else [own - other for own, other in zip(*read, strict=True)]
 
 
 def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[tuple[Sample, ...]]:
