@@ -4,6 +4,7 @@ the nearest known word.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from refutable._util.reading import is_file
+from refutable._util.reading import is_file, read_text
 from refutable._util.schema_errors import explain, path_text
-from refutable._util.strict_yaml import Frozen, Location, YamlSource
+from refutable._util.strict_yaml import ABSENT, Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
+from refutable.claims.base import MOST_HEADLINES
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against, Tolerance
@@ -55,6 +57,26 @@ class Loaded:
     claims: tuple[BaseClaim, ...]
     places: Places
     files: tuple[Path, ...]
+
+    def yaml(self) -> dict[str, str]:
+        """Return the lines of each claim in its file, by its id."""
+        texts: dict[Path, list[str]] = {}
+        found = {}
+        for name, (source, index) in self.places.at.items():
+            if source.path is None:
+                continue
+            if source.path not in texts:
+                texts[source.path] = read_text(source.path, absent=ABSENT).split("\n")
+            first = source.lines["claims", index] - 1
+            end = source.lines.get(("claims", index + 1), len(texts[source.path]) + 1) - 1
+            found[name] = _claim_text(texts[source.path][first:end])
+        return found
+
+
+def _claim_text(lines: Sequence[str]) -> str:
+    """Return a claim's lines without those that follow it and are blank or comments."""
+    last = max((at for at, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), default=0)
+    return textwrap.dedent("\n".join(lines[: last + 1]))
 
 
 def load_claims(path: Path) -> tuple[BaseClaim, ...]:
@@ -99,6 +121,7 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
             except ValidationError as error:
                 problems += explain(error, source, ("claims", index), tags=TAGS, fields=_known_keys(entry))
     problems += _identities(sources)
+    problems += _headlines(sources)
     if problems:
         raise BadInput("\n".join(problems))
     return tuple(claims)
@@ -155,6 +178,20 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
                 elif isinstance(other, str) and other == entry.get("id"):
                     problems.append(f"{where}: names itself; name another claim")
     return problems
+
+
+def _headlines(sources: Sequence[YamlSource]) -> list[str]:
+    """Return the problem that more claims than the page has room for are to stand at its top, if they are."""
+    marked = [
+        (str(entry.get("id")), f"{source.where(('claims', index, 'headline'))} claims[{index}].headline")
+        for source, index in _places(sources)
+        if isinstance(entry := _entries(source)[index], dict) and entry.get("headline") is True
+    ]
+    if len(marked) <= MOST_HEADLINES:
+        return []
+    names = ", ".join(name for name, _ in marked)
+    _, where = marked[MOST_HEADLINES]
+    return [f"{where}: {len(marked)} claims are headlines, at most {MOST_HEADLINES} may be; unmark some of {names}"]
 
 
 def _known_keys(entry: object) -> dict[str, Sequence[str]]:

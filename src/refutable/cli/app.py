@@ -15,6 +15,7 @@ from refutable.cli.lock import lock
 from refutable.cli.models import draw, models, prompts
 from refutable.cli.published import catalogue, page, publish
 from refutable.cli.runs import diff, report
+from refutable.cli.view import view
 from refutable.errors import RefutableError
 
 UNUSABLE = 4  # pytest's exit status for unusable input
@@ -50,5 +51,5 @@ app = typer.Typer(
 )
 app.callback()(load_extensions)
 app.add_typer(models, name="models")
-for command in (init, check, lock, schema, prompts, draw, dry_run, report, diff, publish, page, catalogue):
+for command in (init, check, lock, schema, prompts, draw, dry_run, report, view, diff, publish, page, catalogue):
     app.command()(command)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from refutable._util.atomic import aside_of, sweep
 from refutable._util.reading import MEGABYTE, parse_json, read_bytes
 from refutable._util.text import first_line
 from refutable.errors import BadInput
+from refutable.reports.beside import Beside
 from refutable.verdicts.multiplicity import KEY, adjust
 from refutable.verdicts.row import VerdictRow
 
@@ -46,12 +47,21 @@ CHECK = TypeAdapter(Check)
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run: its provenance, its verdicts, its other tests, and whether it came to its end."""
+    """A run.
+
+    Attributes:
+        provenance: what would make two runs differ.
+        rows: its verdicts.
+        checks: its other tests.
+        complete: whether it came to its end.
+        beside: what it is shown with; not stored.
+    """
 
     provenance: Mapping[str, Any]
     rows: tuple[VerdictRow, ...]
     checks: tuple[Check, ...] = ()
     complete: bool = True
+    beside: Beside = field(default_factory=Beside, compare=False)
 
 
 class Journal:
