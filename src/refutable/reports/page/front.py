@@ -211,7 +211,7 @@ def _weights(rows: Iterable[VerdictRow], run: RunResult) -> Iterable[WeightsLine
     for row in (*rows, *table_rows(run)):
         if "weights_detail" in row.weights:
             parts = (row.weights.get(name, "") for name in ("weights_detail", "dtype", "device_title", "tokens"))
-            models = row.weights.get("models", row.subject).split(", ")
-            told.setdefault((row.weights_kind, ", ".join(filter(None, parts))), {}).update(dict.fromkeys(models))
+            names = dict.fromkeys(row.weights.get("models", row.subject).split(", "))
+            told.setdefault((row.weights_kind, ", ".join(filter(None, parts))), {}).update(names)
     for (kind, detail), models in told.items():
         yield WeightsLine(few(list(models), most=6), kind, detail)

@@ -38,11 +38,13 @@ class Samples:
         ends that a value is compared with, if it is) and, of a metric with a value a layer, ``layers``: the quartiles
         over prompts in each layer.
         """
-        claim = known.claim if known is not None and known.hash == row.about.get("claim_hash") else None
-        plain = isinstance(claim, MeasuredClaim) and not isinstance(claim, InitializationClaim)
-        if not plain or claim.test.against is not None or claim.test.over_models or not row.traces:
+        if known is None or known.hash != row.about.get("claim_hash") or not row.traces or "," in row.subject:
             return []
-        if claim.prompts != row.weights.get("prompt_set") or "," in row.subject:
+        claim = known.claim
+        if not isinstance(claim, MeasuredClaim) or isinstance(claim, InitializationClaim):
+            return []
+        other = claim.prompts != row.weights.get("prompt_set")
+        if other or claim.test.against is not None or claim.test.over_models:
             return []
         trace = self._trace(row.traces[0])
         if trace is None:

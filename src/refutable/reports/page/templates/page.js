@@ -11,7 +11,7 @@
   }
   try { const kept = localStorage.getItem("refutable-theme"); if (kept) root.dataset.theme = kept; } catch { /* as above */ }
   const act = { theme, help: () => help.showModal(), clear: () => { form.reset(); changed(); } };
-  $$("[data-do]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => act[button.dataset.do]()); });
+  $$("[data-do]").forEach((button) => button.addEventListener("click", () => act[button.dataset.do]()));
 
   async function unpack(text) {
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -24,10 +24,12 @@
   const places = new Map($$("details.claim").map((place) => [place.id, place]));
   const rows = new Map($$("tr[data-claim]").map((row) => [row.dataset.claim, row]));
   const cells = $$(".cell[data-a]"), columns = $$(".matrix thead th").slice(1).map((one) => one.textContent);
+  const numbers = cells.map((cell) => +cell.dataset.a);
   const shows = new Map(), style = document.head.appendChild(document.createElement("style"));
   const answersOf = (claim) => (claim.answers || []).map((at) => data.answers[at]);
-  const columnOf = new Map(cells.map((cell) => [+cell.dataset.a, cell.parentNode.dataset.s]));
-  const text = new Map(data.claims.map((claim) => [claim.id, (places.get(claim.id).textContent + " " + claim.id).toLowerCase()]));
+  const columnOf = new Map(cells.map((cell, at) => [numbers[at], cell.parentNode.dataset.s]));
+  const texts = new Map();
+  const text = (id) => { if (!texts.has(id)) texts.set(id, (id + " " + places.get(id).textContent).toLowerCase()); return texts.get(id); };
 
   function address() {
     const raw = location.hash.slice(1), cut = raw.indexOf("?");
@@ -58,14 +60,15 @@
     const used = new Set();
     for (const claim of data.claims) {
       const mine = (claim.answers || []).filter((at) => fits.has(at));
-      const seen = (!kind || claim.kind === kind) && (!from || claim.document === from) && words.every((word) => text.get(claim.id).includes(word)) && (mine.length || !ofAnswers);
+      const seen = (!kind || claim.kind === kind) && (!from || claim.document === from) && words.every((word) => text(claim.id).includes(word)) && (mine.length || !ofAnswers);
       places.get(claim.id).hidden = !seen;
       if (rows.has(claim.id)) rows.get(claim.id).hidden = !seen;
       if (seen) { claimCount += 1; answerCount += mine.length; mine.forEach((at) => used.add(columnOf.get(at))); }
     }
-    cells.forEach((cell) => cell.classList.toggle("off", !fits.has(+cell.dataset.a)));
+    cells.forEach((cell, at) => cell.classList.toggle("off", !fits.has(numbers[at])));
     const off = columns.map((name, at) => (used.has(name) ? "" : `.matrix tr:not(.section)>:nth-child(${at + 2})`)).filter(Boolean);
-    style.textContent = off.length ? `${off.join(",")}{display:none}` : "";
+    const rule = off.length ? `${off.join(",")}{display:none}` : "";
+    if (style.textContent !== rule) style.textContent = rule;
     $$(".matrix tbody").forEach((body) => { body.hidden = !body.querySelector("tr[data-claim]:not([hidden])"); });
     $$("#_main .document .section, #_main .document").forEach((one) => { one.hidden = !one.querySelector(".claim:not([hidden])"); });
     $(".shown").textContent = `${claimCount} of ${data.claims.length} claims, ${answerCount} of ${data.answers.length} answers`;
@@ -98,7 +101,9 @@
       for (let up = place.parentElement; up; up = up.parentElement) up.hidden = false;
       open(place, params.get("on"));
       place.open = true;
-      place.scrollIntoView({ behavior: "instant", block: "start" });
+      const reach = () => place.scrollIntoView({ behavior: "instant", block: "start" });
+      reach();
+      requestAnimationFrame(() => requestAnimationFrame(reach)); // what comes into view has another height than was guessed
       place.querySelector("summary").focus({ preventScroll: true });
     } else if (params.toString() && id && document.getElementById(id)) document.getElementById(id).scrollIntoView({ behavior: "instant" });
   }
@@ -112,6 +117,10 @@
     event.preventDefault();
     history.pushState(null, "", "#" + id + (params.toString() ? "?" + params : ""));
     follow();
+  });
+  document.addEventListener("pointerover", (event) => {
+    const cell = event.target.closest(".cell[data-a]");
+    if (cell) cell.title = cell.getAttribute("aria-label");
   });
   addEventListener("hashchange", follow);
   addEventListener("popstate", follow);
@@ -138,7 +147,7 @@
     event.preventDefault();
     keys[event.key]();
   });
-  form.hidden = false;
   follow();
   root.dataset.ready = "true";
+  performance.mark("refutable-ready");
 })();
