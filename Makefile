@@ -50,4 +50,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv reports/documents reports/*.xml reports/*.json reports/*.jsonl reports/*.csv
+	rm -rf .venv reports/documents reports/*.xml reports/*.json reports/*.jsonl reports/*.csv reports/index.html

@@ -6,12 +6,15 @@ import hashlib
 import webbrowser
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refutable.cli.defaults import reports_folder
 from refutable.errors import BadInput
+
+if TYPE_CHECKING:
+    from refutable.cli.serve import Pages
 
 
 def view(
@@ -90,18 +93,23 @@ def _show(page: Path, open_: bool) -> None:
         typer.echo("no browser could be opened; open that file in one")
 
 
-def _serve(folder: Path, port: int, open_: bool) -> None:
+def server_of(folder: Path, port: int) -> Pages:
+    """Return a server of the runs in a folder; each page is made when it is asked for, so that new runs are seen."""
     from refutable.cli.serve import Pages, named
     from refutable.reports.page.render import html
     from refutable.reports.page.runs import run_lines, runs_in
 
     found = partial(runs_in, folder)
-    server = Pages(
+    return Pages(
         port,
         index=lambda: html("runs.html", scripted=False, place=folder.name, runs=run_lines(found())),
         page=lambda name: _page(found()[named(name, found())])[0],
         compare=lambda a, b: _compared(*(found()[named(name, found())] for name in (a, b))),
     )
+
+
+def _serve(folder: Path, port: int, open_: bool) -> None:
+    server = server_of(folder, port)
     typer.echo(f"runs: {server.address} (Ctrl-C ends it)")
     if open_:
         webbrowser.open(server.address)

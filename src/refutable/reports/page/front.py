@@ -14,7 +14,7 @@ from refutable.reports.page.answers import MARKS
 from refutable.reports.page.claims import table_rows
 from refutable.reports.page.words import FACT, PROBE, REASON, TABLE, day, found, models_of, origin_of
 from refutable.verdicts.row import VerdictRow, tally
-from refutable.verdicts.verdict import Verdict
+from refutable.verdicts.verdict import UNVERIFIED_FACT, Verdict
 from refutable.verdicts.whole_report import KEY, report_lines
 
 _SHOWN = ("error", "verdict", "moved", "other weights")
@@ -33,12 +33,21 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many cases have a verdict: its name, its mark, the count, and its share of those looked at, in per cent."""
+    """How many cases count as a verdict, or as none for want of a verified fact.
+
+    Attributes:
+        verdict: its name.
+        mark: its sign.
+        number: how many.
+        share: their share of those looked at, in per cent; 0 of what was not looked at.
+        filter: what shows them in the matrix.
+    """
 
     verdict: str
     mark: str
     number: int
     share: float
+    filter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +146,17 @@ def _run(run: RunResult) -> str:
 
 
 def _counts(rows: Iterable[VerdictRow], looked: int) -> tuple[Count, ...]:
-    found = Counter(row.verdict for row in rows)
-    shown = [one for one in Verdict if found[one] or one.looked]
+    found = tally(rows)
+    unseen = (Verdict.NOT_MEASURED, Verdict.ERROR)
     return tuple(
-        Count(one.value, MARKS[one], found[one], round(100 * found[one] / looked, 2) if one.looked and looked else 0.0)
-        for one in shown
+        Count(
+            name,
+            MARKS[Verdict(name)] if name in MARKS else "~",
+            n,
+            round(100 * n / looked, 2) if looked and name not in unseen else 0.0,
+            f"label={name}" if name == UNVERIFIED_FACT else f"verdict={name}",
+        )
+        for name, n in found.items()
     )
 
 

@@ -68,7 +68,10 @@
     cells.forEach((cell, at) => cell.classList.toggle("off", !fits.has(numbers[at])));
     const off = columns.map((name, at) => (used.has(name) ? "" : `.matrix tr:not(.section)>:nth-child(${at + 2})`)).filter(Boolean);
     const rule = off.length ? `${off.join(",")}{display:none}` : "";
-    if (style.textContent !== rule) style.textContent = rule;
+    if (style.textContent !== rule) {
+      style.textContent = rule;
+      $(".matrix").style.setProperty("--n", used.size);
+    }
     $$(".matrix tbody").forEach((body) => { body.hidden = !body.querySelector("tr[data-claim]:not([hidden])"); });
     $$("#_main .document .section, #_main .document").forEach((one) => { one.hidden = !one.querySelector(".claim:not([hidden])"); });
     $(".shown").textContent = `${claimCount} of ${data.claims.length} claims, ${answerCount} of ${data.answers.length} answers`;
