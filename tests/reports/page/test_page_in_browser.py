@@ -53,6 +53,8 @@ def test_a_filter_that_is_set_is_in_the_address_and_can_be_cleared(opened):
     off = page.locator(".cell.off")
     assert "SUPPORTED on gptj" in " ".join(off.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))"))
     assert page.locator("thead th:visible", has_text="tiny").count() == 0  # a column in which nothing is left
+    first = page.locator(".matrix tr[data-claim]:visible > th").bounding_box()
+    assert first["width"] > 400  # what is left has the room
     page.locator("[data-do=clear]").click()
     assert address(page) == ""
     assert len(shown(page)) == 8

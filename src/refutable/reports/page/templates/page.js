@@ -71,6 +71,7 @@
     if (style.textContent !== rule) {
       style.textContent = rule;
       $(".matrix").style.setProperty("--n", used.size);
+      $$(".matrix tr.section th").forEach((th) => { th.colSpan = used.size + 1; }); // as many columns as are left
     }
     $$(".matrix tbody").forEach((body) => { body.hidden = !body.querySelector("tr[data-claim]:not([hidden])"); });
     $$("#_main .document .section, #_main .document").forEach((one) => { one.hidden = !one.querySelector(".claim:not([hidden])"); });
