@@ -60,4 +60,4 @@ $(STAMP): pyproject.toml constraints.txt
 
 clean:
 	rm -rf .venv reports/documents reports/figures reports/runs reports/*.xml reports/*.json reports/*.jsonl reports/*.csv \
-	  reports/*.parquet reports/*.md
+	  reports/*.parquet reports/*.md reports/index.html

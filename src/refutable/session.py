@@ -16,6 +16,7 @@ from refutable._util.progress import task
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
+from refutable.claims.file import Loaded
 from refutable.claims.references import read_checked
 from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
@@ -35,6 +36,7 @@ from refutable.models.weights import Finder
 from refutable.options import Options
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.prompts.prompt_set import PromptSet
+from refutable.reports.beside import KnownClaim, known_claims
 from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
@@ -57,7 +59,7 @@ class Session:
         source: where numbers come from.
         claims_hash: of all claims together.
         registrations: which claims were locked, and when.
-        files: the claims file and the files it includes.
+        loaded: the claims as they were read, with the claims file and the files it includes.
         given: prompts from the user that replace the claims' own, if any.
     """
 
@@ -67,7 +69,7 @@ class Session:
     source: SampleSource
     claims_hash: str
     registrations: Registrations
-    files: tuple[Path, ...] = ()
+    loaded: Loaded
     given: PromptSet | None = None
     _weights_summary: WeightsSummary = field(default_factory=WeightsSummary)
 
@@ -111,7 +113,12 @@ class Session:
         )
         _look_at_given_weights(source)
         registrations = Registrations(hashes_of(cases, source.prompts), read_lock(lock_file(options.claims)))
-        return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded.files, given)
+        return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded, given)
+
+    @property
+    def known_claims(self) -> dict[str, KnownClaim]:
+        """The claims on trial, by id: as they were read, with their text and their hash."""
+        return known_claims(self.loaded, self.registrations.hashes)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the sample source what the run will read, so that each model is loaded only once."""
@@ -273,6 +280,7 @@ def _about(case: Case) -> dict[str, Any]:
         "contradicts": list(claim.contradicts),
         "for": claim.scope,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
+        **({"headline": True} if claim.headline else {}),
     }
 
 

@@ -113,12 +113,12 @@ def test_every_claim_of_this_repository_can_be_shown():
     by_claim = {}
     for case in cases:
         by_claim.setdefault(case.claim.id, []).append(case)
-    texts = []
+    texts, yaml = [], loaded.yaml()
     for claim in loaded.claims:
         mine = by_claim.get(claim.id, [])
         of = mine[0].claim if mine else claim
         prompts = named(of.prompts) if isinstance(of, MeasuredClaim) else None
-        texts.append(claim_text(of, mine, loaded.places.written(claim.id), {}, prompts))
+        texts.append(claim_text(of, mine, yaml[claim.id], {}, prompts))
         assert f"id: {claim.id}\n" in texts[-1] or f"id: {claim.id}," in texts[-1]
         assert texts[-1].count("- id: ") + texts[-1].count("- {id: ") == 1
     assert not any("see docs/measurement.md" in text for text in texts)

@@ -14,6 +14,7 @@ from refutable.claims.parts import DECIDES, Decides, Models, Record, Restatement
 from refutable.models.selector import Selector
 
 SCHEMA_VERSION = 1
+MOST_HEADLINES = 12
 MOST_ALPHA = 0.1
 KNOWN = f"how often statistics err is known up to {MOST_ALPHA}"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
@@ -33,6 +34,9 @@ class BaseClaim(Frozen):
     contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
     alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA, description=f"error probability each way; {KNOWN}")] = 0.05
     slow: bool = False
+    headline: bool = Field(
+        default=False, description="whether the page of a run shows it at the top; at most twelve do"
+    )
     record: dict[str, Record] = Field(
         default_factory=dict, json_schema_extra={"propertyNames": {"type": "string", NAMES: "model"}}
     )
@@ -50,7 +54,7 @@ class BaseClaim(Frozen):
         """What decides this claim, as plain values. Keys with their default value are left out, so that adding one to
         the schema changes no existing claim.
         """
-        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance"}
+        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance", "headline"}
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 

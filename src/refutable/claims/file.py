@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from refutable._util.reading import is_file, read_text
 from refutable._util.schema_errors import explain, path_text
-from refutable._util.strict_yaml import MAX_BYTES, Frozen, Location, YamlSource
+from refutable._util.strict_yaml import ABSENT, Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, Record, Restatement, Source, TheoremClaim
+from refutable.claims.base import MOST_HEADLINES
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against, Tolerance
@@ -50,20 +51,6 @@ class Places:
             location = (*location, key) if (*location, key) in source.lines else location
         return f"{source.where(location)} {path_text(location)}"
 
-    def written(self, claim: str) -> str:
-        """Return a claim's entry as its file has it, without the indentation of the list; empty where there is none."""
-        if claim not in self.at:
-            return ""
-        source, index = self.at[claim]
-        if source.path is None:
-            return ""
-        begins = source.lines["claims", index]
-        later = [line for at, line in source.lines.items() if len(at) <= 2 and line > begins and at[1:] != (index,)]
-        ends = min(later, default=None)
-        lines = read_text(source.path, source.name, most=MAX_BYTES).splitlines()
-        lines = lines[begins - 1 : None if ends is None else ends - 1]
-        return textwrap.dedent("\n".join(lines)).strip("\n") + "\n"
-
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -72,6 +59,26 @@ class Loaded:
     claims: tuple[BaseClaim, ...]
     places: Places
     files: tuple[Path, ...]
+
+    def yaml(self) -> dict[str, str]:
+        """Return the lines of each claim in its file, by its id."""
+        texts: dict[Path, list[str]] = {}
+        found = {}
+        for name, (source, index) in self.places.at.items():
+            if source.path is None:
+                continue
+            if source.path not in texts:
+                texts[source.path] = read_text(source.path, absent=ABSENT).split("\n")
+            first = source.lines["claims", index] - 1
+            end = source.lines.get(("claims", index + 1), len(texts[source.path]) + 1) - 1
+            found[name] = _claim_text(texts[source.path][first:end])
+        return found
+
+
+def _claim_text(lines: Sequence[str]) -> str:
+    """Return a claim's lines without those that follow it and are blank or comments."""
+    last = max((at for at, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), default=0)
+    return textwrap.dedent("\n".join(lines[: last + 1]))
 
 
 class FaultyClaims(BadInput):
@@ -132,6 +139,7 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
             except ValidationError as error:
                 problems += _faults(error, entry, source, ("claims", index))
     problems += _identities(sources)
+    problems += _headlines(sources)
     if problems:
         at = {claim.id: place for claim, place in zip(claims, places, strict=True)}
         raise FaultyClaims("\n".join(problems), tuple(claims), Places(sources[0].name, at))
@@ -216,6 +224,20 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
                 elif isinstance(other, str) and other == entry.get("id"):
                     problems.append(f"{where}: names itself; name another claim")
     return problems
+
+
+def _headlines(sources: Sequence[YamlSource]) -> list[str]:
+    """Return the problem that more claims than the page has room for are to stand at its top, if they are."""
+    marked = [
+        (str(entry.get("id")), f"{source.where(('claims', index, 'headline'))} claims[{index}].headline")
+        for source, index in _places(sources)
+        if isinstance(entry := _entries(source)[index], dict) and entry.get("headline") is True
+    ]
+    if len(marked) <= MOST_HEADLINES:
+        return []
+    names = ", ".join(name for name, _ in marked)
+    _, where = marked[MOST_HEADLINES]
+    return [f"{where}: {len(marked)} claims are headlines, at most {MOST_HEADLINES} may be; unmark some of {names}"]
 
 
 def _known_keys(entry: object) -> dict[str, Sequence[str]]:

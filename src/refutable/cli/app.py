@@ -20,6 +20,7 @@ from refutable.cli.published import catalogue, page, publish
 from refutable.cli.reference import metrics, passes, statistics
 from refutable.cli.runs import diff, report, runs
 from refutable.cli.show import show
+from refutable.cli.view import view
 from refutable.errors import RefutableError
 
 UNUSABLE = 4  # pytest's exit status for unusable input
@@ -60,7 +61,7 @@ for commands in (
     (init, check, lock, show, schema),
     (metrics, statistics, passes, prompts),
     (doctor, draw, dry_run),
-    (report, runs, figure, diff, publish, page, catalogue),
+    (report, view, runs, figure, diff, publish, page, catalogue),
 ):
     for command in commands:
         app.command()(command)

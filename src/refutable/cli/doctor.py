@@ -93,12 +93,12 @@ def _caches() -> Iterator[str]:
 def _hub() -> str:
     from huggingface_hub import HfApi, constants
 
-    from refutable._util.text import whole_reason
+    from refutable._util.text import first_line
 
     try:
         HfApi(endpoint=constants.ENDPOINT).model_info("openai-community/gpt2", timeout=10)
     except Exception as error:  # whatever its client raises is the finding
-        return f"does not answer ({type(error).__name__}: {whole_reason(error, 120)})"
+        return f"does not answer ({type(error).__name__}: {first_line(error)})"
     return "answers"
 
 

@@ -22,17 +22,22 @@ def report(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder to write to; the journal's own by default")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="a verdicts.json; the page says what changed against it")
+    ] = None,
 ) -> None:
     """Rebuild every report from a run's journal, even after a kill -9."""
     from refutable._util.text import counted
+    from refutable.cli.beside import shown_with
     from refutable.reports.formats import write_reports
-    from refutable.reports.formats.verdicts_json import read_run
+    from refutable.reports.formats.verdicts_json import read_run, read_verdicts
     from refutable.reports.runs import write_kept
     from refutable.traces.store import Store, cache_folder
 
     run, file = read_run(journal or reports_folder() / "journal.jsonl")
     if out is None and file.suffix == ".json":
         raise BadInput(f"{file}: no journal, so its folder is left alone; write its reports elsewhere: --out DIR")
+    run = shown_with(run, file, read_verdicts(baseline) if baseline is not None else None)
     store = Store(cache_folder())
     if out is None:
         write_kept(run, store, file.parent)

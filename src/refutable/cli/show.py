@@ -48,7 +48,7 @@ def show(
     never = None
     if isinstance(of, MeasuredClaim) and prompts is not None:
         never = infeasible(of, len(prompts), registry, categories=count_categories(prompts))
-    text = claim_text(of, cases, loaded.places.written(claim), _runs(verdicts), prompts, never)
+    text = claim_text(of, cases, loaded.yaml().get(claim, ""), _runs(verdicts), prompts, never)
     screen.show_markdown(text)
 
 

@@ -112,6 +112,12 @@ def selected_by(config: pytest.Config) -> tuple[str, ...]:
     return tuple(printable(one) for one in told)
 
 
+def on_tables_file(config: pytest.Config) -> Path | None:
+    """Return the verdicts on published numbers that the ini file names, or None where there are none yet."""
+    named = _ini_path(config, "refutable_on_tables")
+    return named if named is not None and exists(named) else None
+
+
 def restart_if_split(config: pytest.Config, args: list[str]) -> None:
     """Run pytest again with ``--weights=PATH`` if ``--weights PATH`` was written.
 

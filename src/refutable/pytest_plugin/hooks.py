@@ -30,6 +30,8 @@ from refutable.pytest_plugin.state import (
 )
 from refutable.pytest_plugin.statuses import EXIT_STATUS, VERDICT_ATTRIBUTE, Status, status_of
 from refutable.pytest_plugin.summary import Summary
+from refutable.reports.beside import Beside
+from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.recorder import Recorder
 from refutable.session import Session
 from refutable.verdicts import multiplicity, whole_report
@@ -164,8 +166,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     recorder = config.stash[RECORDER]
     stopped = bool(session.shouldstop or session.shouldfail) or exitstatus in (2, 3, 4)
+    store, lost = session_of(config).source.store, config.stash[COLLECTOR].lost
     with task("writing the reports"):
-        recorder.close(session_of(config).source.store, config.stash[COLLECTOR].lost, stopped=stopped)
+        recorder.close(store, lost, stopped=stopped, beside=lambda: _beside(config))
     required = (command_line.value(config, name) for name in ("require-verdicts", "require-decided"))
     session.exitstatus = config.stash[EXIT_STATUS] = recorder.exit_status(int(exitstatus), *required)
 
@@ -183,7 +186,7 @@ def _extend(config: pytest.Config) -> None:
 def _open_recorder(config: pytest.Config) -> None:
     session = session_of(config)
     models_file = session.options.models_file
-    read = (*session.files, *([models_file] if models_file is not None else []))
+    read = (*session.loaded.files, *([models_file] if models_file is not None else []))
     device = session.source.finder.device.title
     facts = provenance(config.rootpath, device, session.claims_hash, asked_of(session), read)
     facts[multiplicity.KEY] = multiplicity.declared(session.cases)
@@ -193,6 +196,13 @@ def _open_recorder(config: pytest.Config) -> None:
     config.stash[COLLECTOR] = Collector(config)
     config.pluginmanager.register(config.stash[COLLECTOR], "refutable-collector")
     config.pluginmanager.register(Summary(config.stash[RECORDER]), "refutable-summary")
+
+
+def _beside(config: pytest.Config) -> Beside:
+    """Return what the run is shown with: its claims and, unless it judged a table itself, the verdicts on tables."""
+    session = session_of(config)
+    tables = command_line.on_tables_file(config) if session.source.table is None else None
+    return Beside(session.known_claims, on_tables=read_verdicts(tables) if tables is not None else None)
 
 
 def _cases_of(items: Sequence[pytest.Item]) -> list[Case]:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from refutable._util.reading import MEGABYTE, parse_json, read_bytes
 from refutable._util.text import first_line
 from refutable.errors import BadInput
 from refutable.reports.baseline import Comparison
+from refutable.reports.beside import Beside
 from refutable.reports.selection import Selection
 from refutable.verdicts.multiplicity import KEY, adjust
 from refutable.verdicts.row import VerdictRow
@@ -61,6 +62,7 @@ class RunResult:
         complete: whether every case that it selected left a verdict; `selection` says whether these are all.
         selection: which cases it selected; None in files of earlier versions, and before tests are collected.
         comparison: what changed against its baseline, if it had one.
+        beside: what it is shown with; not stored.
     """
 
     provenance: Mapping[str, Any]
@@ -69,6 +71,7 @@ class RunResult:
     complete: bool = True
     selection: Selection | None = None
     comparison: Comparison | None = None
+    beside: Beside = field(default_factory=Beside, compare=False)
 
 
 class Journal:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from refutable.errors import BadInput
 from refutable.reports.baseline import Comparison, compare
+from refutable.reports.beside import Beside
 from refutable.reports.earlier_looks import looks_of, read_looks, write_looks
 from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.journal import JOURNAL, Check, Journal, RunResult
@@ -128,7 +129,14 @@ class Recorder:
         """Whether every selected case left a verdict of its own, and each is in the journal."""
         return not (self.missing or self.stopped or self.unwritten or self.crashed)
 
-    def close(self, store: Store, lost: Callable[[str], VerdictRow | None], *, stopped: bool) -> None:
+    def close(
+        self,
+        store: Store,
+        lost: Callable[[str], VerdictRow | None],
+        *,
+        stopped: bool,
+        beside: Callable[[], Beside] = Beside,
+    ) -> None:
         """Write every report.
 
         Args:
@@ -136,6 +144,7 @@ class Recorder:
             lost: gives the row, an ERROR, of a case that was to be tried and left no verdict; None where nobody is to
                 blame but the user, who stopped the run.
             stopped: whether the run did not come to its end.
+            beside: returns what the run is shown with, but for its baseline; raises BadInput.
         """
         missing = sorted(self.selected - set(self.rows))
         self.stopped = stopped and (not self.rows or bool(missing))
@@ -152,9 +161,14 @@ class Recorder:
         self._journalled(lambda _: self._journal.close(complete=self.complete), None)
         keep_journal(self.folder, self._own)
         try:
-            write_kept(self.run, store, self.folder)
+            shown_with = beside()
         except BadInput as error:
-            self.problem = str(error)
+            self.problem, shown_with = str(error), Beside()
+        run = replace(self.run, beside=replace(shown_with, baseline=self.baseline))
+        try:
+            write_kept(run, store, self.folder)
+        except BadInput as error:
+            self.problem = "\n".join(filter(None, (self.problem, str(error))))
         self.problem = "\n".join(filter(None, (self.unwritten, self.problem)))
 
     def exit_status(self, status: int, require_verdicts: int | None, require_decided: int | None) -> int:
