@@ -136,6 +136,7 @@ def large_run(claims=200, models=25):
     for at in range(claims):
         about = {"source": {"document": f"report {at // 80}", "section": f"section {at // 8}", "quote": "As it says."}}
         about |= {"statement": f"Claim {at} says at some length of a model's last block that it lowers the norm."}
+        about |= {"headline": True} if at % 20 == 0 else {}
         for number, name in enumerate(names):
             shift = ((7 * at + 3 * number) % 40) / 100
             verdict = ("SUPPORTED", "REFUTED", "INCONCLUSIVE")[(at + number) % 3]

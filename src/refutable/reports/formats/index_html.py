@@ -15,8 +15,8 @@ from refutable.traces.store import Store
 
 FILE = "index.html"
 FIGURES = "figures"
-MOST_FIGURES = 6
-MOST_BYTES = 400_000  # of one figure; the page stays small enough to be sent around
+MOST_FIGURES = 10
+MOST_BYTES = 200_000  # of one figure; the page stays small enough to be sent around
 
 
 def page_html(run: RunResult, store: Store, folder: Path | None = None) -> str:
