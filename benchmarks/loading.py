@@ -20,7 +20,8 @@ from refutable.errors import RefutableError
 from refutable.measurement.loading.load import draw, load_model
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import ModelRow, load_registry
+from refutable.models.registry import load_registry
+from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, Subject
 from refutable.models.weight_files import weight_files
 from refutable.models.weights import Finder

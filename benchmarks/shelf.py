@@ -15,7 +15,7 @@ import pyarrow as pa
 from refutable._util.hashing import key_of
 from refutable.evidence.plan import needs
 from refutable.metrics import METRICS
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.prompt_set import PromptSet

@@ -285,7 +285,7 @@ class Trainer:
             "tokens": self.tokens.digest,
             "parameters": [p.detach() for p in self.parameters],
             "optimizer": [dict(self.optimizer.state[p]) for p in self.parameters],
-            "record": {name: getattr(record, name) for name in Record.__slots__},
+            "record": {name: _plain(getattr(record, name)) for name in Record.__slots__},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".part")
@@ -297,18 +297,31 @@ class Trainer:
 
     @torch.no_grad()
     def _resume(self, path: Path) -> tuple[int, Record]:
-        state = torch.load(path, map_location=self.settings.device, weights_only=False)
+        state = torch.load(path, map_location=self.settings.device, weights_only=True)
         if state["tokens"] != self.tokens.digest:
             raise ValueError(f"{path}: written with other text; remove it to begin anew")
         for mine, kept, moments in zip(self.parameters, state["parameters"], state["optimizer"], strict=True):
             mine.copy_(kept)
             for name, tensor in moments.items():
                 self.optimizer.state[mine][name].copy_(tensor)
-        record = Record(**state["record"])
+        record = Record(**{name: _of_numpy(kept) for name, kept in state["record"].items()})
         self.loss.copy_(torch.from_numpy(record.loss))
         self.norm.copy_(torch.from_numpy(record.norm))
         self.step.fill_(state["step"])
         return state["step"], record
+
+
+def _plain(value: Any) -> Any:
+    """Return arrays as tensors, which are read back without unpickling anything else."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_of_numpy(one) for one in value]
+    return value.cpu().numpy() if isinstance(value, torch.Tensor) else value
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ RHO = 0.5
 LAYERS = 6
 PROMPTS = 10
 PLAIN = (Shape.NORMAL, Shape.SKEWED, Shape.HEAVY, Shape.CLUSTERED, Shape.UNANIMOUS)
+MEDIANS = (Shape.NORMAL, Shape.HEAVY, Shape.CLUSTERED)  # of which the median of category centres is known
 ODD = (Shape.TWO_ENDS, Shape.ONE_HEAVY, Shape.ROUNDED)
 MEANS = (*PLAIN, *ODD, Shape.REAL)
 ALIKE = (*PLAIN[:-1], Shape.FEW_PROMPTS)
@@ -316,6 +317,8 @@ SCENARIOS = (
     Scenario("bounded_mean", _bounded, _bounded_mean, points.mean),
     Scenario("clustered_mean", _one(lambda v, s: v), mean_of, points.mean),
     Scenario("clustered_geometric_mean", _one(lambda v, s: np.exp(v)), lambda s, n: math.exp(mean_of(s, n))),
+    Scenario("clustered_median", _one(lambda v, s: v), lambda s, n: median_of(s), shapes=MEDIANS),
+    Scenario("clustered_trimmed_mean", _one(lambda v, s: v), mean_of, shapes=MEDIANS),
     Scenario("clustered_ratio_of_means", _parts, lambda s, n: 2 + mean_of(s, n), shapes=MEANS),
     Scenario("clustered_share", _shares_of_categories, _constant(0.5), shapes=(Shape.CLUSTERED,)),
     Scenario("clustered_layers_passing", _layered("< 0"), _constant(0.0), note="none passes"),

@@ -18,8 +18,10 @@ from refutable.hookspecs import extend_without_pytest
 from refutable.metrics import METRICS, evaluate, first_token_of
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
+from refutable.models.naming import misnamed
 from refutable.models.own import is_own
-from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.row import ModelRow
 from refutable.models.selection import select
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from refutable.statistics.sample import Sample
     from refutable.verdicts.judge import Judgement
 
-LAYERS = ("first", "last", "mean", "each")
+LAYERS = ("first", "last", "mean", "trend", "each")
 NORMS = ("raw", "centred")
 
 __all__ = ["judge", "load_claims", "measure", "metric", "read_run"]
@@ -143,7 +145,7 @@ def metric(
         trace: returned by `measure`.
         position: the token; ``all`` is the mean over all positions but the first, ``whole`` the prompt as one matrix.
         norm: raw vectors, or less their mean over the width.
-        layer: ``first``, ``last``, ``mean`` or a number from 1; None keeps every layer.
+        layer: ``first``, ``last``, ``mean``, ``trend`` (a slope over layers) or a number from 1; None keeps all.
         first_token: ``with`` or ``without`` the first token, in what is over several tokens; None for the default.
         first_block: ``with`` or ``without`` the first block, in ``layer="mean"``; None for with it.
 
@@ -182,8 +184,8 @@ def _check_firsts(
         raise BadInput(
             f"metric {chosen.name!r} at position={position!r} is of one token; remove first_token={first_token!r}"
         )
-    if first_block is not None and layer != "mean":
-        raise BadInput(f"first_block={first_block!r} belongs to layer='mean'; remove it")
+    if first_block is not None and layer not in ("mean", "trend"):
+        raise BadInput(f"first_block={first_block!r} belongs to layer='mean' or 'trend'; remove it")
 
 
 def judge(claim: BaseClaim, trace: Trace, *others: Trace) -> Judgement:
@@ -229,7 +231,7 @@ def _named(model: str | Path, name: str | None, finder: Finder) -> tuple[ModelRo
     """Return the row of a model (the registry's, or its own), and the path at which `name` is said to be."""
     path, registry = Path(model), load_registry()
     if isinstance(model, Path) and not path.exists():
-        raise BadInput(f"{path}: no such folder or file; give a folder of safetensors and config.json, or a GGUF file")
+        raise BadInput(misnamed(str(model)))
     if name is None and (isinstance(model, Path) or registry.named(model) is None) and (row := registry.at(path)):
         return row, None
     if name is None and (isinstance(model, Path) or is_own(model, registry)):

@@ -73,6 +73,12 @@ class Undecidable(RefutableError):
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string if none is near."""
+    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string if none is near.
+
+    Args:
+        name: as it was written.
+        known: the names that it may mean.
+        cutoff: from which share of common letters on, from 0 to 1, a name is near.
+    """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""Extensions: metrics, statistics, theorems, families, passes, prompts, models and reports that others add.
+"""Extensions: metrics, statistics, theorems, families, passes, prompts, models, reports and figures that others add.
 
 An extension is a function that takes `Extensions` and adds things to it. There are two ways to provide one:
 
@@ -23,9 +23,11 @@ from types import ModuleType
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
+from refutable.figures import FIGURES, Figure
 from refutable.metrics import METRICS, Metric
 from refutable.models.families import FAMILIES, Family
-from refutable.models.registry import MODELS, ModelRow
+from refutable.models.registry import MODELS
+from refutable.models.row import ModelRow
 from refutable.prompts.find import PROMPTS
 from refutable.prompts.prompt_set import PromptSet
 from refutable.reports.formats import REPORTS, Report
@@ -50,9 +52,10 @@ class Extensions:
     prompts: Registry[PromptSet] = field(default_factory=PROMPTS.empty)
     models: Registry[ModelRow] = field(default_factory=MODELS.empty)
     reports: Registry[Report] = field(default_factory=REPORTS.empty)
+    figures: Registry[Figure] = field(default_factory=FIGURES.empty)
 
 
-ENGINE = Extensions(METRICS, STATISTICS, THEOREMS, FAMILIES, PASSES, PROMPTS, MODELS, REPORTS)
+ENGINE = Extensions(METRICS, STATISTICS, THEOREMS, FAMILIES, PASSES, PROMPTS, MODELS, REPORTS, FIGURES)
 
 
 def extend(source: str, extension: Callable[[Extensions], object]) -> None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def pytest_refutable_extend(extensions: Extensions) -> None:
     """Add things that claims can name, before the claims are read.
 
-    ``extensions`` has ``metrics``, ``statistics``, ``theorems``, ``families``, ``passes``, ``prompts``, ``models`` and
-    ``reports``, each with an ``add`` method. Do your imports inside the hook: it is called only when claims are on
-    trial.
+    ``extensions`` has ``metrics``, ``statistics``, ``theorems``, ``families``, ``passes``, ``prompts``, ``models``,
+    ``reports`` and ``figures``, each with an ``add`` method. Do your imports inside the hook: it is called only when
+    claims are on trial.
 
     Put this into the conftest.py beside the ini file, and a claim can say ``of: last_stretch``::
 

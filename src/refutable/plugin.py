@@ -35,12 +35,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="args",
         default=[],
     )
+    parser.addini("refutable_published", "the verdicts.json that `refutable publish` writes", type="string", default="")
     parser.addini("refutable_page", "page of verdicts that `refutable page` writes", type="string", default="")
     parser.addini(
         "refutable_on_tables",
         "verdicts.json of a run with --measurements, which the page of verdicts shows beside what was measured",
         type="string",
         default="",
+    )
+    parser.addini(
+        "refutable_figures",
+        "figures drawn at the end of a run: names or globs, or none; by default all that it has data for",
+        type="args",
+        default=[],
     )
     parser.addini("refutable_catalogue", "catalogue that `refutable catalogue` shows", type="string", default="")
 
@@ -65,8 +72,13 @@ def pytest_load_initial_conftests(
     command_line.restart_if_split(early_config, args)
     result = yield
     if switched_on:
+        from refutable._util.progress import task
+        from refutable.pytest_plugin.progress import show
+
+        show(early_config)
         command_line.add(parser)
-        early_config.pluginmanager.import_plugin("refutable.pytest_plugin.hooks")
+        with task("loading refutable"):
+            early_config.pluginmanager.import_plugin("refutable.pytest_plugin.hooks")
     return result
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.hashing import key_of
+from refutable._util.progress import task
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
-from refutable.claims.file import read_claims
+from refutable.claims.file import Loaded
+from refutable.claims.references import read_checked
 from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
 from refutable.evidence.describer import describer
@@ -32,8 +34,9 @@ from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
 from refutable.options import Options
-from refutable.prompts.find import given_prompts
+from refutable.prompts.find import given_prompts, load_prompts
 from refutable.prompts.prompt_set import PromptSet
+from refutable.reports.beside import KnownClaim, known_claims
 from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
@@ -56,7 +59,7 @@ class Session:
         source: where numbers come from.
         claims_hash: of all claims together.
         registrations: which claims were locked, and when.
-        files: the claims file and the files it includes.
+        loaded: the claims as they were read, with the claims file and the files it includes.
         given: prompts from the user that replace the claims' own, if any.
     """
 
@@ -66,7 +69,7 @@ class Session:
     source: SampleSource
     claims_hash: str
     registrations: Registrations
-    files: tuple[Path, ...] = ()
+    loaded: Loaded
     given: PromptSet | None = None
     _weights_summary: WeightsSummary = field(default_factory=WeightsSummary)
 
@@ -80,7 +83,10 @@ class Session:
         describing = partial(describer, finder.hashes, offline=options.offline, revision=options.revision)
         registry, names = with_own(known, options.models, describing)
         options = replace(options, models=names)
-        loaded, given = read_claims(options.claims), _given(options)
+        given = _given(options)
+        named = partial(load_prompts, beside=options.claims.parent)
+        own_prompts = None if given is not None or options.measurements is not None else named
+        loaded = read_checked(options.claims, registry, own_prompts)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
         selection = select(
             registry,
@@ -107,7 +113,12 @@ class Session:
         )
         _look_at_given_weights(source)
         registrations = Registrations(hashes_of(cases, source.prompts), read_lock(lock_file(options.claims)))
-        return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded.files, given)
+        return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded, given)
+
+    @property
+    def known_claims(self) -> dict[str, KnownClaim]:
+        """The claims on trial, by id: as they were read, with their text and their hash."""
+        return known_claims(self.loaded, self.registrations.hashes)
 
     def plan_for(self, cases: Iterable[Case]) -> None:
         """Tell the sample source what the run will read, so that each model is loaded only once."""
@@ -147,7 +158,8 @@ class Session:
         """Try one case. Always returns a row."""
         self.source.read.clear()
         started = time.perf_counter()
-        judgement = self._judgement(case)
+        with task(f"trying {case.id}"):
+            judgement = self._judgement(case)
         traces = tuple(self.source.read)
         if not self.source.store.damaged.isdisjoint(traces):
             judgement = replace(judgement, details={**judgement.details, "cache": DAMAGED})
@@ -175,9 +187,11 @@ class Session:
             return ()
         if self.on_table(case):
             return ()
-        anytime = STATISTICS[claim.test.statistic].anytime
+        statistic = STATISTICS[claim.test.statistic]
         links = self.source.prompts(claim.prompts).links
-        return (Look(len(links), links if anytime else links[-1:], anytime),)
+        shown = links if statistic.anytime else links[-1:]
+        named = f"{statistic.name} {statistic.version}"
+        return (Look(len(links), shown, statistic.anytime, named, claim.hypothesis),)
 
     def _judgement(self, case: Case) -> Judgement:
         skipped = self._skipped(case)
@@ -266,6 +280,7 @@ def _about(case: Case) -> dict[str, Any]:
         "contradicts": list(claim.contradicts),
         "for": claim.scope,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
+        **({"headline": True} if claim.headline else {}),
     }
 
 

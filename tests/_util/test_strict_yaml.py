@@ -166,9 +166,17 @@ def test_what_is_not_yaml_is_refused_at_its_line(text, line, words):
 
 @pytest.mark.parametrize("prediction", ["> 1", ">= 1", "| 1"])
 def test_an_unquoted_greater_sign_which_yaml_takes_for_a_block_is_told_to_be_quoted(prediction):
-    problem = problem_of(f"test:\n  predicts: {prediction}\n")
-    assert problem.startswith("c.yaml:2 is not YAML: ")
-    assert problem.endswith("; put text that begins with > or | in quotes")
+    told = f'; put text that begins with > or | in quotes, as predicts: "{prediction}"'
+    block = problem_of(f"test:\n  predicts: {prediction}\n")
+    flow = problem_of(f"test:\n  {{of: last_gain, predicts: {prediction}, layer: last}}\n")
+    for problem in (block, flow):
+        assert problem.startswith("c.yaml:2 is not YAML: ")
+        assert problem.endswith(told)
+
+
+def test_brackets_inside_braces_are_told_to_be_quoted():
+    problem = problem_of("test: {of: last_gain, predicts: within [0, 1]}\n")
+    assert problem.endswith('; put text with brackets in quotes, as predicts: "within [0, 1]"')
 
 
 # Files that cannot be read

@@ -13,7 +13,8 @@ from places import ROOT, SHARED
 
 from refutable.claims import MeasuredClaim
 from refutable.claims.file import load_claims
-from refutable.models.registry import ModelRegistry, Selector, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.selector import Selector
 from refutable.prompts.find import load_prompts
 from refutable.statistics.region import parse_region
 

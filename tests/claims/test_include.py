@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import claims_hash
-from refutable.claims.file import claims_from, json_schema, load_claims
+from refutable.claims.file import claims_from, load_claims
+from refutable.claims.schema import json_schema
 from refutable.errors import BadInput
 
 settings.load_profile("ci")

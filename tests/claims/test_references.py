@@ -8,6 +8,7 @@ import pytest
 
 from refutable.claims.cases import cases_of
 from refutable.claims.file import Places, read_claims
+from refutable.claims.references import read_checked
 from refutable.errors import BadInput
 from refutable.models.registry import load_registry
 from refutable.prompts.find import load_prompts
@@ -145,3 +146,31 @@ def test_a_published_table_may_have_categories_of_its_own(tmp_path: Path) -> Non
 
 def test_a_claim_whose_place_is_not_known_is_called_by_its_id() -> None:
     assert Places("c.yaml").of("a", "models") == "c.yaml claim 'a'"
+
+
+def test_faults_of_some_claims_do_not_hide_unknown_names_in_others(tmp_path):
+    (tmp_path / "claims.yaml").write_text(
+        """\
+schema: 1
+claims:
+  - {id: a, statement: s, evidence: mesured, test: {statistic: meen, of: last_gain, predicts: "> 1"}}
+  - id: b
+    statement: s
+    evidence: measured
+    models: gptk
+    prompts: grand-unified-26
+    test: {statistic: mean, of: last_gain, predicts: "> 1"}
+    record: {pythia-7b: {value: 1}}
+"""
+    )
+    with pytest.raises(BadInput) as caught:
+        read_checked(tmp_path / "claims.yaml", load_registry(), load_prompts)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        f"{lines[0].split(':')[0]}:3 claims[0].evidence",
+        f"{lines[0].split(':')[0]}:3 claims[0].test.statistic",
+        f"{lines[0].split(':')[0]}:7 claims[1].models",
+        f"{lines[0].split(':')[0]}:10 claims[1].record.pythia-7b",
+        f"{lines[0].split(':')[0]}:8 claims[1].prompts",
+    ]
+    assert "Did you mean 'gptj'?" in lines[2]

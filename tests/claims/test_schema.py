@@ -15,8 +15,10 @@ from places import ROOT
 from refutable import statistics
 from refutable._util.strict_yaml import parse_yaml
 from refutable.claims import InitializationClaim
-from refutable.claims.file import claims_from, json_schema, load_claims
+from refutable.claims.file import claims_from, load_claims, supposed_evidence
+from refutable.claims.schema import json_schema, schema_text
 from refutable.errors import BadInput
+from refutable.models.registry import load_registry
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time
 
@@ -242,8 +244,8 @@ def test_a_tolerance_as_large_as_the_effect_or_of_no_band_is_refused(test, toler
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
-    "known: alpha, also, catalogue, contradicts, controls, decides, evidence, family, for, id, models, multiverse,"
-    " prompts, reading_of, record, slow, source, statement, test, tolerance."
+    "known: alpha, also, catalogue, contradicts, controls, decides, evidence, family, for, headline, id, models,"
+    " multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
     "known: against, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer, norm,"
@@ -419,7 +421,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"test": test_of(predicts='"within [2, 1]"')}, "is empty: 2 is above 1"),
         (
             {"test": test_of(of="layer_gain", layer="lsat")},
-            "test.layer: unknown layer 'lsat'; known: first, last, mean, or a number from 1. Did you mean 'last'?",
+            "test.layer: unknown layer 'lsat'; known: first, last, mean, trend, or a number from 1. Did you mean",
         ),
         (
             {"test": test_of(of="layer_gain", layer="0")},
@@ -429,7 +431,10 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
             {"test": test_of(of="layer_gain", layer="-1")},
             "test.layer: layers count from 1, and the last is `layer: last` (got -1)",
         ),
-        ({"test": test_of(of="layer_gain", layer="1.5")}, "test.layer: unknown layer 1.5; known: first, last, mean"),
+        (
+            {"test": test_of(of="layer_gain", layer="1.5")},
+            "test.layer: unknown layer 1.5; known: first, last, mean",
+        ),
         ({"evidence": "initialization", "seeds": "[-1, 1]"}, "seeds[0]: input should be greater than or equal to 0"),
         ({"multiverse": "{norm: []}"}, "c.yaml:7 claims[0].multiverse.norm: is empty (got []); name at least one"),
         ({"multiverse": "{prompts: []}"}, "claims[0].multiverse.prompts: is empty (got []); name at least one"),
@@ -459,6 +464,40 @@ def test_a_value_of_the_wrong_kind_is_refused_in_plain_words(keys, expected):
     problems = problems_of(one(**keys))
     assert len(problems) == 1
     assert expected in problems[0]
+
+
+@pytest.mark.parametrize("evidence", ["mesured", None, "[measured]", "3"])
+def test_a_wrong_evidence_hides_no_other_fault(evidence):
+    faulty = {"id": "A b", "statement": "' '", "alpha": "3", "test": test_of(statistic="meen", of="last_gian")}
+    problems = problems_of(one(evidence=evidence, **faulty))
+    assert len(problems) == 6
+    for at, words in (
+        ("evidence", "evidence"),
+        (".id", "does not match"),
+        (".statement", "is blank"),
+        (".alpha", "less than or equal to 0.1"),
+        (".statistic", "Did you mean 'mean'?"),
+        (".of", "Did you mean 'last_gain'?"),
+    ):
+        assert any(at in problem and words in problem for problem in problems), at
+
+
+@pytest.mark.parametrize(
+    ("keys", "supposed"),
+    [
+        ({"test": "{fact: layers, predicts: '> 1'}"}, "architecture"),
+        ({"test": "{probe: mlp_reads_attention, equals: parallel}"}, "wiring"),
+        ({"test": "{property: triangle-inequality}"}, "theorem"),
+        ({"test": None, "needs": "twins"}, "causal"),
+        ({"test": None, "reason": "none"}, "none"),
+        ({"test": test_of(under="ablate-mlp")}, "intervention"),
+        ({"evidence": "dynamic", "test": test_of(of="noise_gain", layer="last")}, "dynamical"),
+    ],
+)
+def test_without_a_known_evidence_an_entry_is_read_as_what_it_seems_to_be(keys, supposed):
+    text = one(**{"evidence": "unheard-of", **keys})
+    assert supposed_evidence(yaml.safe_load(text)["claims"][0]) == supposed
+    assert len(problems_of(text)) == 1
 
 
 # Parts that do not fit together
@@ -742,7 +781,8 @@ def test_whatever_stands_in_a_claim_is_accepted_or_refused_in_plain_words(kind, 
 
 def test_the_published_schema_is_that_of_the_code():
     published = SCHEMA_FILE.read_text(encoding="utf-8")
-    assert published == json.dumps(json_schema(), indent=2) + "\n", "write it anew from refutable.claims.json_schema()"
+    models = load_registry(ROOT / "fixtures" / "models.yaml")
+    assert published == schema_text(models), "write it anew: refutable schema > docs/claims.schema.json"
 
 
 def test_the_schema_is_a_schema():
@@ -773,6 +813,53 @@ def test_the_schema_accepts_a_good_file():
 def test_the_schema_refuses_what_the_loader_refuses(text):
     assert problems_of(text)
     assert [*jsonschema.Draft202012Validator(json_schema()).iter_errors(yaml.safe_load(text))]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"test": test_of(statistic="meen")},
+        {"test": test_of(of="last_gian")},
+        {"test": test_of(of="[last_gain, output_entrpy]", statistic="pearson")},
+        {"test": test_of(predicts='"1 <"')},
+        {"test": test_of(predicts='"within [0, 1"')},
+        {"test": test_of(statistic="share_of_prompts", holds='"= 1"')},
+        {"models": "gptk"},
+        {"models": "{names: [gptk]}"},
+        {"models": "{family: gptk}"},
+        {"models": "{except: gptk}"},
+        {"prompts": "grand-unified-26"},
+        {"multiverse": "{prompts: [no-such-set]}"},
+        {"multiverse": "{statistic: [meen]}"},
+        {"record": "{gptk: {value: 1}}"},
+        {"evidence": "theorem", "test": "{property: triangel-inequality}"},
+    ],
+)
+def test_the_schema_knows_names_and_the_grammar_of_predictions(keys):
+    """Editors underline what a run would refuse."""
+    assert [*jsonschema.Draft202012Validator(json_schema()).iter_errors(yaml.safe_load(one(**keys)))]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"models": "'pythia-*'"},
+        {"models": "[gptj, smollm2]"},
+        {"models": "{names: [gptj], except: 'pythia-*', family: gpt_neox}"},
+        {"prompts": "mine.txt"},
+        {"prompts": "folder/mine"},
+        {"test": test_of(of="[last_gain]", predicts='" <=  -1.5e-3 "')},
+        {"record": "{gptj: {value: 1}}"},
+    ],
+)
+def test_the_schema_accepts_globs_paths_and_every_way_to_write_a_prediction(keys):
+    jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(one(**keys)))
+
+
+def test_the_schema_says_what_each_name_is():
+    metric = json_schema()["$defs"]["MetricName"]["anyOf"]
+    (found,) = (each["description"] for each in metric if each["const"] == "rank_gain")
+    assert found == "Effective rank of the states of a prompt's tokens after each block over that before (pass rank)"
 
 
 # Claims about dynamics and interventions: a test where a pass decides them, else what they need
@@ -873,7 +960,7 @@ def test_what_is_of_categories_of_prompts_is_of_no_seeds_and_no_models_and_a_mat
     [
         ("first_token: with", "`position: last` of 'layer_gain' is one token, and none is changed"),
         ("first_token: maybe", "unknown value 'maybe'; known: with, without"),
-        ("layer: last, first_block: without", "`first_block:` belongs to a mean over layers"),
+        ("layer: last, first_block: without", "`first_block:` belongs to several layers"),
     ],
 )
 def test_a_first_token_or_block_that_is_not_among_several_is_refused(more, why):
@@ -897,3 +984,41 @@ def test_the_first_token_and_block_can_be_chosen(test):
 def test_an_intervention_can_spare_the_first_token():
     test = '{statistic: mean, of: next_token_loss, under: never-shorten, first_token: without, predicts: "> 1"}'
     assert read(one(evidence="intervention", test=test))
+
+
+# Another reading of the same weights, and a slope over layers
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        (test_of(against="{norm: raw}"), "`against: {norm: raw}` is the test's own reading; name another"),
+        (test_of(against="{norm: centred, position: all}"), "is held against one thing; write {model: NAME}"),
+        (test_of(of="output_entropy", against="{norm: centred}"), "reads no norm, so raw and centred are one"),
+        (test_of(of="output_entropy", against="{position: all}"), "is read at the last token only; remove `against:`"),
+        (test_of(against="{layer: first}"), "holds one layer against another; name one as `layer:`"),
+        (test_of(of="layer_gain", layer="last", against="{layer: each}"), "holds one layer against another"),
+        (test_of(against="centred"), "must be plain, {model: NAME}, {dtype: bfloat16}, {norm: centred}"),
+        (test_of(statistic="geometric_mean", of="layer_gain", layer="trend"), "a slope over layers, which may be"),
+        (test_of(layer="trend"), "metric 'last_gain' has one value a prompt; remove `layer:`"),
+    ],
+)
+def test_a_reading_that_cannot_be_is_refused_in_one_sentence(test, expected):
+    (problem,) = problems_of(one(test=test))
+    assert expected in problem
+
+
+@pytest.mark.parametrize(("key", "value"), [("norm", "centred"), ("position", "all")])
+def test_what_is_compared_already_is_no_variation(key, value):
+    text = one(test=test_of(against=f"{{{key}: {value}}}"), multiverse=f"{{{key}: [{value}]}}")
+    (problem,) = problems_of(text)
+    assert f"`against:` compares readings by `{key}:` already" in problem
+
+
+def test_the_other_reading_is_the_test_read_so():
+    (claim,) = read(one(test=test_of(of="layer_gain", layer="last", position="all", against="{layer: 2}")))
+    other = claim.test.other_reading
+    assert (other.layer, other.position, other.against) == (2, "all", None)
+    assert claim.test.readings == (claim.test, other)
+    assert claim.other_model is None
+    assert read(one())[0].test.other_reading is None

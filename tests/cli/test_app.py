@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+from refutable import __version__
 from refutable.cli import app
 from refutable.reports.formats.verdicts_json import write
 from refutable.reports.journal import Journal, RunResult
@@ -42,6 +44,7 @@ INI = """\
 refutable_claims = mine/claims.yaml
 refutable_models = mine/models.yaml
 refutable_reports = out
+refutable_published = out/published/verdicts.json
 refutable_catalogue = mine/catalogue.txt
 refutable_page = mine/page.md
 """
@@ -81,6 +84,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["report"], "0 verdicts and 0 checks rebuilt"),
         (["publish", "--yes"], "published: "),
         (["page"], "wrote "),
+        (["show", "my-gpt2-has-two-heads"], "# my-gpt2-has-two-heads"),
+        (["doctor"], "mine/claims.yaml:\n  1 case: 1 tried, 0 skipped"),
         (["catalogue"], "1 distinct sentence, 0 of them on trial, 0 by a claim that decides"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -123,3 +128,55 @@ except SystemExit:
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1] == "HEAVY set()"
+
+
+def test_the_version_is_told() -> None:
+    told = called("--version")
+    assert told.exit_code == 0
+    assert told.output == f"refutable {__version__}\n"
+
+
+def test_every_subcommand_has_help_also_as_h() -> None:
+    group = get_command(app)
+    nested = {name: command.commands for name, command in group.commands.items() if hasattr(command, "commands")}
+    every = [[name] for name in group.commands] + [[name, sub] for name, of in nested.items() for sub in of]
+    assert ["cache", "rm"] in every
+    for words in every:
+        short = called(*words, "-h")
+        assert short.exit_code == 0, words
+        assert "Usage: " in short.output
+    assert called("cache", "rm", "-h").output == called("cache", "rm", "--help").output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("refutable metrics last_", {"last_gain"}),
+        ("refutable statistics clustered_m", {"clustered_mean"}),
+        ("refutable passes per", {"perturbation"}),
+        ("refutable show my-", {"my-gpt2-has-two-heads"}),
+        ("refutable cache ls my-", {"my-gpt2"}),
+        ("refutable dry-run my-", {"my-gpt2"}),
+        ("refutable prompts many-kinds-", {"many-kinds-exploration", "many-kinds-confirmation"}),
+        ("refutable doc", {"doctor"}),
+    ],
+)
+def test_a_shell_completes_names(folder: Path, words: str, expected: set[str]) -> None:
+    environment = {
+        "_REFUTABLE_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    told = CliRunner().invoke(app, [], prog_name="refutable", env=environment)
+    assert set(told.output.split()) == expected
+
+
+@pytest.mark.parametrize("arguments", [["publish"], ["page"], ["catalogue"]])
+def test_where_no_ini_file_names_a_path_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "claims.yaml").write_text(CLAIMS.replace("my-gpt2\n", "gpt2\n"))
+    told = called(*arguments)
+    assert told.exit_code == 4
+    assert "ini file" in told.output

@@ -93,8 +93,10 @@ def test_a_model_card_that_cannot_be_read_leaves_the_licence_unknown(head: str, 
     ("what", "more", "told"),
     [
         ("gptj", (), "gptj: not the path of a folder or a GGUF file.*it is the row gptj"),
-        ("./nothing", (), "no such folder or file"),
-        ("folder", ("--name", "Not A Name"), "--name Not A Name: write lower-case"),
+        ("./nothing", (), r"ERROR: \./nothing: no such folder or file"),
+        ("", (), "ERROR: the model's name is empty; give a folder"),
+        ("https://hf.co/owner/name", (), "ERROR: https://hf.co/owner/name: an address; write .*owner/name"),
+        ("folder", ("--name", "Not A Name"), "--name Not A Name: write lower-case.*, the first a letter or a digit"),
         ("folder", ("--name", "gptj"), r"the packaged registry \(refutable/data/models.yaml\): already has .*'gptj'"),
     ],
 )
@@ -122,6 +124,13 @@ def test_a_name_that_is_taken_is_told_with_its_place(start: str, place: str, fol
     assert (status, "already has a model called 'smollm2'" in text) == (4, True)
     assert (place in text, "the packaged registry" in text) == (True, place != "models.yaml")
     assert (file.read_text() if file.exists() else "") == start
+
+
+@pytest.mark.parametrize("name", ["7b", "a.b_c-d", "0"])
+def test_every_name_that_the_message_allows_can_be_given(name: str, folder: Path) -> None:
+    status, text = added(folder, folder.parent / "models.yaml", "--name", name)
+    assert status == 0, text
+    assert load_registry(folder.parent / "models.yaml")[name].fact("layers") == 3
 
 
 def test_a_file_that_cannot_hold_another_is_left_alone_and_the_row_is_shown(folder: Path) -> None:

@@ -33,8 +33,11 @@ def a_test(**changes: Any) -> MeasuredTest:
     return MeasuredTest.model_validate({"statistic": "mean", "of": "last_gain", "predicts": "> 1", **changes})
 
 
-def trace_of(gains: np.ndarray, model: str = "smollm2", seed: int = 0) -> Trace:
-    """Return a trace of blocks whose updates lie along the stream; `gains` of (TOKENS, layers), and noise of 1 %."""
+def trace_of(gains: np.ndarray, model: str = "smollm2", seed: int = 0, **prompts: Any) -> Trace:
+    """Return a trace of blocks whose updates lie along the stream; `gains` of (TOKENS, layers), and noise of 1 %.
+
+    Each prompt has a category of its own, unless `prompts` has another column.
+    """
     rng = np.random.default_rng(seed)
     vectors: dict[str, list[np.ndarray]] = {tap: [] for tap in GIVEN}
     for _ in range(PROMPTS):
@@ -42,7 +45,7 @@ def trace_of(gains: np.ndarray, model: str = "smollm2", seed: int = 0) -> Trace:
         added = (gains * rng.normal(1, 0.01, gains.shape) - 1)[..., None] * x
         for tap, of in zip(GIVEN, (x, added / 4, added * 3 / 4, x, x), strict=True):
             vectors[tap].append(of)
-    made = make_trace(vectors)
+    made = make_trace(vectors, prompts=prompts)
     about = {
         **{"model": model, "pass": "forward", "prompt_set": "made", "prompts": "hash", "dtype": "float32"},
         **{"device": "cpu", "weights": "digest", "weights_kind": "local", "weights_detail": "-", "config_from": "-"},
@@ -68,6 +71,34 @@ def axes_of(found: Judgement) -> list[str]:
 
 def gains(first: float, later: float, layers: int = 3) -> np.ndarray:
     return np.concatenate([np.full((1, layers), first), np.full((TOKENS - 1, layers), later)])
+
+
+def test_a_variation_has_the_units_of_the_claim_or_is_left_out() -> None:
+    """A median was once tried over prompts beside a claim over categories like these, with five times the units."""
+    tried = ["median", "trimmed_mean", "mean_anytime", "bounded_mean", "stratified_mean", "clustered_median"]
+    found = judged(trace_of(gains(1.0, 1.2)), {"statistic": tried})
+    assert found.estimate is not None
+    one = {name.removeprefix("statistic "): variation for name, variation in found.variations.items()}
+    for name in ("median", "trimmed_mean"):
+        estimate = one[name].estimate
+        assert estimate is not None, one[name].why
+        assert (estimate.statistic, estimate.unit, estimate.n) == (f"clustered_{name}", "category", found.estimate.n)
+    assert "clustered_median" in one
+    for name in ("mean_anytime", "bounded_mean", "stratified_mean"):
+        assert one[name].verdict is Verdict.NOT_MEASURED
+        assert f"{name} has prompts as its units, and the claim is over categories like these" in one[name].why
+
+
+def test_beside_a_claim_over_these_categories_prompts_stay_the_units() -> None:
+    tried = {"statistic": ["median", "clustered_mean"]}
+    trace = trace_of(gains(1.0, 1.2), category=["a", "b", "c"] * (PROMPTS // 3))
+    found = judged(trace, tried, over="these_categories")
+    median = found.variations["statistic median"].estimate
+    assert median is not None
+    assert (median.statistic, median.unit, median.n) == ("median", "prompt", PROMPTS)
+    like = found.variations["statistic clustered_mean"]
+    assert like.verdict is Verdict.NOT_MEASURED
+    assert "has categories as its units, and the claim is over these categories" in like.why
 
 
 def test_a_verdict_that_the_first_token_turns_says_so() -> None:

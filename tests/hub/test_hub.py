@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,20 +12,23 @@ from typing import Any
 
 import pytest
 import torch
+from heard import Heard
 from huggingface_hub import constants
 from safetensors.torch import load_file
 from stand_in import MEMBER, OUTSIDER, Fault, Hub, serving
 from tiny import VARIANTS, row_of, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from refutable._util.progress import BYTES, listening
 from refutable.errors import BadInput, HubUnreachable, NotMeasured, WeightsUnavailable
 from refutable.measurement.loading.completed import complete, gguf_config
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.passes.forward import run_pass
+from refutable.models.describer import Describer
 from refutable.models.file_hashes import FileHashes
 from refutable.models.hub_cache import snapshot_folder
-from refutable.models.own import Describer
-from refutable.models.registry import ModelRow, is_own_commit
+from refutable.models.registry import is_own_commit
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
@@ -116,19 +118,17 @@ def test_that_main_has_moved_is_told_once_and_remembered(hub: Hub, finder: Finde
     assert finder.find(row(), NAMED).revision == hub.commit("owner/tiny")
 
 
-def test_what_is_fetched_is_told_while_it_is(
-    hub: Hub, finder: Finder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_fetched_is_told_while_it_is(hub: Hub, finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refutable.models.hub.EVERY", 0.02)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
     size = sum((hub.root / "owner" / "tiny" / name).stat().st_size for name in FILES)
     hub.faults.append(Fault("GET .*model.safetensors", pause=0.1))
-    with caplog.at_level("INFO", "refutable"):
+    heard, said = Heard(), f"tiny: fetching 4 files of owner/tiny at {hub.commit('owner/tiny')[:12]}"
+    with listening(heard):
         finder.find(row(), NAMED)
-    first, *others = caplog.messages
-    assert first == f"tiny: fetching 4 files of owner/tiny at {hub.commit('owner/tiny')[:12]} ({size / 1e6:.1f} MB)"
-    assert others
-    assert all(re.fullmatch(r"tiny: model.safetensors: 0.\d of \d.\d MB, \d.\d MB/s", line) for line in others)
+    assert heard.lines == [f"{said} ({size / 1e6:.1f} MB)"]
+    weights = next(task for task in heard.tasks if task.name == "tiny: fetching model.safetensors")
+    assert (weights.done, weights.fraction, weights.unit) == (weights.total, 1.0, BYTES)
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -280,7 +280,7 @@ def test_the_revision_that_was_asked_for_is_the_one_that_is_fetched(hub: Hub, fi
     commit = hub.commit("owner/tiny")
     assert finder.find(row(revision="f" * 40), replace(NAMED, revision=commit)).revision == commit
     for of, subject in ((row(), replace(NAMED, revision="f" * 40)), (row(revision="f" * 40), NAMED)):
-        with pytest.raises(WeightsUnavailable, match="at the revision ffffffff"):
+        with pytest.raises(WeightsUnavailable, match=f"the hub has no revision '{'f' * 40}' of owner/tiny"):
             finder.find(of, subject)
     with pytest.raises(WeightsUnavailable, match="the hub has no owner/none"):
         finder.find(row("none"), Subject("none", named=True))
@@ -344,3 +344,56 @@ def test_a_damaged_record_of_a_card_says_nothing(record: str, hub: Hub, finder: 
     card.write_text(record)
     found = describer.row("owner/tiny")
     assert (found.licence, found.gated) == ("-", False)
+
+
+@pytest.mark.parametrize(
+    ("files", "told", "fix"),
+    [
+        (["a.Q4.gguf", "README.md"], r"holds only GGUF files \(a.Q4.gguf\)", "give the file: --model a.Q4.gguf"),
+        (["adapter_config.json", "adapter_model.safetensors"], "holds an adapter, and no model", "by --adapter, with"),
+        (["README.md"], "holds no config.json and neither model.safetensors nor", "pytest --model PATH"),
+        (["model.safetensors"], "holds no config.json", "pytest --model PATH"),
+    ],
+)
+def test_a_repository_that_is_no_model_is_told_what_it_holds(
+    files: list[str], told: str, fix: str, hub: Hub, finder: Finder
+) -> None:
+    folder = hub.root / "owner" / "odd"
+    folder.mkdir()
+    for name in files:
+        (folder / name).write_bytes(b"odd")
+    with pytest.raises(BadInput, match=f"^owner/odd: the repository {told}") as described:
+        Describer(complete, gguf_config, finder.hashes).row("owner/odd")
+    with pytest.raises(WeightsUnavailable, match=told) as found:
+        finder.find(row("odd"), Subject("odd", named=True))
+    assert fix in str(described.value)
+    assert fix.replace("--model PATH", "--model odd --weights PATH") in found.value.fix
+
+
+def test_a_revision_that_is_not_there_is_named_whoever_asks_for_it(hub: Hub, finder: Finder) -> None:
+    describer = Describer(complete, gguf_config, finder.hashes, revision="nobranch")
+    told = "the hub has no revision 'nobranch' of owner/tiny"
+    with pytest.raises(WeightsUnavailable, match=told) as caught:
+        describer.row("owner/tiny")
+    assert caught.value.fix.startswith("pytest --model owner/tiny, with a branch, tag or commit")
+    with pytest.raises(WeightsUnavailable, match=told):
+        finder.find(row(), replace(NAMED, revision="nobranch"))
+    with pytest.raises(BadInput, match=r"config\.json at revision 'nobranch' is not in the hub's cache"):
+        replace(describer, offline=True).row("owner/tiny")
+    with pytest.raises(WeightsUnavailable, match="tiny at revision 'nobranch' is not in the cache"):
+        Finder(finder.hashes, finder.device, offline=True).find(row(), replace(NAMED, revision="nobranch"))
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_what_is_advised_can_help_the_model_that_was_asked_for(status: int, hub: Hub, finder: Finder) -> None:
+    hub.faults.append(Fault("GET .*owner/tiny", status=status))
+    with pytest.raises(WeightsUnavailable) as own:
+        Describer(complete, gguf_config, finder.hashes).row("owner/tiny")
+    assert "--weights" not in own.value.fix, "there is no row that these weights could be held against"
+    assert "pytest --model PATH, the path of a copy" in own.value.fix
+    with pytest.raises(WeightsUnavailable) as known:
+        finder.find(row(), NAMED)
+    assert "pytest --model tiny --weights PATH" in known.value.fix
+    with pytest.raises(WeightsUnavailable) as adding:
+        Describer(complete, gguf_config, finder.hashes).row_to_keep("owner/tiny")
+    assert "refutable models add owner/tiny" in adding.value.fix

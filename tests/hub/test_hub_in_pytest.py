@@ -63,7 +63,7 @@ class User:
         (folder / "claims.yaml").write_text(CLAIMS)
         (folder / "pytest.ini").write_text(
             "[pytest]\nrefutable_claims = claims.yaml\nrefutable_models = models.yaml\naddopts = --pyargs\n"
-            "testpaths = refutable.suite\n"
+            "testpaths = refutable.suite\nrefutable_figures = none\n"
         )
         self.environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "HF_", "COV"))},

@@ -56,6 +56,11 @@ claims:
     proof: Cauchy and Schwarz
 """
 
+INI = (
+    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+    "refutable_figures = none\n"  # drawing takes seconds, which few of these runs are about
+)
+
 
 def _has_wheel() -> bool:
     try:
@@ -72,11 +77,12 @@ needs_wheel = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of pytest left."""
+    """What a run of pytest left: all that it wrote, and what of that went to standard output."""
 
     status: int
     text: str
     folder: Path
+    printed: str = ""
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -102,12 +108,10 @@ class Suite:
             "REFUTABLE_CACHE": str(cache),
             "HF_HUB_OFFLINE": "1",
             "CUDA_VISIBLE_DEVICES": "",
-            "COLUMNS": "160",
+            "COLUMNS": "1000",
         }
         self.write("claims.yaml", CLAIMS)
-        self.write(
-            "pytest.ini", "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
-        )
+        self.write("pytest.ini", INI)
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name
@@ -124,7 +128,7 @@ class Suite:
             text=True,
             timeout=timeout,
         )
-        return Result(done.returncode, done.stdout + done.stderr, self.folder)
+        return Result(done.returncode, done.stdout + done.stderr, self.folder, done.stdout)
 
     def pytest(self, *arguments: str, timeout: float = 300) -> Result:
         return self.run("-m", "pytest", *arguments, timeout=timeout)

@@ -77,6 +77,12 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("folder", ["decisions", "proofs"])
+def test_a_folder_of_pages_lists_each(folder: str) -> None:
+    pages = {page.name for page in (ROOT / "docs" / folder).glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / folder / "README.md").read_text())) == pages
+
+
 def test_the_page_of_options_names_every_option() -> None:
     from refutable.pytest_plugin.command_line import FLAGS, VALUES
 

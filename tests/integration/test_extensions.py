@@ -38,7 +38,8 @@ claims:
 """
 SUPPORTED = {"the-last-block-stretches-tiny-gpt2": "SUPPORTED"}
 NAMED = (
-    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\nrefutable_extensions ="
+    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+    "refutable_figures = none\nrefutable_extensions ="
 )
 
 
@@ -273,6 +274,11 @@ def test_what_a_page_puts_into_a_conftest_runs_in_that_one_file(suite: Suite, pa
     assert set(run.verdicts.values()) in ({"SUPPORTED"}, {"REFUTED"}), run.text
     if page.stem == "adding-a-report":
         assert (suite.folder / "reports" / "verdicts.txt").read_text() == "SUPPORTED triangle (-)\n"
+    if page.stem == "adding-a-figure":
+        suite.write("pytest.ini", f"{NAMED} conftest\n")
+        drawn = suite.refutable("figure", "verdict-counts", "reports")
+        assert drawn.text == "wrote verdict-counts.svg (1 row of data)\n"
+        assert "1 in all" in (suite.folder / "verdict-counts.svg").read_text()
 
 
 def test_a_report_that_fails_keeps_no_other_from_being_written(suite: Suite) -> None:

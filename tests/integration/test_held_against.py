@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import Suite
 
 CLAIMS = """\
@@ -59,3 +61,68 @@ def test_pairs_of_models_and_of_dtypes_are_decided_and_say_what_is_paired(suite:
     assert dtypes["weights"]["dtype"] == "float32"
     assert dtypes["weights"]["passes"] == "forward, held against bfloat16"
     assert "minus itself in bfloat16" in dtypes["why"]
+
+
+READINGS = """\
+schema: 1
+claims:
+  - id: own
+    statement: The test as it is read.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: last, predicts: "> 0"}
+  - id: centred
+    statement: The same, centred.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: last, norm: centred, predicts: "> 0"}
+  - id: everywhere
+    statement: The same at all tokens.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: last, position: all, predicts: "> 0"}
+  - id: first
+    statement: The same in the first block.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: first, predicts: "> 0"}
+  - id: against-centred
+    statement: Centring moves it.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: last, against: {norm: centred}, predicts: "> 0"}
+  - id: against-everywhere
+    statement: It is greater at the last token.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: last, against: {position: all}, predicts: "> 0"}
+  - id: against-first
+    statement: The last block lengthens the stream more than the first.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: last, against: {layer: first}, predicts: "> 0"}
+  - id: falls-with-depth
+    statement: The gain falls with depth.
+    evidence: measured
+    models: tiny-gpt2
+    test: {statistic: mean, of: layer_gain, layer: trend, predicts: "< 0"}
+"""
+
+
+def test_another_reading_is_subtracted_and_a_slope_over_layers_has_a_sign(suite: Suite) -> None:
+    suite.write("claims.yaml", READINGS)
+    run = suite.pytest()
+    rows = {row["claim"]: row for row in run.json["verdicts"]}
+    assert "ERROR" not in run.verdicts.values(), run.text
+    value = {name: row["estimate"]["value"] for name, row in rows.items()}
+    for other in ("centred", "everywhere", "first"):
+        held = rows[f"against-{other}"]
+        assert value[f"against-{other}"] == pytest.approx(value["own"] - value[other], abs=1e-12)
+        assert held["verdict"] == ("SUPPORTED" if held["estimate"]["low"] > 0 else held["verdict"])
+        assert "minus itself with `" in held["why"]
+    assert not any("norm centred" in name for name in rows["against-centred"]["variations"])
+    assert "first_token without" not in str(rows["own"]["variations"])
+    assert "first_token with" in rows["against-everywhere"]["variations"]
+    assert rows["against-first"]["weights"]["passes"] == "forward, held against layer: first"
+    assert "first_block without" in rows["falls-with-depth"]["variations"]
+    assert value["falls-with-depth"] * (value["own"] - value["first"]) >= 0

@@ -43,6 +43,31 @@ def test_a_second_look_on_more_prompts_says_so(
     assert label in row["labels"]  # known from the baseline
 
 
+OTHER = """\
+  - id: other
+    statement: Another claim about the same model.
+    evidence: measured
+    models: [tiny-gpt2]
+    test: {statistic: mean, of: last_gain, predicts: "< 2"}
+"""
+
+
+def test_a_run_that_leaves_a_claim_out_forgets_none_of_its_looks(suite: Suite) -> None:
+    suite.write("claims.yaml", CLAIM.replace("STATISTIC", "mean_anytime") + OTHER)
+    suite.write("one.txt", TEXTS[0])
+    suite.write("few.txt", "\n".join(TEXTS[:5]))
+    suite.write("more.txt", "\n".join(TEXTS))
+    suite.pytest("--prompts", "few.txt")
+    suite.pytest("--prompts", "few.txt", "-k", "other")  # not selected
+    suite.pytest("--prompts", "one.txt", "--skip-hopeless")  # not measured; the first run's journal is gone by now
+    rows = {row["claim"]: row for row in suite.pytest("--prompts", "more.txt").json["verdicts"]}
+    assert "look 2 (anytime)" in rows["shrinks"]["labels"]
+    assert "look 2" in rows["other"]["labels"]
+    first, second = rows["shrinks"]["looks"]
+    assert first["hypothesis"] == second["hypothesis"] != rows["other"]["looks"][0]["hypothesis"]
+    assert first["statistic"] == second["statistic"] == "mean_anytime 1"
+
+
 def test_a_table_is_no_look_at_the_prompts_of_the_claim(suite: Suite) -> None:
     suite.write("claims.yaml", CLAIM.replace("STATISTIC", "mean"))
     suite.write("t.csv", TABLE)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from refutable.reports.journal import read_journal
+from refutable.reports.runs import kept_in
 
 from .conftest import Suite
 
@@ -118,6 +119,12 @@ def test_two_runs_do_not_write_into_one_folder(suite: Suite) -> None:
     assert suite.pytest("-k", "triangle").status == 0, "the lock of a run that was killed is free"
 
 
+def shown(reports: Path) -> dict[str, bytes]:
+    """Return the files that a folder of reports shows."""
+    files = (file for file in reports.iterdir() if file.is_file() and not file.name.startswith("."))
+    return {file.name: file.read_bytes() for file in files}
+
+
 def _limited(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
@@ -126,7 +133,7 @@ def _limited(size: int) -> None:
 def test_a_disk_that_is_full_loses_nothing_of_an_earlier_run(size: int, suite: Suite, tmp_path: Path) -> None:
     suite.pytest(*QUICK)
     reports = suite.folder / "reports"
-    before = {file.name: file.read_bytes() for file in reports.iterdir() if not file.name.startswith(".")}
+    before = shown(reports)
     done = subprocess.run(
         [sys.executable, "-B", "-m", "pytest", *QUICK, "-s", "-p", "no:cacheprovider"],
         cwd=suite.folder,
@@ -135,7 +142,7 @@ def test_a_disk_that_is_full_loses_nothing_of_an_earlier_run(size: int, suite: S
         text=True,
         preexec_fn=lambda: _limited(size),
     )
-    after = {file.name: file.read_bytes() for file in reports.iterdir() if not file.name.startswith(".")}
+    after = shown(reports)
     text = done.stdout + done.stderr
     assert "Traceback" not in text, text
     assert "INTERNALERROR" not in text, text
@@ -148,7 +155,8 @@ def test_a_disk_that_is_full_loses_nothing_of_an_earlier_run(size: int, suite: S
     if size < 3000:
         assert after["verdicts.json"] == before["verdicts.json"]
     assert read_journal(reports / "journal.jsonl") is not None
-    assert not list(reports.glob("*.aside")), "nothing half-written is left"
+    assert not list(reports.rglob("*.aside")), "nothing half-written is left"
+    assert all(list(run.iterdir()) for run in kept_in(reports)), "no run that never began is kept"
 
 
 # A model that was named is tried.

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import jsonschema
+import pyarrow.parquet as pq
 import pytest
 
 from refutable.reports.formats.verdicts_schema import verdicts_schema
@@ -45,7 +46,48 @@ def run(tmp_path_factory: pytest.TempPathFactory, suite_cache: Path) -> Result:
 def test_every_verdict_is_reported_with_pytests_own_exit_status(run: Result) -> None:
     assert run.verdicts == EXPECTED
     assert run.status == 1, run.text
-    assert "2 failed, 4 passed, 2 skipped" in run.text
+    assert "2 refuted, 4 supported, 1 inconclusive, 1 not measured in " in run.text
+    assert "test_claims.py SSRI-RSS" in run.text
+    assert "FAILED" not in run.text
+
+
+def test_what_was_selected_is_shown_in_full_and_what_r_asks_for_has_a_line(suite: Suite, run: Result) -> None:
+    again = suite.pytest("-rfs", "-k", "shrinks or gain-follows or gptj-dampens", "--tb=short")
+    short = again.text[again.text.index("short test summary info") :].splitlines()[1:]
+    for line, word in zip(
+        short, ("REFUTED test_", "INCONCLUSIVE test_", "NOT MEASURED [1] gptj was not"), strict=False
+    ):
+        assert line.startswith(word), line
+    assert "REFUTED: A tiny model's last block" in again.text
+    assert "INCONCLUSIVE: Gain and output entropy" in again.text
+    assert "=== FAILURES" not in again.text
+    assert "=== evidence ===" not in suite.pytest("--tb=no", "-k", "shrinks").text
+
+
+def test_pytests_own_ways_of_choosing_see_a_refuted_claim_as_failed(suite: Suite, run: Result) -> None:
+    first = suite.pytest("-x", "-v", "--tb=no")
+    assert (first.status, sorted(first.verdicts.values())) == (1, ["REFUTED", "SUPPORTED", "SUPPORTED"])
+    assert re.search(r"test_claim\[tiny-blocks-grow-tiny-gpt2\] SUPPORTED", first.text)
+    last = suite.pytest("--lf", "-n", "2", "--tb=no")
+    assert list(last.verdicts.values()) == ["REFUTED"], last.text
+    assert "1 refuted in " in last.text
+
+
+def test_a_test_that_is_no_claim_keeps_pytests_words(suite: Suite) -> None:
+    suite.write("test_more.py", "def test_fine(): pass\ndef test_wrong(): assert 1 == 2\n")
+    run = suite.pytest("test_more.py", "--pyargs", "refutable.suite", "-k", "fine or wrong or triangle")
+    assert run.status == 1
+    assert "=== FAILURES" in run.text
+    assert "FAILED test_more.py::test_wrong - assert 1 == 2" in run.text
+    assert "1 supported, 1 failed, 1 passed, 7 deselected in " in run.text
+
+
+def test_the_last_lines_say_how_it_compares_and_where_the_page_is(suite: Suite) -> None:
+    suite.pytest("-k", "triangle")
+    suite.refutable("publish", "--to", "published.json", "--yes")
+    suite.write("reports/index.html", "<html>")
+    lines = suite.pytest("-k", "triangle", "--baseline", "published.json").printed.splitlines()
+    assert lines[-3:-1] == ["baseline: no verdict changed; 1 is as in the baseline", "page: reports/index.html"]
 
 
 def test_junit_follows_the_table_of_the_design(run: Result) -> None:
@@ -139,10 +181,11 @@ def test_the_weights_of_a_group_are_told_of_the_models_that_were_measured(suite:
 def test_reports_name_no_host_and_no_path(run: Result) -> None:
     import socket
 
-    for file in (run.folder / "reports").iterdir():
-        text = file.read_text()
-        assert str(run.folder) not in text, file.name
-        assert socket.gethostname() not in text, file.name
+    for file in (run.folder / "reports").rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        text = str(pq.read_table(file).to_pylist()).encode() if file.suffix == ".parquet" else content
+        assert str(run.folder).encode() not in text, file.name
+        assert socket.gethostname().encode() not in text, file.name
 
 
 def test_measurements_have_the_notebooks_columns_and_what_it_lacked(run: Result) -> None:

@@ -27,7 +27,10 @@ claims:
     evidence: wiring
     test: {probe: mlp_reads_attention, equals: parallel}
 """
-INI = "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+INI = (
+    "[pytest]\nrefutable_claims = claims.yaml\naddopts = --pyargs\ntestpaths = refutable.suite\n"
+    "refutable_figures = none\n"
+)
 
 
 @pytest.fixture(scope="module")

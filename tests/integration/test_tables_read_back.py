@@ -8,9 +8,12 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from refutable._util.atomic import unmarked
 from refutable.metrics import METRICS
+from refutable.reports.runs import kept_in
 from refutable.traces.passes import PASSES
 
 from .conftest import Result, Suite
@@ -100,6 +103,35 @@ def test_every_metric_comes_to_the_same_verdict_from_the_table_as_from_its_trace
     assert compared == set(live)
     looked = [claim for claim, row in live.items() if row["verdict"] in ("SUPPORTED", "REFUTED", "INCONCLUSIVE")]
     assert len(looked) > 0.9 * len(live)
+
+
+def test_csv_and_parquet_hold_exactly_the_same(suite: Suite) -> None:
+    claims = [a_claim("of-prompts", "last_gain", {}), a_claim("of-layers", "layer_gain", {"layer": "last"})]
+    suite.write("claims.yaml", json.dumps({"schema": 1, "claims": claims}))
+    assert suite.pytest().status in (0, 1)
+    live, reports = rows_of(suite, "reports"), suite.folder / "reports"
+    for name in ("measurements", "layers", "categories"):
+        with (reports / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        table = pq.read_table(reports / f"{name}.parquet")
+        assert lines
+        assert list(lines[0]) == table.column_names
+        for line, row in zip(lines, table.to_pylist(), strict=True):
+            for column, cell in line.items():
+                assert same(cell, row[column]), (name, column)
+    for claim, table in (("of-prompts", "measurements.parquet"), ("of-layers", "layers.parquet")):
+        assert read_back(suite, table).status in (0, 1)
+        assert rows_of(suite, "again")[claim]["estimate"] == live[claim]["estimate"]
+    (kept,) = kept_in(reports)
+    assert not (kept / "measurements.csv").exists(), "the Parquet file beside it has the same"
+    assert (kept / "measurements.parquet").read_bytes() == (reports / "measurements.parquet").read_bytes()
+
+
+def same(cell: str, value: object) -> bool:
+    """Whether a cell of a CSV is what a Parquet file has there; of a number, every digit."""
+    if value is None:
+        return cell == ""
+    return unmarked(cell) == value if isinstance(value, str) else cell == repr(value)
 
 
 def test_a_suites_own_model_has_its_architecture_and_parameters(suite: Suite) -> None:

@@ -92,7 +92,7 @@ def test_missing_weights_are_an_error_and_not_drawn_at_random(damage: str, tmp_p
     save_file(tensors, file, metadata={"format": "pt"})
     subject = Subject(row.name, str(file.parent))
     source = finder.find(row, subject)
-    with pytest.raises(InstrumentError, match=r"^tiny: 1 weights are missing .*drawn them at random"):
+    with pytest.raises(InstrumentError, match=r"^tiny \(.*\): 1 weight .*drawn them at random"):
         load_model(row, subject, source, tmp_path / "cache")
 
 

@@ -16,7 +16,7 @@ from refutable.measurement.loading.dry_run import parameters_of
 from refutable.measurement.loading.load import draw, fuse_activations
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.tokens import StandInTokens
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.prompts.prompt_set import Prompt, PromptSet
 

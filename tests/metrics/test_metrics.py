@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic import centre, make_trace, random_vectors, with_output
 
 from refutable.errors import InstrumentError, NonFiniteError, NoSuchTap, Undecidable, UnknownName
-from refutable.metrics import METRICS, RANGES, evaluate
+from refutable.metrics import METRICS, RANGES, evaluate, trend_over_layers
 from refutable.statistics import STATISTICS, Data
 from refutable.traces.trace import (
     ENTROPY_COLUMN,
@@ -419,3 +419,12 @@ def test_every_metric_says_what_it_is(name):
 def test_a_metric_has_a_norm_where_centring_changes_its_values(name):
     raw, centred = (evaluate(name, TRACE, norm=form).values for form in ("raw", "centred"))
     assert METRICS[name].has_norm == (not np.array_equal(raw, centred, equal_nan=True))
+
+
+def test_a_trend_over_layers_is_the_median_slope_of_pairs_of_layers():
+    values = np.array([[1.0, 2.0, 3.0, 100.0], [4.0, 3.0, 2.0, 1.0], [5.0, 5.0, 5.0, 5.0]])
+    # of the first: 1, 1, 33, 1, 49, 97 over pairs (1,2) (1,3) (1,4) (2,3) (2,4) (3,4): the median is (1 + 33) / 2
+    assert trend_over_layers(values, "m", None).tolist() == [17.0, -1.0, 0.0]
+    assert trend_over_layers(values, "m", "without").tolist() == [49.0, -1.0, 0.0]
+    with pytest.raises(NoSuchTap, match="a trend over layers takes two"):
+        trend_over_layers(values[:, :2], "m", "without")

@@ -17,7 +17,8 @@ from refutable._util import extras
 from refutable.errors import BadInput, NotMeasured, WeightsUnavailable
 from refutable.models.adapter import read_adapter
 from refutable.models.device import Device
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.models.selection import select
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder

@@ -15,13 +15,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import refutable
 from refutable.errors import BadInput, NotMeasured
-from refutable.measurement.loading.completed import complete, gguf_config
+from refutable.models.describer import Describer
 from refutable.models.device import Device
 from refutable.models.families import family_of
-from refutable.models.file_hashes import FileHashes
-from refutable.models.own import Describer, is_own, with_own
-from refutable.models.registry import ModelRegistry, Selector, load_registry
+from refutable.models.own import is_own, with_own
+from refutable.models.registry import ModelRegistry, load_registry
 from refutable.models.selection import select
+from refutable.models.selector import Selector
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 
@@ -29,11 +29,6 @@ FAMILIES = ("gpt2", "gpt_neox-parallel", "gptj", "llama-tied", "gemma2", "opt", 
 TEXTS = ["ab", "abc a", "fed cba", "a b c d e f"]
 LETTERS = {letter: number for number, letter in enumerate("abcdefgh ")}
 CPU = Device("cpu", "a CPU", 1 << 50)
-
-
-@pytest.fixture
-def describer(tmp_path: Path) -> Describer:
-    return Describer(complete, gguf_config, FileHashes(tmp_path / "memo"), offline=True)
 
 
 def saved(variant: str, folder: Path) -> Path:
@@ -137,7 +132,7 @@ def test_claims_whose_selector_it_meets_are_about_it(tmp_path: Path, describer: 
         ("no/such/folder", "no such folder or file; give a folder of safetensors and config.json, a GGUF file, OWNER"),
         ("owner/name", "its config.json is not in the hub's cache, or is damaged there, and --offline was"),
         ("bert", "unknown architecture 'bert'.*extensions.families.add"),
-        ("empty", "without a config.json"),
+        ("empty", "holds no config.json and neither model.safetensors"),
         ("odd", "n_layer must be a whole number"),
     ],
 )

@@ -167,7 +167,7 @@ from pathlib import Path
 from refutable.errors import NotMeasured
 from refutable.models.device import Device
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 row = ModelRow(**json.loads({row.model_dump_json()!r}))

@@ -12,7 +12,8 @@ from places import ROOT
 from refutable.errors import BadInput, UnknownName
 from refutable.models import config_facts
 from refutable.models.families import FAMILIES
-from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.row import ModelRow
 
 # The systems of the project's survey of the documents that have a hub id, in its order.
 SYSTEMS = (

@@ -10,7 +10,8 @@ from refutable._util.strict_yaml import parse_yaml
 from refutable.claims.cases import cases_of
 from refutable.claims.file import claims_from
 from refutable.errors import BadInput
-from refutable.models.registry import ModelRegistry, Selector, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.selector import Selector
 from refutable.statistics.region import parse_region
 
 settings.load_profile("ci")  # no deadline on a busy machine, the same inputs every time

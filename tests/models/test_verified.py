@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from refutable.errors import NotMeasured
 from refutable.models.config_facts import FACTS
-from refutable.models.registry import ModelRow, load_registry
+from refutable.models.registry import load_registry
 from refutable.models.registry_facts import ROW_FACTS
+from refutable.models.row import ModelRow
 from refutable.models.sources import RowSource, Source, independent
 from refutable.models.verified import STATED, keys_read, standing
 

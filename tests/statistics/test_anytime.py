@@ -90,6 +90,20 @@ def test_a_mean_looked_at_after_every_value_is_ever_wrong_in_at_most_alpha(kind,
 
 
 @pytest.mark.slow
+def test_looking_again_errs_more_often_than_alpha_with_mean_and_not_with_mean_anytime():
+    rng, runs, alpha = np.random.default_rng(0), 400, 0.05
+    draws = [rng.normal(size=100) for _ in range(runs)]
+    wrong = {
+        name: np.mean(
+            [any(fit(one[:n], name).p_value(0.0, "above") <= alpha for n in (25, 50, 75, 100)) for one in draws]
+        )
+        for name in ("mean", "mean_anytime")
+    }
+    most = alpha + 3 * math.sqrt(alpha * (1 - alpha) / runs)
+    assert wrong["mean_anytime"] <= most < wrong["mean"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_share_looked_at_after_every_value_is_ever_wrong_in_at_most_alpha(share):
     rng, runs, alpha, wrong = np.random.default_rng(0), 200, 0.05, np.zeros(2)

@@ -29,7 +29,7 @@ CATEGORIES = ("a", "b", "c", "d", "e")
 REGIONS = ["< 0.45", ">= 0.45", "> 0.9", "<= 0.1", "within [0.3, 0.6]"]
 TIED = [f"{sign} {x}" for sign in ("<", "<=", ">", ">=") for x in (0, 0.5, 1)]
 TIED += ["within [0, 0.5]", "within [0.5, 1]", "within [0.5, 0.5]", "within [0, 1]"]
-UNITS_ARE_CATEGORIES = ("clustered_pearson", "clustered_spearman")
+UNITS_ARE_CATEGORIES = ("clustered_pearson", "clustered_spearman", "clustered_trimmed_mean")
 bounds = {"< 0.45": 0.45, "> 0.9": 0.9}
 
 

@@ -40,6 +40,38 @@ def test_a_claim_chooses_by_a_keyword():
     assert statistic_over("boundary", "these_categories") is None
 
 
+def test_the_clustered_median_is_the_sign_test_of_the_categories_medians():
+    x = np.arange(25.0).reshape(5, 5) + np.array([0, 0, 0, 0, 100])  # one heavy prompt in each category
+    found = fit("clustered_median", x.ravel())
+    assert (found.value, found.n, found.unit) == (12.0, 5, "category")  # of 2, 7, 12, 17 and 22
+    assert found.lower(1 / 32) == 2.0
+    assert found.lower(1 / 33) == -math.inf
+    assert found.p_value(1.0, "above") == pytest.approx(1 / 32)
+
+
+def test_the_clustered_trimmed_mean_leaves_a_category_apart_out():
+    x = np.repeat([1.0, 2, 3, 4, 500], 5)
+    found = fit("clustered_trimmed_mean", x)
+    assert (found.value, found.n, found.unit) == (3.0, 5, "category")  # of 2, 3 and 4
+    with pytest.raises(Undecidable, match="at least 5, here 4"):
+        fit("clustered_trimmed_mean", x[:20], clusters=FIVE[:20])
+
+
+@pytest.mark.parametrize("name", ["clustered_median", "clustered_trimmed_mean"])
+def test_prompts_as_units_err_where_categories_as_units_do_not(name):
+    """Twenty categories of five, ICC 0.8: an upper bound below the truth, at alpha 5 %."""
+    rng, runs, number = np.random.default_rng(0), 400, 20
+    clusters = tuple(map(str, np.repeat(np.arange(number), 5)))
+    wrong = {name: 0, name.removeprefix("clustered_"): 0}
+    for _ in range(runs):
+        x = np.repeat(2 * rng.normal(size=number), 5) + rng.normal(size=5 * number)
+        for one in wrong:
+            wrong[one] += fit(one, x, clusters=clusters).upper(0.05) < 0
+    of_categories, of_prompts = (count / runs for count in wrong.values())
+    assert of_categories <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
+    assert of_prompts > 0.15
+
+
 def test_both_estimate_the_mean_and_only_one_counts_differences_between_categories():
     x = apart(np.random.default_rng(0)) + 5
     these, like = fit("stratified_mean", x), fit("clustered_mean", x)

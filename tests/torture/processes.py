@@ -21,7 +21,7 @@ from tally import Tally
 from refutable.errors import RefutableError
 from refutable.reports.journal import read_journal
 
-PRINTED = re.compile(r"test_claim\[([^\]]+)\] (PASSED|FAILED|SKIPPED)")
+PRINTED = re.compile(r"test_claim\[([^\]]+)\] (SUPPORTED|REFUTED|INCONCLUSIVE|NOT MEASURED)")
 KILLER = """\
 import os, random, signal
 where = os.environ["KILL_AT"].split(",")
@@ -36,6 +36,7 @@ def pytest_runtest_teardown(item): _now(item, "teardown")
 INI = """\
 [pytest]
 refutable_claims = claims.yaml
+refutable_figures = none
 refutable_models = models.yaml
 addopts = --pyargs
 testpaths = refutable.suite

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,6 +36,7 @@ from refutable.models.same_model import check_same
 from refutable.models.weight_files import weight_files
 from refutable.prompts.find import given_prompts
 from refutable.prompts.in_memory import prompts_from
+from refutable.reports.baseline import Comparison
 from refutable.reports.catalogue import read_catalogue
 from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.journal import read_journal
@@ -45,6 +46,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 20.0  # that one file may take; the largest a reader takes is bounded, and so is its time
 REGISTRY = load_registry()
 LLAMA = row_of(VARIANTS["llama"])
+COMPARED = tuple(field.name for field in fields(Comparison))
 PROMPTS = prompts_from(["The capital of France is Paris.", "1234 don't"]).prompts
 
 
@@ -68,12 +70,14 @@ def readers(folder: Path) -> dict[str, Reader]:
     table_csv = "Model,Prompt,Category,Last_Gain\n" + "".join(",".join(map(str, row.values())) + "\n" for row in rows)
     prompts = [{"text": "One two", "category": "a", "tokens": 2}, {"text": "Three é"}]
     run = json.loads((ROOT / "reports" / "published" / "verdicts.json").read_text())
-    run = {**run, "verdicts": run["verdicts"][:6], "checks": run["checks"][:2]}
+    beside = {"selection": {"cases": 6, "of": 9, "by": ["-k one"]}, "comparison": {key: ["a: b"] for key in COMPARED}}
+    run = {**run, **beside, "verdicts": run["verdicts"][:6], "checks": run["checks"][:2]}
     journal = [
         {"format": 1, "kind": "run", **run["provenance"]},
         *({"kind": "verdict", **one} for one in run["verdicts"]),
     ]
-    journal += [*({"kind": "check", **one} for one in run["checks"]), {"kind": "end"}]
+    journal += [*({"kind": "check", **one} for one in run["checks"])]
+    journal += [*({"kind": name, **told} for name, told in beside.items()), {"kind": "end"}]
     mapping = "model: name\nmodels: {g: gptj, x: null}\nsummary: mean\nmetrics:\n  last_gain: {column: gain}\n"
     models_yaml = "models:\n  mine:\n    title: Mine\n    family: llama\n    parameters: 5\n    organisation: me\n" + (
         "    licence: none\n    config: {model_type: llama, num_hidden_layers: 3, num_attention_heads: 4}\n"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.prompts.prompt_set import Prompt, set_of
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.region import parse_region
@@ -20,9 +21,10 @@ def links(*texts: str) -> tuple[str, ...]:
     return set_of("made", "here", "nobody", prompts).links
 
 
-def look(*texts: str, anytime: bool = False) -> Look:
+def look(*texts: str, anytime: bool = False, by: str = "", at: str = "") -> Look:
     found = links(*texts)
-    return Look(len(texts), found if anytime else found[-1:], anytime)
+    statistic = by or ("mean_anytime 1" if anytime else "mean 2")
+    return Look(len(texts), found if anytime else found[-1:], anytime, statistic, at)
 
 
 @given(st.lists(st.text("abc", min_size=1), min_size=1, unique=True), st.data())
@@ -51,6 +53,70 @@ def test_the_error_rate_holds_where_each_look_only_added_prompts() -> None:
     assert label_of((first, look("a", "b", "c", anytime=True))) == ("look 2 (anytime)",)
     assert label_of((first, look("b", "a", "c", anytime=True))) == ("look 2",)
     assert label_of((look("a", "b"), look("a", "b", "c", anytime=True))) == ("look 2",)  # the first look was not
+
+
+def test_no_rate_holds_over_two_statistics_in_turn() -> None:
+    """Each keeps its own; both together err up to twice as often. A look that does not say by which keeps none."""
+    second = look("a", "b", "c", anytime=True)
+    for by in ("bounded_mean 1", "mean_anytime 2"):
+        assert label_of((look("a", "b", anytime=True, by=by), second)) == ("look 2",)
+    unknown = Look(2, links("a", "b"), anytime=True)
+    assert label_of((unknown, second)) == ("look 2",)
+    assert label_of((unknown, Look(3, links("a", "b", "c"), anytime=True))) == ("look 2",)
+
+
+def test_a_change_of_statistic_on_prompts_that_were_seen_hides_no_look() -> None:
+    """What was tried by `mean` first has no rate for all looks, though it was tried again on the same prompts."""
+    both = looks_after((look("a", "b"),), look("a", "b", anytime=True))
+    assert len(both) == 2
+    assert label_of(both) == ()
+    unnamed = Look(2, links("a", "b"), anytime=True)  # of an older report, and tried again since
+    assert looks_after((unnamed,), both[-1]) == both[-1:]
+    assert label_of(looks_after(both, look("a", "b", "c", anytime=True))) == ("look 2",)  # two sets of prompts
+
+
+def test_another_prediction_is_another_hypothesis() -> None:
+    first, other = look("a", "b", at="below 1"), look("a", "b", "c", at="below 2")
+    assert looks_after((first,), other) == (other,)
+    third = looks_after((first, other), look("a", "b", "c", "d", at="below 1"))
+    assert [one.hypothesis for one in third] == ["below 1", "below 1"]
+    assert label_of(third) == ("look 2",)
+    assert label_of(looks_after((look("a"),), other)) == ("look 2",)  # an older report does not say which it was
+
+
+CLAIM = {
+    "id": "shrinks",
+    "statement": "It shrinks.",
+    "evidence": "measured",
+    "test": {"statistic": "mean", "of": "last_gain", "predicts": "< 1"},
+}
+
+
+def changed(**keys: object) -> str:
+    test = CLAIM["test"]
+    assert isinstance(test, dict)
+    whole = {name: value for name, value in keys.items() if name not in MeasuredTest.model_fields}
+    own = {name: value for name, value in keys.items() if name in MeasuredTest.model_fields}
+    return MeasuredClaim.model_validate({**CLAIM, **whole, "test": {**test, **own}}).hypothesis
+
+
+@pytest.mark.parametrize(
+    ("keys", "same"),
+    [
+        ({"statistic": "mean_anytime"}, True),
+        ({"over": "these_categories"}, True),
+        ({"alpha": 0.01}, True),
+        ({"prompts": "many-kinds"}, True),
+        ({"statement": "It does shrink.", "multiverse": {"norm": ["centred"]}}, True),
+        ({"predicts": "< 1.1"}, False),
+        ({"of": "total_amplification"}, False),
+        ({"norm": "centred"}, False),
+        ({"position": "all"}, False),
+        ({"for": "all"}, False),
+    ],
+)
+def test_a_hypothesis_is_what_is_predicted_of_what(keys: dict[str, object], same: bool) -> None:
+    assert (changed(**keys) == changed()) is same
 
 
 def test_looks_of_several_reports_are_merged() -> None:

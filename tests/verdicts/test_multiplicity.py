@@ -19,7 +19,7 @@ from refutable.errors import BadInput
 from refutable.models.registry import load_registry
 from refutable.reports.formats.verdicts_schema import verdicts_schema
 from refutable.verdicts.judge import Judgement
-from refutable.verdicts.multiplicity import NOT_AFTER_HOLM, adjust, declared, describe, family_lines, holm
+from refutable.verdicts.multiplicity import NOT_AFTER_HOLM, adjust, declared, describe, family_lines
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
 
@@ -149,15 +149,6 @@ def test_nothing_in_a_family_that_did_not_fall_by_chance():
         wrong += any(NOT_AFTER_HOLM not in r.labels for r in supported)
     assert raw / runs > 0.2
     assert wrong / runs <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / runs)
-
-
-@pytest.mark.slow
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-@settings(max_examples=15)  # statsmodels collects garbage on each call: 50 ms
-def test_holm_is_that_of_statsmodels(p):
-    from statsmodels.stats import multitest
-
-    assert holm(np.array(p)) == pytest.approx(multitest.multipletests(p, method="holm")[1])
 
 
 # Declared

@@ -6,7 +6,6 @@ They have the permissions that the user's umask gives, so that a colleague can r
 from __future__ import annotations
 
 import csv
-import io
 import re
 import secrets
 import shutil
@@ -25,13 +24,13 @@ def aside_of(place: Path) -> Path:
     return place.parent / f".{place.name}-{secrets.token_hex(8)}{_ASIDE}"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and move it into place, so no reader ever sees half of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name and move it into place, so no reader ever sees half of it; text as UTF-8."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(path)
     try:
-        with aside.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with aside.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
@@ -40,11 +39,21 @@ def write_whole(path: Path, text: str) -> None:
 
 def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
     """Write a table with a header, atomically; a missing cell is empty."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    text = _Lines()
+    writer = csv.DictWriter(text, columns, lineterminator=_Lines.END)
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
-    write_whole(path, text.getvalue())
+    write_whole(path, "".join(text))
+
+
+class _Lines(list[str]):
+    """Lines of a table that end in a newline; the writer is told another end, so that it quotes cells with either."""
+
+    END = "\r\n"
+
+    def write(self, line: str) -> None:
+        """Add a line."""
+        self.append(line.removesuffix(self.END) + "\n")
 
 
 def _cell(value: object) -> object:

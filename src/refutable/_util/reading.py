@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ MEGABYTE = 1024 * 1024
 MAX_BYTES = 4 * MEGABYTE  # of what people write by hand
 MAX_DEPTH = 200
 MAX_DIGITS = 100
+_POINTER = b"version https://git-lfs"  # what Git leaves in the place of a large file that it has not fetched
+_IS_POINTER = "a pointer of Git LFS, not the file; run `git lfs pull`"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ABSENT = "check the path"
 
@@ -52,6 +55,35 @@ def read_bytes(path: Path, shown: str | None = None, *, most: int = MAX_BYTES, a
         raise BadInput(f"{shown}: cannot be read ({error.strerror}); check the path and its permissions") from None
     except ValueError as error:  # a path with a zero byte
         raise BadInput(f"{shown!r}: no path of a file ({error})") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a file that is read in parts.
+
+    Raises:
+        BadInput: it cannot be opened or read, or is what Git left in the place of a large file.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise BadInput(f"{path}: {_IS_POINTER}")
+            file.seek(0)
+            yield file
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what lies in a folder, in their order.
+
+    Raises:
+        BadInput: it cannot be listed.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be listed ({error.strerror}); check the path and its permissions") from None
 
 
 def decode(data: bytes, shown: str) -> str:
@@ -93,8 +125,8 @@ def parse_json(text: str, shown: str, *, fix: str = "correct it") -> Any:
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
-        if text.startswith("version https://git-lfs"):
-            raise BadInput(f"{shown}: a pointer of Git LFS, not the file; run `git lfs pull`") from None
+        if text.startswith(_POINTER.decode()):
+            raise BadInput(f"{shown}: {_IS_POINTER}") from None
         raise BadInput(f"{shown}: not JSON (line {error.lineno}: {error.msg}); {fix}") from None
     except (_Refused, RecursionError) as error:
         raise BadInput(f"{shown}: {str(error) or 'nested too deeply'}; {fix}") from None
@@ -143,6 +175,13 @@ def is_file(path: Path) -> bool:
     """Whether there is a regular file; a path that no system could have, because it is too long, has none."""
     with suppress(OSError, ValueError):
         return path.is_file()
+    return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; a path that no system could have has none."""
+    with suppress(OSError, ValueError):
+        return path.is_dir()
     return False
 
 

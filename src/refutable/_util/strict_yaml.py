@@ -22,8 +22,15 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
 
 _FLOAT = re.compile(r"[-+]?\d+[eE][-+]?\d+")  # a number to everybody but YAML 1.1, which PyYAML reads
+_UNQUOTED = re.compile(r"([\w-]+):\s+([>|][^,}\]#\"']*)")  # a key, and a value that should stand in quotes
+BLOCK_SCALAR = "while scanning a block scalar"  # PyYAML's words: of `predicts: > 1` on a line of its own
+_NO_TOKEN = re.compile("found character '[>|]' that cannot start any token")  # of the same inside { }
+_WITHIN_HINT = '; put text with brackets in quotes, as predicts: "within [0, 1]"'
 FAST = getattr(yaml, "CSafeLoader", None)  # PyYAML may have been built without libyaml
 Location = tuple[str | int, ...]
+
+
+NAMES = "x-names"  # in a field's JSON schema: the kind of thing that its strings are names of
 
 
 def _as_list(value: Any) -> Any:
@@ -80,9 +87,10 @@ def parse_yaml(text: str, name: str) -> YamlSource:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        block = error.context == "while scanning a block scalar"
-        hint = "; put text that begins with > or | in quotes" if block else ""
-        raise BadInput(f"{name}:{line} is not YAML: {error.problem or error.context}{hint}") from None
+        problem = error.problem or error.context
+        hint = _in_quotes(text, line) if error.context == BLOCK_SCALAR or _NO_TOKEN.match(str(problem)) else ""
+        hint = _WITHIN_HINT if "got '['" in str(problem) and "within [" in text.splitlines()[line - 1] else hint
+        raise BadInput(f"{name}:{line} is not YAML: {problem}{hint}") from None
     except yaml.YAMLError as error:
         raise BadInput(f"{name}:1 is not YAML: {str(error).splitlines()[0]}") from None
     lines: dict[Location, int] = {}
@@ -91,6 +99,14 @@ def parse_yaml(text: str, name: str) -> YamlSource:
     if problems:
         raise BadInput("\n".join(problems))
     return YamlSource(name, data, lines)
+
+
+def _in_quotes(text: str, line: int) -> str:
+    """Return how to write a value that begins like a block of text, as ``> 1`` does, on this line (from 1)."""
+    lines = text.splitlines()
+    found = _UNQUOTED.search(lines[line - 1]) if line <= len(lines) else None
+    told = f', as {found[1]}: "{found[2].strip()}"' if found is not None else ""
+    return f"; put text that begins with > or | in quotes{told}"
 
 
 def _composed(text: str, name: str) -> yaml.Node | None:

@@ -12,9 +12,9 @@ def plural(word: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def shortened(text: str) -> str:
-    """Return a text of at most 60 characters, the rest replaced by an ellipsis."""
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text of at most so many characters, the rest replaced by an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def below_here(path: Path) -> Path:
@@ -39,10 +39,12 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def one_line(error: BaseException, most: int = 300) -> str:
-    """Return what an error says as one line, cut where it is long, or its type where it says nothing."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return said if len(said) <= most else f"{said[:most]} ..."
+def whole_reason(error: BaseException) -> str:
+    """Return all that a library's error says, in one line of at most 1000 characters; its type where that is a key."""
+    said, kind = " ".join(str(error).split()), type(error).__name__
+    if isinstance(error, KeyError) and said:
+        said = f"{kind}: {said}"
+    return printable(shortened(said or kind, most=1000))
 
 
 def printable(text: str) -> str:

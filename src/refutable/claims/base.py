@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from refutable._util.hashing import key_of
-from refutable._util.strict_yaml import Frozen, Names
+from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import DECIDES, Decides, Models, Record, Restatement, Source, Text, check_decides
-from refutable.models.registry import Selector
+from refutable.models.selector import Selector
 
 SCHEMA_VERSION = 1
+MOST_HEADLINES = 12
 MOST_ALPHA = 0.1
 KNOWN = f"how often statistics err is known up to {MOST_ALPHA}"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
@@ -33,7 +34,12 @@ class BaseClaim(Frozen):
     contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
     alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA, description=f"error probability each way; {KNOWN}")] = 0.05
     slow: bool = False
-    record: dict[str, Record] = Field(default_factory=dict)
+    headline: bool = Field(
+        default=False, description="whether the page of a run shows it at the top; at most twelve do"
+    )
+    record: dict[str, Record] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"type": "string", NAMES: "model"}}
+    )
 
     @model_validator(mode="after")
     def _decides(self) -> BaseClaim:
@@ -48,7 +54,7 @@ class BaseClaim(Frozen):
         """What decides this claim, as plain values. Keys with their default value are left out, so that adding one to
         the schema changes no existing claim.
         """
-        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance"}
+        told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance", "headline"}
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 
@@ -86,7 +92,7 @@ class BaseClaim(Frozen):
 class ClaimOnModels(BaseClaim):
     """A claim that selects models."""
 
-    models: Models = Selector()
+    models: Models = Field(default=Selector(), json_schema_extra={NAMES: "model"})
     quantifier: str = Field(default="each", alias="for")
 
     @property

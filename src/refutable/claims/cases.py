@@ -10,7 +10,8 @@ from refutable.claims.file import Places
 from refutable.claims.over import over_categories
 from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems
 from refutable.errors import BadInput
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.prompts.prompt_set import are_categorised
 
 

@@ -4,24 +4,28 @@ the nearest known word.
 
 from __future__ import annotations
 
+import difflib
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
 
-from refutable._util.reading import is_file
+from refutable._util.reading import is_file, read_text
 from refutable._util.schema_errors import explain, path_text
-from refutable._util.strict_yaml import Frozen, Location, YamlSource
-from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, ClaimsFile, Record, Restatement, Source, TheoremClaim
+from refutable._util.strict_yaml import ABSENT, Frozen, Location, YamlSource
+from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, Record, Restatement, Source, TheoremClaim
+from refutable.claims.base import MOST_HEADLINES
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against, Tolerance
 from refutable.errors import BadInput, UnknownName, did_you_mean
-from refutable.models.registry import Selector
+from refutable.models.selector import Selector
 
+EVIDENCE = sorted({kind for each in CLAIM_CLASSES for kind in get_args(each.model_fields["evidence"].annotation)})
+EVIDENCE_BY_KEY = {"property": "theorem", "probe": "wiring", "under": "intervention"}  # of a test
 CLAIM: TypeAdapter[BaseClaim] = TypeAdapter(Claim)
 
 
@@ -56,6 +60,40 @@ class Loaded:
     places: Places
     files: tuple[Path, ...]
 
+    def yaml(self) -> dict[str, str]:
+        """Return the lines of each claim in its file, by its id."""
+        texts: dict[Path, list[str]] = {}
+        found = {}
+        for name, (source, index) in self.places.at.items():
+            if source.path is None:
+                continue
+            if source.path not in texts:
+                texts[source.path] = read_text(source.path, absent=ABSENT).split("\n")
+            first = source.lines["claims", index] - 1
+            end = source.lines.get(("claims", index + 1), len(texts[source.path]) + 1) - 1
+            found[name] = _claim_text(texts[source.path][first:end])
+        return found
+
+
+def _claim_text(lines: Sequence[str]) -> str:
+    """Return a claim's lines without those that follow it and are blank or comments."""
+    last = max((at for at, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), default=0)
+    return textwrap.dedent("\n".join(lines[: last + 1]))
+
+
+class FaultyClaims(BadInput):
+    """Some claims of a file cannot be read.
+
+    Attributes:
+        sound: those that can.
+        places: where these are.
+    """
+
+    def __init__(self, message: str, sound: tuple[BaseClaim, ...], places: Places) -> None:
+        super().__init__(message)
+        self.sound = sound
+        self.places = places
+
 
 def load_claims(path: Path) -> tuple[BaseClaim, ...]:
     """Load every claim of a file and of the files that it includes; see `read_claims`."""
@@ -87,21 +125,52 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
     """Validate parsed files together.
 
     Raises:
-        BadInput: with one line for every problem in them.
+        FaultyClaims: with one line for every problem in them.
     """
     problems = []
     claims = []
+    places = []
     for source in sources:
         problems += _top_level(source)
         for index, entry in enumerate(_entries(source)):
             try:
                 claims.append(CLAIM.validate_python(entry))
+                places.append((source, index))
             except ValidationError as error:
-                problems += explain(error, source, ("claims", index), tags=TAGS, fields=_known_keys(entry))
+                problems += _faults(error, entry, source, ("claims", index))
     problems += _identities(sources)
+    problems += _headlines(sources)
     if problems:
-        raise BadInput("\n".join(problems))
+        at = {claim.id: place for claim, place in zip(claims, places, strict=True)}
+        raise FaultyClaims("\n".join(problems), tuple(claims), Places(sources[0].name, at))
     return tuple(claims)
+
+
+def _faults(error: ValidationError, entry: object, source: YamlSource, at: Location) -> list[str]:
+    """Return the faults of an entry; where its evidence is none, those of the kind that it seems to be as well."""
+    found = explain(error, source, at, tags=TAGS, fields=_known_keys(entry))
+    untold = {"union_tag_invalid", "union_tag_not_found"}
+    if not isinstance(entry, dict) or not any(each["type"] in untold for each in error.errors()):
+        return found
+    supposed = {**entry, "evidence": supposed_evidence(entry)}
+    try:
+        CLAIM.validate_python(supposed)
+    except ValidationError as others:
+        found += explain(others, source, at, tags=TAGS, fields=_known_keys(supposed))
+    return found
+
+
+def supposed_evidence(entry: Mapping[str, Any]) -> str:
+    """Return the kind of evidence that an entry seems to have: that of the nearest word, else that of its keys."""
+    near: list[str] = difflib.get_close_matches(str(entry.get("evidence", "")), EVIDENCE, n=1)
+    if near:
+        return near[0]
+    test = entry.get("test")
+    if not isinstance(test, dict):
+        return "none" if "reason" in entry else "causal" if "needs" in entry else "measured"
+    if "fact" in test and "statistic" not in test:
+        return "architecture"
+    return next((kind for key, kind in EVIDENCE_BY_KEY.items() if key in test), "measured")
 
 
 def _entries(source: YamlSource) -> list[Any]:
@@ -157,6 +226,20 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
     return problems
 
 
+def _headlines(sources: Sequence[YamlSource]) -> list[str]:
+    """Return the problem that more claims than the page has room for are to stand at its top, if they are."""
+    marked = [
+        (str(entry.get("id")), f"{source.where(('claims', index, 'headline'))} claims[{index}].headline")
+        for source, index in _places(sources)
+        if isinstance(entry := _entries(source)[index], dict) and entry.get("headline") is True
+    ]
+    if len(marked) <= MOST_HEADLINES:
+        return []
+    names = ", ".join(name for name, _ in marked)
+    _, where = marked[MOST_HEADLINES]
+    return [f"{where}: {len(marked)} claims are headlines, at most {MOST_HEADLINES} may be; unmark some of {names}"]
+
+
 def _known_keys(entry: object) -> dict[str, Sequence[str]]:
     evidence = entry.get("evidence") if isinstance(entry, dict) else None
     tested = isinstance(entry, dict) and "test" in entry
@@ -181,20 +264,3 @@ def _nested_keys(kind: type[Frozen]) -> dict[str, Sequence[str]]:
 
 def _keys(kind: type[Frozen]) -> list[str]:
     return [field.alias or name for name, field in kind.model_fields.items()]
-
-
-class _ShortForms(GenerateJsonSchema):
-    """Allows one word for a list of one, and one word or a list of words for a selector of models."""
-
-    def function_before_schema(self, schema: Any) -> dict[str, Any]:
-        full = super().function_before_schema(schema)
-        short: list[dict[str, Any]] = [{"type": "string"}]
-        if full.get("type") != "array":
-            short.append({"type": "array", "items": {"type": "string"}})
-        return {"anyOf": [full, *short]}
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a claims file, for editors."""
-    schema = TypeAdapter(ClaimsFile).json_schema(by_alias=True, schema_generator=_ShortForms)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "refutable claims", **schema}

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
+from refutable._util.hashing import key_of
+from refutable._util.strict_yaml import NAMES
 from refutable.claims.base import ID_PATTERN, ClaimOnModels
 from refutable.claims.measured_test import NOT_OF_DIFFERENCES, MeasuredTest
 from refutable.claims.parts import (
@@ -18,7 +20,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.metrics import METRICS
-from refutable.models.registry import Selector
+from refutable.models.selector import Selector
 from refutable.statistics.region import Region, parse_region
 from refutable.traces.passes import PASSES, Change
 
@@ -34,7 +36,7 @@ class MeasuredClaim(ClaimOnModels):
     family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
         default=None, description="name of a family of claims, whose p-values are also adjusted together"
     )
-    prompts: str = DEFAULT_PROMPTS
+    prompts: str = Field(default=DEFAULT_PROMPTS, json_schema_extra={NAMES: "prompt set"})
     test: MeasuredTest
     controls: tuple[ControlName, ...] = Field(default=(), description="where the claim ought to fail")
     multiverse: Variations = Variations()
@@ -59,6 +61,12 @@ class MeasuredClaim(ClaimOnModels):
     def prediction(self) -> str:
         """The predicted region."""
         return self.test.predicts
+
+    @property
+    def hypothesis(self) -> str:
+        """What it predicts of what, as a hash, however it is judged: without statistic, alpha, `over:` and prompts."""
+        test = self.test.model_dump(mode="json", exclude_defaults=True, exclude={"statistic", "over"})
+        return key_of({"evidence": self.evidence, "for": self.quantifier, "test": test})[:16]
 
     @model_validator(mode="after")
     def _check(self) -> MeasuredClaim:
@@ -99,6 +107,9 @@ class MeasuredClaim(ClaimOnModels):
                 raise ValueError(f"`multiverse.statistic:` {name!r} takes other things than {chosen.name!r}; remove it")
         if self.multiverse.dtype and self.test.other is not None and self.test.other.dtype is not None:
             raise ValueError("`against:` compares dtypes already; remove it or `multiverse.dtype:`")
+        for key in self.test.other.reading if self.test.other is not None else ():
+            if getattr(self.multiverse, key, ()):
+                raise ValueError(f"`against:` compares readings by `{key}:` already; remove it or `multiverse.{key}:`")
         last_only = [name for name in self.test.of if metric_named(name).last_only]
         if last_only and set(self.multiverse.position) - {"last"}:
             raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `multiverse.position:`")

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from refutable._util.strict_yaml import Frozen, Names
+from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import (
+    AGAINST,
     FACT_NAMES,
     WORDS,
     Against,
@@ -41,7 +42,7 @@ HeldAgainst = Annotated[
     Discriminator(
         _against,
         custom_error_type="against",
-        custom_error_message="must be plain, {model: NAME} or {dtype: bfloat16}",
+        custom_error_message=f"must be plain, {AGAINST}",
     ),
 ]
 
@@ -49,8 +50,14 @@ HeldAgainst = Annotated[
 class MeasuredTest(Frozen):
     """A statistic of metrics over the model's prompts, compared with a predicted region."""
 
-    statistic: Annotated[str, AfterValidator(lambda name: statistic_named(name).name)]
-    of: Annotated[tuple[str, ...], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+    statistic: Annotated[
+        str, AfterValidator(lambda name: statistic_named(name).name), Field(json_schema_extra={NAMES: "statistic"})
+    ]
+    of: Annotated[
+        tuple[str, ...],
+        BeforeValidator(lambda v: [v] if isinstance(v, str) else v),
+        Field(min_length=1, json_schema_extra={NAMES: "metric"}),
+    ]
     predicts: RegionText
     over: Over | None = Field(
         default=None,
@@ -75,13 +82,16 @@ class MeasuredTest(Frozen):
         default=None, description="whether the first block counts in `layer: mean`; by default it does"
     )
     norm: Norm = "raw"
-    groups: dict[str, Models] | None = Field(default=None, description="two groups of models, first minus second")
+    groups: dict[str, Models] | None = Field(
+        default=None, description="two groups of models, first minus second", json_schema_extra={NAMES: "model"}
+    )
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
     blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
     against: HeldAgainst | None = Field(
         default=None,
         description="the paired difference per prompt: plain, under the intervention minus without it; {model: NAME},"
-        " this model minus that one; {dtype: D}, the run's dtype minus that one",
+        " this model minus that one; {dtype: D}, the run's dtype minus that one; {norm: N}, {position: P} or"
+        " {layer: L}, the value as the test reads it minus the value read so",
     )
     categories: dict[str, Names] | None = Field(
         default=None, description="two groups of the prompts' categories, first minus second"
@@ -101,9 +111,25 @@ class MeasuredTest(Frozen):
         return self.against if isinstance(self.against, Against) else None
 
     @property
+    def other_reading(self) -> MeasuredTest | None:
+        """The same test read in the other way that `against:` names, or None."""
+        changed = self.other.reading if self.other is not None else {}
+        return self.model_copy(update={**changed, "against": None}) if changed else None
+
+    @property
+    def readings(self) -> tuple[MeasuredTest, ...]:
+        """Itself, and the reading that is subtracted from it if there is one."""
+        return (self,) if self.other_reading is None else (self, self.other_reading)
+
+    @property
+    def over_layers(self) -> bool:
+        """Whether it takes several layers together, so that the first block may count or not."""
+        return any(one.layer in ("mean", "trend") for one in self.readings)
+
+    @property
     def counts_first(self) -> tuple[First, ...]:
         """Whether the first token counts in each metric over several tokens, and then whether `under` changes it."""
-        usual = [first_token_of(metric_named(name), self.position) for name in self.of]
+        usual = [first_token_of(metric_named(name), one.position) for one in self.readings for name in self.of]
         changed: list[First | None] = ["with"] if self.under in EACH_TOKEN else []
         return tuple(self.first_token or first for first in (*usual, *changed) if first is not None)
 
@@ -152,15 +178,17 @@ class MeasuredTest(Frozen):
                 f"`position: {self.position}` of {self.of[0]!r} is one token, and none is changed; remove"
                 " `first_token:`, or write `position: all`"
             )
-        if self.first_block is not None and self.layer != "mean":
-            raise ValueError("`first_block:` belongs to a mean over layers; write `layer: mean`, or remove it")
+        if self.layer == "trend" and self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError("`layer: trend` is a slope over layers, which may be negative; write `statistic: mean`")
+        if self.first_block is not None and not self.over_layers:
+            raise ValueError("`first_block:` belongs to several layers; write `layer: mean` or `trend`, or remove it")
 
     def _check_intervention(self) -> None:
         if self.under is None:
             for key in ("blocks", "against"):
                 if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
-                    other = " hold it against {model: NAME} or {dtype: D}," if key == "against" else ""
+                    other = f" hold it against {AGAINST}," if key == "against" else ""
                     raise ValueError(
                         f"`{key}:` belongs to an intervention; add `under:` (one of {allowed}),{other} or remove it"
                     )
@@ -193,6 +221,7 @@ class MeasuredTest(Frozen):
                 "`against:` pairs prompts, and here the model is the unit; remove it, or compare by prompts"
             )
         takes = statistic_named(self.statistic).takes
+        self._check_reading(self.other)
         if self.other.model is not None and takes.reads_layers(counting=self.holds is not None):
             raise ValueError(
                 f"statistic {self.statistic!r} looks at each layer, and two models need not have as many; name one"
@@ -200,6 +229,18 @@ class MeasuredTest(Frozen):
             )
         if self.other.dtype is not None and "prompt_length" in self.of:
             raise ValueError("metric 'prompt_length' is the same in any dtype; name another")
+
+    def _check_reading(self, other: Against) -> None:
+        for key, value in other.reading.items():
+            if getattr(self, key) == value:
+                raise ValueError(f"`against: {{{key}: {value}}}` is the test's own reading; name another")
+        if other.norm is not None and (why := normless(self.of)):
+            raise ValueError(f"{why}; remove `against:`")
+        last_only = [name for name in self.of if metric_named(name).last_only]
+        if other.position is not None and last_only:
+            raise ValueError(f"metric {last_only[0]!r} is read at the last token only; remove `against:`")
+        if other.layer is not None and (self.layer in (None, "each") or other.layer == "each"):
+            raise ValueError("`against:` holds one layer against another; name one as `layer:` and the other here")
 
     def _check_groups(self) -> None:
         statistic_named(self.statistic).takes.check_categories(self)

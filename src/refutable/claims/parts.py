@@ -17,14 +17,14 @@ from pydantic import (
 )
 
 from refutable._util.registry import Named, Registry
-from refutable._util.strict_yaml import Frozen
+from refutable._util.strict_yaml import NAMES, Frozen
 from refutable.errors import UnknownName, did_you_mean
 from refutable.metrics import METRICS, Metric
 from refutable.models.config_facts import FACT_WORDS, FACTS
-from refutable.models.registry import Selector
 from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
+from refutable.models.selector import Selector
 from refutable.statistics import STATISTICS, Statistic
-from refutable.traces.trace import Tap, Token
+from refutable.traces.trace import Position, Tap, Token
 
 T = TypeVar("T", bound=Named)
 
@@ -33,6 +33,8 @@ WORDS = {**FACT_WORDS, **ROW_WORDS}  # the possible values of facts that are wor
 
 ControlName = Literal["initialization", "permuted", "any-data"]
 Norm = Literal["raw", "centred"]
+READINGS = ("norm", "position", "layer")  # keys of a test that `against:` can name: another reading of the same weights
+AGAINST = "{model: NAME}, {dtype: bfloat16}, {norm: centred}, {position: all} or {layer: first}"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decides = Literal["sentence", "part", "neighbour"]
 DECIDES = (
@@ -49,13 +51,13 @@ def _layer(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     except ValidationError:
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"layers count from 1, and the last is `layer: last` (got {value})") from None
-        words = ("first", "last", "mean")
+        words = ("first", "last", "mean", "trend")
         near = did_you_mean(value, words) if isinstance(value, str) else ""
         raise ValueError(f"unknown layer {value!r}; known: {', '.join(words)}, or a number from 1.{near}") from None
 
 
 Layer = Annotated[
-    Literal["first", "last", "mean", "each"] | Annotated[int, Field(ge=1, strict=True)], WrapValidator(_layer)
+    Literal["first", "last", "mean", "trend", "each"] | Annotated[int, Field(ge=1, strict=True)], WrapValidator(_layer)
 ]
 
 
@@ -97,21 +99,34 @@ class Tolerance(Frozen):
 
 
 class Against(Frozen):
-    """What each prompt's value is compared with: the same prompt in another model, or in another dtype."""
+    """What each prompt's value is compared with: the same prompt in another model or dtype, or read in another way."""
 
-    model: str | None = Field(default=None, description="name of a model that reads the same prompts")
+    model: str | None = Field(
+        default=None, description="name of a model that reads the same prompts", json_schema_extra={NAMES: "model"}
+    )
     dtype: Dtype | None = Field(default=None, description="of the same weights and activations")
+    norm: Norm | None = Field(default=None, description="the same values, read in the other norm")
+    position: Position | None = Field(default=None, description="the same values, read at another position")
+    layer: Layer | None = Field(default=None, description="the same values, read in another layer")
 
     @model_validator(mode="after")
     def _one(self) -> Against:
-        if (self.model is None) == (self.dtype is None):
-            raise ValueError("`against:` is held against one thing; write `{model: NAME}` or `{dtype: bfloat16}`")
+        named = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(named) != 1:
+            raise ValueError(f"`against:` is held against one thing; write {AGAINST}")
         return self
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The key of the test, with its value, by which the same pass is read in another way; empty for neither."""
+        return {name: getattr(self, name) for name in READINGS if getattr(self, name) is not None}
 
     def describe(self, model: str) -> str:
         """Return in words which value each prompt's value of a model is paired with."""
         if self.model is not None:
             return f"{model} minus {self.model} on each prompt: both read the same prompts"
+        for name, value in self.reading.items():
+            return f"{model} minus itself with `{name}: {value}` on each prompt: both are read from the same weights"
         return f"{model} minus itself in {self.dtype} on each prompt: the same weights read the same prompts"
 
 
@@ -151,12 +166,17 @@ class Variations(Frozen):
     )
     dtype: tuple[Dtype, ...] = Field(default=(), min_length=1)
     statistic: tuple[str, ...] = Field(
-        default=(), min_length=1, description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means"
+        default=(),
+        min_length=1,
+        description="as [mean, ratio_of_means]: a mean of ratios or a ratio of means",
+        json_schema_extra={NAMES: "statistic"},
     )
     bos: tuple[Literal["with", "without"], ...] = Field(
         default=(), min_length=1, description="the beginning-of-sequence token put before each prompt, or taken away"
     )
-    prompts: tuple[str, ...] = Field(default=(), min_length=1, description="other prompt sets")
+    prompts: tuple[str, ...] = Field(
+        default=(), min_length=1, description="other prompt sets", json_schema_extra={NAMES: "prompt set"}
+    )
 
     @property
     def declared(self) -> bool:

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from refutable.claims import BaseClaim, MeasuredClaim
-from refutable.claims.file import Places
+from refutable.claims.file import FaultyClaims, Loaded, Places, read_claims
 from refutable.errors import BadInput, NotMeasured, UnknownName
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.prompts.prompt_set import PromptSet
 
 Prompts = Callable[[str], PromptSet]
+
+
+def read_checked(path: Path, registry: ModelRegistry, prompts: Prompts | None) -> Loaded:
+    """Read a claims file; where claims cannot be read, say as well what is wrong with the names in the others.
+
+    Args:
+        path: the claims file.
+        registry: the known models.
+        prompts: loads a prompt set; None where others stand in for the claims' own.
+
+    Raises:
+        BadInput: with one line for every problem in the files.
+    """
+    try:
+        return read_claims(path)
+    except FaultyClaims as error:
+        problems = [str(error)]
+        for claim in error.sound:
+            problems += model_problems(claim, registry, error.places)
+            problems += prompt_problems(claim, error.places, prompts) if prompts is not None else ()
+        raise BadInput("\n".join(problems)) from None
 
 
 def model_problems(claim: BaseClaim, registry: ModelRegistry, places: Places) -> list[str]:
@@ -58,8 +81,9 @@ def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:
 
 def layer_problem(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
     """Yield a problem if a numbered layer is beyond every one of these models and all their depths are known."""
-    layer = claim.test.layer if isinstance(claim, MeasuredClaim) else None
-    if not isinstance(layer, int):
+    asked = [one.layer for one in claim.test.readings] if isinstance(claim, MeasuredClaim) else []
+    layer = max((one for one in asked if isinstance(one, int)), default=None)
+    if layer is None:
         return
     try:
         depths = {row.name: int(row.fact("layers")) for row in rows}

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from refutable._util.strict_yaml import Frozen
+from refutable._util.strict_yaml import NAMES, Frozen
 from refutable.claims.parts import FACT_NAMES, WORDS, named
 from refutable.errors import did_you_mean
 from refutable.statistics.region import GRAMMAR, RegionText
@@ -86,7 +86,7 @@ class WiringTest(Frozen):
 class TheoremTest(Frozen):
     """A mathematical property, tried on generated inputs."""
 
-    property: str
+    property: str = Field(json_schema_extra={NAMES: "property"})
     examples: int = Field(default=1000, ge=1, le=1_000_000)
 
     @field_validator("property")

@@ -7,14 +7,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from refutable.cli.cache import cache
 from refutable.cli.claims import check, schema
+from refutable.cli.doctor import doctor
 from refutable.cli.dry_run import dry_run
 from refutable.cli.extensions import load_extensions
+from refutable.cli.figure import figure
 from refutable.cli.init import init
 from refutable.cli.lock import lock
 from refutable.cli.models import draw, models, prompts
 from refutable.cli.published import catalogue, page, publish
-from refutable.cli.runs import diff, report
+from refutable.cli.reference import metrics, passes, statistics
+from refutable.cli.runs import diff, report, runs
+from refutable.cli.show import show
+from refutable.cli.view import view
 from refutable.errors import RefutableError
 
 UNUSABLE = 4  # pytest's exit status for unusable input
@@ -45,10 +51,17 @@ def _message(error: RefutableError | OSError) -> str:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Scientific claims about transformers, on trial.",
 )
 app.callback()(load_extensions)
 app.add_typer(models, name="models")
-for command in (init, check, lock, schema, prompts, draw, dry_run, report, diff, publish, page, catalogue):
-    app.command()(command)
+app.add_typer(cache, name="cache")
+for commands in (
+    (init, check, lock, show, schema),
+    (metrics, statistics, passes, prompts),
+    (doctor, draw, dry_run),
+    (report, view, runs, figure, diff, publish, page, catalogue),
+):
+    for command in commands:
+        app.command()(command)

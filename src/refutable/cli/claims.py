@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, models_file
+from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, known_models, models_file
 from refutable.errors import BadInput
 
 
@@ -25,12 +25,16 @@ def check(
         typer.echo(line)
 
 
-def schema(kind: Annotated[str, typer.Argument(help="claims or verdicts")] = "claims") -> None:
-    """Print the JSON Schema of claims files or of verdicts.json."""
-    from refutable.claims.file import json_schema
+def schema(
+    kind: Annotated[str, typer.Argument(help="claims or verdicts")] = "claims", models: ModelsOption = None
+) -> None:
+    """Print the JSON Schema of claims files, with every name that they can use here, or of verdicts.json."""
+    from refutable.claims.schema import schema_text
     from refutable.reports.formats.verdicts_schema import verdicts_schema
 
-    schemas = {"claims": json_schema, "verdicts": verdicts_schema}
-    if kind not in schemas:
-        raise BadInput(f"no schema {kind!r}; known: {', '.join(schemas)}.")
-    typer.echo(json.dumps(schemas[kind](), indent=2))
+    if kind == "claims":
+        typer.echo(schema_text(known_models(models)), nl=False)
+    elif kind == "verdicts":
+        typer.echo(json.dumps(verdicts_schema(), indent=2))
+    else:
+        raise BadInput(f"no schema {kind!r}; known: claims, verdicts.")

@@ -9,6 +9,7 @@ import typer
 
 from refutable._util.pytest_ini import ini_path
 from refutable._util.reading import exists
+from refutable.errors import BadInput
 
 if TYPE_CHECKING:
     from refutable.models.registry import ModelRegistry
@@ -22,7 +23,7 @@ ModelsOption = Annotated[
 ]
 VerdictsOption = Annotated[
     Path | None,
-    typer.Option("--verdicts", help="verdicts.json of a run; by default published/verdicts.json among the reports"),
+    typer.Option("--verdicts", help="verdicts.json of a run; by default the published one (refutable_published)"),
 ]
 
 
@@ -56,7 +57,22 @@ def reports_folder() -> Path:
     return ini_path("refutable_reports") or Path("reports")
 
 
-def published_file(given: Path | None) -> Path:
-    """Return the published verdicts: the given file or the one in the given folder, else the one among the reports."""
-    file = given or reports_folder() / "published"
-    return file / "verdicts.json" if given is None or file.is_dir() else file
+def published() -> Path | None:
+    """Return the published verdicts that the ini file names, or None."""
+    return ini_path("refutable_published")
+
+
+def published_file(given: Path | None, option: str = "--verdicts") -> Path:
+    """Return the published verdicts: the given file, the one in the given folder, or the one that the ini names.
+
+    Raises:
+        BadInput: neither is there.
+    """
+    if given is not None:
+        return given / "verdicts.json" if given.is_dir() else given
+    if (named := published()) is not None:
+        return named
+    raise BadInput(
+        f"nothing says where verdicts are published: name the file ({option} FILE), or set refutable_published in the"
+        " ini file"
+    )

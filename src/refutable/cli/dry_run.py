@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refutable.cli.completion import model_names
 from refutable.cli.defaults import ModelsOption, known_models
 from refutable.errors import BadInput
 
 if TYPE_CHECKING:
-    from refutable.models.own import Describer
-    from refutable.models.registry import ModelRegistry, ModelRow
+    from refutable.models.describer import Describer
+    from refutable.models.registry import ModelRegistry
+    from refutable.models.row import ModelRow
 
 
 def dry_run(
     names: Annotated[
-        list[str] | None, typer.Argument(help="models by name or glob, by path, or OWNER/NAME, as pytest --model")
+        list[str] | None,
+        typer.Argument(
+            help="models by name or glob, by path, or OWNER/NAME, as pytest --model", autocompletion=model_names
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="every model of the registry")] = False,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "bfloat16",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     device: Annotated[
         str, typer.Option(help="what the model would run on: auto, cpu, cuda, cuda:N, cuda:all")
     ] = "auto",
@@ -44,7 +49,7 @@ def dry_run(
         raise BadInput(f"--dtype {dtype}: unknown dtype; known: {', '.join(DTYPES)}.")
     hashes = FileHashes(cache_folder())
     rows = _rows(names or [], every, known_models(models), partial(describer, hashes, offline=offline))
-    finder = Finder(hashes, choose_device(device), offline=True)
+    finder = Finder(hashes, choose_device(device), offline=True, cpu_asked=device == "cpu")
     require_measure()
     from refutable.measurement.loading.dry_run import try_dry
 

@@ -9,7 +9,9 @@ import typer
 
 from refutable.errors import BadInput
 
-CLAIMS = """\
+SCHEMA = "claims.schema.json"
+CLAIMS = f"""\
+# yaml-language-server: $schema={SCHEMA}
 # Each claim is a statement and the test that decides it. Run: pytest
 schema: 1
 claims:
@@ -17,7 +19,7 @@ claims:
     statement: The last block makes the residual stream longer.
     evidence: measured
     models: [smollm2]
-    test: {statistic: mean, of: last_gain, predicts: "> 1"}
+    test: {{statistic: mean, of: last_gain, predicts: "> 1"}}
 """
 INI = """\
 [pytest]
@@ -28,7 +30,7 @@ testpaths = refutable.suite
 
 
 def init(folder: Annotated[Path, typer.Argument(help="a new or existing folder")] = Path()) -> None:
-    """Start a suite of your own: a claims file with one claim, and the ini file that switches refutable on."""
+    """Start a suite of your own: a claims file with one claim, its schema for editors, and the ini file."""
     for line in write_starter(folder):
         typer.echo(line)
 
@@ -40,8 +42,10 @@ def write_starter(folder: Path) -> list[str]:
         BadInput: a file of that name exists already; nothing is written.
     """
     from refutable._util.atomic import write_whole
+    from refutable.claims.schema import schema_text
+    from refutable.models.registry import load_registry
 
-    files = {"claims.yaml": CLAIMS, "pytest.ini": INI}
+    files = {"claims.yaml": CLAIMS, SCHEMA: schema_text(load_registry()), "pytest.ini": INI}
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise BadInput(f"{folder}: {', '.join(there)} already there; nothing was written. Name another folder")

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refutable._util.pytest_ini import ini_path
-from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, models_file
+from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, models_file, published
 
 if TYPE_CHECKING:
     from refutable.verdicts.preregistration.lockfile import Lock, Update
     from refutable.verdicts.row import VerdictRow
-
-VERDICTS = ("verdicts.json", "published/verdicts.json")  # among the reports
 
 
 def lock(
@@ -26,7 +24,7 @@ def lock(
     seen: Annotated[
         list[Path] | None,
         typer.Option(
-            help="a verdicts.json whose verdicts were seen; by default those among the reports, where there are any"
+            help="a verdicts.json whose verdicts were seen; by default the last run's and the published one, if any"
         ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 if the lock is out of date")] = False,
@@ -93,5 +91,6 @@ def _rows(claims: Path, seen: Sequence[Path] | None) -> Iterator[VerdictRow]:
     from refutable.reports.formats.verdicts_json import read_verdicts
 
     reports = ini_path("refutable_reports") or claims.parent / "reports"
-    for file in seen or [reports / name for name in VERDICTS if (reports / name).is_file()]:
+    there = [file for file in (reports / "verdicts.json", published()) if file is not None and file.is_file()]
+    for file in seen or there:
         yield from read_verdicts(file).rows

@@ -10,6 +10,7 @@ import typer
 
 from refutable._util.text import few
 from refutable.cli import screen
+from refutable.cli.completion import model_names, prompt_sets
 from refutable.cli.defaults import ModelsOption, known_models, models_file
 from refutable.errors import BadInput
 
@@ -63,7 +64,9 @@ def add(
 
 
 def prompts(
-    name: Annotated[str | None, typer.Argument(help="a packaged set, or a file: print its texts")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="a packaged set, or a file: print its texts", autocompletion=prompt_sets)
+    ] = None,
 ) -> None:
     """List the packaged prompt sets, or print the texts of one set, one per line: as JSON if one has line breaks."""
     from refutable.prompts.find import given_prompts, known_sets
@@ -84,7 +87,7 @@ def prompts(
 
 
 def draw(
-    model: Annotated[str, typer.Argument(help="name of a registry row")],
+    model: Annotated[str, typer.Argument(help="name of a registry row", autocompletion=model_names)],
     out: Annotated[Path, typer.Option(help="folder to write safetensors and config.json to")],
     seed: int = 0,
     dtype: str = "float32",

@@ -26,7 +26,7 @@ def publish(
         Path | None, typer.Argument(help="verdicts.json of a run; by default the one among the reports")
     ] = None,
     to: Annotated[
-        Path | None, typer.Option(help="the published file; by default published/verdicts.json among the reports")
+        Path | None, typer.Option(help="the published file; by default the ini file's (refutable_published)")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     fewer: Annotated[
@@ -37,14 +37,15 @@ def publish(
     ] = None,
     models: ModelsOption = None,
     page: Annotated[
-        Path | None, typer.Option(help="page of verdicts, by default the ini file's; rewritten if it exists")
+        Path | None,
+        typer.Option(help="index of verdicts, by default the ini file's; rewritten with its pages if it exists"),
     ] = None,
 ) -> None:
     """Publish a run's verdicts, after showing what changes; nothing else rewrites the published file."""
     from refutable.reports.diff import as_text
-    from refutable.reports.publish import changes, publish_run, write_page
+    from refutable.reports.publish import changes, publish_run, write_verdict_pages
 
-    run, to = run or reports_folder() / "verdicts.json", published_file(to)
+    run, to = run or reports_folder() / "verdicts.json", published_file(to, "--to")
     found = changes(run, to)
     if found is None:
         typer.echo("nothing is published yet")
@@ -57,8 +58,9 @@ def publish(
     page = page or ini_path("refutable_page")
     if page is not None and page.is_file():
         on_tables = ini_path("refutable_on_tables")
-        measured = published_file(None) if on_tables is not None and to.absolute() == on_tables.absolute() else to
-        write_page(claims_file(claims), measured, page, models_file(models), on_tables)
+        is_of_tables = on_tables is not None and to.absolute() == on_tables.absolute()
+        measured = published_file(None) if is_of_tables else to
+        write_verdict_pages(claims_file(claims), measured, page, models_file(models), on_tables)
         typer.echo(f"wrote {page}")
 
 
@@ -66,15 +68,19 @@ def page(
     claims: ClaimsArgument = None,
     verdicts: VerdictsOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="the page to write; by default the ini file's, else verdicts.md by the reports")
+        Path | None, typer.Option(help="the index to write; by default the ini file's (refutable_page)")
     ] = None,
     models: ModelsOption = None,
 ) -> None:
-    """Write the page of verdicts: every claim in its document's order, with its verdicts."""
-    from refutable.reports.publish import write_page
+    """Write the verdicts as Markdown: an index, and beside it a folder with a page for each section of a document."""
+    from refutable.reports.publish import write_verdict_pages
 
-    out = out or ini_path("refutable_page") or reports_folder() / "verdicts.md"
-    write_page(claims_file(claims), published_file(verdicts), out, models_file(models), ini_path("refutable_on_tables"))
+    out = out or ini_path("refutable_page")
+    if out is None:
+        raise BadInput("no page: name one with --out FILE, or set refutable_page in the ini file")
+    write_verdict_pages(
+        claims_file(claims), published_file(verdicts), out, models_file(models), ini_path("refutable_on_tables")
+    )
     typer.echo(f"wrote {out}")
 
 

@@ -29,3 +29,13 @@ def table() -> Table:
     from rich.table import Table
 
     return Table(box=None, pad_edge=False)
+
+
+def show_markdown(text: str) -> None:
+    """Print Markdown: laid out on a terminal, as it is where the output is piped."""
+    if not colour():
+        print(text, end="")
+        return
+    from rich.markdown import Markdown
+
+    console().print(Markdown(text))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from scipy import stats
+import scipy
 
 from refutable._util.text import counted
 from refutable.claims import MeasuredClaim
@@ -14,7 +14,7 @@ from refutable.evidence.permuted import WITHIN, permuted_control
 from refutable.evidence.plan import control_seeds
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import Specification, judge_specification
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
 from refutable.verdicts.falsifiability.depth import depth_of
@@ -116,7 +116,7 @@ def _of_most(judged: Mapping[str, Judgement], alpha: float) -> tuple[Verdict, st
         return first.verdict, first.why
     told = ", ".join(f"{verdicts.count(word)} {word.value}" for word in dict.fromkeys(verdicts))
     for word, outcome in ((Verdict.SUPPORTED, "holds"), (Verdict.REFUTED, "fails")):
-        p = float(stats.binomtest(verdicts.count(word), len(verdicts), 0.5, alternative="greater").pvalue)
+        p = float(scipy.stats.binomtest(verdicts.count(word), len(verdicts), 0.5, alternative="greater").pvalue)
         if p <= alpha:
             return word, f"{outcome} on most draws: {told} of {counted(len(verdicts), 'seed')} (sign test p = {p:.3g})"
     least = math.ceil(math.log2(1 / alpha))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refutable._util.extras import require_measure
+from refutable.models.describer import Describer
 from refutable.models.file_hashes import FileHashes
-from refutable.models.own import Describer
 
 
 def describer(hashes: FileHashes, *, offline: bool = False, revision: str | None = None) -> Describer:

@@ -16,6 +16,6 @@ def firsts_told(test: MeasuredTest) -> dict[str, str]:
         *read, last = test.counts_first
         ends = CHANGED[last] if test.under in EACH_TOKEN else READ[last]
         told["first token"] = ", ".join(dict.fromkeys([*(READ[one] for one in read), ends]))
-    if test.layer == "mean":
+    if test.over_layers:
         told["first block"] = READ[test.first_block or "with"]
     return told

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.metrics import GAUGES, METRICS, Gauge
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.traces.scale_folding import UNNORMED, UNSCALED
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
@@ -34,17 +35,19 @@ def with_gauge(judged: Judgement, claim: MeasuredClaim, models: Iterable[str], r
 def gauges_of(test: MeasuredTest, row: ModelRow) -> tuple[Gauge, ...]:
     """Return the rewrites that leave this model's logits alone and change a metric of a test."""
     metrics = [METRICS[name] for name in test.of]
-    invariant = [m.invariant if test.norm == "raw" else m.invariant_centred for m in metrics]
+    norms = {one.norm for one in test.readings}
+    invariant = [m.invariant if norm == "raw" else m.invariant_centred for m in metrics for norm in norms]
     return tuple(g for g in GAUGES if not all(g in of for of in invariant) and _applies(g, row))
 
 
 def gauge_forms(test: MeasuredTest, rows: Iterable[ModelRow]) -> Iterator[dict[str, str]]:
     """Yield what changes a test into each form in which a gauge is fixed, and into that in which all are.
 
-    Centring is such a form only if the norms of all these models take the mean off.
+    Centring is such a form only if the norms of all these models take the mean off and the test compares no norms.
     """
     found = [gauges_of(test, row) for row in rows]
-    centred = bool(found) and all("mean-shift" in gauges for gauges in found)
+    one_norm = len({one.norm for one in test.readings}) == 1
+    centred = one_norm and bool(found) and all("mean-shift" in gauges for gauges in found)
     folded = any("norm-scale" in gauges for gauges in found)
     if centred:
         yield CENTRED

@@ -10,7 +10,8 @@ from refutable.errors import BadInput, NotMeasured
 from refutable.evidence.sample_source import SampleSource
 from refutable.models.device import Device
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import ModelRegistry, ModelRow, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.row import ModelRow
 from refutable.models.selection import Selection
 from refutable.models.subject import INIT, Subject, WeightsKind, WeightsSource
 from refutable.models.weights import Finder

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from refutable.claims import MeasuredTest
 from refutable.errors import Undecidable
 from refutable.evidence.specification import fit_of
-from refutable.statistics.layers_passing import holm
 from refutable.statistics.sample import Sample
+from refutable.statistics.stepwise import holm
 from refutable.verdicts.judge import p_values
 
 LAYERS_DISAGREE = "layers-disagree"

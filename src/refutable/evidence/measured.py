@@ -154,10 +154,12 @@ def _with_layers(
 ) -> Judgement:
     """Return the judgement of a mean over layers with what each layer says, and the label if they disagree on it.
 
-    Two models need not have as many layers, so nothing is said of one held against another.
+    Two models need not have as many layers, so nothing is said of one held against another, nor of two readings that
+    differ in their layers.
     """
     test, alpha = claim.test, claim.alpha
-    if test.layer != "mean" or (test.other is not None and test.other.model is not None):
+    apart = test.other is not None and (test.other.model is not None or test.other.layer is not None)
+    if test.layer != "mean" or apart:
         return base
     found = layer_by_layer(test, read(test.model_copy(update={"layer": "each"})))
     judged = replace(base, details={**base.details, "layers": found.told(alpha)})

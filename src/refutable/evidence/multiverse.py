@@ -19,7 +19,7 @@ from refutable.evidence.plan import CHEAP, is_cheap, other_first_tokens, passes_
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import Specification, attempt, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
-from refutable.statistics.over import Over, other_statistic, statistic_over
+from refutable.statistics.over import Over, other_statistic, speaks_over, statistic_over
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
@@ -118,7 +118,7 @@ def _firsts(test: MeasuredTest) -> Iterator[dict[str, str]]:
     """Yield what changes a test into its forms with and without the first token and block, its own first."""
     tokens = [{}, *({"first_token": str(other.first_token)} for other in other_first_tokens(test))]
     blocks: list[dict[str, str]] = [{}]
-    if test.layer == "mean":
+    if test.over_layers:
         blocks.append({"first_block": "with" if test.first_block == "without" else "without"})
     for token, block in itertools.product(tokens, blocks):
         yield {**token, **block}
@@ -164,11 +164,23 @@ def _judged(
     passes: dict[str, Any] = {axis: changes[axis] for axis in PASS_AXES if axis in changes}
     test = _changed(specification.test, changes)
     others = set(passes_of(test, specification.prompts)) - set(passes_of(specification.test, specification.prompts))
-    why_not = _out_of_reach(specification, model, source) if passes or others else ""
+    why_not = _of_another_estimand(test)
+    why_not = why_not or (_out_of_reach(specification, model, source) if passes or others else "")
     if why_not:
         return Judgement(Verdict.NOT_MEASURED, specification.test.predicts, why_not)
     folded = changes.get("scale") == "folded"
     return judge_specification(replace(specification, test=test, folded=folded, **passes), model, source)
+
+
+def _of_another_estimand(test: MeasuredTest) -> str:
+    """Return why a varied test does not speak of the claim's categories, or an empty string."""
+    if test.over is None or speaks_over(test.statistic, test.over):
+        return ""
+    units = "prompts" if test.over == "categories_like_these" else "categories"
+    return (
+        f"{test.statistic} has {units} as its units, and the claim is over {test.over.replace('_', ' ')}; there is no"
+        " such version of it"
+    )
 
 
 def _out_of_reach(specification: Specification, model: str | None, source: SampleSource) -> str:

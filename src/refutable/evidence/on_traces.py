@@ -11,7 +11,8 @@ from refutable.errors import BadInput
 from refutable.evidence.given_traces import given_traces
 from refutable.evidence.measured import judge_measured
 from refutable.evidence.specification import attempt
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.prompts.prompt_set import are_categorised
 from refutable.traces.trace import Trace
 from refutable.verdicts.judge import Judgement

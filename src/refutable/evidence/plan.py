@@ -61,7 +61,7 @@ def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default"
 
 def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[Pass, ...]:
     """Return every pass that a test reads, those under an intervention before the plain ones."""
-    passes = [pass_for(metric, test, prompts, bos) for metric in test.of]
+    passes = [pass_for(metric, one, prompts, bos) for one in test.readings for metric in test.of]
     if test.against == "plain":
         passes += [plain(spec) for spec in passes]
     return tuple(dict.fromkeys(passes))
@@ -78,7 +78,7 @@ def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) ->
     Raises:
         NotMeasured: this run may not measure it, or it is the subject itself.
     """
-    if test.other is None:
+    if test.other is None or test.other_reading is not None:
         return None
     if test.other.dtype is not None:
         if test.other.dtype == subject.dtype:

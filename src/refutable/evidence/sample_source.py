@@ -5,6 +5,7 @@ Judging asks for samples and never learns whether they were stored, measured jus
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from refutable._util.extras import require_measure
 from refutable._util.hashing import key_of
+from refutable._util.progress import task
 from refutable._util.provenance import version_of
 from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
@@ -97,6 +99,9 @@ class SampleSource:
         found = self._read(test, name, spec, subject, folded)
         if test.against is None:
             return found
+        if (reading := test.other_reading) is not None:
+            read_so = pass_for(name, reading, spec.prompts, spec.bos)
+            return tuple(map(minus, found, self._read(reading, name, read_so, subject, folded)))
         other = other_subject(test, subject, self.selection)
         if other is not None:
             return tuple(map(minus, found, self._read(test, name, spec, other, folded)))
@@ -108,6 +113,8 @@ class SampleSource:
         found = table.sample(name, model, test, prompts)
         if test.other is None:
             return found
+        if (reading := test.other_reading) is not None:
+            return minus(found, table.sample(name, model, reading, prompts))
         if test.other.model is None:
             raise NotMeasured(
                 f"{table.name} holds one dtype of a model: what {test.other.dtype} would give is not in it"
@@ -227,7 +234,9 @@ class SampleSource:
         if key in self._refused:
             raise self._refused[key]
         name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
-        with self.store.lock(name):
+        with ExitStack() as held:
+            with task(f"waiting for another process, which measures on {subject.device_type}"):
+                held.enter_context(self.store.lock(name))
             stored = self.store.get(key)
             if stored is not None:
                 return stored
@@ -245,7 +254,8 @@ class SampleSource:
 
     def _measure_planned(self, subject: Subject, spec: Pass) -> None:
         """Load a subject once and make every pass of it that is planned and not stored."""
-        from refutable.measurement.session import measure_subject
+        with task("loading torch and transformers"):
+            from refutable.measurement.session import measure_subject
 
         row = self.selection.registry[subject.model]
         wanted = {}

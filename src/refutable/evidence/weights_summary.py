@@ -103,7 +103,8 @@ def _of_claim(claim: BaseClaim) -> dict[str, str]:
         return {}
     titles = dict.fromkeys(one.title for one in passes_of(claim.test, claim.prompts))
     other = claim.test.other
-    beside = "" if other is None else f", held against {other.model or other.dtype}"
+    reading = "" if other is None else _joined(f"{key}: {value}" for key, value in other.reading.items())
+    beside = "" if other is None else f", held against {other.model or other.dtype or reading}"
     return {
         "tap": "; ".join(METRICS[name].tap for name in claim.test.of),
         "prompt_set": claim.prompts,

@@ -21,7 +21,7 @@ from refutable.measurement.loading.tokens import GivenTokens, OwnTokenizer
 from refutable.measurement.session import make_pass
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.selection import DTYPES
 from refutable.models.subject import GIVEN_TOKENS, OWN_TOKENIZER, Subject, WeightsKind, WeightsSource
 from refutable.traces.trace import PRIMITIVES_VERSION, Trace

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
+from refutable._util.progress import task
 from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.models.registry import ModelRow
-from refutable.models.subject import Subject, WeightsSource
+from refutable.models.row import ModelRow
+from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import PASSES, PROBE_PASSES, Pass
 from refutable.traces.trace import Trace
@@ -36,11 +37,13 @@ def measure_subject(
     try:
         for spec, (source, key, about) in wanted.items():
             if spec.name in PROBE_PASSES:
-                network = draw(source.config, subject).eval()
-                try:
-                    yield spec, _runner(spec)(network, row.architecture, key, about)
-                except NotMeasured as error:
-                    yield spec, error.with_traceback(None)
+                with task(f"{_called(subject)}: the {spec.title} probe"):
+                    network = draw(source.config, subject).eval()
+                    try:
+                        left: Trace | RefutableError = _runner(spec)(network, row.architecture, key, about)
+                    except NotMeasured as error:
+                        left = error.with_traceback(None)
+                yield spec, left
         yield from _passes(row, subject, wanted, prompts, cache)
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(error, row, subject) from None
@@ -59,12 +62,15 @@ def _passes(
     if not passes:
         return
     started = time.perf_counter()
-    model = load_model(row, subject, next(iter(passes.values()))[0], cache)
+    with task(f"{_called(subject)}: loading"):
+        model = load_model(row, subject, next(iter(passes.values()))[0], cache)
     seconds = round(time.perf_counter() - started, 3)
-    for spec, (_, key, about) in passes.items():
+    for number, (spec, (_, key, about)) in enumerate(passes.items(), start=1):
         facts = {**about, "attention_implementation": model.attention_implementation, "load_seconds": seconds}
         try:
-            yield spec, make_pass(model, spec, prompts(spec.prompts), key, facts)
+            with task(f"{_called(subject)}: pass {number} of {len(passes)}, {spec.title} over {spec.prompts}"):
+                left = make_pass(model, spec, prompts(spec.prompts), key, facts)
+            yield spec, left
         except RefutableError as error:
             if spec.is_plain and isinstance(error, ClosureError):
                 raise
@@ -73,6 +79,12 @@ def _passes(
             if spec.is_plain:
                 raise
             yield spec, _out_of_memory(error, row, subject)
+
+
+def _called(subject: Subject) -> str:
+    """Return a subject's model, and what else tells it from the run's others: the seed of a draw, or a dtype."""
+    drawn = f", seed {subject.seed}" if subject.weights == INIT else ""
+    return f"{subject.model}{drawn}{f', {subject.dtype}' if subject.dtype != 'float32' else ''}"
 
 
 def make_pass(model: LoadedModel, spec: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:
@@ -88,5 +100,5 @@ def _runner(spec: Pass) -> Callable[..., Trace]:
 
 def _out_of_memory(error: torch.OutOfMemoryError, row: ModelRow, subject: Subject) -> WeightsUnavailable:
     traceback.clear_frames(error.__traceback__)  # its frames hold tensors of a model that must be released
-    fix = f"pytest --model {row.name} --dtype bfloat16, or a larger device"
+    fix = f"pytest --model {row.asked} --dtype bfloat16, or a larger device"
     return WeightsUnavailable(f"{row.name} in {subject.dtype} ran out of memory on {subject.device}", fix)

@@ -27,7 +27,7 @@ Per = Literal["prompt", "layer"]
 Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites of the weights that do not change the function
 GAUGES: tuple[Gauge, ...] = get_args(Gauge)
 ALL_BUT_MEAN: tuple[Gauge, ...] = ("norm-scale", "value-output")
-LayerChoice = Literal["first", "last", "mean", "each"] | int | None
+LayerChoice = Literal["first", "last", "mean", "trend", "each"] | int | None
 Part = Literal["numerator", "denominator"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Values = NDArray[np.float64]
@@ -184,10 +184,11 @@ def evaluate(
         position: which token. ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
             matrix of all its tokens, the first included (Frobenius norms). `first_token` changes either.
         norm: raw vectors, or vectors less their mean over the width.
-        layer: which layer of a metric that has one value per layer; None or ``each`` keeps them all.
+        layer: which layer of a metric that has one value per layer; None or ``each`` keeps them all, ``mean`` and
+            ``trend`` take them together.
         first_token: whether the first token counts, in a metric over several tokens; None for the default of the
             position (`FIRST_TOKEN`) or of the pass. Metrics of one token ignore it.
-        first_block: whether the first block counts in ``layer="mean"``; None for with it.
+        first_block: whether the first block counts in ``layer="mean"`` and ``"trend"``; None for with it.
         folded: how the model normalises what its modules read; if given, norms are taken before the learned scale.
         part: only the numerator or the denominator of a ratio.
 
@@ -216,6 +217,8 @@ def evaluate(
         values = values[:, view.only]
     elif chosen.per == "layer" and layer == "mean":
         values = mean_over_layers(values, str(trace.meta["model"]), first_block)
+    elif chosen.per == "layer" and layer == "trend":
+        values = trend_over_layers(values, str(trace.meta["model"]), first_block)
     values.setflags(write=False)  # the sample is cached
     categories, texts = (_of_prompts(column, trace, kept) for column in ("category", "text"))
     trace.derived[asked] = sample = Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
@@ -233,11 +236,33 @@ def mean_over_layers(values: Values, model: str, first_block: First | None) -> V
     Raises:
         NoSuchTap: the first block is left out, and there is no other.
     """
+    means: Values = _counted(values, model, first_block).mean(axis=1)
+    return means
+
+
+def trend_over_layers(values: Values, model: str, first_block: First | None) -> Values:
+    """Return Theil's slopes over a model's layers, shape (n,), of values of shape (n, layers).
+
+    The median over all pairs of layers of the difference of their values over that of their numbers: the change from
+    one layer to the next. It depends on no single layer, as the first or the last of many models would decide a line
+    by least squares. Rising in most pairs of layers gives a positive slope.
+
+    Raises:
+        NoSuchTap: there are not two layers.
+    """
+    counted = _counted(values, model, first_block)
+    if counted.shape[1] < 2:
+        raise NoSuchTap(f"{model} has one block that counts; a trend over layers takes two")
+    i, j = np.triu_indices(counted.shape[1], 1)
+    slopes: Values = np.median((counted[:, j] - counted[:, i]) / (j - i), axis=1)
+    return slopes
+
+
+def _counted(values: Values, model: str, first_block: First | None) -> Values:
     counted = values[:, 1:] if first_block == "without" else values
     if not counted.shape[1]:
         raise NoSuchTap(f"{model} has one block; without the first there is none")
-    means: Values = counted.mean(axis=1)
-    return means
+    return counted
 
 
 def _of_prompts(column: str, trace: Trace, kept: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -267,7 +292,7 @@ def _index(layer: LayerChoice, trace: Trace) -> int | None:
     """Return the index of the layer asked for, or None if there are several."""
     layers = int(trace.meta["layers"])
     match layer:
-        case None | "each" | "mean":
+        case None | "each" | "mean" | "trend":
             return None
         case "first":
             return 0

@@ -15,7 +15,7 @@ from refutable._util.reading import is_file, read_json
 from refutable._util.text import few, printable
 from refutable.errors import BadInput
 from refutable.models.file_hashes import FileHashes
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.subject import WeightsKind, WeightsSource
 
@@ -90,7 +90,7 @@ def read_adapter(folder: Path) -> dict[str, Any]:
         )
     unknown = sorted(key for key, value in settings.items() if value and key not in (*SETTINGS, *_IMMATERIAL))
     if unknown:
-        raise BadInput(f"{path}: {few(unknown)} would be left out; merge the adapter yourself, and give --weights PATH")
+        raise BadInput(f"{path}: {few(unknown)} would be left out; merge it yourself, and name the merged folder")
     return settings
 
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from refutable._util.atomic import write_whole
 from refutable._util.reading import exists, read_text
 from refutable.errors import BadInput
-from refutable.models.registry import ModelRow, load_registry, place_of
+from refutable.models.registry import load_registry, place_of
+from refutable.models.row import ModelRow
 
 _EMPTY = re.compile(r"^models:(?:[ \t]*(?:\{\}|null|~))?(?P<rest>[ \t]*(#.*)?)$", re.MULTILINE)
 _LEFT_OUT = ("name", "aliases", "config_source", "default", "stand_in", "wheel", "init")
@@ -67,7 +68,7 @@ def renamed(row: ModelRow, name: str) -> ModelRow:
         return ModelRow.model_validate({**row.model_dump(exclude_unset=True), "name": name, "title": name})
     except ValidationError:
         raise BadInput(
-            f"--name {name}: write lower-case letters, digits, '.', '_' and '-', a letter or a digit first"
+            f"--name {name}: write lower-case letters, digits, '.', '_' and '-', the first a letter or a digit"
         ) from None
 
 

@@ -21,7 +21,15 @@ HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
 WIDTH = ("hidden_size", "n_embd", "n_embed", "d_model")
 KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv")
 HEAD_DIM = ("head_dim",)
+INNER = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
+EXPERTS = ("num_local_experts",)
+VOCABULARY = ("vocab_size",)
 LARGEST = 1_000_000_000
+MOST: Mapping[tuple[str, ...], int] = {
+    **{LAYERS: 10_000, HEADS: 100_000, WIDTH: 1_000_000},
+    **{EXPERTS: 100_000, VOCABULARY: 100_000_000},
+}
+"""No model has more than these, and to describe a network of so many modules would take hours, or all memory."""
 ROTARY_FRACTION = ("rotary_pct", "partial_rotary_factor")
 
 
@@ -30,13 +38,20 @@ def first(config: Config, keys: tuple[str, ...]) -> Any | None:
     return next((config[key] for key in keys if config.get(key) is not None), None)
 
 
-def _number(config: Config, keys: tuple[str, ...]) -> int:
+def number(config: Config, keys: tuple[str, ...]) -> int:
+    """Return a size that a configuration holds under the first of `keys` that it has.
+
+    Raises:
+        KeyError: it has none of them.
+        BadInput: it is no whole number from 1 to the most that a model has.
+    """
     value = first(config, keys)
     if value is None:
         raise KeyError(f"the configuration has none of {', '.join(keys)}")
-    if type(value) is not int or not 1 <= value <= LARGEST:
+    most = MOST.get(keys, LARGEST)
+    if type(value) is not int or not 1 <= value <= most:
         key = next(key for key in keys if config.get(key) is not None)
-        raise BadInput(f"{key} must be a whole number from 1 to {LARGEST:,} (got {shortened(repr(value))})")
+        raise BadInput(f"{key} must be a whole number from 1 to {most:,} (got {shortened(repr(value))})")
     return value
 
 
@@ -48,22 +63,24 @@ def _real(value: Any, key: str) -> float:
 
 def layers(family: Family, config: Config) -> int:
     """Number of blocks."""
-    return _number(config, LAYERS)
+    return number(config, LAYERS)
 
 
 def heads(family: Family, config: Config) -> int:
     """Number of attention (query) heads in a block."""
-    return _number(config, HEADS)
+    return number(config, HEADS)
 
 
 def d_model(family: Family, config: Config) -> int:
     """Width of the residual stream."""
-    return _number(config, WIDTH)
+    return number(config, WIDTH)
 
 
 def d_head(family: Family, config: Config) -> int:
     """Width of one attention head; the stream's width over the heads where the configuration does not say."""
-    return _number(config, HEAD_DIM) if first(config, HEAD_DIM) else d_model(family, config) // heads(family, config)
+    if first(config, HEAD_DIM) is None:
+        return d_model(family, config) // heads(family, config)
+    return number(config, HEAD_DIM)
 
 
 def rotary_fraction(family: Family, config: Config) -> float:
@@ -104,7 +121,7 @@ def norms(family: Family, config: Config) -> int:
 
 def vocabulary(family: Family, config: Config) -> int:
     """Rows of the token embedding, padding included."""
-    return _number(config, ("vocab_size",))
+    return number(config, VOCABULARY)
 
 
 def attention(family: Family, config: Config) -> str:
@@ -123,7 +140,7 @@ def projection_weights(family: Family, config: Config) -> int:
 def _key_heads(family: Family, config: Config) -> int:
     if config.get("multi_query") and not config.get("new_decoder_architecture"):
         return 1
-    return _number(config, KEY_HEADS) if first(config, KEY_HEADS) else heads(family, config)
+    return number(config, KEY_HEADS) if first(config, KEY_HEADS) is not None else heads(family, config)
 
 
 def additive(family: Family, config: Config) -> bool:

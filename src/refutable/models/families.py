@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
+from refutable._util.reading import exists
 from refutable._util.registry import Registry
+from refutable._util.text import shortened
 from refutable.errors import BadInput, did_you_mean
 from refutable.models.config import Config
 
@@ -213,9 +217,17 @@ def family_of(model_type: str) -> Family:
 
 def unknown_family(model_type: str) -> str:
     """Return what to tell of a family that is not known, and how a suite adds one."""
+    near = "" if _is_of_transformers(model_type) else did_you_mean(model_type, FAMILIES, cutoff=0.8)
     return (
-        f"unknown architecture {model_type!r}; known: {', '.join(sorted(FAMILIES))}."
-        f"{did_you_mean(model_type, FAMILIES, cutoff=0.8)} A model with attention and an MLP in each block can be added"
-        " in your conftest.py: def pytest_refutable_extend(extensions): extensions.families.add(Family(...)), from"
+        f"unknown architecture {shortened(repr(model_type))}; known: {', '.join(sorted(FAMILIES))}.{near} A model"
+        " with attention and an MLP in each block can be added in your"
+        " conftest.py: def pytest_refutable_extend(extensions): extensions.families.add(Family(...)), from"
         " refutable.models.families, whose documentation says what its fields are"
     )
+
+
+def _is_of_transformers(model_type: str) -> bool:
+    """Whether transformers has an architecture of this name, so that it is no misspelling of another."""
+    found = find_spec("transformers")
+    places = (found.submodule_search_locations or ()) if found is not None else ()
+    return model_type.isidentifier() and any(exists(Path(place) / "models" / model_type) for place in places)

@@ -11,10 +11,15 @@ from pathlib import Path
 
 from refutable._util.atomic import write_whole
 from refutable._util.hashing import key_of
+from refutable._util.progress import BYTES, task
+from refutable._util.reading import opened
 from refutable.errors import BadInput
 
 _PIECE = 64 * 1024 * 1024
 _READ = 1024 * 1024
+Told = Callable[[int], None]
+"""Hears how many more bytes were read."""
+Compute = Callable[[Path, Told], str]
 
 
 class FileHashes:
@@ -29,7 +34,11 @@ class FileHashes:
         self._memo = folder / "hashes"
 
     def sha256(self, path: Path) -> str:
-        """Return the SHA-256 of one file's content."""
+        """Return the SHA-256 of one file's content.
+
+        Raises:
+            BadInput: it cannot be read, changes meanwhile, or is what Git left in the place of a large file.
+        """
         return self._known(path, "sha256", _sha256)
 
     def of_files(self, paths: list[Path]) -> str:
@@ -43,7 +52,7 @@ class FileHashes:
     def _fingerprint(self, path: Path) -> str:
         return self.sha256(path) if path.stat().st_size <= _PIECE else self._known(path, "pieces", _sha256_of_pieces)
 
-    def _known(self, path: Path, kind: str, compute: Callable[[Path], str]) -> str:
+    def _known(self, path: Path, kind: str, compute: Compute) -> str:
         real = path.resolve()
         before = _identity(real)
         memo = self._memo / key_of({**before, "kind": kind})
@@ -51,7 +60,8 @@ class FileHashes:
             known, _, check = memo.read_text(encoding="ascii").partition(" ")
             if check == _check(memo.name, known):
                 return known
-        digest = compute(real)
+        with task(f"hashing {path.name}", real.stat().st_size, BYTES) as hashing:
+            digest = compute(real, hashing.advance)
         if _identity(real) != before:
             raise BadInput(f"{path}: changed while it was read; wait until it is written, and run again")
         with suppress(OSError):  # a cache that cannot be written is no reason not to judge
@@ -76,19 +86,24 @@ def _check(name: str, digest: str) -> str:
     return key_of({"memo": name, "digest": digest})[:16]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Path, told: Told) -> str:
+    digest = hashlib.sha256()
+    with opened(path) as file:
+        while part := file.read(_READ):
+            digest.update(part)
+            told(len(part))
+    return digest.hexdigest()
 
 
-def _sha256_of_pieces(path: Path) -> str:
+def _sha256_of_pieces(path: Path, told: Told) -> str:
     def of_piece(start: int) -> str:
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with opened(path) as file:
             file.seek(start)
             left = _PIECE
             while left and (part := file.read(min(left, _READ))):
                 digest.update(part)
+                told(len(part))
                 left -= len(part)
         return digest.hexdigest()
 

@@ -11,7 +11,7 @@ from refutable.errors import BadInput, WeightsUnavailable
 from refutable.models.config import Config
 from refutable.models.file_hashes import FileHashes
 from refutable.models.quantised import METHODS, holds_quantised, packing_of, run_by
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import read_header
 from refutable.models.same_model import check_same
 from refutable.models.subject import STAND_IN, WeightsKind, WeightsSource

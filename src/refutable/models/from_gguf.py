@@ -9,7 +9,7 @@ from pathlib import Path
 from refutable.errors import BadInput
 from refutable.models.file_hashes import FileHashes
 from refutable.models.gguf_header import GgufHeader, read_gguf
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.same_model import STATED_BY_GGUF, check_same
 from refutable.models.subject import WeightsKind, WeightsSource
 

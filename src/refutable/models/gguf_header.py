@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from refutable._util.reading import opened
 from refutable.errors import BadInput
 
 _MAGIC = b"GGUF"
@@ -102,12 +103,12 @@ def read_gguf(path: Path) -> GgufHeader:
     """Read the header of a GGUF file.
 
     Raises:
-        BadInput: it is none, of a version before 2, damaged, or does not name its architecture.
+        BadInput: it is none, one part of several, of a version before 2, damaged, or does not name its architecture.
     """
-    with path.open("rb") as file:
-        if file.read(4) != _MAGIC:
+    with opened(path) as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
             raise BadInput(
-                f"{path}: not a GGUF file (it does not begin with GGUF); give one, or a directory of safetensors"
+                f"{path}: not a GGUF file (it does not begin with GGUF); give one, or, of safetensors, their folder"
             )
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
@@ -154,6 +155,7 @@ def _header(path: Path, at: _Cursor) -> GgufHeader:
         if key in values:
             raise ValueError(f"the key {key[:60]!r} stands twice")
         values[key] = at.value(at.scalar("I"))
+    _check_undivided(path, values)
     found: dict[str, GgufTensor] = {}
     for _ in range(tensors):
         name = at.text()
@@ -169,6 +171,17 @@ def _header(path: Path, at: _Cursor) -> GgufHeader:
     if not isinstance(architecture, str) or not architecture:
         raise ValueError("it does not name its architecture")
     return GgufHeader(path, architecture, values, found, at.place)
+
+
+def _check_undivided(path: Path, values: Mapping[str, Any]) -> None:
+    """Refuse a part of a file that llama.cpp divided: only the first describes the model, and none has every tensor."""
+    parts, number = values.get("split.count"), values.get("split.no")
+    if isinstance(parts, int) and parts > 1:
+        which = f"part {number + 1}" if isinstance(number, int) else "one part"
+        raise BadInput(
+            f"{path}: {which} of {parts} of a GGUF file that was split; join them (llama-gguf-split --merge FIRST"
+            " WHOLE), and give the whole"
+        )
 
 
 class _Cursor:

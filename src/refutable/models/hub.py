@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
 from refutable._util.host import free_disk
+from refutable._util.progress import BYTES, say, task
 from refutable._util.text import counted
 from refutable.errors import WeightsUnavailable
 from refutable.models.file_hashes import FileHashes
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Card, Snapshot, is_whole, remember, remember_card, snapshot_folder, throw_away
+from refutable.models.lacking import repository_lack
 from refutable.models.weight_files import TOKENIZER_FILES
 
-EVERY = 5.0  # seconds between two lines that tell how much of a file has arrived
-log = logging.getLogger("refutable")
+EVERY = 0.2  # seconds after which the client tells again how much of a file has arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,11 @@ def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) 
         )
     if missing:
         files, at = counted(len(missing), "file"), f"{found.repo} at {found.commit[:12]}"
-        log.info("%s: fetching %s of %s (%.1f MB)", ask.who, files, at, size / 1e6)
+        say(f"{ask.who}: fetching {files} of {at} ({size / 1e6:.1f} MB)")
     for name in names:
         for again in (False, True):
-            ask(name, partial(load, name, force_download=again, tqdm_class=_told_by(ask.who, name)))
+            with _fetching(ask.who, name, found.sizes[name]) as bar:
+                ask(name, partial(load, name, force_download=again, tqdm_class=bar))
             if is_whole(folder / name, found.etags[name], hashes):
                 break
             throw_away(folder / name)
@@ -121,14 +123,8 @@ def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes,
     """
     found = listing(repo, revision, ask)
     names = wanted(found.etags)
-    lacking = [] if "config.json" in names else ["config.json"]
-    if not any(name.endswith((".safetensors", ".bin")) for name in names):
-        lacking.append("weights: neither model.safetensors nor pytorch_model.bin, nor parts of either")
-    if lacking:
-        raise WeightsUnavailable(
-            f"{repo} at {found.commit[:12]} has no {' and no '.join(lacking)}",
-            ask.by_path,
-        )
+    if (lack := repository_lack(found.etags, weights=has_weights(names))) is not None:
+        raise WeightsUnavailable(f"{repo} at {found.commit[:12]} {lack.what}", lack.fix or ask.by_path)
     snapshot = fetch(found, names, ask, hashes)
     remember(repo, revision, snapshot, records)
     remember_card(repo, snapshot.commit, found.card, records)
@@ -143,6 +139,11 @@ def wanted(names: Iterable[str]) -> list[str]:
     return [*(name for name in names if name == "config.json"), *tokens, *weights]
 
 
+def has_weights(names: Iterable[str]) -> bool:
+    """Whether weights that a run reads are among the files of a repository."""
+    return any(name.endswith((".safetensors", ".bin")) for name in wanted(names))
+
+
 def _of_form(names: list[str], stem: str, suffix: str) -> list[str]:
     whole, index = f"{stem}{suffix}", f"{stem}{suffix}.index.json"
     if whole in names:
@@ -151,20 +152,19 @@ def _of_form(names: list[str], stem: str, suffix: str) -> list[str]:
     return [index, *shards] if index in names and shards else []
 
 
-def _told_by(who: str, name: str) -> type:
-    """Return a progress bar for the client that tells, every few seconds, how much of a file has arrived."""
+@contextmanager
+def _fetching(who: str, name: str, size: int) -> Iterator[type]:
+    """Tell how much of a file has arrived, by the progress bar that the hub's client is given."""
     from tqdm.std import tqdm
 
-    class Told(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            super().__init__(
-                *args, **{**kwargs, "mininterval": EVERY, "delay": EVERY, "leave": False, "disable": False}
-            )
+    with task(f"{who}: fetching {name}", size, BYTES) as arriving:
 
-        def display(self, *args: object, **kwargs: object) -> bool:
-            if self.total and self.n < self.total:
-                rate = f", {self.format_dict['rate'] / 1e6:.1f} MB/s" if self.format_dict["rate"] else ""
-                log.info("%s: %s: %.1f of %.1f MB%s", who, name, self.n / 1e6, self.total / 1e6, rate)
-            return True
+        class Told(tqdm):  # type: ignore[misc]
+            def __init__(self, *args: object, **kwargs: object) -> None:
+                super().__init__(*args, **{**kwargs, "mininterval": EVERY, "leave": False, "disable": False})
 
-    return Told
+            def display(self, *args: object, **kwargs: object) -> bool:
+                arriving.done = float(self.n)
+                return True
+
+        yield Told

@@ -25,7 +25,7 @@ class Asker:
         repo: its repository.
         again: the command that asks again.
         by_path: the command that reads a copy at hand instead.
-        revision: commit or branch that is asked for, if one is.
+        revision: commit or branch that is asked for; None for the default one.
     """
 
     who: str
@@ -92,11 +92,11 @@ class Asker:
             fix = f"accept its licence on its hub page, {login}"
             return WeightsUnavailable(f"{self.repo} is gated, and {listed}{answered}", fix)
         if isinstance(cause, errors.RevisionNotFoundError):
-            at = f"at the revision {self.revision}" if self.revision else "at the revision asked for"
-            return WeightsUnavailable(f"the hub has no {self.repo} {at}{answered}", self.again)
+            fix = f"{self.again}, with a branch, tag or commit that its page on the hub lists"
+            return WeightsUnavailable(f"the hub has no revision {self.revision!r} of {self.repo}{answered}", fix)
         if isinstance(cause, errors.RepositoryNotFoundError):
             reason = f"the hub has no {self.repo}, or shows it to nobody without a token that may read it{answered}"
-            return WeightsUnavailable(reason, self.by_path)
+            return WeightsUnavailable(reason, f"check the name, then {self.again}, or {self.by_path}")
         if status in (401, 403):
             why = "the token is not valid" if status == 401 else "the token may not read it"
             return WeightsUnavailable(f"{self.who}: the hub answered {status} for {what}: {why}", login)

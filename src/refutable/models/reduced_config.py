@@ -9,12 +9,11 @@ import copy
 from typing import Any
 
 from refutable.models.config import Config
-from refutable.models.config_facts import HEADS, LAYERS, WIDTH, first
+from refutable.models.config_facts import HEADS, INNER, LAYERS, WIDTH, first
 
 BLOCKS = 2
 WIDTH_REDUCED = 32
 HEADS_REDUCED = 4
-_INNER = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
 _KEY_HEADS = ("num_key_value_heads", "num_kv_heads")
 _CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len")
 _DROPPED = ("rope_scaling", "layer_types", "sliding_window", "window_size")
@@ -30,7 +29,7 @@ def reduced(config: Config) -> dict[str, Any]:
         **dict.fromkeys(LAYERS, BLOCKS),
         **dict.fromkeys(HEADS, HEADS_REDUCED),
         **dict.fromkeys(WIDTH, WIDTH_REDUCED),
-        **dict.fromkeys(_INNER, 2 * WIDTH_REDUCED),
+        **dict.fromkeys(INNER, 2 * WIDTH_REDUCED),
         **dict.fromkeys(_CONTEXT, 64),
         "head_dim": new_head_dim,
         "vocab_size": 128,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from refutable._util.reading import MEGABYTE, parse_json
+from refutable._util.reading import MEGABYTE, opened, parse_json
 from refutable.errors import BadInput
 
 MAX_HEADER = 100 * MEGABYTE
@@ -58,8 +58,8 @@ def read_header(path: Path) -> SafetensorsHeader:
         BadInput: the file is truncated or too long, or its tensors overlap, leave gaps, or are of another size than
             their shape and dtype say.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path) as file:
+        size = path.stat().st_size
         start = file.read(8)
         if len(start) < 8:
             raise BadInput(f"{path}: {size} bytes are no safetensors file; {_FIX}")

@@ -9,7 +9,7 @@ from typing import Any
 from refutable.errors import BadInput, NotMeasured
 from refutable.models.config import Config
 from refutable.models.config_facts import FACTS, Fact
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 
 STATED_BY_GGUF = ("layers", "heads", "d_model", "d_head", "vocabulary", "rotary_fraction", "projection_weights")
 _ROUNDING = 1e-6  # a GGUF header holds float32

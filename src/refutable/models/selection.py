@@ -9,7 +9,8 @@ from refutable._util.reading import exists
 from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.adapter import read_adapter
 from refutable.models.device import Device
-from refutable.models.registry import ModelRegistry, ModelRow
+from refutable.models.registry import ModelRegistry
+from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, PRETRAINED, Subject
 
 DTYPES = ("float32", "bfloat16", "float16")

@@ -10,8 +10,8 @@ from refutable.models.config import Config
 from refutable.models.config_facts import HEAD_DIM, HEADS, KEY_HEADS, LAYERS, WIDTH, fact_of
 from refutable.models.families import Family
 from refutable.models.init_rules import RULES
-from refutable.models.registry import ModelRow
 from refutable.models.registry_facts import CORPORA, ROTARY_DEFAULTS, ROW_FACTS, Row
+from refutable.models.row import ModelRow
 from refutable.models.sources import Source, independent
 
 STATED = ("organisation", "corpus", "tokenizer", "init")  # keys of a row that facts are read from

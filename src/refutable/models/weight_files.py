@@ -8,6 +8,7 @@ from typing import Literal
 
 from refutable._util.reading import MEGABYTE, is_file, read_json
 from refutable.errors import BadInput
+from refutable.models.lacking import folder_lack
 
 MAX_INDEX = 64 * MEGABYTE
 TOKENIZER_FILES = (  # every name that a tokenizer of transformers reads
@@ -32,6 +33,9 @@ def weight_files(folder: Path) -> tuple[list[Path], Literal["safetensors", "bin"
         BadInput: there are none, a shard that their index names is missing or lies elsewhere, or an adapter lies beside
             them, which would be left out.
     """
+    lack = folder_lack(folder, config=False)
+    if lack:
+        raise BadInput(lack)
     adapters = sorted(path.name for pattern in _ADAPTERS for path in folder.glob(pattern))
     if adapters:
         raise BadInput(
@@ -51,7 +55,7 @@ def weight_files(folder: Path) -> tuple[list[Path], Literal["safetensors", "bin"
             return [folder / name], form
         if (folder / f"{name}.index.json").is_file():
             return _shards(folder / f"{name}.index.json"), form
-    raise BadInput(f"{folder}: holds neither model.safetensors nor pytorch_model.bin, nor an index of their shards")
+    raise AssertionError("unreachable")
 
 
 def shard_names(index: Path) -> list[str]:
@@ -73,7 +77,9 @@ def shard_names(index: Path) -> list[str]:
 def _shards(index: Path) -> list[Path]:
     files = [index.parent / name for name in shard_names(index)]
     missing = [file.name for file in files if not is_file(file)]
-    if missing or not files:
+    if not files:
+        raise BadInput(f"{index}: names no files of weights; fetch it again")
+    if missing:
         raise BadInput(
             f"{index}: {len(missing)} of its {len(files)} files are missing ({', '.join(missing[:3])});"
             " fetch them again"

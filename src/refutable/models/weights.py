@@ -14,7 +14,7 @@ from pathlib import Path
 
 from refutable._util.hashing import key_of
 from refutable._util.provenance import version_of
-from refutable._util.reading import exists, is_file
+from refutable._util.reading import exists, is_file, names_in
 from refutable._util.text import few
 from refutable.errors import BadInput, HubUnreachable, WeightsUnavailable
 from refutable.models.adapter import with_adapter
@@ -25,7 +25,8 @@ from refutable.models.from_gguf import gguf_source
 from refutable.models.hub import wanted
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
 from refutable.models.quantised import check_runnable, packed_size
-from refutable.models.registry import ModelRow, is_own_commit
+from refutable.models.registry import is_own_commit
+from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, PRETRAINED, STAND_IN, Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import shard_names, tokenizer_files
 
@@ -74,7 +75,7 @@ class Finder:
         return source if subject.adapter is None else with_adapter(source, row, Path(subject.adapter), self.hashes)
 
     def _found(self, row: ModelRow, subject: Subject, *, download: bool) -> WeightsSource:
-        self._check_fits(row, subject)
+        self.check_fits(row, subject)
         if subject.weights == INIT or (row.stand_in and subject.weights == PRETRAINED):
             return self._drawn(row, subject)
         if subject.weights != PRETRAINED:
@@ -94,7 +95,8 @@ class Finder:
             raise WeightsUnavailable(f"{row.name} is not at hand", f"pytest --model {row.asked}")
         return self._downloaded(row, subject)
 
-    def _check_fits(self, row: ModelRow, subject: Subject) -> None:
+    def check_fits(self, row: ModelRow, subject: Subject) -> None:
+        """Refuse what a run would not try on this device; raises WeightsUnavailable."""
         command = f"pytest --model {row.asked}" + (
             "" if subject.weights == PRETRAINED else f" --weights {shlex.quote(subject.weights)}"
         )
@@ -171,8 +173,6 @@ class Finder:
         if not exists(path):
             raise BadInput(f"{said} {path}: no such file or directory; give a directory of safetensors or a GGUF file")
         if path.is_file():
-            if path.suffix != ".gguf":
-                raise BadInput(f"{said} {path}: a file must end in .gguf; for safetensors give their directory")
             return gguf_source(row, path, self.hashes)
         if not path.is_dir():
             raise BadInput(f"{said} {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
@@ -204,8 +204,7 @@ class Finder:
 
     def _needed(self, folder: Path) -> dict[str, str | None]:
         """Return the files of a snapshot that a run reads, as far as the folder tells."""
-        names = [path.name for path in folder.iterdir()]
-        there = wanted(names)
+        there = wanted(names_in(folder))
         weights = [name for name in there if name.endswith((".safetensors", ".bin"))]
         for index in (name for name in there if name.endswith(".index.json")):
             with suppress(BadInput):
@@ -242,17 +241,19 @@ class Finder:
                 f"{row.name} is not at hand and was not named", f"pytest --model {row.asked}{wheel}"
             )
         if self.offline:
+            at = "" if subject.revision is None else f" at revision {subject.revision!r}"
             raise WeightsUnavailable(
-                f"{row.name} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
+                f"{row.name}{at} is not in the cache and --offline was given", f"pytest --model {row.asked}{wheel}"
             )
         from refutable.models.hub import fetch_model
         from refutable.models.hub_answers import Asker
 
         if self.unreachable:
             raise self.unreachable[0]
-        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, subject.revision or row.revision)
+        revision = subject.revision or row.revision
+        ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, revision)
         try:
-            found = fetch_model(row.hub, subject.revision or row.revision, ask, self.hashes, self.hashes.folder)
+            found = fetch_model(row.hub, revision, ask, self.hashes, self.hashes.folder)
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise

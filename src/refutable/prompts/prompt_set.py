@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from refutable._util.schema_errors import explain
 from refutable._util.strict_yaml import Frozen, YamlSource
-from refutable._util.text import is_utf8
+from refutable._util.text import is_utf8, shortened
 from refutable.errors import BadInput
 
 MAX_CHARACTERS = 20_000
@@ -127,6 +127,10 @@ class PromptSet:
     def counts(self) -> dict[str, int]:
         """Number of prompts of each category, in their order."""
         return dict(Counter(self.categories))
+
+    def called(self, index: int) -> str:
+        """Return what messages call a prompt: its number from 1, the set's name, and how the text begins."""
+        return f"prompt {index + 1} of {self.name} ({shortened(repr(self.prompts[index].text))})"
 
     def __len__(self) -> int:
         return len(self.prompts)

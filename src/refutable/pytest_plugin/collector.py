@@ -9,6 +9,7 @@ import pytest
 
 from refutable.claims.cases import Case
 from refutable.errors import BadInput
+from refutable.pytest_plugin.command_line import selected_by
 from refutable.pytest_plugin.state import RECORDER, ROW_ATTRIBUTE, case_id, session_of
 from refutable.reports.journal import Check
 from refutable.verdicts.judge import Judgement
@@ -23,6 +24,7 @@ class Collector:
         self._recorder = config.stash[RECORDER]
         self._session = session_of(config)
         self._cases = {case.id: case for case in self._session.cases}
+        self._by = selected_by(config)
         self._worst: dict[str, Check] = {}
         self.died = ""
 
@@ -32,7 +34,7 @@ class Collector:
         Raises:
             pytest.UsageError: a model that the user named is in none of them.
         """
-        self._recorder.selected |= set(ids)
+        self._recorder.select(ids, self._cases.keys(), self._by)
         try:
             if ids:  # other tests may be about it in their own way
                 self._session.check_named(self._cases[one] for one in ids)

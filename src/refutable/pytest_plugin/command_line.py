@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 
 from refutable._util.pytest_ini import ini_path
 from refutable._util.reading import exists
+from refutable._util.text import printable
 from refutable.errors import BadInput
+from refutable.models.naming import is_gguf
 from refutable.options import Options
 
 _PREFIX = "refutable_"
+_PASSED_OVER = {"--last-failed": "lf", "--stepwise": "stepwise"}  # and where pytest keeps them
 
 VALUES: dict[str, str] = {
     "claims": "FILE: the claims to try",
@@ -97,6 +101,23 @@ def baseline_file(config: pytest.Config) -> Path | None:
     return _path(config, value(config, "baseline"))
 
 
+def selected_by(config: pytest.Config) -> tuple[str, ...]:
+    """Return what on the command line selects tests, in its words and without any folder's name."""
+    option = config.option
+    told = [f"{word} {shlex.quote(text)}" for word, text in (("-k", option.keyword), ("-m", option.markexpr)) if text]
+    told += [f"--deselect {_without_folder(one)}" for one in option.deselect or ()]
+    told += [word for word, given in _PASSED_OVER.items() if getattr(option, given, False)]
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        told += [_without_folder(str(one)) for one in config.args]
+    return tuple(printable(one) for one in told)
+
+
+def on_tables_file(config: pytest.Config) -> Path | None:
+    """Return the verdicts on published numbers that the ini file names, or None where there are none yet."""
+    named = _ini_path(config, "refutable_on_tables")
+    return named if named is not None and exists(named) else None
+
+
 def restart_if_split(config: pytest.Config, args: list[str]) -> None:
     """Run pytest again with ``--weights=PATH`` if ``--weights PATH`` was written.
 
@@ -152,7 +173,7 @@ def _may_be_path(word: str) -> bool:
 def _model(config: pytest.Config, given: str) -> str:
     """Return the path that was given, or the word itself if there is no such path: it may be a name or a repository."""
     path = config.invocation_params.dir / given
-    return str(path) if ("/" in given or path.suffix.lower() == ".gguf") and exists(path) else given
+    return str(path) if ("/" in given or is_gguf(given)) and exists(path) else given
 
 
 def _prompts(config: pytest.Config) -> str | None:
@@ -178,6 +199,12 @@ def ini_folder(config: pytest.Config) -> Path:
 def dest(name: str) -> str:
     """Return where pytest keeps an option's value."""
     return _PREFIX + name.replace("-", "_")
+
+
+def _without_folder(arg: str) -> str:
+    """Return a node id, a file or a folder that pytest was given, by its own name alone."""
+    path, mark, name = arg.partition("::")
+    return f"{Path(path).name}{mark}{name}"
 
 
 def _taken(parser: pytest.Parser) -> set[str]:

@@ -8,26 +8,31 @@ from typing import Any
 
 import pytest
 
+from refutable._util.progress import task
 from refutable._util.provenance import provenance
 from refutable.claims.cases import Case
 from refutable.errors import RefutableError
 from refutable.extensions import extend, import_modules, load_installed
 from refutable.pytest_plugin import command_line
 from refutable.pytest_plugin.collector import COLLECTOR, Collector
-from refutable.pytest_plugin.lines import asked_of, closing_lines, header_lines, infeasible_lines
+from refutable.pytest_plugin.lines import asked_of, header_lines, infeasible_lines
 from refutable.pytest_plugin.progress import show
 from refutable.pytest_plugin.state import (
     RECORDER,
     ROW,
     ROW_ATTRIBUTE,
     SESSION,
+    VERDICT,
     case_of,
     is_distributed,
     session_of,
     writes_reports,
 )
+from refutable.pytest_plugin.statuses import EXIT_STATUS, VERDICT_ATTRIBUTE, Status, status_of
+from refutable.pytest_plugin.summary import Summary
+from refutable.reports.beside import Beside
+from refutable.reports.formats.verdicts_json import read_verdicts
 from refutable.reports.recorder import Recorder
-from refutable.reports.terminal import render
 from refutable.session import Session
 from refutable.verdicts import multiplicity, whole_report
 from refutable.verdicts.row import VerdictRow
@@ -74,10 +79,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "published: the case is judged on the table of --measurements")
     if command_line.value(config, "offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
-    config.add_cleanup(show(config))
+    show(config)
     try:
-        _extend(config)
-        config.stash[SESSION] = Session.prepare(command_line.options_of(config))
+        with task("reading the claims"):
+            _extend(config)
+            config.stash[SESSION] = Session.prepare(command_line.options_of(config))
         if writes_reports(config):
             _open_recorder(config)
     except RefutableError as error:
@@ -109,7 +115,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_collection_finish
     """
     cases = _cases_of(session.items)
-    session_of(session.config).plan_for(cases)
+    with task("planning every pass"):
+        session_of(session.config).plan_for(cases)
     if RECORDER in session.config.stash and not is_distributed(session.config):
         session.config.stash[COLLECTOR].select({case.id for case in cases})
 
@@ -134,8 +141,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     row = item.stash.get(ROW, None)
     if row is not None:
         del item.stash[ROW]
+        item.stash[VERDICT] = row.verdict
         setattr(report, ROW_ATTRIBUTE, row.as_dict())
+    if call.when == "call" and VERDICT in item.stash:
+        setattr(report, VERDICT_ATTRIBUTE, item.stash[VERDICT].value)
     return report
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> Status | None:
+    """Show verdicts by letters and words of their own.
+
+    https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_report_teststatus
+    """
+    return status_of(report)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -148,25 +166,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     recorder = config.stash[RECORDER]
     stopped = bool(session.shouldstop or session.shouldfail) or exitstatus in (2, 3, 4)
-    recorder.close(session_of(config).source.store, config.stash[COLLECTOR].lost, stopped=stopped)
+    store, lost = session_of(config).source.store, config.stash[COLLECTOR].lost
+    with task("writing the reports"):
+        recorder.close(store, lost, stopped=stopped, beside=lambda: _beside(config))
     required = (command_line.value(config, name) for name in ("require-verdicts", "require-decided"))
-    session.exitstatus = recorder.exit_status(int(exitstatus), *required)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
-    """Show the table of verdicts, and where the reports are.
-
-    https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_terminal_summary
-    """
-    if RECORDER not in config.stash:
-        return
-    recorder, writer = config.stash[RECORDER], terminalreporter._tw
-    width = writer.fullwidth if writer.hasmarkup else max(writer.fullwidth, 130)
-    terminalreporter.section("verdicts")
-    summary = render(recorder.run, recorder.comparison, width=width, colour=writer.hasmarkup)
-    for line in (*summary.rstrip("\n").split("\n"), *closing_lines(recorder)):
-        terminalreporter.write_line(line)
-    terminalreporter.write_line(f"reports: {os.path.relpath(recorder.folder, config.invocation_params.dir)}")
+    session.exitstatus = config.stash[EXIT_STATUS] = recorder.exit_status(int(exitstatus), *required)
 
 
 def _extend(config: pytest.Config) -> None:
@@ -182,7 +186,7 @@ def _extend(config: pytest.Config) -> None:
 def _open_recorder(config: pytest.Config) -> None:
     session = session_of(config)
     models_file = session.options.models_file
-    read = (*session.files, *([models_file] if models_file is not None else []))
+    read = (*session.loaded.files, *([models_file] if models_file is not None else []))
     device = session.source.finder.device.title
     facts = provenance(config.rootpath, device, session.claims_hash, asked_of(session), read)
     facts[multiplicity.KEY] = multiplicity.declared(session.cases)
@@ -191,6 +195,14 @@ def _open_recorder(config: pytest.Config) -> None:
     config.stash[RECORDER] = Recorder.open(folder, facts, baseline)
     config.stash[COLLECTOR] = Collector(config)
     config.pluginmanager.register(config.stash[COLLECTOR], "refutable-collector")
+    config.pluginmanager.register(Summary(config.stash[RECORDER]), "refutable-summary")
+
+
+def _beside(config: pytest.Config) -> Beside:
+    """Return what the run is shown with: its claims and, unless it judged a table itself, the verdicts on tables."""
+    session = session_of(config)
+    tables = command_line.on_tables_file(config) if session.source.table is None else None
+    return Beside(session.known_claims, on_tables=read_verdicts(tables) if tables is not None else None)
 
 
 def _cases_of(items: Sequence[pytest.Item]) -> list[Case]:

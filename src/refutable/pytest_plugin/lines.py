@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from refutable import __version__
+from refutable._util.progress import task
 from refutable._util.provenance import with_version
 from refutable._util.text import counted, printable
 from refutable.claims.cases import Case
@@ -36,7 +37,13 @@ def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterat
 
 def infeasible_lines(session: Session, cases: Iterable[Case], *, in_full: bool) -> list[str]:
     """Return which of the selected claims can never reach some verdict: a line each in full, else one line."""
-    found = [(case, never) for case in cases if (never := session.infeasible(case)) is not None]
+    found = []
+    cases = list(cases)
+    with task("asking which claims can never be decided", len(cases), "cases") as asked:
+        for case in cases:
+            if (never := session.infeasible(case)) is not None:
+                found.append((case, never))
+            asked.advance()
     lines = describe_infeasible(found)
     if in_full or not lines:
         return lines
@@ -49,7 +56,9 @@ def infeasible_lines(session: Session, cases: Iterable[Case], *, in_full: bool) 
 
 
 def closing_lines(recorder: Recorder) -> Iterator[str]:
-    """Yield what else matters at the end of a run: contradictions, reports not written, missing verdicts."""
+    """Yield what else matters at the end: a selection, contradictions, reports not written, missing verdicts."""
+    if recorder.selection is not None and not recorder.selection.whole:
+        yield f"selected: {recorder.selection}"
     for text in recorder.contradictions:
         yield f"ERROR: {text}"
     if recorder.problem:

@@ -8,10 +8,12 @@ from refutable.claims.cases import Case
 from refutable.reports.recorder import Recorder
 from refutable.session import Session
 from refutable.verdicts.row import VerdictRow
+from refutable.verdicts.verdict import Verdict
 
 SESSION = pytest.StashKey[Session]()
 RECORDER = pytest.StashKey[Recorder]()  # only on the process that writes the reports
 ROW = pytest.StashKey[VerdictRow]()
+VERDICT = pytest.StashKey[Verdict]()  # of an item, until the phase in which it becomes an outcome
 ROW_ATTRIBUTE = "refutable_row"  # of a report: the verdict as plain data, which xdist can carry
 
 

@@ -10,7 +10,7 @@ from refutable.reports.journal import RunResult
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("value", "low", "high", "level", "n", "unit", "p", "p_refuted", "effect_size")
+COLUMNS = ("value", "low", "high", "level", "n", "unit", "p", "p_refuted", "e", "e_refuted", "effect_size")
 ABOUT = ("statement", "evidence", "alpha")
 WEIGHTS = ("weights_kind", "weights_detail", "dtype", "device", "tokens", "prompt_set")
 

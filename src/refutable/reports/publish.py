@@ -15,7 +15,7 @@ from refutable.reports.baseline import compare
 from refutable.reports.diff import Change, differences
 from refutable.reports.formats.verdicts_json import json_text, read_verdicts
 from refutable.reports.journal import RunResult
-from refutable.reports.markdown_page import verdicts_page
+from refutable.reports.markdown import verdict_pages, write_pages
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.verdict import Verdict
 
@@ -61,12 +61,13 @@ def publish_run(run_file: Path, published: Path, *, fewer: bool = False) -> None
     write_whole(published, text)
 
 
-def write_page(
+def write_verdict_pages(
     claims: Path, verdicts: Path, page: Path, models: Path | None = None, on_tables: Path | None = None
 ) -> None:
-    """Write the page of verdicts, from a claims file and the published verdicts.json.
+    """Write the index of verdicts and its pages, from a claims file and the published verdicts.json.
 
-    `on_tables` is another verdicts.json, of a run with `--measurements`, shown beside them.
+    The pages of sections are written into a folder of the index's name beside it. `on_tables` is another verdicts.json,
+    of a run with `--measurements`, shown beside them.
 
     Raises:
         BadInput: the claims or the verdicts cannot be used.
@@ -74,7 +75,7 @@ def write_page(
     loaded = load_claims(claims)
     hashes = current_hashes(loaded, load_registry(models), claims)
     beside = None if on_tables is None or not on_tables.is_file() else read_verdicts(on_tables)
-    write_whole(page, verdicts_page(loaded, read_verdicts(verdicts), hashes, beside))
+    write_pages(verdict_pages(loaded, read_verdicts(verdicts), hashes, beside, name=page.stem), page.parent)
 
 
 def _lasting(run: RunResult) -> RunResult:

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
@@ -101,7 +101,7 @@ def _lower(values: NDArray[np.float64], tail: float) -> float:
         if floor < 1e-12:
             return 0.0
     return float(
-        optimize.brentq(
+        scipy.optimize.brentq(
             lambda mean: _log_capital(distinct, counts, mean) - won, floor, min(2 * floor, seen), xtol=1e-12
         )
     )

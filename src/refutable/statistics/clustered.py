@@ -1,30 +1,33 @@
-"""Shares, layers, ratios, geometric means and correlations of categories like these: the category is the unit."""
+"""Shares, layers, ratios, centres and correlations of categories like these: the category is the unit."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.bounded_mean import BoundedFit
-from refutable.statistics.clustered_mean import CALIBRATED_FROM, category_means
+from refutable.statistics.clustered_mean import CALIBRATED_FROM, category_means, category_medians
 from refutable.statistics.correlation import CorrelationFit, correlate, fisher, paired
 from refutable.statistics.geometric_mean import GeometricMeanFit, logarithms
 from refutable.statistics.jackknife import error_of_z
 from refutable.statistics.layers_passing import LayersFit, layers_passing
+from refutable.statistics.median import MedianFit, median
 from refutable.statistics.ratio_of_means import RatioFit, ratio_of_means
 from refutable.statistics.region import Region
 from refutable.statistics.shapes import Counted, Paired, Parts, PerLayer
 from refutable.statistics.share_of_prompts import indicators
-from refutable.statistics.student import fit_values, proofs
+from refutable.statistics.student import TFit, fit_values, proofs
 from refutable.statistics.takes import Takes
+from refutable.statistics.trimmed_mean import trimmed_mean
 
 LIKE_THESE = ("it speaks of categories like these, of which they are a sample",)
 
@@ -33,6 +36,19 @@ def clustered_geometric_mean(data: Data) -> GeometricMeanFit:
     """The geometric mean of the categories' geometric means: `clustered_mean` of the logarithms, transformed."""
     logs, centre = logarithms(data.samples[0])
     return GeometricMeanFit(fit_values(category_means(Data((logs,))).values, "category"), centre)
+
+
+def clustered_median(data: Data) -> MedianFit:
+    """The median of the categories' medians, by order statistics: a sign test over categories.
+
+    It holds for any number of them and any distribution of theirs. Five that agree have p = 1/32.
+    """
+    return median(Data((category_medians(data),)))
+
+
+def clustered_trimmed_mean(data: Data) -> TFit:
+    """The mean of the categories' means without the lowest and the highest fifth of them, as `trimmed_mean`."""
+    return trimmed_mean(Data((category_means(data),)))
 
 
 def clustered_ratio_of_means(data: Data) -> RatioFit:
@@ -70,7 +86,7 @@ def clustered_spearman(data: Data) -> CorrelationFit:
     """Spearman's correlation over prompts, bounded by leaving out one category at a time, as `clustered_pearson`."""
 
     def of_ranks(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-        return correlate(stats.rankdata(x), stats.rankdata(y))
+        return correlate(scipy.stats.rankdata(x), scipy.stats.rankdata(y))
 
     return _without_each_category(data, of_ranks, "Spearman, Fisher z and jackknife over categories")
 
@@ -102,69 +118,76 @@ def _perfect(n: int, region: Region) -> tuple[CorrelationFit, ...]:
 
 ASSUMED = (Assumption.INDEPENDENT_CATEGORIES, Assumption.LITTLE_SKEW)
 
-STATISTICS.add(
-    Statistic(
+clustered = partial(Statistic, assumes=ASSUMED, takes=Takes(by_category=True), least=2, calibrated_from=CALIBRATED_FROM)
+
+for statistic in (
+    clustered(
         "clustered_geometric_mean",
-        ASSUMED,
-        clustered_geometric_mean,
+        fit=clustered_geometric_mean,
         caveats=(*LIKE_THESE, "it is the logarithms that must not be skewed"),
-        takes=Takes(by_category=True),
-        least=2,
-        calibrated_from=CALIBRATED_FROM,
         extremes=proofs,
         varies=lambda data: (category_means(Data((logarithms(data.samples[0])[0],))),),
     ),
-)
-STATISTICS.add(
-    Statistic(
+    clustered(
+        "clustered_median",
+        assumes=(Assumption.INDEPENDENT_CATEGORIES,),
+        fit=clustered_median,
+        caveats=LIKE_THESE,
+        calibrated_from=1,
+        extremes=STATISTICS["median"].extremes,
+        varies=lambda data: (category_medians(data),),
+    ),
+    clustered(
+        "clustered_trimmed_mean",
+        fit=clustered_trimmed_mean,
+        caveats=LIKE_THESE,
+        least=5,
+        extremes=proofs,
+        varies=lambda data: (category_means(data),),
+    ),
+    clustered(
         "clustered_ratio_of_means",
-        ASSUMED,
-        clustered_ratio_of_means,
+        fit=clustered_ratio_of_means,
         caveats=(*LIKE_THESE, "what must not be skewed is numerator less ratio times denominator"),
         takes=Parts(by_category=True),
-        least=2,
-        calibrated_from=CALIBRATED_FROM,
         extremes=proofs,
     ),
-)
-STATISTICS.add(
-    Statistic(
+    clustered(
         "clustered_share",
-        (Assumption.INDEPENDENT_CATEGORIES,),
-        clustered_share,
+        assumes=(Assumption.INDEPENDENT_CATEGORIES,),
+        fit=clustered_share,
         caveats=LIKE_THESE,
         takes=Counted(by_category=True),
-        least=2,
+        calibrated_from=1,
         extremes=STATISTICS["bounded_mean"].extremes,
         varies=lambda data: (category_means(Data(indicators(data))),),
         powerless="it depends on the whole distribution, not on a mean and a spread",
     ),
-)
-STATISTICS.add(
-    Statistic(
+    clustered(
         "clustered_layers_passing",
-        ASSUMED,
-        clustered_layers_passing,
+        fit=clustered_layers_passing,
         caveats=(*LIKE_THESE, "layers may depend on each other"),
         takes=PerLayer(by_category=True),
-        least=2,
-        calibrated_from=CALIBRATED_FROM,
         extremes=STATISTICS["layers_passing"].extremes,
         varies=lambda data: (category_means(data),),
         powerless="each layer has a spread of its own",
     ),
-)
-for function in (clustered_pearson, clustered_spearman):
-    STATISTICS.add(
-        Statistic(
+    *(
+        clustered(
             function.__name__,
-            (*ASSUMED, Assumption.LIGHT_TAILS) if function is clustered_pearson else ASSUMED[:1],
-            function,
+            assumes=assumed,
+            fit=function,
             caveats=LIKE_THESE,
             takes=Paired(by_category=True),
             range=(-1.0, 1.0),
             least=3,
             extremes=_perfect,
             calibrated_from=20,
-        ),
-    )
+        )
+        for function, assumed in (
+            (clustered_pearson, (*ASSUMED, Assumption.LIGHT_TAILS)),
+            (clustered_spearman, ASSUMED[:1]),
+        )
+    ),
+):
+    STATISTICS.add(statistic)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
@@ -30,13 +33,22 @@ def category_means(data: Data) -> Sample:
     Raises:
         Undecidable: there are fewer than two categories.
     """
+    return _of_each(data, "mean", np.mean)
+
+
+def category_medians(data: Data) -> Sample:
+    """Return each category's median, as `category_means` its mean."""
+    return _of_each(data, "median", np.median)
+
+
+def _of_each(data: Data, called: str, centre: Callable[..., NDArray[np.float64]]) -> Sample:
     (sample,) = data.samples
     categories = sample.by_category()
     if len(categories) < 2:
         seen = f"all of {next(iter(categories))!r}" if categories else "of none"
-        raise Undecidable(f"a mean over categories needs 2 of them; these {sample.unit}s are {seen}")
-    means = np.stack([sample.values[inside].mean(axis=0) for inside in categories.values()])
-    return Sample(f"category means of {sample.of}", means, "category")
+        raise Undecidable(f"a {called} over categories needs 2 of them; these {sample.unit}s are {seen}")
+    centres = np.stack([centre(sample.values[inside], axis=0) for inside in categories.values()])
+    return Sample(f"category {called}s of {sample.of}", centres, "category")
 
 
 STATISTICS.add(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
@@ -171,7 +172,7 @@ def spearman(data: Data) -> CorrelationFit:
     narrower than the jackknife's.
     """
     paired(data)
-    ranks = [sample.once("ranks", partial(stats.rankdata, sample.values)) for sample in data.samples]
+    ranks = [sample.once("ranks", partial(scipy.stats.rankdata, sample.values)) for sample in data.samples]
     first = data.samples[0]
     without = spearman_without(*ranks)
     return fit_ranks(correlate(*ranks), without, first.n, 3, first.unit, "Spearman, Fisher z and jackknife")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 Values = NDArray[np.float64]
 ROWS = 256  # units left out at a time
@@ -51,7 +51,7 @@ def spearman_within_without(x: Values, y: Values, groups: NDArray[np.intp]) -> V
     """Return Spearman's rho of two variables' deviations from the means of groups without each unit, shape (n,)."""
     n = len(x)
     others = ~np.eye(n, dtype=bool)
-    ranks = [stats.rankdata(_deviations(v, groups)[others].reshape(n, n - 1), axis=1) for v in (x, y)]
+    ranks = [scipy.stats.rankdata(_deviations(v, groups)[others].reshape(n, n - 1), axis=1) for v in (x, y)]
     a, b = (v - v.mean(axis=1, keepdims=True) for v in ranks)
     xx, yy, xy = ((p * q).sum(axis=1) for p, q in ((a, a), (b, b), (a, b)))
     return _ratio(xy, xx, yy, float(xx.max()), float(yy.max()))

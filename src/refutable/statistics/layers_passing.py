@@ -18,6 +18,7 @@ from refutable.statistics.region import Region
 from refutable.statistics.sample import Sample
 from refutable.statistics.shapes import PerLayer
 from refutable.statistics.skewness import in_errors, t_p_value
+from refutable.statistics.stepwise import holm
 from refutable.statistics.student import is_flat
 
 
@@ -164,17 +165,6 @@ class _Columns:
         t = np.divide(distance, self.errors, out=np.zeros_like(distance), where=~self.flat)
         p = np.array([t_p_value(one, n - 1, skewed, n) for one, skewed in zip(t, toward, strict=True)])
         return np.where(self.flat, 1.0, np.maximum(p, p_of_flips(beyond)))
-
-
-def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Holm's adjusted p-values, in the shape and order of `p`.
-
-    By hand, because statsmodels' version runs the garbage collector on each call (50 ms, even without torch loaded).
-    """
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
 
 
 def _rejected(p: NDArray[np.float64], tail: float) -> int:

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+import scipy
+from scipy import special
 
 from refutable._util.text import plural
 from refutable.errors import Undecidable
@@ -81,7 +82,9 @@ class AnytimeFit:
         far = math.sqrt(self.squares / self.n)
         while self._log(far) < needed:
             far *= 2
-        return self._widened(side) * float(optimize.brentq(lambda d: self._log(d) - needed, 0.0, far, xtol=1e-14 * far))
+        return self._widened(side) * float(
+            scipy.optimize.brentq(lambda d: self._log(d) - needed, 0.0, far, xtol=1e-14 * far)
+        )
 
     def _log(self, distance: float) -> float:
         """Return the logarithm of the e-value at a mean that lies this far on the other side of the threshold."""

@@ -22,6 +22,8 @@ STRATIFIED = {
 CLUSTERED = {
     "mean": "clustered_mean",
     "geometric_mean": "clustered_geometric_mean",
+    "median": "clustered_median",
+    "trimmed_mean": "clustered_trimmed_mean",
     "ratio_of_means": "clustered_ratio_of_means",
     "layers_passing": "clustered_layers_passing",
     "pearson": "clustered_pearson",
@@ -44,6 +46,15 @@ def other_statistic(name: str) -> tuple[Over, str] | None:
 def units_over(name: str, units: int, categories: int) -> int:
     """Return how many units a statistic has of so many prompts: the categories are those of the clustered ones."""
     return categories if name in CLUSTERED.values() else units
+
+
+def speaks_over(name: str, over: Over) -> bool:
+    """Whether a statistic's error rates hold over these categories, or over categories like these.
+
+    Over categories like these the category has to be the unit. Over these ones, statistics of independent prompts hold
+    too: they take the differences between categories for noise, and their bounds are only wider for it.
+    """
+    return (name in CLUSTERED.values()) == (over == "categories_like_these")
 
 
 def statistic_over(name: str, over: Over) -> str | None:

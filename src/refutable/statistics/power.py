@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Protocol, Self, runtime_checkable
 
-from scipy import optimize, special
+import scipy
+from scipy import special
 
 from refutable._util.text import plural
 from refutable.statistics import Fit, Side
@@ -85,7 +86,7 @@ def smallest_effect(fit: Powered, end: float, side: Side, tail: float) -> float 
         far *= 2
         if far > 1e12:  # the value has limits, as a correlation or a share: look inside them
             return next((i / 1000 for i in range(1, 2001) if short(i / 1000) >= 0), None)
-    return float(optimize.brentq(short, 0.0, far, xtol=far * 1e-9)) if short(0.0) < 0 else 0.0
+    return float(scipy.optimize.brentq(short, 0.0, far, xtol=far * 1e-9)) if short(0.0) < 0 else 0.0
 
 
 def deciding_range(fit: Powered, region: Region, alpha: float) -> tuple[int | None, int | None, int | None]:

@@ -110,5 +110,10 @@ def _finite(number: str, text: str) -> float:
     return value
 
 
-RegionText = Annotated[str, AfterValidator(lambda text: parse_region(text).text), Field(description=GRAMMAR)]
+PATTERN = rf"^(?:{_ONE_SIDED.pattern}|{_WITHIN.pattern})$"  # for editors, whose message it is; ours is `parse_region`'s
+RegionText = Annotated[
+    str,
+    AfterValidator(lambda text: parse_region(text).text),
+    Field(description=GRAMMAR, json_schema_extra={"pattern": PATTERN, "examples": ["> 1", "within [0.9, 1.1]"]}),
+]
 """A prediction in YAML, in its normal form."""

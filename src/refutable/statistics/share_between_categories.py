@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+import scipy
+from scipy import special
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Side, Statistic
@@ -108,7 +109,7 @@ def _root(rises: Callable[[float], float], high: float) -> float:
     """Return where a function that rises through 0 does so, searching from 0 to `high` and on."""
     while rises(high) < 0:
         high *= 2
-    return float(optimize.brentq(rises, 0.0, high, xtol=1e-12 * high))
+    return float(scipy.optimize.brentq(rises, 0.0, high, xtol=1e-12 * high))
 
 
 @functools.lru_cache(maxsize=4096)

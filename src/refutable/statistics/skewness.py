@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 SEEN = 2.0  # standard errors from which skewness counts as seen: 5 % of normal samples
 MOST = 5.0  # times as wide as a t bound
@@ -64,4 +65,4 @@ def t_p_value(t: float, freedom: float, in_errors: float, n: int) -> float:
     most = float(special.stdtr(freedom, -t / MOST))
     if most <= LEAST:
         return most
-    return math.exp(float(optimize.brentq(short, math.log(max(p, LEAST)), math.log(most) + 1e-9, xtol=1e-13)))
+    return math.exp(float(scipy.optimize.brentq(short, math.log(max(p, LEAST)), math.log(most) + 1e-9, xtol=1e-13)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,41 +114,29 @@ CAVEATS = (
     "three heavy prompts of 25 err in 12 % at alpha 10 %, and in no more than alpha below that",
 )
 
-STATISTICS.add(
-    Statistic(
+stratified = partial(Statistic, assumes=ASSUMED, takes=Takes(by_category=True), least=2, calibrated_from=10)
+
+for statistic in (
+    stratified(
         "stratified_mean",
-        ASSUMED,
-        stratified_mean,
+        fit=stratified_mean,
         caveats=CAVEATS,
-        takes=Takes(by_category=True),
-        least=2,
-        calibrated_from=10,
         varies=lambda data: tuple(map(_inside, data.samples)),
     ),
-)
-STATISTICS.add(
-    Statistic(
+    stratified(
         "stratified_geometric_mean",
-        ASSUMED,
-        stratified_geometric_mean,
+        fit=stratified_geometric_mean,
         caveats=(*CAVEATS, "it is the logarithms that must not be skewed"),
-        takes=Takes(by_category=True),
-        least=2,
-        calibrated_from=10,
         varies=lambda data: (_inside(logarithms(data.samples[0])[0]),),
     ),
-)
-STATISTICS.add(
-    Statistic(
+    stratified(
         "stratified_layers_passing",
-        ASSUMED,
-        stratified_layers_passing,
+        fit=stratified_layers_passing,
         caveats=(*CAVEATS, "layers may depend on each other"),
         takes=PerLayer(by_category=True),
-        least=2,
-        calibrated_from=10,
         extremes=STATISTICS["layers_passing"].extremes,
         varies=lambda data: tuple(map(_inside, data.samples)),
         powerless="each layer has a spread of its own",
     ),
-)
+):
+    STATISTICS.add(statistic)

@@ -109,8 +109,8 @@ class Takes:
                 raise ValueError(f"statistic {name!r} looks at each layer; remove `layer:`")
         elif layered and asked.layer in (None, "each"):
             raise ValueError(
-                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean` or a number"
-                " from 1"
+                f"metric {layered[0]!r} has one value a layer; say which: `layer: last`, `first`, `mean`, `trend` or a"
+                " number from 1"
             )
         elif not layered and asked.layer is not None:
             raise ValueError(f"metric {asked.of[0]!r} has one value a prompt; remove `layer:`")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
@@ -30,7 +30,7 @@ def pearson_within_categories(data: Data) -> CorrelationFit:
 def spearman_within_categories(data: Data) -> CorrelationFit:
     """Spearman's correlation of two metrics' deviations from category means; variance of Bonett and Wright."""
     x, y, of = _left(data)
-    rho, categories = correlate(stats.rankdata(x), stats.rankdata(y)), int(of.max()) + 1
+    rho, categories = correlate(scipy.stats.rankdata(x), scipy.stats.rankdata(y)), int(of.max()) + 1
     method = f"Spearman within {categories} categories, Fisher z and jackknife"
     without = spearman_within_without(x, y, of)
     return fit_ranks(rho, without, len(x), 3 + categories - 1, data.samples[0].unit, method)

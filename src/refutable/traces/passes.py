@@ -1,21 +1,8 @@
-"""The passes over a model that claims can ask for, by name.
-
-| pass | what it does | positions |
-|---|---|---|
-| ``forward`` | prompts through the weights, as trained or under an intervention | all |
-| ``loss`` | next-token loss over a prompt, as trained or under an intervention | all |
-| ``heads`` | what each attention head adds | last |
-| ``rank`` | in how many directions and how far a prompt's tokens differ, before and after a block | all |
-| ``reach`` | from how far back the first choice of a next token is moved, by its gradient | all |
-| ``perturbation`` | a small change of the stream, followed exactly to first order | last |
-| ``jacobian`` | largest singular value and spectral radius of each block's Jacobian | last |
-| ``through`` | largest singular value of the Jacobian of all blocks in a row | last |
-| ``wiring`` | a probe, on a reduced instance: does either module read what the other adds? | none |
-| ``rotation`` | a probe, on a reduced instance: does the rotation reach the stream past attention's pattern? | none |
-"""
+"""The passes over a model that claims can ask for, by name: `refutable passes` lists them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -32,6 +19,7 @@ Blocks = Literal["all", "last"]
 Bos = Literal["default", "with", "without"]
 First = Literal["with", "without"]
 Spare = Literal["none", "first"]
+Positions = Literal["all", "last", "none"]
 PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)
 EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange))  # made at every token, or but the first
 
@@ -57,6 +45,8 @@ class PassKind:
             stand beside them (`beside`).
         columns: raised when columns are added beside the others, which keep their numbers: traces are measured again,
             and claims locked before stay as they are.
+        about: what it does, in a sentence or two; by default what `run` says of itself.
+        positions: which tokens of a prompt it leaves numbers of: ``all``, ``last`` or ``none``.
     """
 
     name: str
@@ -67,26 +57,92 @@ class PassKind:
     one_block: bool = False
     first_token: First | None = None
     columns: int = 1
+    about: str = ""
+    positions: Positions = "all"
+
+    @property
+    def doc(self) -> str:
+        """What it does."""
+        return self.about or (inspect.getdoc(self.run) or "" if callable(self.run) else "")
 
 
 PASSES: Registry[PassKind] = Registry("pass", PassKind)
 _MADE_BY = "refutable.measurement.passes"
 for _kind in (
-    PassKind("forward", f"{_MADE_BY}.forward:run_pass", changeable=True),
-    PassKind("loss", f"{_MADE_BY}.loss:run_loss", {"version": 1}, changeable=True),
-    PassKind("heads", f"{_MADE_BY}.heads:run_heads", {"version": 2}),
-    PassKind("rank", f"{_MADE_BY}.rank:run_rank", {"version": 2}, first_token="without", columns=2),
-    PassKind("reach", f"{_MADE_BY}.reach:run_reach", {"version": 1}, first_token="with", columns=2),
+    PassKind(
+        "forward",
+        f"{_MADE_BY}.forward:run_pass",
+        changeable=True,
+        about="Runs prompts through the weights, as trained or under an intervention.",
+    ),
+    PassKind(
+        "loss",
+        f"{_MADE_BY}.loss:run_loss",
+        {"version": 1},
+        changeable=True,
+        about="Next-token loss over a prompt, as trained or under an intervention.",
+    ),
+    PassKind(
+        "heads",
+        f"{_MADE_BY}.heads:run_heads",
+        {"version": 2},
+        about="What each attention head adds to the residual stream.",
+        positions="last",
+    ),
+    PassKind(
+        "rank",
+        f"{_MADE_BY}.rank:run_rank",
+        {"version": 2},
+        first_token="without",
+        columns=2,
+        about="In how many directions, and how far, a prompt's tokens differ before and after each block.",
+    ),
+    PassKind(
+        "reach",
+        f"{_MADE_BY}.reach:run_reach",
+        {"version": 1},
+        first_token="with",
+        columns=2,
+        about="From how far back the most probable next token is moved, by the gradient of its log-probability.",
+    ),
     PassKind(
         "perturbation",
         f"{_MADE_BY}.perturbation:run_perturbation",
         {"version": 1, "seed": 0, "directions": 3},
         dynamic=True,
+        about="Follows a small change of the stream through the blocks, exactly to first order.",
+        positions="last",
     ),
-    PassKind("jacobian", f"{_MADE_BY}.jacobian:run_jacobian", {"version": 2, **KRYLOV}, dynamic=True, one_block=True),
-    PassKind("through", f"{_MADE_BY}.through:run_through", {"version": 1, **KRYLOV}, dynamic=True),
-    PassKind("wiring", f"{_MADE_BY}.wiring_probe:probe_wiring", {"version": 2}),
-    PassKind("rotation", f"{_MADE_BY}.rotation_probe:probe_rotation"),
+    PassKind(
+        "jacobian",
+        f"{_MADE_BY}.jacobian:run_jacobian",
+        {"version": 2, **KRYLOV},
+        dynamic=True,
+        one_block=True,
+        about="Largest singular value and spectral radius of each block's Jacobian.",
+        positions="last",
+    ),
+    PassKind(
+        "through",
+        f"{_MADE_BY}.through:run_through",
+        {"version": 1, **KRYLOV},
+        dynamic=True,
+        about="Largest singular value of the Jacobian of all blocks in a row.",
+        positions="last",
+    ),
+    PassKind(
+        "wiring",
+        f"{_MADE_BY}.wiring_probe:probe_wiring",
+        {"version": 2},
+        about="A probe of a reduced instance: does either module of a block read what the other adds?",
+        positions="none",
+    ),
+    PassKind(
+        "rotation",
+        f"{_MADE_BY}.rotation_probe:probe_rotation",
+        about="A probe of a reduced instance: does the rotation reach the stream past attention's pattern?",
+        positions="none",
+    ),
 ):
     PASSES.add(_kind)
 

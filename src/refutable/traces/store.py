@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from refutable._util.atomic import new_folder, sweep
+from refutable._util.atomic import aside_of, new_folder, sweep
 from refutable.errors import BadInput
 from refutable.traces.trace import Trace
 
@@ -48,6 +49,23 @@ def cache_folder() -> Path:
     return earlier if earlier.is_dir() else platformdirs.user_cache_path("refutable", appauthor=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One stored trace, without its tables.
+
+    Attributes:
+        key: its address.
+        meta: what it is of; empty where that cannot be read.
+        bytes: of its files together.
+        written: when, in seconds since 1970.
+    """
+
+    key: str
+    meta: Mapping[str, Any]
+    bytes: int
+    written: float
+
+
 class Store:
     """Traces by key, below one folder."""
 
@@ -61,18 +79,10 @@ class Store:
         Raises:
             PermissionError: it is there, and cannot be read.
         """
-        place = self._place(key)
-        try:
-            content = [(place / name).read_bytes() for name in _FILES]
-            sealed = (place / _SEAL).read_text(encoding="ascii")
-        except PermissionError:
-            raise
-        except (OSError, ValueError):
-            if place.is_dir():
+        content = self._sealed(key)
+        if content is None:
+            if self._place(key).is_dir():
                 self.damaged.add(key)
-            return None
-        if sealed != _seal(key, content):
-            self.damaged.add(key)
             return None
         blocks, prompts = (pq.read_table(pa.BufferReader(table)) for table in content[1:])
         return Trace(key, json.loads(content[0]), blocks, prompts)
@@ -90,14 +100,42 @@ class Store:
             if place.is_dir() and self.get(trace.key) is None:
                 shutil.rmtree(place)  # damaged from outside: a trace is moved into place whole
 
+    def is_whole(self, key: str) -> bool:
+        """Whether a trace is stored as it was written: its seal is that of its key and bytes."""
+        return self._sealed(key) is not None
+
+    def _sealed(self, key: str) -> list[bytes] | None:
+        """Return the bytes of a trace's files, or None where they are not all there, or not as they were written."""
+        place = self._place(key)
+        try:
+            content = [(place / name).read_bytes() for name in _FILES]
+            sealed = (place / _SEAL).read_text(encoding="ascii")
+        except PermissionError:
+            raise
+        except (OSError, ValueError):
+            return None
+        return content if sealed == _seal(key, content) else None
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield every stored trace, damaged or not, in the order of the keys."""
+        for place in sorted(self.folder.glob("traces/*/*")):
+            if not place.is_dir() or place.name.startswith("."):
+                continue  # being written, or left by a writer that was killed
+            files = [file.stat() for file in place.iterdir() if file.is_file()]
+            written = max((file.st_mtime for file in files), default=place.stat().st_mtime)
+            yield Stored(place.name, _meta_in(place), sum(file.st_size for file in files), written)
+
+    def remove(self, key: str) -> None:
+        """Remove a trace: at once, so that no reader finds half of it."""
+        place = self._place(key)
+        aside = aside_of(place)
+        place.rename(aside)
+        shutil.rmtree(aside)
+
     def metas(self) -> Iterator[Mapping[str, Any]]:
         """Yield the meta of every stored trace; damaged ones are skipped."""
         for file in sorted(self.folder.glob("traces/*/*/meta.json")):
-            try:
-                meta = json.loads(file.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            if isinstance(meta, dict):
+            if meta := _meta_in(file.parent):
                 yield meta
 
     def lock(self, name: str) -> AbstractContextManager[object]:
@@ -112,6 +150,14 @@ class Store:
 
     def _place(self, key: str) -> Path:
         return self.folder / "traces" / key[:2] / key
+
+
+def _meta_in(place: Path) -> Mapping[str, Any]:
+    try:
+        meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return meta if isinstance(meta, dict) else {}
 
 
 def _seal(key: str, content: Sequence[bytes]) -> str:

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from refutable.claims import MeasuredClaim
 from refutable.claims.cases import Case
-from refutable.statistics.layers_passing import holm
+from refutable.statistics.stepwise import benjamini_hochberg, holm
 from refutable.verdicts.row import Adjusted, VerdictRow
 from refutable.verdicts.verdict import Verdict
 
@@ -80,7 +79,7 @@ def _adjusted(family: str, members: int, rows: Sequence[VerdictRow]) -> list[Adj
     for name in ("p", "p_refuted"):
         found = [getattr(row.estimate, name) for row in rows]
         p = np.array([1.0 if one is None else one for one in found] + [1.0] * (members - len(rows)))
-        columns += [adjusted[: len(rows)].tolist() for adjusted in (holm(p), stats.false_discovery_control(p))]
+        columns += [adjusted[: len(rows)].tolist() for adjusted in (holm(p), benjamini_hochberg(p))]
     return [
         Adjusted(
             family=family,

@@ -17,6 +17,12 @@ from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Estimate, Verdict
 
 USUAL_ALPHA = 0.05
+SHOWN = 12  # digits of a hash
+ABOUT = ("evidence", "registration", "locked")  # of the claim, among a testcase's properties
+NUMBERS = (  # of the estimate, there
+    *("value", "low", "high", "level", "n", "unit", "p", "p_refuted", "effect_size", "e", "e_refuted"),
+    *("statistic", "of", "method"),
+)
 HASHES = ("weights_hash", "tokenizer_hash", "config_hash")  # of what a name alone does not tell apart
 
 
@@ -176,28 +182,29 @@ class VerdictRow(Judgement):
         return "; ".join(f"{name}: {one.verdict.value}{_interval(one.estimate)}" for name, one in shown)
 
     def properties(self) -> dict[str, str]:
-        """Return everything that machines read, as plain text, for a testcase's properties."""
-        estimate = self.estimate
-        numbers = dataclasses.asdict(estimate) if estimate is not None else {}
+        """Return what machines read of it, as short plain text, for a testcase's properties.
+
+        The evidence itself is not repeated there: a refuted claim's is its failure, and verdicts.json has everybody's.
+        """
+        estimate, tested = self.estimate, self.estimate is not None and self.estimate.level is not None
+        numbers = {name: getattr(estimate, name) for name in NUMBERS} if estimate is not None else {}
         adjusted = dataclasses.asdict(self.adjusted) if self.adjusted is not None else {}
         named = {
-            "claim": self.claim,
-            "subject": self.subject,
             "verdict": str(self.verdict.value),
-            "predicts": self.predicts,
-            "why": self.why,
-            "labels": ", ".join(self.labels),
-            **{name: _text(value) for name, value in self.about.items()},
+            "subject": self.subject if self.verdict.looked else "",
+            **{name: _text(self.about.get(name)) for name in (ABOUT if self.verdict.looked else ())},
+            "claim_hash": str(self.about.get("claim_hash") or "")[:SHOWN] if self.verdict.looked else "",
+            **({"predicts": self.predicts, "alpha": _text(self.about["alpha"])} if tested else {}),
             **{("estimate" if name == "value" else name): _text(value) for name, value in numbers.items()},
             **{name: _text(value) for name, value in adjusted.items()},
             **self.weights,
+            "labels": ", ".join(self.labels),
             "recorded": "; ".join(f"{model}: {_recorded(record)}" for model, record in self.recorded.items()),
-            "variations": self._variations(),
+            "variations": _counted(one.verdict for one in self.variations.values()),
             **_controls(self.controls),
-            **self.details,
             "traces": ", ".join(self.traces),
         }
-        return {name: text for name, text in named.items() if text}
+        return {name: text for name, text in named.items() if text not in ("", "-")}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
@@ -231,14 +238,18 @@ ORDER = (
 
 
 def _controls(controls: Mapping[str, Control]) -> dict[str, str]:
-    """Return each control as properties: verdict and reason, share, and estimate with its interval."""
+    """Return each control as properties: its verdict, its share, and its estimate with its interval."""
     properties = {}
     for name, control in controls.items():
-        properties[f"control.{name}"] = str(control)
+        properties[f"control.{name}"] = str(control.verdict.value)
         properties[f"control.{name}.share"] = _text(control.share)
         properties[f"control.{name}.estimate"] = _interval(control.estimate).strip()
-        properties |= _controls({f"{name}.{part}": one for part, one in control.parts.items()})
     return properties
+
+
+def _counted(verdicts: Iterable[Verdict]) -> str:
+    """Return how many are of each verdict: ``7 REFUTED, 1 SUPPORTED``."""
+    return ", ".join(f"{n} {verdict.value}" for verdict, n in Counter(verdicts).most_common())
 
 
 def _interval(estimate: Estimate | None) -> str:

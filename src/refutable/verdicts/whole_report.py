@@ -13,12 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from refutable._util.text import counted
 from refutable.claims import MeasuredClaim
 from refutable.claims.cases import Case
-from refutable.statistics.layers_passing import holm
+from refutable.statistics.stepwise import benjamini_hochberg, holm
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
@@ -98,7 +97,7 @@ def _surviving(rows: Sequence[VerdictRow], members: int) -> Surviving:
         p = np.array([1.0 if one is None else one for one in found] + [1.0] * (members - len(rows)))
         if not len(p):
             continue
-        for method, adjusted in (("holm", holm(p)), ("benjamini_hochberg", stats.false_discovery_control(p))):
+        for method, adjusted in (("holm", holm(p)), ("benjamini_hochberg", benjamini_hochberg(p))):
             stand[method] += sum(
                 row.has_error_rate and row.verdict is verdict and bool(one <= row.about["alpha"])
                 for row, one in zip(rows, adjusted[: len(rows)], strict=True)

@@ -66,9 +66,21 @@ def test_a_configuration_that_cannot_be_built_is_a_fault_and_no_crash(tmp_path):
 
 def test_what_is_needed_is_said_against_the_device(tmp_path):
     notes = tried(tmp_path, "gpt-neox-20b").notes
-    assert "bfloat16 43.7 GB does NOT fit a GPU (21.5 GB)" in notes
+    fix = "pytest --model gpt-neox-20b on a larger device"
+    assert f"bfloat16 43.7 GB does NOT fit a GPU (21.5 GB); to measure: {fix}" in notes
     assert any(note.endswith("GATED: accept its licence first") for note in tried(tmp_path, "llama-3.1-8b").notes)
     assert "no tokenizer: stand-in tokens" in tried(tmp_path, "tiny-gptj").notes
+
+
+def test_a_model_is_said_to_fit_only_where_pytest_would_try_it(tmp_path):
+    cpu = Device("cpu", "CPU, 8 cores", 64 << 30)
+    unasked, asked = (
+        try_dry(REGISTRY["gptj"], "bfloat16", Finder(FileHashes(tmp_path), cpu, offline=True, cpu_asked=asked)).notes[2]
+        for asked in (False, True)
+    )
+    assert unasked.startswith("bfloat16 13.2 GB is NOT tried on CPU, 8 cores (68.7 GB): no GPU can be used here")
+    assert "add --device cpu" in unasked
+    assert asked == "bfloat16 13.2 GB fits CPU, 8 cores (68.7 GB)"
 
 
 def test_the_command_prints_one_line_a_model_and_exits_1_on_a_fault(monkeypatch):

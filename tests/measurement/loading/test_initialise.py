@@ -20,7 +20,8 @@ from refutable.measurement.loading.initialise import OUTPUTS, RULES, TRANSFORMER
 from refutable.measurement.loading.load import draw
 from refutable.models.families import family_of
 from refutable.models.reduced_config import reduced
-from refutable.models.registry import InitRule, load_registry
+from refutable.models.registry import load_registry
+from refutable.models.row import InitRule
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder
 

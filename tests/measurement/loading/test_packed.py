@@ -25,7 +25,7 @@ from refutable.measurement.passes.forward import run_pass
 from refutable.measurement.session import make_pass
 from refutable.models import quantised
 from refutable.models.quantised import Packing
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import StoredTensor
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder

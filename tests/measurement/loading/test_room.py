@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import gguf
 import pytest
 import torch
 from gguf_files import write_gguf
+from heard import Heard
 from tiny import VARIANTS, row_of, tiny_model
 
 from refutable._util.host import NO_LIMIT, memory_left, memory_limit
+from refutable._util.progress import listening
 from refutable.errors import WeightsUnavailable
 from refutable.measurement.loading.bin_files import map_tensors
 from refutable.measurement.loading.load import load_model
@@ -84,11 +85,12 @@ def test_a_model_that_does_not_fit_is_not_read(finder: Finder, tmp_path: Path, m
         load_model(row, subject, finder.find(row, subject), tmp_path)
 
 
-def test_what_takes_long_is_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    with caplog.at_level(logging.INFO, "refutable"):
+def test_what_takes_long_is_told(tmp_path: Path) -> None:
+    heard = Heard()
+    with listening(heard):
         check_room("small", Room(1000, 1000), tmp_path)
         check_room("gptj", Room(24_000_000_000, 1_000_000), tmp_path)
-    assert caplog.messages == ["gptj: reading 24.0 GB of weights; at most 0.0 GB of host memory and nothing on disk"]
+    assert heard.lines == ["gptj: reading 24.0 GB of weights; at most 0.0 GB of host memory and nothing on disk"]
 
 
 def test_the_limit_of_a_container(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_each_prompt_begins_as_asked_whatever_the_tokenizer_does() -> None:
     [
         (own([BOS, BOS, 1]), "puts another before it"),
         (own([1, 2, 9], None, 9), "end-of-sequence token after each prompt"),
-        (own([1, 64]), "token id 64 is not in the model's vocabulary of 64"),
+        (own([1, 64]), "token id 64 of the prompt '.*' is not in the model's vocabulary of 64"),
     ],
 )
 def test_ids_that_no_prompt_means_are_refused(tokenizer: OwnTokenizer, why: str) -> None:

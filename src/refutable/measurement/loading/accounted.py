@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
+from refutable._util.text import counted
 from refutable.errors import BadInput, InstrumentError
 from refutable.models.config import Config
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import ITEM_BITS, StoredTensor
 from refutable.models.same_model import check_defaults, check_same
 
@@ -57,11 +58,13 @@ def check_accounted(
     Raises:
         InstrumentError: a weight is missing, unexpected or of another shape.
     """
-    missing = sorted(report["missing_keys"]) + sorted(str(key[0]) for key in report["mismatched_keys"])
-    if missing:
+    missing, odd = sorted(report["missing_keys"]), [_unlike_in_shape(*key) for key in report["mismatched_keys"]]
+    if missing or odd:
+        lacking = (f"{counted(len(missing), 'weight')} missing from the files ({_some(missing)})",) if missing else ()
+        other = (f"{counted(len(odd), 'weight')} of another shape ({_some(sorted(odd))})",) if odd else ()
         raise InstrumentError(
-            f"{who}: {len(missing)} weights are missing from the files or of another shape ({_some(missing)});"
-            " transformers would have drawn them at random"
+            f"{who}: {' and '.join((*lacking, *other))}; transformers would have drawn them at random; give the model's"
+            " own config.json beside whole weights"
         )
     left = sorted(name for name in report["unexpected_keys"] if not is_computed(name, stored.get(name)))
     if left:
@@ -162,6 +165,10 @@ def _elements(network: Any, stored: Iterable[str]) -> int:
 def _unlike(names: Collection[str], others: Collection[str]) -> list[str]:
     """Return the names that are not among others, with or without a prefix."""
     return sorted(name for name in names if not any(one.endswith(name) or name.endswith(one) for one in others))
+
+
+def _unlike_in_shape(name: str, stored: Iterable[int], made: Iterable[int]) -> str:
+    return f"{name} is {list(stored)} in the files and {list(made)} by the configuration"
 
 
 def _some(names: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from refutable._util.text import few, first_line
+from refutable._util.text import few, whole_reason
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.loading.packed import cast
 from refutable.models.adapter import SETTINGS, WEIGHTS, read_adapter
@@ -50,7 +50,7 @@ def merged(network: Any, folder: Path, dtype: str) -> Any:
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise BadInput(f"{folder}: cannot be merged into this model: {first_line(error)}") from None
+        raise BadInput(f"{folder}: cannot be merged into this model: {whole_reason(error)}") from None
     cast(whole, dtype)
     return whole.requires_grad_(True)
 

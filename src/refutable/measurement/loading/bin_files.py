@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from refutable._util.text import first_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput
 from refutable.measurement.loading.read_fast import DTYPES
 from refutable.models.safetensors_header import StoredTensor
@@ -37,9 +38,7 @@ def map_tensors(files: Sequence[Path]) -> dict[str, torch.Tensor]:
         except Exception as error:
             if isinstance(error, MemoryError):
                 raise
-            raise BadInput(
-                f"{file}: cannot be read with weights_only=True ({first_line(error)}); fetch it again"
-            ) from None
+            raise BadInput(f"{file}: cannot be read ({_reason(error)}); fetch it again, or give safetensors") from None
         if not isinstance(loaded, dict) or not all(_is_plain(name, tensor) for name, tensor in loaded.items()):
             raise BadInput(f"{file}: holds no tensors by name; give the weights that `save_pretrained` writes")
         twice = sorted(tensors.keys() & loaded.keys())
@@ -55,6 +54,13 @@ def stored_of(tensors: dict[str, torch.Tensor]) -> dict[str, StoredTensor]:
         name: StoredTensor(_WORDS.get(one.dtype, str(one.dtype)), tuple(one.shape), 0, one.nbytes)
         for name, one in tensors.items()
     }
+
+
+def _reason(error: Exception) -> str:
+    """Return what torch says is wrong, without its advice to unpickle what nobody has looked at."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return whole_reason(error)
+    return "it is no file of tensors alone, and nothing else is unpickled"
 
 
 def _is_plain(name: object, tensor: object) -> bool:

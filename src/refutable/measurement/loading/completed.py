@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from refutable._util.text import one_line
-from refutable.errors import BadInput, NotMeasured
+from refutable._util.text import shortened, whole_reason
+from refutable.errors import BadInput
 from refutable.measurement.loading.dry_run import parameters_of
 from refutable.measurement.loading.load import quiet
 from refutable.measurement.loading.shape import configured
 from refutable.models.config import Config
-from refutable.models.config_facts import fact_of
-from refutable.models.families import family_of
+from refutable.models.describer import Completed
 from refutable.models.from_folder import without_ours
-from refutable.models.own import Completed
 from refutable.models.same_model import IMMATERIAL
 
 _OF_NO_USE = (
@@ -29,18 +27,13 @@ _OF_NO_USE = (
 )
 
 
-MOST = {"layers": 10_000, "heads": 100_000, "d_model": 1_000_000, "vocabulary": 100_000_000}
-"""More than these have no model, and a network of so many modules would take hours to be described."""
-
-
 def complete(config: Config) -> Completed:
     """Return a configuration with its family's defaults, and how many parameters a model of it has.
 
     Raises:
-        BadInput: transformers cannot make a model of it, or its sizes are beyond any model's.
+        BadInput: transformers cannot make a model of it, and why; the caller knows which file it is from.
     """
     quiet()
-    _check_sizes(config)
     plain = {key: value for key, value in config.items() if key not in _OF_NO_USE}
     defaults = without_ours(configured(plain).to_dict())
     filled = {key: value for key, value in defaults.items() if value is not None and key not in IMMATERIAL}
@@ -48,16 +41,20 @@ def complete(config: Config) -> Completed:
     try:
         return Completed(whole, parameters_of(whole))
     except Exception as error:  # whatever transformers says of a configuration
-        raise BadInput(f"config.json: transformers can make no model of it: {one_line(error)}") from None
+        raise BadInput(f"transformers can make no model of this configuration: {_reason(error, whole)}") from None
 
 
-def _check_sizes(config: Config) -> None:
-    family = family_of(config["model_type"])
-    for name, most in MOST.items():
-        with suppress(KeyError, NotMeasured):
-            value = fact_of(name, family, config)
-            if isinstance(value, int | float) and value > most:
-                raise BadInput(f"config.json: {value:,.0f} for {name}, of which a model has at most {most:,}; mend it")
+def _reason(error: Exception, config: Config) -> str:
+    """Return why no model can be made; a word that transformers does not know is told with the key that holds it."""
+    if isinstance(error, KeyError) and error.args:
+        key = next((key for key, value in config.items() if error.args[0] in (value, *_values(value))), None)
+        if key is not None:
+            return f"it knows no {shortened(repr(error.args[0]))}, which `{key}` asks for; correct it"
+    return whole_reason(error)
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else ()
 
 
 def gguf_config(path: Path) -> Config:
@@ -73,7 +70,7 @@ def gguf_config(path: Path) -> Config:
         found = AutoConfig.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     except Exception as error:  # its reader raises whatever it meets
         raise BadInput(
-            f"{path}: transformers cannot read the header of this GGUF file ({one_line(error)}); give safetensors"
+            f"{path}: transformers cannot read the header of this GGUF file ({whole_reason(error)}); give safetensors"
             " instead"
         ) from None
     return without_ours(found.to_dict())

@@ -12,10 +12,12 @@ import torch
 
 from refutable._util.atomic import new_folder
 from refutable._util.hashing import key_of
+from refutable._util.progress import task
 from refutable._util.reading import read_json
-from refutable._util.text import first_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput, RefutableError
 from refutable.measurement.loading.accounted import check_accounted
+from refutable.measurement.loading.bars import dequantising_told
 from refutable.measurement.loading.room import check_room, room_to_convert
 from refutable.models.file_hashes import FileHashes
 from refutable.models.gguf_header import GgufHeader, check_places, read_gguf
@@ -47,15 +49,17 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
     check_places(header)
     check_room(path.name, room_to_convert(header), cache)
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            path.parent, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
+        with task(f"{path.name}: converting to safetensors, once"), dequantising_told(path.stat().st_size):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                path.parent, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
+        with task(f"{path.name}: converting its tokenizer, once"):
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
     except Exception as error:  # its reader raises whatever it meets
         if isinstance(error, MemoryError | RefutableError):
             raise
         raise BadInput(
-            f"{path}: transformers cannot read this GGUF file ({first_line(error)}); give safetensors instead"
+            f"{path}: transformers cannot read this GGUF file ({whole_reason(error)}); give safetensors instead"
         ) from None
     check_accounted(model, report, header.tensors, path.name, _known_names(model, header))
     with torch.device("meta"):  # save_pretrained refuses a dequantised model: its quantizer is not serialisable
@@ -64,7 +68,7 @@ def converted_gguf(path: Path, digest: str, cache: Path) -> Path:
     plain.tie_weights()
     if hasattr(plain.config, "quantization_config"):
         del plain.config.quantization_config
-    with new_folder(place) as aside:
+    with task(f"{path.name}: writing converted weights, once"), new_folder(place) as aside:
         plain.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
         _seal(aside, cache)

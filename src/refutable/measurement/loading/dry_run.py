@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
+from refutable.errors import WeightsUnavailable
 from refutable.measurement.loading.accounted import count_parameters
 from refutable.measurement.loading.load import attention_of, quiet
 from refutable.measurement.loading.shape import on_meta
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import Family
 from refutable.models.reduced_config import reduced
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject
 from refutable.models.weights import Finder, bytes_needed
 
@@ -122,9 +123,15 @@ def _wrong_settings(network: Any, attention: str, family: Family) -> Iterator[st
 def _needs(row: ModelRow, dtype: str, finder: Finder) -> Iterator[str]:
     """Yield what a real run would need: memory, where it would go, and its tokenizer."""
     needed, device = bytes_needed(row.parameters, dtype), finder.device
-    fits = "fits" if needed <= device.memory else "does NOT fit"
-    yield f"{dtype} {needed / 1e9:.1f} GB {fits} {device.title} ({device.memory / 1e9:.1f} GB)"
-    yield "spread over every GPU" if device.name == EVERY_GPU else f"device map: all on {device.name}"
+    room = f"{device.title} ({device.memory / 1e9:.1f} GB)"
+    try:
+        finder.check_fits(row, Subject(row.name, dtype=dtype, device=device.name, named=True))
+    except WeightsUnavailable as error:
+        fits = f"does NOT fit {room}" if needed > device.memory else f"is NOT tried on {room}: {error.reason}"
+        yield f"{dtype} {needed / 1e9:.1f} GB {fits}; to measure: {error.fix}"
+    else:
+        yield f"{dtype} {needed / 1e9:.1f} GB fits {room}"
+        yield "spread over every GPU" if device.name == EVERY_GPU else f"device map: all on {device.name}"
     place, _ = finder.tokenizer_at_hand(row, Subject(row.name))
     if place is not None:
         yield "tokenizer at hand"

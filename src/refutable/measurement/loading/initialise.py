@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 
+from refutable._util.progress import BYTES, task
 from refutable.errors import BadInput, InstrumentError, UnknownName
 from refutable.models.families import Family
 from refutable.models.init_rules import RULES, TRANSFORMERS, Sizes
@@ -53,15 +54,17 @@ def initialise(network: Any, family: Family, rule: str, seed: int, outputs: tupl
     if rule not in RULES:
         raise UnknownName("rule of initialisation", rule, {TRANSFORMERS, *RULES})
     chosen, sizes = RULES[rule], _sizes(network, family)
-    kinds = kinds_of(network, family, outputs)
-    for name, parameter in network.named_parameters():
-        match kinds[name]:
-            case "bias":
-                parameter.zero_()
-            case "scale":
-                parameter.fill_(1)
-            case kind:
-                _fill(parameter, getattr(chosen, kind)(sizes), chosen.truncated, _generator(seed, name, parameter))
+    kinds, parameters = kinds_of(network, family, outputs), dict(network.named_parameters())
+    with task("", sum(parameter.nbytes for parameter in parameters.values()), BYTES) as drawing:
+        for name, parameter in parameters.items():
+            match kinds[name]:
+                case "bias":
+                    parameter.zero_()
+                case "scale":
+                    parameter.fill_(1)
+                case kind:
+                    _fill(parameter, getattr(chosen, kind)(sizes), chosen.truncated, _generator(seed, name, parameter))
+            drawing.advance(parameter.nbytes)
 
 
 def kinds_of(network: Any, family: Family, outputs: tuple[str, str] | None = None) -> dict[str, Kind]:

@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
-from refutable._util.text import first_line
+from refutable._util.progress import task
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import REGISTERED, register
 from refutable.measurement.loading.accounted import check_accounted, check_counted, check_named, without_scales
 from refutable.measurement.loading.adapted import merged
+from refutable.measurement.loading.bars import loading_told
 from refutable.measurement.loading.bin_files import map_tensors, stored_of
 from refutable.measurement.loading.converted import converted_gguf
 from refutable.measurement.loading.initialise import TRANSFORMERS, initialise, undrawn
@@ -29,7 +31,7 @@ from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.from_folder import read_config
 from refutable.models.quantised import packing_of
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import SafetensorsHeader, StoredTensor, read_header
 from refutable.models.subject import Subject, WeightsKind, WeightsSource
 from refutable.models.weight_files import weight_files
@@ -54,7 +56,8 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
     attention = attention_of(row)
     tokenizer = source.tokenizer
     if source.form == "draw":
-        network = draw(source.config, subject, attention, row.init)
+        with task(f"{row.name}: drawing weights"):
+            network = draw(source.config, subject, attention, row.init)
         if tokenizer is not None and tokenizer.is_file():
             tokenizer = converted_gguf(tokenizer, source.tokenizer_digest.removeprefix("gguf:"), cache)
     else:
@@ -63,9 +66,11 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
         files, _ = weight_files(folder)
         read = subject if source.adapter is None else replace(subject, dtype="float32")
         check_room(row.name, room_to_read(row.parameters, read, files), cache)
-        network = _read(folder, files, row, source, read, attention)
+        with task(f"{row.name}: reading weights"):
+            network = _read(folder, files, row, source, read, attention)
         if source.adapter is not None:  # merged in float32, so that each weight is rounded once
-            network = merged(network, source.adapter, subject.dtype)
+            with task(f"{row.name}: merging the adapter"):
+                network = merged(network, source.adapter, subject.dtype)
         tokenizer = folder if source.form == "gguf" else tokenizer
     fuse_activations(network)
     network.eval()
@@ -152,21 +157,19 @@ def _read(
         packing = packing_of(source.config["quantization_config"], str(folder))
         plain, stored = on_meta(source.config, subject.dtype, attention), unpacked(stored, packing, str(folder))
         check_counted(plain, stored, row.name)
+    read_by_us = {"state_dict": tensors} if tensors is not None else None
+    how: dict[str, Any] = read_by_us or {"local_files_only": True, "use_safetensors": True}
     try:
         chosen = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-        if tensors is not None:
-            network, report = chosen.from_pretrained(None, config=config, state_dict=tensors, **options)
-        else:
-            network, report = chosen.from_pretrained(
-                folder, config=config, local_files_only=True, use_safetensors=True, **options
-            )
+        with loading_told({name: tensor.end - tensor.start for name, tensor in stored.items()}):
+            network, report = chosen.from_pretrained(None if read_by_us else folder, config=config, **how, **options)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {first_line(error)}") from None
+        raise BadInput(f"{folder}: cannot be loaded as {row.name}: {whole_reason(error)}") from None
     if plain is None:
         plain, stored = network, without_scales(stored, config.to_dict(), str(folder))
-    check_accounted(plain, report, stored, row.name)
+    check_accounted(plain, report, stored, f"{row.name} ({source.location})")
     own = None if source.config == row.config else configured(row.config).to_dict()
     check_named(plain, row, own, str(source.location))
     if "quantization_config" in source.config:  # transformers reads such weights in the dtype in which they are stored
@@ -181,7 +184,10 @@ def _read(
 def _config(folder: Path, source: WeightsSource, subject: Subject) -> Any:
     """Return the configuration that was found with the weights; a GGUF file's is its own, in its converted folder."""
     config = read_config(folder / "config.json") if source.form == "gguf" else source.config
-    made = configured(config)
+    try:
+        made = configured(config)
+    except BadInput as error:
+        raise BadInput(f"{folder / 'config.json'}: {error}") from None
     if made.to_dict().get("is_causal") is False:
         raise BadInput(
             f"{source.location}: config.json says that its attention is not causal, and causal models are read"

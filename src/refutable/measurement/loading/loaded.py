@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from refutable.models.families import Family
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import Bos

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
+from refutable._util.progress import BYTES, task
 from refutable.models.safetensors_header import SafetensorsHeader
 
 PIECE = 16 * 1024 * 1024
@@ -76,7 +77,14 @@ def read_tensors(layouts: Sequence[Layout], device: torch.device) -> dict[str, t
             pieces += [(file.fileno(), layout.header.start, memory, at) for at in range(0, layout.size, PIECE)]
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # the memory may still be in use by what ran before on another stream
-        streams = set(pool.map(lambda piece: _copier(device).copy(*piece), pieces))
+        with task("", sum(layout.size for layout in layouts), BYTES) as reading:
+
+            def copy(piece: tuple[int, int, torch.Tensor, int]) -> torch.cuda.Stream | None:
+                stream = _copier(device).copy(*piece)
+                reading.advance(min(PIECE, len(piece[2]) - piece[3]))
+                return stream
+
+            streams = set(pool.map(copy, pieces))
         for stream in streams:
             if stream is not None:
                 stream.synchronize()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from refutable._util.host import free_disk, memory_left
+from refutable._util.progress import say
 from refutable.errors import WeightsUnavailable
 from refutable.measurement.loading.bin_files import is_mapped
 from refutable.models.gguf_header import GgufHeader
@@ -19,7 +19,6 @@ from refutable.models.weights import BYTES
 BUFFERS = 1_000_000_000  # bytes: pinned buffers, and what torch and a GPU's driver keep on the host
 COPIES = 2  # of its weights in float32 that converting a GGUF file holds at most
 LARGE = 1_000_000_000  # bytes of files from which on it is told that they are read
-log = logging.getLogger("refutable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,12 @@ def check_room(model: str, room: Room, cache: Path) -> None:
     memory, disk = free_memory(), free_disk(cache) if room.disk else 0
     if room.memory > memory:
         told = f"{model} needs {room.memory / 1e9:.1f} GB of the host's memory to load; {memory / 1e9:.1f} GB are free"
-        raise WeightsUnavailable(told, f"pytest --model {model} where more is free")
+        raise WeightsUnavailable(told, "the same command where more is free")
     if room.disk > disk:
         told = f"{model} needs {room.disk / 1e9:.1f} GB of disk for converted weights; {disk / 1e9:.1f} GB are free"
-        raise WeightsUnavailable(told, f"set REFUTABLE_CACHE to a folder with more room, then pytest --model {model}")
+        raise WeightsUnavailable(told, "set REFUTABLE_CACHE to a folder with more room, then the same command")
     if room.files > LARGE or room.disk:
-        log.info("%s: reading %.1f GB of weights; %s", model, room.files / 1e9, room)
+        say(f"{model}: reading {room.files / 1e9:.1f} GB of weights; {room}")
 
 
 def free_memory() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from refutable._util.text import one_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput
 
 
@@ -16,7 +16,7 @@ def configured(config: Mapping[str, Any]) -> Any:
     """Return a configuration as transformers' own object.
 
     Raises:
-        BadInput: transformers cannot make one of it.
+        BadInput: transformers cannot make one of it, and why; the caller knows which file it is from.
     """
     from transformers import AutoConfig
 
@@ -24,7 +24,7 @@ def configured(config: Mapping[str, Any]) -> Any:
     try:
         return AutoConfig.for_model(config["model_type"], **settings)
     except Exception as error:  # its validators raise whatever they meet
-        raise BadInput(f"config.json: transformers cannot use it: {one_line(error)}") from None
+        raise BadInput(f"transformers cannot use this configuration: {whole_reason(error)}") from None
 
 
 def on_meta(config: Mapping[str, Any], dtype: str, attention: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from refutable._util.text import first_line
+from refutable._util.text import whole_reason
 from refutable.errors import BadInput, NotMeasured
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import NO_BOS, Bos
@@ -66,8 +66,8 @@ class OwnTokenizer:
         ids = [int(token) for token in self.tokenizer(text)["input_ids"]]
         if max(ids, default=0) >= self.vocabulary:
             raise BadInput(
-                f"token id {max(ids)} is not in the model's vocabulary of {self.vocabulary}; give this model's own"
-                f" tokenizer, or ids from 0 to {self.vocabulary - 1}"
+                f"token id {max(ids)} of the prompt {text[:60]!r} is not in the model's vocabulary of"
+                f" {self.vocabulary}; give this model's own tokenizer, or ids from 0 to {self.vocabulary - 1}"
             )
         bare = bare_ids(self.tokenizer, text)
         if self.file is not None and bare != (own := self.file.encode(text, add_special_tokens=False).ids):
@@ -187,7 +187,7 @@ def _loaded(load: Callable[..., Any], location: Path | str, **options: Any) -> A
         if isinstance(error, MemoryError) or not (isinstance(error, Exception) or is_panic(error)):
             raise
         raise BadInput(
-            f"{location}: its tokenizer cannot be loaded ({first_line(error)}); fetch tokenizer.json and"
+            f"{location}: its tokenizer cannot be loaded ({whole_reason(error)}); fetch tokenizer.json and"
             " tokenizer_config.json again"
         ) from None
 
@@ -197,7 +197,7 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def check_lengths(name: str, config: Any, ids: list[list[int]]) -> None:
+def check_lengths(name: str, config: Any, ids: list[list[int]], prompts: PromptSet) -> None:
     """Refuse prompts that are longer than a model's configuration says it can read.
 
     Raises:
@@ -206,6 +206,5 @@ def check_lengths(name: str, config: Any, ids: list[list[int]]) -> None:
     limits = ("max_position_embeddings", "n_positions", "max_seq_len")
     longest, most = max(map(len, ids)), next((n for n in (getattr(config, key, None) for key in limits) if n), None)
     if most is not None and longest > most:
-        raise NotMeasured(
-            f"{name} reads at most {most} tokens and a prompt has {longest}; shorten or leave out that prompt"
-        )
+        which = prompts.called(max(range(len(ids)), key=lambda number: len(ids[number])))
+        raise NotMeasured(f"{name} reads at most {most} tokens and {which} has {longest}; shorten it or leave it out")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from refutable.errors import InstrumentError
+from refutable._util.progress import task
+from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
 from refutable.measurement.instrument.batching import Padded, cut_batches, depends_on_company, pad, switch_lengths
 from refutable.measurement.instrument.closure import check_closure
@@ -99,14 +100,18 @@ def token_ids(model: LoadedModel, prompts: PromptSet, bos: Bos = "default") -> l
         InstrumentError: the tokenizer returns no token for a prompt.
         NotMeasured: there is no beginning-of-sequence token, or a prompt is longer than the model can read.
     """
-    ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
-    empty = next((one.text for tokens, one in zip(ids, prompts.prompts, strict=True) if not tokens), None)
-    if empty is not None:
+    try:
+        ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
+    except BadInput as error:
+        raise BadInput(f"{model.row.name}: {error}") from None
+    empty = [number for number, tokens in enumerate(ids) if not tokens]
+    if empty:
+        more = f" and of {len(empty) - 1} more" if empty[1:] else ""
         raise InstrumentError(
-            f"{model.row.name}: its tokenizer makes no token of {empty[:40]!r}, a prompt of {prompts.name}; is it the"
-            " model's own?"
+            f"{model.row.name}: its tokenizer makes no token of {prompts.called(empty[0])}{more}; give prompts in"
+            " letters that it knows (--prompts), or the tokenizer that belongs to the weights"
         )
-    check_lengths(model.row.name, model.config, ids)
+    check_lengths(model.row.name, model.config, ids, prompts)
     return ids
 
 
@@ -127,13 +132,24 @@ def run_in_batches(
     while True:
         cuts = cut_batches(lengths, overhead=overhead, limit=limit, switches=switch_lengths(model.network))
         try:
-            return [run(cut) for cut in cuts], halvings
+            return [run(cut) for cut in _told(cuts, lengths, overhead)], halvings
         except torch.OutOfMemoryError:
             if max(map(len, cuts)) == 1:
                 raise
         largest = max(len(cut) * max(lengths[i] for i in cut) for cut in cuts)
         limit, halvings = min(limit, largest) // 2, halvings + 1
         torch.cuda.empty_cache()
+
+
+def _told(cuts: Sequence[Sequence[int]], lengths: Sequence[int], overhead: int) -> Iterator[Sequence[int]]:
+    """Yield each batch, and tell how many prompts are done and how much work that is: padded tokens and passes."""
+    costs = [len(cut) * max(lengths[i] for i in cut) + overhead for cut in cuts]
+    with task("", sum(map(len, cuts)), "prompts") as running:
+        for number, cut in enumerate(cuts):
+            running.share, running.step = sum(costs[:number]) / sum(costs), costs[number] / sum(costs)
+            running.part = 0.0
+            yield cut
+            running.advance(len(cut))
 
 
 @torch.inference_mode()

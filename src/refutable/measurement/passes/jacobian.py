@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from refutable._util.progress import within
 from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.differentiable import differentiable
 from refutable.measurement.instrument.reduce import centred
@@ -85,6 +86,7 @@ def _run_batch(model: LoadedModel, blocks: Blocks, ids: list[list[int]], cut: Se
     """Return (B, layers, COLUMNS)."""
     tokens, mask, last = pad([ids[i] for i in cut], model.device)[:3]
     chosen = list(model.blocks())
+    first = len(chosen) - 1 if blocks == "last" else 0
     values = torch.full((len(cut), len(chosen), len(COLUMNS)), torch.nan, device=model.device)
     start = start_vectors(cut, model.width).to(model.device)
 
@@ -93,10 +95,10 @@ def _run_batch(model: LoadedModel, blocks: Blocks, ids: list[list[int]], cut: Se
             maps, begin = block_maps(block, args, kwargs, last), start.to(hidden_states(args, kwargs).device)
             found = [*largest_singular_values(maps, begin, model), *largest_eigenvalue(maps.forward, begin)]
             values[:, layer] = torch.stack(found, dim=-1).to(values.device)
+            within((layer + 1 - first) / (len(chosen) - first))
 
         return hook
 
-    first = len(chosen) - 1 if blocks == "last" else 0
     handles = [
         block.register_forward_hook(see(layer), with_kwargs=True)
         for layer, block in enumerate(chosen)

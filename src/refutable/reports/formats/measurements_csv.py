@@ -1,34 +1,36 @@
-"""measurements.csv, layers.csv and categories.csv: the numbers behind the verdicts.
+"""measurements, layers and categories: the numbers behind the verdicts, as CSV and as Parquet.
 
-``measurements.csv`` has one row per prompt and pass, ``layers.csv`` one per prompt, layer and pass (last token),
-``categories.csv`` the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md
+``measurements`` has one row per prompt and pass, ``layers`` one per prompt, layer and pass (last token),
+``categories`` the mean and standard deviation of last gain and output entropy by prompt category. docs/reports.md
 names the columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from refutable._util.atomic import write_csv
+from refutable._util.atomic import write_csv, write_whole
 from refutable.errors import RefutableError
 from refutable.evidence.published.read import COLUMNS
+from refutable.evidence.roles import is_plain, roles_of
 from refutable.metrics import METRICS, Per, evaluate
 from refutable.models.registry import load_registry
-from refutable.models.subject import WeightsKind
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
-from refutable.traces.passes import PROBE_PASSES, made_of
+from refutable.traces.passes import made_of
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
-from refutable.verdicts.row import VerdictRow
 
 Meta = Mapping[str, Any]
+Line = Mapping[str, object]
 
 _ARCHITECTURE = {"parallel": "Parallel", "sequential": "Sequential"}
 PROVENANCE = {  # from keys of a trace's meta
@@ -40,7 +42,6 @@ PROVENANCE = {  # from keys of a trace's meta
     "Tokens_From": "tokens",
     "Prompt_Set": "prompt_set",
 }
-ALIKE = ("weights", "seed", "dtype", "bos", "prompts")  # keys of meta in which a model's own traces agree
 NOTEBOOK_COLUMNS = (  # those of the research group's own notebooks, in their order: never changed
     *("Model", "Architecture", "Norm_Type", "Params", "Role", "Category", "Complexity", "Prompt", "Prompt_Short"),
     *("Entropy", "Last_Gain", "Total_Amp", "Top_Token", "Top_Prob", "N_Layers"),
@@ -49,36 +50,50 @@ LAYER_COLUMNS = ("Model", "Role", "Category", "Prompt", "Layer", "Pass")
 CATEGORY_COLUMNS = (
     *("Model", "Role", "Category", "N", "last_gain_mean", "output_entropy_mean", "last_gain_sd", "output_entropy_sd"),
 )
+INTEGERS = frozenset(("Params", "Complexity", "N_Layers", "Tokens", "Layer", "N"))
+TEXT = frozenset(
+    ("Model", "Architecture", "Norm_Type", "Role", "Category", "Prompt", "Prompt_Short", "Top_Token", "Pass", "Trace")
+) | frozenset(PROVENANCE)
 
 
 def write(run: RunResult, store: Store, folder: Path) -> None:
     """Write the three tables for every trace of a model as it is that the run read and the store still has."""
     keys = dict.fromkeys(key for row in run.rows for key in row.traces)
     stored = (store.get(key) for key in keys)
-    traces = [trace for trace in stored if trace is not None and _is_plain(trace.meta)]
+    traces = [trace for trace in stored if trace is not None and is_plain(trace.meta)]
     traces.sort(key=_order)
-    own = _own(run.rows, {trace.key: trace.meta for trace in traces})
-    roles = {trace.key: _role(trace, own) for trace in traces}
+    roles = roles_of(run.rows, {trace.key: trace.meta for trace in traces})
     described = {row.name: row.described for row in load_registry()}
     of_prompts = [name for name in _metrics("prompt") if name not in COLUMNS]
     for name, columns, lines_of in (
         (
-            "measurements.csv",
+            "measurements",
             (*NOTEBOOK_COLUMNS, "Last_Gain_Centred", "Tokens", "Pass", *of_prompts),
             partial(_prompts, described, of_prompts),
         ),
-        ("layers.csv", (*LAYER_COLUMNS, *_metrics("layer")), _layers),
-        ("categories.csv", CATEGORY_COLUMNS, _categories),
+        ("layers", (*LAYER_COLUMNS, *_metrics("layer")), _layers),
+        ("categories", CATEGORY_COLUMNS, _categories),
     ):
-        lines = ({**line, **_provenance(trace, roles)} for trace in traces for line in lines_of(trace))
-        write_csv(folder / name, (*columns, *PROVENANCE, "Trace"), lines)
+        lines = [{**line, **_provenance(trace, roles)} for trace in traces for line in lines_of(trace)]
+        _write(folder / name, (*columns, *PROVENANCE, "Trace"), lines)
 
 
 REPORTS.add(Report("measurements.csv", write))
 
 
-def _is_plain(meta: Meta) -> bool:
-    return meta["pass"] not in PROBE_PASSES and "intervention" not in meta
+def _write(path: Path, columns: Sequence[str], lines: Sequence[Line]) -> None:
+    """Write a table twice, with the same columns and exactly the same numbers."""
+    write_csv(path.with_suffix(".csv"), columns, lines)
+    table = pa.table({name: _column(name, (line.get(name) for line in lines)) for name in columns})
+    file = pa.BufferOutputStream()
+    pq.write_table(table, file, compression="zstd")
+    write_whole(path.with_suffix(".parquet"), file.getvalue().to_pybytes())
+
+
+def _column(name: str, cells: Iterable[object]) -> pa.Array:
+    if name in TEXT:
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+    return pa.array(cells, pa.int64() if name in INTEGERS else pa.float64())
 
 
 def _order(trace: Trace) -> tuple[object, ...]:
@@ -96,30 +111,7 @@ def _metrics(per: Per, read_from: str | None = None) -> list[str]:
     return [name for name in found if read_from in (None, METRICS[name].reads)]
 
 
-def _own(rows: Iterable[VerdictRow], metas: Mapping[str, Meta]) -> set[str]:
-    """Return the traces of models as claims are about them: the first of each model in a row, and those alike.
-
-    What a row read of a model afterwards is of a control or a variation.
-    """
-    own: set[str] = set()
-    for row in rows:
-        first: dict[str, Meta] = {}
-        for key in row.traces if row.about.get("evidence") != "initialization" else ():
-            if (meta := metas.get(key)) is not None:
-                mine = first.setdefault(meta["model"], meta)
-                own |= {key} if all(meta.get(name) == mine.get(name) for name in ALIKE) else set()
-    return own
-
-
-def _role(trace: Trace, own: set[str]) -> str:
-    if trace.key in own:
-        return "Subject"
-    return "Control" if trace.meta["weights_kind"] == WeightsKind.INITIALISATION else "Variation"
-
-
-def _prompts(
-    described: Mapping[str, Mapping[str, object]], metrics: Iterable[str], trace: Trace
-) -> Iterator[Mapping[str, object]]:
+def _prompts(described: Mapping[str, Mapping[str, object]], metrics: Iterable[str], trace: Trace) -> Iterator[Line]:
     meta, is_forward = trace.meta, trace.meta["pass"] == "forward"
     facts = meta.get("described") or described.get(meta["model"], {})
     wiring = _ARCHITECTURE.get(str(facts.get("wiring")))
@@ -133,26 +125,26 @@ def _prompts(
         yield {
             "Model": meta["title"],
             "Architecture": f"{meta['family']} ({wiring})" if wiring else meta["family"],
-            "Norm_Type": facts.get("norm", ""),
-            "Params": facts.get("parameters", ""),
+            "Norm_Type": facts.get("norm"),
+            "Params": facts.get("parameters"),
             "Category": prompt["category"],
-            "Complexity": "" if prompt["complexity"] is None else prompt["complexity"],
+            "Complexity": prompt["complexity"],
             "Prompt": prompt["text"],
             "Prompt_Short": f"{prompt['text'][:40]}...",
-            "Entropy": found.get("output_entropy", ""),
-            "Last_Gain": found.get("last_gain", ""),
-            "Total_Amp": found.get("total_amplification", ""),
-            "Top_Token": prompt["top_token"] if is_forward else "",
-            "Top_Prob": found.get("top_probability", ""),
+            "Entropy": found.get("output_entropy"),
+            "Last_Gain": found.get("last_gain"),
+            "Total_Amp": found.get("total_amplification"),
+            "Top_Token": prompt["top_token"] if is_forward else None,
+            "Top_Prob": found.get("top_probability"),
             "N_Layers": meta["layers"],
             "Last_Gain_Centred": _number(centred[index]),
             "Tokens": prompt["tokens"],
             "Pass": _pass(meta),
-            **{name: found.get(name, "") for name in metrics},
+            **{name: found.get(name) for name in metrics},
         }
 
 
-def _layers(trace: Trace) -> Iterator[Mapping[str, object]]:
+def _layers(trace: Trace) -> Iterator[Line]:
     values = {name: _of_layers(name, trace) for name in _metrics("layer", trace.meta["pass"])}
     if not values:
         return
@@ -176,7 +168,7 @@ def _of_layers(name: str, trace: Trace) -> NDArray[np.float64]:
     return np.stack([_values(name, trace, layer=number) for number in range(1, trace.meta["layers"] + 1)], axis=1)
 
 
-def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
+def _categories(trace: Trace) -> Iterator[Line]:
     if trace.meta["pass"] != "forward":
         return
     categories = np.array(trace.prompts["category"].to_pylist())
@@ -188,7 +180,10 @@ def _categories(trace: Trace) -> Iterator[Mapping[str, object]]:
             "Category": category,
             "N": int((categories == category).sum()),
             **{f"{name}_mean": _number(column.mean()) for name, column in chosen.items()},
-            **{f"{name}_sd": _number(column.std(ddof=1)) if len(column) > 1 else "" for name, column in chosen.items()},
+            **{
+                f"{name}_sd": _number(column.std(ddof=1)) if len(column) > 1 else None
+                for name, column in chosen.items()
+            },
         }
 
 
@@ -204,9 +199,9 @@ def _values(
 
 def _provenance(trace: Trace, roles: Mapping[str, str]) -> dict[str, object]:
     values = {column: trace.meta[key] for column, key in PROVENANCE.items()}
-    return {**values, "Revision": trace.meta["revision"] or "", "Role": roles[trace.key], "Trace": trace.key}
+    return {**values, "Revision": trace.meta["revision"] or None, "Role": roles[trace.key], "Trace": trace.key}
 
 
-def _number(value: float | None) -> str:
-    """Return a number for the table; what was not measured is an empty cell, never zero."""
-    return "" if value is None or not np.isfinite(value) else repr(float(value))
+def _number(value: float | None) -> float | None:
+    """Return a number for the table; what was not measured is missing, never zero."""
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -16,8 +16,8 @@ from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
 
-NUMBERS = ("value", "low", "high", "level", "n", "unit", "p", "statistic", "method")
-_COLUMNS = {"value": "Estimate", "p": "P"}
+NUMBERS = ("value", "low", "high", "level", "n", "unit", "p", "e", "e_refuted", "statistic", "method")
+_COLUMNS = {"value": "Estimate", "p": "P", "e_refuted": "E_Refuted"}
 ESTIMATE_COLUMNS = tuple(_COLUMNS.get(name, name.capitalize()) for name in NUMBERS)
 VARIATION_COLUMNS = ("Claim", "Subject", "Variation", "Verdict", *ESTIMATE_COLUMNS, "Why")
 CONTROL_COLUMNS = ("Claim", "Subject", "Control", "Part", "Verdict", "Share", *ESTIMATE_COLUMNS, "Why")

@@ -8,11 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from refutable._util.atomic import write_whole
 from refutable._util.reading import MEGABYTE, exists, read_json
 from refutable.errors import BadInput
+from refutable.reports.baseline import Comparison
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import CHECK, JOURNAL, RunResult, read_journal
+from refutable.reports.selection import Selection
 from refutable.traces.store import Store
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -22,6 +26,8 @@ VERSION = 2
 READABLE = (1, VERSION)
 FILE = "verdicts.json"
 MAX_BYTES = 512 * MEGABYTE
+OPTIONAL_SELECTION: TypeAdapter[Selection | None] = TypeAdapter(Selection | None)
+OPTIONAL_COMPARISON: TypeAdapter[Comparison | None] = TypeAdapter(Comparison | None)
 
 
 def as_json(run: RunResult) -> dict[str, Any]:
@@ -30,6 +36,8 @@ def as_json(run: RunResult) -> dict[str, Any]:
     return {
         "version": VERSION,
         "complete": run.complete,
+        "selection": OPTIONAL_SELECTION.dump_python(run.selection, mode="json"),
+        "comparison": OPTIONAL_COMPARISON.dump_python(run.comparison, mode="json"),
         "provenance": dict(run.provenance),
         "counts": {verdict.value: counts[verdict] for verdict in Verdict},
         "multiplicity": asdict(over_report(run.rows, run.provenance.get(KEY))),
@@ -78,6 +86,13 @@ def read_verdicts(path: Path) -> RunResult:
             raise TypeError("provenance")
         rows = tuple(VerdictRow.from_dict(row) for row in data["verdicts"])
         checks = tuple(CHECK.validate_python(check) for check in data["checks"])
-        return RunResult(data["provenance"], rows, checks, data["complete"])
+        return RunResult(
+            provenance=data["provenance"],
+            rows=rows,
+            checks=checks,
+            complete=data["complete"],
+            selection=OPTIONAL_SELECTION.validate_python(data.get("selection")),
+            comparison=OPTIONAL_COMPARISON.validate_python(data.get("comparison")),
+        )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BadInput(f"{path}: not a verdicts.json of this version; give one that pytest wrote") from None

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from refutable.reports.formats.verdicts_json import VERSION
-from refutable.reports.journal import CHECK
+from refutable.reports.journal import CHECK, COMPARISON, SELECTION
 from refutable.verdicts.preregistration.status import CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED
 from refutable.verdicts.row import ROW
 from refutable.verdicts.verdict import Verdict
@@ -15,18 +15,23 @@ from refutable.verdicts.whole_report import WholeReport
 
 PROVENANCE = ("started", "python", "packages", "device", "claims_hash")
 ABOUT = ("statement", "evidence", "alpha")
+ADDED = ("multiplicity", "selection", "comparison")  # files of earlier versions lack them
 
 
 def verdicts_schema() -> dict[str, Any]:
     """Return the JSON Schema of a verdicts.json."""
     definitions: dict[str, Any] = {}
-    row, check, multiplicity = (_of(one, definitions) for one in (ROW, CHECK, TypeAdapter(WholeReport)))
+    row, check, multiplicity, selection, comparison = (
+        _of(one, definitions) for one in (ROW, CHECK, TypeAdapter(WholeReport), SELECTION, COMPARISON)
+    )
     registration = {"enum": [CONFIRMATORY, EXPLORATORY, NOTHING_MEASURED]}
     row["properties"]["about"] |= {"required": [*ABOUT], "properties": {"registration": registration}}
     row["properties"]["recorded"]["additionalProperties"]["required"] = ["value"]
     whole = {
         "version": {"const": VERSION},
         "complete": {"type": "boolean"},
+        "selection": {"anyOf": [selection, {"type": "null"}]},
+        "comparison": {"anyOf": [comparison, {"type": "null"}]},
         "provenance": {"type": "object", "required": [*PROVENANCE]},
         "counts": _closed({verdict.value: {"type": "integer"} for verdict in Verdict}),
         "multiplicity": multiplicity,
@@ -40,7 +45,7 @@ def verdicts_schema() -> dict[str, Any]:
             name: _closed(of["properties"], of) if "properties" in of else of for name, of in definitions.items()
         },
         **_closed(whole),
-        "required": [key for key in whole if key != "multiplicity"],  # files of earlier versions lack it
+        "required": [key for key in whole if key not in ADDED],
     }
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from refutable.claims import MeasuredTest
 from refutable.claims.sampling import samples_of
@@ -41,7 +41,8 @@ def fits_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> Iterator[Fit]:
     key = test.model_dump_json(exclude={"predicts"}), depth
     if key not in _FITS:
         values = of_prompts(test, pool(layers_of(test, depth)))
-        if test.against is not None:  # any prompt's numbers under the intervention, minus any prompt's without it
+        if test.against is not None and test.other_reading is None:
+            # any prompt's numbers under the intervention, or of one model, minus any prompt's of the other
             other = np.random.default_rng(2).permutation(len(values[0]))
             values = tuple(of - of[other] for of in values)
         _FITS[key] = _fits(test, values)
@@ -73,7 +74,7 @@ def _fits(test: MeasuredTest, values: tuple[NDArray[np.float64], ...]) -> Iterat
 
 def layers_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> int:
     """Return how many layers generated data have: those of the model; a layer asked for by number is not their last."""
-    return max(depth, test.layer + 1) if isinstance(test.layer, int) else depth
+    return max(depth, *(one.layer + 1 for one in test.readings if isinstance(one.layer, int)), LEAST_DEPTH)
 
 
 def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64], ...]:
@@ -81,11 +82,17 @@ def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64],
 
     With two traces, return the values of the first minus those of the second.
     """
-    made = [[sample.values for name in test.of for sample in samples_of(test, name, trace)] for trace in traces]
+    made = [_values(test, trace) for trace in traces]
     finite = np.ones(len(traces[0]), dtype=bool)
     for values in (values for of in made for values in of):
         finite &= np.isfinite(values).reshape(len(finite), -1).all(axis=1)
     return tuple(of[0][finite] - of[1][finite] if len(of) == 2 else of[0][finite] for of in zip(*made, strict=True))
+
+
+def _values(test: MeasuredTest, trace: Trace) -> list[NDArray[np.float64]]:
+    """Return each sample's values of a trace, less those of the test's other reading if it has one."""
+    read = [[sample.values for name in test.of for sample in samples_of(one, name, trace)] for one in test.readings]
+    return read[0] if len(read) == 1 else [own - other for own, other in zip(*read, strict=True)]
 
 
 def _choices(test: MeasuredTest, values: tuple[NDArray[np.float64], ...], units: int) -> Iterator[tuple[Sample, ...]]:
@@ -136,7 +143,7 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Indices, Indices]:
     """Return the two prompts that agree most on the order of both metrics, and the two that disagree most."""
-    ranks = [stats.rankdata(np.round(of, 12)) for of in (x, y)]
+    ranks = [scipy.stats.rankdata(np.round(of, 12)) for of in (x, y)]
     agreement = np.subtract.outer(ranks[0], ranks[0]) * np.subtract.outer(ranks[1], ranks[1])  # (pool, pool)
     most, least = (np.unravel_index(at, agreement.shape) for at in (agreement.argmax(), agreement.argmin()))
     return np.array(most), np.array(least)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from refutable.errors import NotMeasured
-from refutable.models.registry import ModelRow
+from refutable.models.row import ModelRow
 from refutable.verdicts.falsifiability.choices import LEAST_DEPTH
 
 

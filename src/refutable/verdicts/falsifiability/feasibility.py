@@ -14,11 +14,11 @@ import numpy as np
 from refutable._util.text import counted, plural
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.claims.cases import Case, cases_of
-from refutable.claims.file import read_claims
-from refutable.claims.references import lacking_categories
+from refutable.claims.references import lacking_categories, read_checked
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models.registry import ModelRegistry, Selector, load_registry
+from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.selector import Selector
 from refutable.prompts.find import given_prompts, load_prompts
 from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS, Data, Statistic
@@ -123,9 +123,10 @@ def check_feasible(file: Path, models: Path | None = None, prompts: str | None =
     Raises:
         BadInput: the claims or the registry cannot be used.
     """
-    loaded, registry = read_claims(file), load_registry(models)
+    registry = load_registry(models)
     given = given_prompts(prompts) if prompts is not None else None
     named = functools.cache(lambda name: load_prompts(name, file.parent))
+    loaded = read_checked(file, registry, named if given is None else None)
     has = None if given is None else are_categorised(given.categories)
     categorised = None if has is None else lambda _: bool(has)
     cases = cases_of(loaded.claims, registry, loaded.places, named, categorised=categorised)
@@ -176,8 +177,8 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside the statistic's range."""
     statistic = STATISTICS[test.statistic]
-    if test.groups or test.categories or test.against or statistic.takes.over_models:
-        return False  # a difference, or a number of models
+    if test.groups or test.categories or test.against or test.layer == "trend" or statistic.takes.over_models:
+        return False  # a difference, a slope, or a number of models
     if test.holds is not None and statistic.range is None:
         return test.region.misses(0.0, 1.0)
     return test.region.misses(*(statistic.range or METRICS[test.of[0]].range))

@@ -91,6 +91,8 @@ def _span(test: MeasuredTest) -> tuple[float, float]:
     """Return the range of the statistic's value over all possible data."""
     statistic = STATISTICS[test.statistic]
     (low, high), *others = (METRICS[name].range for name in test.of)
+    if test.layer == "trend":
+        low, high = low - high, high - low
     first = (low, high) if test.against is None else (low - high, high - low)
     span = statistic.takes.span([first, *others], test.holds_region if test.holds else None)
     return span or statistic.range or first
@@ -165,7 +167,7 @@ def _look_harder(tried: _Tried, depth: int) -> None:
     from refutable.verdicts.falsifiability.steer import steer
 
     test, groups = tried.test, STATISTICS[tried.test.statistic].takes.compares == "groups"
-    each = 1 if test.against is None else 2
+    each = 1 if test.against is None or test.other_reading is not None else 2
 
     def distance(traces: tuple[Trace, ...]) -> float | None:
         values = [of_prompts(test, *traces[at : at + each]) for at in range(0, len(traces), each)]

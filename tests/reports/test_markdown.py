@@ -1,8 +1,10 @@
-"""The page of verdicts: the committed one is the generated one, and it says what the data say."""
+"""The pages of verdicts: the committed ones are the generated ones, and they say what the data say."""
 
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from dataclasses import replace
 
 from places import ROOT
@@ -14,7 +16,7 @@ from refutable.cli import app
 from refutable.models.registry import load_registry
 from refutable.reports.formats.verdicts_json import as_json, read_verdicts
 from refutable.reports.journal import RunResult
-from refutable.reports.markdown_page import verdicts_page
+from refutable.reports.markdown import verdict_pages, write_pages
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.preregistration.status import current_hashes
 from refutable.verdicts.row import VerdictRow
@@ -60,8 +62,12 @@ def hashes(file=ROOT / "claims.yaml", loaded=None):
     return current_hashes(loaded if loaded is not None else claims(), load_registry(), file)
 
 
+def pages_of(found):
+    return verdict_pages(claims(), found, hashes())
+
+
 def page_of(found):
-    return verdicts_page(claims(), found, hashes())
+    return "\n".join(pages_of(found).values())
 
 
 def run(verdict: Verdict = Verdict.SUPPORTED, claim_hash: str | None = None) -> RunResult:
@@ -72,25 +78,39 @@ def run(verdict: Verdict = Verdict.SUPPORTED, claim_hash: str | None = None) -> 
     return RunResult({"device": "CPU", "packages": {}, "git_commit": None}, (row,))
 
 
-def test_the_committed_page_is_the_generated_one():
+def published_pages():
     loaded = load_claims(ROOT / "claims.yaml")
     published = read_verdicts(ROOT / "reports/published/verdicts.json")
     on_tables = read_verdicts(ROOT / "reports/published/documents/verdicts.json")
-    page = verdicts_page(loaded, published, hashes(loaded=loaded), on_tables)
-    committed = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
-    assert committed == page, "write it anew: refutable page"
-    assert "of an earlier form of the claim" not in page, "these verdicts are of other claims: refutable publish"
+    return verdict_pages(loaded, published, hashes(loaded=loaded), on_tables)
 
 
-def test_the_page_names_every_claim_and_every_verdict_that_is_published():
-    loaded, published = (
-        load_claims(ROOT / "claims.yaml"),
-        read_verdicts(ROOT / "reports" / "published" / "verdicts.json"),
-    )
-    page = verdicts_page(loaded, published, hashes(loaded=loaded))
-    assert [line[6:-1] for line in page.splitlines() if line.startswith("#### `")] == [claim.id for claim in loaded]
-    shown = [line for line in page.splitlines() if line.startswith("| ") and "**" in line.split(" | ")[1]]
-    assert len(shown) == sum(row.claim in {claim.id for claim in loaded} for row in published.rows)
+def test_the_committed_pages_are_the_generated_ones():
+    docs = ROOT / "docs"
+    committed = [docs / "verdicts.md", *sorted((docs / "verdicts").rglob("*.md"))]
+    shown = {path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8") for path in committed}
+    assert shown == published_pages(), "write them anew: refutable page"
+    assert not any("of an earlier form of the claim" in text for text in shown.values()), "publish: refutable publish"
+
+
+def test_the_pages_name_every_claim_and_every_verdict_that_is_published():
+    loaded = load_claims(ROOT / "claims.yaml")
+    runs = [read_verdicts(ROOT / "reports/published" / name) for name in ("verdicts.json", "documents/verdicts.json")]
+    sections = [text for name, text in published_pages().items() if name.count("/") == 2]
+    heads = [line[4:-1] for text in sections for line in text.splitlines() if line.startswith("## `")]
+    assert sorted(heads) == sorted(claim.id for claim in loaded)
+    lines = [line for text in sections for line in text.splitlines() if line.startswith("| ")]
+    shown = [line for line in lines if "**" in line.split(" | ")[1]]
+    assert len(shown) == sum(row.claim in set(heads) for of in runs for row in of.rows)
+
+
+def test_every_link_between_the_pages_leads_to_a_heading():
+    pages = published_pages()
+    for name, text in pages.items():
+        for target, fragment in re.findall(r"\]\(([^)#]+\.md)(?:#([^)]+))?\)", text):
+            page = pages[posixpath.normpath(posixpath.join(posixpath.dirname(name), target))]
+            heads = {line[4:-1].replace(".", "") for line in page.splitlines() if line.startswith("## `")}
+            assert not fragment or fragment in heads, (name, target, fragment)
 
 
 def test_verdicts_on_a_published_table_stand_beside_the_measured_and_are_counted_apart():
@@ -100,7 +120,7 @@ def test_verdicts_on_a_published_table_stand_beside_the_measured_and_are_counted
         {"options": {"measurements": "printed.csv, SHA-256 0123"}},
         (replace(row, verdict=Verdict.REFUTED, weights={"weights_kind": "published table"}),),
     )
-    page = verdicts_page(claims(), measured, hashes(), table)
+    page = "\n".join(verdict_pages(claims(), measured, hashes(), table).values())
     shown = [line for line in page.splitlines() if line.startswith("| gptj")]
     assert [line.split(" | ")[:2] for line in shown] == [
         ["| gptj (pretrained)", "**SUPPORTED**"],
@@ -110,19 +130,34 @@ def test_verdicts_on_a_published_table_stand_beside_the_measured_and_are_counted
     assert "1 verdicts on printed.csv, SHA-256 0123: 1 REFUTED." in page
 
 
-def test_it_stands_by_document_and_section_in_the_claims_order():
-    heads = [line for line in page_of(run()).splitlines() if line.startswith("#")]
-    assert heads == [
-        "# Verdicts",
-        "## Claims that cannot both hold",
-        "## one",
-        "### First",
-        "#### `a`",
-        "#### `b`",
-        "## two",
-        "### Second",
-        "#### `c`",
-    ]
+def test_a_page_has_one_section_and_the_index_leads_to_each():
+    pages = pages_of(run())
+    index = pages.pop("verdicts.md")
+    heads = {name: [line for line in text.splitlines() if line.startswith("#")] for name, text in pages.items()}
+    assert heads == {
+        "verdicts/all-claims.md": ["# Every claim by name"],
+        "verdicts/contradictions.md": ["# Claims that cannot both hold"],
+        "verdicts/one/first.md": ["# First", "## `a`", "## `b`"],
+        "verdicts/two/second.md": ["# Second", "## `c`"],
+    }
+    assert "| [First](verdicts/one/first.md) | 2 | 1 SUPPORTED | – |" in index
+    assert all(f"]({name})" in index for name in pages)
+
+
+def test_sections_that_are_numbered_stand_in_the_order_of_their_numbers():
+    numbered = CLAIMS.replace("section: Second", "section: 10. Last").replace("document: two", "document: one")
+    numbered = numbered.replace("section: First, quote", "section: 9.1 Early, quote").replace("First}", "11 Later}")
+    loaded = claims_from(parse_yaml(numbered, "c.yaml"))
+    index = verdict_pages(loaded, run(), hashes(loaded=loaded))["verdicts.md"]
+    assert re.findall(r"^\| \[([^\]]+)", index, flags=re.MULTILINE) == ["9.1 Early", "10. Last", "11 Later"]
+
+
+def test_a_page_of_a_section_that_is_gone_goes_too_and_nobody_elses(tmp_path):
+    write_pages(pages_of(run()), tmp_path)
+    (tmp_path / "verdicts" / "two" / "mine.md").write_text("Mine.")
+    (tmp_path / "verdicts" / "two" / "second.md").rename(tmp_path / "verdicts" / "two" / "former.md")
+    write_pages(pages_of(run()), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "verdicts" / "two").iterdir()) == ["mine.md", "second.md"]
 
 
 def test_it_shows_words_verdict_estimate_interval_labels_record_and_why():
@@ -146,7 +181,8 @@ def test_it_says_how_far_a_claim_decides_each_sentence():
 
 def test_it_lists_the_pairs_that_cannot_both_hold_with_how_each_stands():
     lines = page_of(run()).splitlines()
-    assert "| one: It shrinks. (`a`) | SUPPORTED 1 | two: It grows. (`c`) | cannot be tested |" in lines
+    one, other = "one: It shrinks. ([`a`](one/first.md#a))", "two: It grows. ([`c`](two/second.md#c))"
+    assert f"| {one} | SUPPORTED 1 | {other} | cannot be tested |" in lines
 
 
 def test_another_verdict_makes_another_page():
@@ -172,8 +208,10 @@ def test_publishing_writes_a_page_anew_where_there_is_one_and_makes_none(tmp_pat
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert not (tmp_path / "page.md").exists()
     assert CliRunner().invoke(app, ["page", "--verdicts", "published.json", "--out", "page.md"]).exit_code == 0
-    assert (tmp_path / "page.md").read_text() == page_of(run())
+    section = tmp_path / "page" / "one" / "first.md"
+    assert section.read_text() == pages_of(run())["verdicts/one/first.md"].replace("verdicts.md", "page.md")
     told["verdicts"][0]["verdict"] = "REFUTED"
     (tmp_path / "verdicts.json").write_text(json.dumps(told))
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    assert (tmp_path / "page.md").read_text() == page_of(run(Verdict.REFUTED))
+    assert "**REFUTED**" in section.read_text()
+    assert "1 REFUTED" in (tmp_path / "page.md").read_text()

@@ -1,0 +1,75 @@
+"""A claim's test in plain language, a sentence a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from refutable.claims import BaseClaim, MeasuredClaim
+from refutable.metrics import METRICS
+from refutable.reports.page.words import EVIDENCE
+from refutable.statistics import STATISTICS
+from refutable.verdicts.row import VerdictRow
+
+_LITERAL = re.compile(r"``(.*?)``|`(.*?)`")
+_LAYERS = {"last": "in the last layer", "first": "in the first layer", "mean": "averaged over layers"}
+_POSITIONS = {"all": "averaged over tokens", "first": "at the first token", "whole": "of all tokens as one matrix"}
+
+
+def method_of(row: VerdictRow, claim: BaseClaim | None) -> list[str]:
+    """Return how a claim is tried and decided; `claim` is the claim as it was read, where it is at hand."""
+    return [*_method(row, claim)]
+
+
+def _method(row: VerdictRow, claim: BaseClaim | None) -> Iterator[str]:
+    evidence = str(row.about.get("evidence", ""))
+    estimate = row.estimate
+    if isinstance(claim, MeasuredClaim):
+        test = claim.test
+        asked = f"{_name(test.statistic)} of {_named(test.of)}{_where(claim)}"
+        yield f"It asks for the {asked}, and predicts {row.predicts}."
+        yield from (f"{_name(name)}: {_first(METRICS[name].doc)}" for name in test.of if name in METRICS)
+        yield (
+            f"{_name(test.statistic)}: {_first(STATISTICS[test.statistic].doc)}" if test.statistic in STATISTICS else ""
+        )
+    elif estimate is not None and estimate.statistic != "fact" and evidence != "architecture":
+        yield f"It asks for the {_name(estimate.statistic)} of {_named(estimate.of)}, and predicts {row.predicts}."
+        yield from (f"{_name(name)}: {_first(METRICS[name].doc)}" for name in estimate.of if name in METRICS)
+    else:
+        yield f"It rests on {EVIDENCE.get(evidence, evidence)}, and predicts: {row.predicts}."
+    if (estimate is not None and estimate.p is not None) or isinstance(claim, MeasuredClaim):
+        alpha = 100 * float(row.about.get("alpha", 0.05))
+        yield (
+            "SUPPORTED if the interval lies inside what is predicted, REFUTED if it lies outside, else INCONCLUSIVE;"
+            f" either error has a probability of at most {alpha:g} % where the test's assumptions hold."
+        )
+
+
+def _where(claim: MeasuredClaim) -> str:
+    test = claim.test
+    parts = [
+        _LAYERS.get(str(test.layer), f"in layer {test.layer}") if test.layer not in (None, "each") else "",
+        _POSITIONS.get(test.position, ""),
+        "less its mean over the width" if test.norm == "centred" else "",
+        f"under {test.under}" if test.under else "",
+        f"in {test.blocks} blocks" if test.under and test.blocks else "",
+        "against the model as it is" if test.against == "plain" else "",
+        f"against {test.other.model or test.other.dtype}" if test.other is not None else "",
+        f"where it counts if {test.holds}" if test.holds else "",
+        f"on {claim.prompts}" if claim.prompts else "",
+    ]
+    shown = [part for part in parts if part]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _name(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return " and ".join(map(_name, names))
+
+
+def _first(doc: str) -> str:
+    """Return a docstring's first paragraph on one line, without its backquotes."""
+    return _LITERAL.sub(lambda found: found[1] or found[2], " ".join(doc.split("\n\n")[0].split()))
