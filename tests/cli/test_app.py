@@ -152,7 +152,7 @@ def test_every_subcommand_has_help_also_as_h() -> None:
     ("words", "expected"),
     [
         ("refutable metrics last_", {"last_gain"}),
-        ("refutable statistics clustered_m", {"clustered_mean"}),
+        ("refutable statistics clustered_me", {"clustered_mean", "clustered_median"}),
         ("refutable passes per", {"perturbation"}),
         ("refutable show my-", {"my-gpt2-has-two-heads"}),
         ("refutable cache ls my-", {"my-gpt2"}),

@@ -235,12 +235,14 @@ def test_a_changed_verdict_exits_1_and_is_named(suite: Suite) -> None:
     assert "CHANGED against the baseline: triangle (-): REFUTED -> SUPPORTED" in run.text
 
 
-def test_what_was_not_measured_again_is_listed_and_does_not_fail(suite: Suite) -> None:
+def test_what_was_not_selected_is_listed_and_does_not_fail(suite: Suite) -> None:
     suite.pytest()
     suite.refutable("publish", "--to", "published.json", "--yes")
     run = suite.pytest("--baseline", "published.json", "-k", "triangle")
     assert run.status == 0, run.text
-    assert "not re-measured" in run.text
+    assert "selected: 1 of 8 cases" in run.text
+    assert run.json["comparison"]["not_selected"]
+    assert not run.json["comparison"]["not_remeasured"]
 
 
 def test_deselecting_everything_is_pytests_own_exit_5(suite: Suite) -> None:

@@ -64,7 +64,7 @@ def test_the_campaign_finds_a_store_that_believes_what_it_reads(
 ) -> None:
     monkeypatch.setattr(store, "_seal", lambda key, content: "0" * 64)
     bench = Bench(tmp_path, "gguf")
-    assert flips(bench, "cache", random.Random(1), seconds=90.0, most=20).faults
+    assert flips(bench, "cache", random.Random(1), seconds=240.0, most=20).faults
 
 
 @pytest.mark.usefixtures("cache_is_kept")
