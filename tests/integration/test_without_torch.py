@@ -70,7 +70,8 @@ def test_a_table_is_judged_and_its_reports_are_rebuilt_and_compared(bare: Suite)
         rebuilt.text == "1 verdict and 0 checks rebuilt; the run is complete; it tried 1 of 8 cases (-k gptj-dampens)\n"
     )
     compared = bare.refutable("diff", "reports", "rebuilt")
-    assert (compared.status, compared.text) == (0, "no verdict changed and no estimate moved\n")
+    assert compared.status == 0
+    assert compared.text.startswith("no verdict changed and no estimate moved\n")
 
 
 @pytest.mark.parametrize("command", ["check", "lock", "models", "prompts", "schema"])
