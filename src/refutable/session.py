@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import Any
 from refutable._util.hashing import key_of
 from refutable._util.progress import task
 from refutable._util.text import few, printable
-from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim, claims_hash
+from refutable.claims import BaseClaim, ExperimentClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import Loaded
 from refutable.claims.references import read_checked
 from refutable.errors import BadInput, NotMeasured, RefutableError
 from refutable.evidence import decide_case
 from refutable.evidence.describer import describer
+from refutable.evidence.experiment import experiment_meta, experiment_weights
 from refutable.evidence.plan import build_plan
 from refutable.evidence.published.read import read_table
 from refutable.evidence.published.table import Table
@@ -214,7 +215,9 @@ class Session:
     def _registered(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         looked = judgement.verdict.looked
         published = looked and self.on_table(case)
-        metas = [self.source.used[key].meta for key in traces] if looked else []
+        metas: list[Mapping[str, Any]] = [self.source.used[key].meta for key in traces] if looked else []
+        if looked and isinstance(case.claim, ExperimentClaim):
+            metas = [experiment_meta(case.claim, self.source.folder)]
         return self.registrations.describe(case.claim, metas, published=published)
 
     def on_table(self, case: Case) -> bool:
@@ -224,6 +227,8 @@ class Session:
     def _weights(self, case: Case, judgement: Judgement, traces: tuple[str, ...]) -> dict[str, str]:
         """Return the weights used, as text; the first trace is the claim's own, the others its controls'."""
         claim = case.claim
+        if isinstance(claim, ExperimentClaim):
+            return experiment_weights(claim, self.source.folder) if judgement.verdict.looked else {}
         if self.source.table is not None and self.on_table(case):
             if not judgement.verdict.looked:
                 return {}

@@ -4,6 +4,7 @@
 """
 
 from refutable.claims.base import SCHEMA_VERSION, BaseClaim, ClaimOnModels, claims_hash
+from refutable.claims.experiment import Contrast, ExperimentClaim, ExperimentTest
 from refutable.claims.kinds import (
     ArchitectureClaim,
     Claim,
@@ -26,7 +27,10 @@ __all__ = [
     "Claim",
     "ClaimOnModels",
     "ClaimsFile",
+    "Contrast",
     "DynamicalClaim",
+    "ExperimentClaim",
+    "ExperimentTest",
     "FactTest",
     "InitializationClaim",
     "InterventionClaim",

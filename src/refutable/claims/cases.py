@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from refutable.claims import BaseClaim, MeasuredClaim
+from refutable.claims.experiment import ExperimentClaim
 from refutable.claims.file import Places
 from refutable.claims.over import over_categories
-from refutable.claims.references import Prompts, layer_problem, model_problems, prompt_problems
+from refutable.claims.references import Prompts, experiment_problems, layer_problem, model_problems, prompt_problems
 from refutable.errors import BadInput
 from refutable.models.registry import ModelRegistry
 from refutable.models.row import ModelRow
@@ -24,16 +25,21 @@ class Case:
         claim: the claim.
         models: names of the models it is tried on, in the registry's order; none for mathematics.
         needs_gpu: whether it reads weights too large for a CPU.
+        size: of the networks of an experiment; None for claims on models, and where an experiment has no sizes.
     """
 
     id: str
     claim: BaseClaim
     models: tuple[str, ...]
     needs_gpu: bool
+    size: str | None = None
 
     @property
     def subject(self) -> str:
-        """The models in words, or a dash without any."""
+        """The models, or the experiment and the size of its networks, in words; a dash without any."""
+        if isinstance(self.claim, ExperimentClaim):
+            name = self.claim.test.experiment.removesuffix(".csv")
+            return name if self.size is None else f"{name}-{self.size}"
         return ", ".join(self.models) or "-"
 
 
@@ -80,7 +86,11 @@ def cases_of(
             problems += unknown
             continue
         problems += layer_problem(claim, rows, places)
-        if claim.scope == "each":
+        if isinstance(claim, ExperimentClaim):
+            found = [*experiment_problems(claim, places)]
+            problems += found
+            cases += _of_sizes(claim) if not found else ()
+        elif claim.scope == "each":
             cases += [_case(claim, (row,), f"{claim.id}-{row.name}", registry) for row in rows]
         else:
             cases.append(_case(claim, rows, claim.id, registry))
@@ -88,6 +98,13 @@ def cases_of(
     if problems:
         raise BadInput("\n".join(problems))
     return tuple(cases)
+
+
+def _of_sizes(claim: ExperimentClaim) -> list[Case]:
+    """Return a case for each size of network, or one where the experiment has no sizes."""
+    if not claim.sizes:
+        return [Case(claim.id, claim, (), False)]
+    return [Case(f"{claim.id}-{size}", claim, (), False, size) for size in claim.sizes]
 
 
 def _over(claim: BaseClaim, prompts: Prompts, categorised: Callable[[str], bool] | None) -> BaseClaim:

@@ -25,7 +25,7 @@ from refutable.errors import BadInput, UnknownName, did_you_mean
 from refutable.models.selector import Selector
 
 EVIDENCE = sorted({kind for each in CLAIM_CLASSES for kind in get_args(each.model_fields["evidence"].annotation)})
-EVIDENCE_BY_KEY = {"property": "theorem", "probe": "wiring", "under": "intervention"}  # of a test
+KEYS_OF_TESTS = {"property": "theorem", "probe": "wiring", "under": "intervention", "contrasts": "causal"}
 CLAIM: TypeAdapter[BaseClaim] = TypeAdapter(Claim)
 
 
@@ -36,10 +36,12 @@ class Places:
     Attributes:
         file: name of the claims file.
         at: the file and the index of each claim, by its id; other claims are named by their id.
+        folder: of the claims file, to which paths that claims name are relative.
     """
 
     file: str
     at: Mapping[str, tuple[YamlSource, int]] = field(default_factory=dict)
+    folder: Path = Path()
 
     def of(self, claim: str, *keys: str | int) -> str:
         """Return ``file:line path`` of a key of a claim, skipping keys that the file does not contain."""
@@ -118,7 +120,9 @@ def read_claims(path: Path) -> Loaded:
     if absent:
         raise BadInput("\n".join(absent))
     at = {claim.id: place for claim, place in zip(claims, _places(sources), strict=True)}
-    return Loaded(claims, Places(path.name, at), tuple(source.path for source in sources if source.path is not None))
+    return Loaded(
+        claims, Places(path.name, at, path.parent), tuple(source.path for source in sources if source.path is not None)
+    )
 
 
 def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
@@ -142,7 +146,8 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
     problems += _headlines(sources)
     if problems:
         at = {claim.id: place for claim, place in zip(claims, places, strict=True)}
-        raise FaultyClaims("\n".join(problems), tuple(claims), Places(sources[0].name, at))
+        folder = sources[0].path.parent if sources[0].path is not None else Path()
+        raise FaultyClaims("\n".join(problems), tuple(claims), Places(sources[0].name, at, folder))
     return tuple(claims)
 
 
@@ -170,7 +175,7 @@ def supposed_evidence(entry: Mapping[str, Any]) -> str:
         return "none" if "reason" in entry else "causal" if "needs" in entry else "measured"
     if "fact" in test and "statistic" not in test:
         return "architecture"
-    return next((kind for key, kind in EVIDENCE_BY_KEY.items() if key in test), "measured")
+    return next((kind for key, kind in KEYS_OF_TESTS.items() if key in test), "measured")
 
 
 def _entries(source: YamlSource) -> list[Any]:

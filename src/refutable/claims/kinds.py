@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from refutable._util.strict_yaml import Frozen
 from refutable.claims.base import BaseClaim, ClaimOnModels
+from refutable.claims.experiment import ExperimentClaim
 from refutable.claims.measured import DynamicalClaim, InitializationClaim, InterventionClaim, MeasuredClaim
 from refutable.claims.measured_test import HELD
 from refutable.claims.parts import Quantifier, Text
@@ -74,40 +75,37 @@ class UntestableClaim(BaseClaim):
 
 
 def _form(entry: object) -> str | None:
-    """Return the form of a claim about dynamics or an intervention: with a test, or with what it needs instead."""
+    """Return the form of a claim about dynamics, an intervention or causes: with a test, or with what it needs."""
     if isinstance(entry, dict):
         test, evidence = entry.get("test"), entry.get("evidence")
     else:
         test, evidence = getattr(entry, "test", None), getattr(entry, "evidence", None)
+    if evidence == "causal":
+        return "causal without a test" if test is None else "causal test"
     return "no test" if test is None else f"{evidence} test"
 
 
 PassClaim = Annotated[
     Annotated[DynamicalClaim, Tag("dynamical test")]
     | Annotated[InterventionClaim, Tag("intervention test")]
-    | Annotated[PendingPassClaim, Tag("no test")],
+    | Annotated[PendingPassClaim, Tag("no test")]
+    | Annotated[ExperimentClaim, Tag("causal test")]
+    | Annotated[PendingClaim, Tag("causal without a test")],
     Discriminator(_form),
 ]
 Claim = Annotated[
-    MeasuredClaim
-    | InitializationClaim
-    | ArchitectureClaim
-    | WiringClaim
-    | TheoremClaim
-    | PendingClaim
-    | PassClaim
-    | UntestableClaim,
+    MeasuredClaim | InitializationClaim | ArchitectureClaim | WiringClaim | TheoremClaim | PassClaim | UntestableClaim,
     Field(discriminator="evidence"),
 ]
 
 
 CLAIM_CLASSES: tuple[type[BaseClaim], ...] = (
     *(MeasuredClaim, InitializationClaim, DynamicalClaim, InterventionClaim),
-    *(ArchitectureClaim, WiringClaim, TheoremClaim, PendingClaim, PendingPassClaim, UntestableClaim),
+    *(ArchitectureClaim, WiringClaim, TheoremClaim, ExperimentClaim, PendingClaim, PendingPassClaim, UntestableClaim),
 )
 TAGS = frozenset(
     [value for kind in CLAIM_CLASSES for value in get_args(kind.model_fields["evidence"].annotation)]
-    + ["dynamical test", "intervention test", "no test", HELD, "plain form"]
+    + ["dynamical test", "intervention test", "causal test", "no test", "causal without a test", HELD, "plain form"]
 )
 
 

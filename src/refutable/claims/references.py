@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from refutable.claims import BaseClaim, MeasuredClaim
+from refutable.claims import BaseClaim, ExperimentClaim, MeasuredClaim
 from refutable.claims.file import FaultyClaims, Loaded, Places, read_claims
 from refutable.errors import BadInput, NotMeasured, UnknownName
+from refutable.experiments.table import WHOLE, Experiment, load_experiment
 from refutable.models.registry import ModelRegistry
 from refutable.models.row import ModelRow
 from refutable.prompts.prompt_set import PromptSet
@@ -33,6 +34,7 @@ def read_checked(path: Path, registry: ModelRegistry, prompts: Prompts | None) -
         for claim in error.sound:
             problems += model_problems(claim, registry, error.places)
             problems += prompt_problems(claim, error.places, prompts) if prompts is not None else ()
+            problems += experiment_problems(claim, error.places)
         raise BadInput("\n".join(problems)) from None
 
 
@@ -71,6 +73,41 @@ def prompt_problems(claim: BaseClaim, places: Places, prompts: Prompts, *, on_ta
             continue
         if not found.given and not on_table:
             yield from _absent_categories(claim, found, places, () if keys == own else keys)
+
+
+def experiment_problems(claim: BaseClaim, places: Places) -> Iterator[str]:
+    """Yield what a causal claim names that its experiment does not have, each with its place and the nearest name."""
+    if not isinstance(claim, ExperimentClaim):
+        return
+    try:
+        experiment = load_experiment(claim.test.experiment, places.folder)
+    except BadInput as error:
+        yield f"{places.of(claim.id, 'test', 'experiment')}: {error}"
+        return
+    for index, size in enumerate(claim.sizes):
+        if size not in experiment.sizes:
+            yield f"{places.of(claim.id, 'sizes', index)}: {UnknownName('size', size, experiment.sizes)}"
+    for index, contrast in enumerate(claim.test.contrasts):
+        at: tuple[str | int, ...] = ("test", "contrasts", index)
+        if contrast.of not in experiment.outcomes:
+            yield f"{places.of(claim.id, *at, 'of')}: {UnknownName('outcome', contrast.of, experiment.outcomes)}"
+        for cell in contrast.sum:
+            if problem := _cell_problem(cell, experiment, sized=bool(claim.sizes)):
+                yield f"{places.of(claim.id, *at)}: {problem}"
+
+
+def _cell_problem(cell: str, experiment: Experiment, *, sized: bool) -> object:
+    """Return what is wrong with a cell that a contrast names, or None; `sized` says whether its claim names sizes."""
+    size, _, name = cell.rpartition("/")
+    if name not in experiment.cells:
+        return UnknownName("cell", name, experiment.cells)
+    if size and size not in experiment.sizes:
+        return UnknownName("size", size, experiment.sizes)
+    if not size and not sized and experiment.sizes != (WHOLE,):
+        return (
+            f"{name!r} is of no size; add `sizes: [{', '.join(experiment.sizes)}]` to the claim, or write SIZE/{name}"
+        )
+    return None
 
 
 def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:

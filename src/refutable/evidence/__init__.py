@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refutable.claims import (
     ArchitectureClaim,
+    ExperimentClaim,
     InitializationClaim,
     MeasuredClaim,
     PendingClaim,
@@ -13,6 +14,7 @@ from refutable.claims import (
 )
 from refutable.claims.cases import Case
 from refutable.evidence.architecture import judge_architecture
+from refutable.evidence.experiment import judge_experiment
 from refutable.evidence.measured import judge_initialization, judge_measured
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.theorem import judge_theorem
@@ -38,6 +40,8 @@ def decide_case(case: Case, source: SampleSource) -> Judgement:
             return judge_wiring(claim, case.models, source)
         case TheoremClaim() as claim:
             return judge_theorem(claim)
+        case ExperimentClaim() as claim:
+            return judge_experiment(claim, case.size, source.folder)
         case PendingClaim() as claim:
             return Judgement(Verdict.NOT_MEASURED, f"an experiment ({claim.evidence})", f"needs {claim.needs}")
         case UntestableClaim() as claim:

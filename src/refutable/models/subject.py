@@ -27,6 +27,7 @@ class WeightsKind(StrEnum):
     LOCAL = "local"
     INITIALISATION = "initialisation"
     PUBLISHED = "published table"
+    TWIN = "twin"
 
 
 @dataclass(frozen=True, slots=True)

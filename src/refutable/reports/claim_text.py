@@ -11,6 +11,7 @@ from refutable.claims import (
     ArchitectureClaim,
     BaseClaim,
     ClaimOnModels,
+    ExperimentClaim,
     InitializationClaim,
     MeasuredClaim,
     PendingClaim,
@@ -116,6 +117,8 @@ def measured_how(claim: BaseClaim, cases: Sequence[Case], prompts: PromptSet | N
     if isinstance(claim, TheoremClaim):
         proof = f" There is a proof: {claim.proof}." if claim.proof else ""
         return [f"The property `{claim.test.property}` is tried on {claim.test.examples:,} generated inputs.{proof}"]
+    if isinstance(claim, ExperimentClaim):
+        return list(_of_experiment(claim))
     told = [_on_models(claim, cases)] if isinstance(claim, ClaimOnModels) else []
     if isinstance(claim, ArchitectureClaim):
         where = "the model's own configuration or the registry's row"
@@ -123,6 +126,14 @@ def measured_how(claim: BaseClaim, cases: Sequence[Case], prompts: PromptSet | N
     if isinstance(claim, WiringClaim):
         return [*told, f"The probe `{claim.test.probe}` watches a small, freshly drawn instance of the model's class."]
     return [*told, *_of_prompts(claim, prompts)] if isinstance(claim, MeasuredClaim) else told
+
+
+def _of_experiment(claim: ExperimentClaim) -> Iterator[str]:
+    test, sizes = claim.test, f", at each size ({', '.join(claim.sizes)})" if claim.sizes else ""
+    yield f"Networks of the experiment `{test.experiment}`, trained from scratch, are compared{sizes}."
+    yield "The unit is the training seed: each contrast is one number a seed."
+    for contrast in test.contrasts:
+        yield f"`{contrast.of}`{str(contrast).removeprefix(contrast.of)}: predicted {contrast.region}."
 
 
 def _on_models(claim: ClaimOnModels, cases: Sequence[Case]) -> str:
@@ -185,6 +196,8 @@ def decided_how(claim: BaseClaim) -> list[str]:
         return ["REFUTED by a counter-example; SUPPORTED by a proof; otherwise INCONCLUSIVE, however many agree."]
     if isinstance(claim, ArchitectureClaim | WiringClaim):
         return [f"SUPPORTED where it {_predicted(claim)}, else REFUTED: what is looked up has no error rate."]
+    if isinstance(claim, ExperimentClaim):
+        return list(_by_contrasts(claim))
     if not isinstance(claim, MeasuredClaim):
         return []
     test, statistic = claim.test, STATISTICS[claim.test.statistic]
@@ -204,6 +217,17 @@ def decided_how(claim: BaseClaim) -> list[str]:
     if claim.tolerance is not None:
         told.append(f"The band is as wide as that because: {claim.tolerance.why}.")
     return told
+
+
+def _by_contrasts(claim: ExperimentClaim) -> Iterator[str]:
+    statistic, count = STATISTICS["mean"], len(claim.test.contrasts)
+    yield f"`{statistic.name}` over seeds: {first_sentence(inspect.cleandoc(statistic.doc))}"
+    if count == 1:
+        yield _bounds(claim.test.contrasts[0].region, claim.alpha)
+        return
+    error = f"{100 * claim.alpha:g} %"
+    one, other = ("SUPPORTED", "REFUTED") if claim.test.holds == "all" else ("REFUTED", "SUPPORTED")
+    yield f"{one} if each of {count} contrasts is, with an error probability of {error}; {other} if one is, by Holm."
 
 
 def _predicted(claim: ArchitectureClaim | WiringClaim) -> str:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from refutable._util.hashing import key_of
-from refutable.claims import BaseClaim, MeasuredClaim, WiringClaim
+from refutable.claims import BaseClaim, ExperimentClaim, MeasuredClaim, WiringClaim
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.over import over_own_categories
+from refutable.experiments.table import load_experiment, packaged_experiments
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry
 from refutable.models.subject import WeightsKind
@@ -90,6 +91,8 @@ def hash_of(claim: BaseClaim, models: Iterable[str], prompts: Prompts) -> str:
     if isinstance(claim, MeasuredClaim):
         claim = over_own_categories(claim, are_categorised(prompts(claim.prompts).categories))
     decisive: dict[str, Any] = {"claim": claim.canonical}
+    if isinstance(claim, ExperimentClaim):
+        decisive["statistic"] = STATISTICS["mean"].version
     if isinstance(claim, MeasuredClaim):
         decisive["metrics"] = {name: METRICS[name].version for name in claim.test.of}
         decisive["statistic"] = STATISTICS[claim.test.statistic].version
@@ -149,10 +152,17 @@ def seen_by_now(
         endings = ("@wiring",) if isinstance(claim, WiringClaim) else ("", "@drawn")
         if claim.evidence == "initialization":
             endings = ("@drawn",)
+        if isinstance(claim, ExperimentClaim) and _was_made(claim.test.experiment):
+            seen[claim.id] = {claim.test.experiment}
         if isinstance(claim, MeasuredClaim | WiringClaim):
             names = {f"{model}{ending}" for model in case.models for ending in endings}
             seen.setdefault(claim.id, set()).update(name for name in names if (on, name) in there)
     return {claim: tuple(sorted(names)) for claim, names in seen.items()}
+
+
+def _was_made(experiment: str) -> bool:
+    """Whether a packaged experiment has been run; when a table that somebody else made was is not known anyway."""
+    return experiment in packaged_experiments() and bool(load_experiment(experiment).values)
 
 
 def registration_lines(rows: Iterable[VerdictRow]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twins.corpus.tokens import Tokens
+from refutable.twins.corpus.tokens import Tokens
 
 VOCABULARY = 256
 

@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from twins_made_up import tokens
 
 import refutable
-from twins.card import CARD, twin_of, write_card
-from twins.design import SIZES, Twin, cell_of
-from twins.errors import TwinsError
-from twins.networks import draw, network_of
-from twins.snapshot import last_gain, measure
+from refutable.twins.card import CARD, twin_of, write_card
+from refutable.twins.design import SIZES, Twin, cell_of
+from refutable.twins.errors import TwinsError
+from refutable.twins.networks import draw, network_of
+from refutable.twins.snapshot import last_gain, measure
 
 
 @pytest.mark.parametrize("name", ["base", "learned-positions", "rmsnorm", "gptj"])

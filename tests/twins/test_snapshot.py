@@ -8,9 +8,9 @@ import torch
 from twins_made_up import tokens
 
 import refutable
-from twins.design import CELLS, SIZES, Twin, cell_of
-from twins.networks import draw, network_of
-from twins.snapshot import COLUMNS, measure
+from refutable.twins.design import CELLS, SIZES, Twin, cell_of
+from refutable.twins.networks import draw, network_of
+from refutable.twins.snapshot import COLUMNS, measure
 
 CLASSES = (
     "base",

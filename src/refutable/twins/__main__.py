@@ -1,4 +1,4 @@
-"""``python -m twins``: build the corpus, tokenise it, train the design, try settings, list the twins."""
+"""``python -m refutable.twins``: build the corpus, tokenise it, train the design, try settings, list the twins."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import shutil
 import sys
 import tarfile
 import time
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from twins.design import SIZES, Twin, cell_of, twins_of
-from twins.errors import TwinsError
+from refutable.twins.design import SIZES, Twin, cell_of, twins_of
+from refutable.twins.errors import TwinsError
 
 app = typer.Typer(add_completion=False, help="Transformers trained from scratch that differ in one factor only.")
 DATA = Path("twins/data")
+EXPERIMENTS = Path(__file__).parents[1] / "data" / "experiments"
 LARGEST = 15 << 20  # bytes of a file that is carried from one machine to another
-SHIPPED = "base,sequential,heads-2,heads-16,rotary-1.0,depth-4,learned-positions,rmsnorm,gptj"
 
 
 @app.command()
 def corpus(out: Path, packages: Annotated[Path | None, typer.Option(help="folder of the .deb files")] = None) -> None:
     """Build the corpus from Debian packages."""
-    from twins.corpus.build import build
+    from refutable.twins.corpus.build import build
 
     for source in build(out, packages)["sources"]:
         print(f"{source['package']} {source['version']}: {source['characters']:,} characters, {source['licence']}")
@@ -39,7 +41,7 @@ def tokenise(
 ) -> None:
     """Train a byte-level BPE on the corpus and write its tokens."""
     from refutable.prompts.find import load_prompts
-    from twins.corpus.tokens import tokenise as write
+    from refutable.twins.corpus.tokens import tokenise as write
 
     texts = [prompt.text for prompt in load_prompts("grand-unified-25").prompts]
     about = write(corpus, out / str(vocabulary), vocabulary, limit, texts)
@@ -66,8 +68,8 @@ def bench(
     device: str = "auto",
 ) -> None:
     """Say how many tokens a second each setting trains on this machine."""
-    from twins.bench import bench as run
-    from twins.bench import parse
+    from refutable.twins.bench import bench as run
+    from refutable.twins.bench import parse
 
     twin = Twin(cell_of(cell), SIZES[size], 0)
     run(twin, data, [parse(one, _device(device)) for one in settings.split(",")], seconds, _say)
@@ -85,19 +87,27 @@ def train(
     compile: str = "none",
     graph: bool = False,
     minutes: Annotated[float, typer.Option(help="stop cleanly after so many")] = 9.0,
-    keep: Annotated[str, typer.Option(help="cells of size small whose first seed's weights are kept")] = SHIPPED,
+    keep: Annotated[str, typer.Option(help="globs of the twins whose weights are kept")] = "shipped.*",
+    batch: Annotated[int | None, typer.Option(help="windows a step, to try another")] = None,
+    steps: Annotated[int | None, typer.Option(help="of training, to try another number")] = None,
+    rate: Annotated[float | None, typer.Option(help="largest learning rate, to try another")] = None,
     data: Path = DATA,
     device: str = "auto",
     save_seconds: float = 30.0,
 ) -> None:
     """Train twins, carrying on where an earlier run stopped."""
-    from twins.results import finished, write_tables
-    from twins.schedule import Plan, run
-    from twins.trainer import Settings
+    from refutable.twins.results import finished, write_tables
+    from refutable.twins.schedule import Plan, run
+    from refutable.twins.trainer import Settings
 
     if compile not in ("none", "block", "loss"):
         raise TwinsError(f"--compile {compile!r}: none, block or loss")
     chosen = twins_of(size, cells, [int(seed) for seed in seeds.split(",")] if seeds else None)
+    tried: dict[str, Any] = {
+        name: value for name, value in (("batch", batch), ("steps", steps), ("rate", rate)) if value is not None
+    }
+    if tried:  # under a name of its own, so that it is never taken for the design
+        chosen = [replace(one, size=replace(one.size, name=f"tried-{one.size.name}", **tried)) for one in chosen]
     state = state or out / "state"
     state.mkdir(parents=True, exist_ok=True)
     _unpack(done, state)
@@ -105,7 +115,7 @@ def train(
     left = [twin for twin in chosen if twin.name not in over]
     _say(f"{len(chosen)} twins, {len(chosen) - len(left)} trained already, {len(left)} to train")
     settings = Settings(_device(device), compile, graph, save_seconds)  # type: ignore[arg-type]
-    kept = frozenset(f"{one}.{name}.0" for one in ("tiny", "small") for name in keep.split(","))
+    kept = frozenset(one.name for one in chosen if any(fnmatch(one.name, glob) for glob in keep.split(",")))
     errors: list[str] = []
     if left:
         plan = Plan(data, state, kept, settings, time.time() + 60 * minutes)
@@ -122,19 +132,28 @@ def train(
 
 
 @app.command()
-def effects(
-    folders: Annotated[list[Path], typer.Argument(help="folders that `train` wrote to")],
-    size: Annotated[list[str], typer.Option()] = ["small"],  # noqa: B006
-    out: Annotated[Path | None, typer.Option(help="a JSON file to write as well")] = None,
+def table(
+    folders: Annotated[list[Path], typer.Argument(help="folders that `train` wrote to")] = [],  # noqa: B006
+    size: Annotated[list[str], typer.Option()] = ["small", "medium", "large"],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="folder for twins.csv and twins.json")] = EXPERIMENTS,
 ) -> None:
-    """Compare every cell with the one it differs from, and judge the causal claims."""
-    from twins.report import lines, report
+    """Write the table that causal claims are judged on; of no folder, only what the design is."""
+    from refutable.twins.outcomes import experiment_table, made_at, write_experiment
 
-    told = [report(folders, one) for one in size]
-    for one in told:
-        print("\n".join(lines(one)))
-    if out is not None:
-        out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    rows = experiment_table(folders, size) if folders else []
+    write_experiment(out, rows, made_at(folders))
+    print(f"{out}: {len(rows)} rows")
+
+
+@app.command()
+def effects(size: list[str] = ["small", "medium", "large"]) -> None:  # noqa: B006
+    """Say how each cell came out, and in what it differs from the cell beside which it stands."""
+    from refutable.experiments.table import load_experiment
+    from refutable.twins.report import lines, report
+
+    found = load_experiment("twins")
+    for one in size:
+        print("\n".join(lines(report(found, one))))
 
 
 @app.command()
@@ -145,8 +164,8 @@ def card(
     data: Path = DATA,
 ) -> None:
     """Make a folder that transformers loads out of each twin's weights, with a model card."""
-    from twins.card import twin_of, write_card
-    from twins.results import facts_of
+    from refutable.twins.card import twin_of, write_card
+    from refutable.twins.results import facts_of
 
     recorded = json.loads((Path(__file__).parent / "recorded" / "corpus.json").read_text(encoding="utf-8"))
     for path in weights:

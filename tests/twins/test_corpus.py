@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twins.corpus.baselines import KneserNey, unigram_loss
-from twins.corpus.extract import READERS, cleaned, is_english
-from twins.corpus.tokens import load_tokens, tokenise
-from twins.errors import TwinsError
+from refutable.twins.corpus.baselines import KneserNey, unigram_loss
+from refutable.twins.corpus.extract import READERS, cleaned, is_english
+from refutable.twins.corpus.tokens import load_tokens, tokenise
+from refutable.twins.errors import TwinsError
 
 PROSE = "It is the first of the things that a reader will look for in a text of this kind, and it is not there."
 

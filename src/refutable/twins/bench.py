@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twins.design import Twin
-from twins.errors import TwinsError
-from twins.trainer import Settings, Trainer
+from refutable.twins.design import Twin
+from refutable.twins.errors import TwinsError
+from refutable.twins.trainer import Settings, Trainer
 
 
 def parse(text: str, device: str) -> tuple[int, Settings]:
@@ -72,7 +72,7 @@ def bench(
 def _work(twin: Twin, data: Path, settings: Settings, seconds: float, barrier: Any, results: Any) -> None:
     import torch
 
-    from twins.corpus.tokens import load_tokens
+    from refutable.twins.corpus.tokens import load_tokens
 
     try:
         trainer = Trainer(twin, load_tokens(data / str(twin.size.vocabulary)), settings)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from twins_made_up import tokens
 
-from twins.design import SIZES, Twin, cell_of
-from twins.trainer import Record, Settings, Trainer, batches_of, rates_of, snapshot_steps
+from refutable.twins.design import SIZES, Twin, cell_of
+from refutable.twins.trainer import Record, Settings, Trainer, batches_of, rates_of, snapshot_steps
 
 BASE = Twin(cell_of("depth-4"), SIZES["tiny"], 3)
 
@@ -20,8 +20,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[2]]
 from twins_made_up import tokens
-from twins.design import SIZES, Twin, cell_of
-from twins.trainer import Settings, Trainer
+from refutable.twins.design import SIZES, Twin, cell_of
+from refutable.twins.trainer import Settings, Trainer
 twin = Twin(cell_of("depth-4"), SIZES["tiny"], 3)
 trainer = Trainer(twin, tokens(), Settings(save_seconds=0.0))
 trainer.run(twin, Path(sys.argv[1]), tell=lambda step, loss: step >= 4 and os.kill(os.getpid(), signal.SIGKILL))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from twins.corpus.sources import Form
+from refutable.twins.corpus.sources import Form
 
 PROSE = frozenset({"p", "li", "dd", "dt", "h1", "h2", "h3", "h4", "td", "blockquote", "title", "item", "desc"})
 SILENT = frozenset({"script", "style", "pre", "nav", "footer", "header", "code-block", "head", "svg", "info", "screen"})

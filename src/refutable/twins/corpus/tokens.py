@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from twins.corpus.build import sha256
-from twins.errors import TwinsError
+from refutable.twins.corpus.build import sha256
+from refutable.twins.errors import TwinsError
 
 END = "<|endoftext|>"
 SAMPLE = 12_000_000  # characters that the BPE is trained on
@@ -109,7 +109,7 @@ def load_tokens(folder: Path) -> Tokens:
         TwinsError: it is not there, or a file is not the one that was written.
     """
     if not (folder / "tokens.json").is_file():
-        raise TwinsError(f"{folder}: no tokens.json; write it: python -m twins tokenise --out {folder}")
+        raise TwinsError(f"{folder}: no tokens.json; write it: python -m refutable.twins tokenise --out {folder}")
     about = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
     for part in ("train", "held-out"):
         if sha256(folder / f"{part}.bin") != about[part]["sha256"]:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twins.corpus.extract import READERS, cleaned, is_english
-from twins.corpus.sources import SOURCES, Source
+from refutable.twins.corpus.extract import READERS, cleaned, is_english
+from refutable.twins.corpus.sources import SOURCES, Source
 
 HELD_OUT = 50  # one document in so many
 LEAST = 200  # characters of a document

@@ -12,7 +12,7 @@ from torch import nn
 
 from refutable.measurement.loading.initialise import RULES, initialise
 from refutable.models.families import FAMILIES, Family
-from twins.design import Cell, Size, Twin
+from refutable.twins.design import Cell, Size, Twin
 
 # Below a block: the matrices whose products are added to the residual stream, attention's first.
 WRITERS: dict[str, tuple[str, str]] = {

@@ -13,11 +13,12 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twins.design import Twin
-from twins.trainer import Settings, Trainer, shape_of
+from refutable.twins.design import Twin
+from refutable.twins.trainer import Settings, Trainer, shape_of
 
 TELL_SECONDS = 10.0
 
@@ -113,8 +114,12 @@ def _pick(pending: dict[Any, list[Twin]], shapes: dict[int, Any], number: int) -
 
 def _work(number: int, plan: Plan, asked: Any, answers: Any) -> None:
     """Train what the queue answers with, in a process of its own."""
-    from twins.corpus.tokens import Tokens, load_tokens
+    import torch
 
+    from refutable.twins.corpus.tokens import Tokens, load_tokens
+
+    if plan.settings.device == "cuda":
+        torch.cuda.set_device(number % torch.cuda.device_count())  # workers are dealt out over the cards
     trainer: Trainer | None = None
     tokens: dict[int, Tokens] = {}
     twin: Twin | None = None
@@ -143,7 +148,7 @@ def train_one(twin: Twin, trainer: Trainer, plan: Plan, tell: Callable[..., None
     import torch
     from safetensors.torch import save_file
 
-    from twins.results import save_record
+    from refutable.twins.results import save_record
 
     record = trainer.run(
         twin,
@@ -166,6 +171,7 @@ def train_one(twin: Twin, trainer: Trainer, plan: Plan, tell: Callable[..., None
         "device": torch.cuda.get_device_name() if plan.settings.device == "cuda" else "cpu",
         "torch": torch.__version__,
         "corpus": trainer.tokens.digest,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     save_record(plan.state, twin, record, about)
     (plan.state / f"{twin.name}.pt").unlink(missing_ok=True)

@@ -26,8 +26,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from twins.design import Twin
-from twins.networks import WRITERS, blocks_of, family
+from refutable.twins.design import Twin
+from refutable.twins.networks import WRITERS, blocks_of, family
 
 COLUMNS = (
     *("input", "output", "input_centred", "output_centred", "attention", "mlp"),

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twins.design import Twin
-from twins.errors import TwinsError
-from twins.snapshot import COLUMNS
-from twins.trainer import Record
+from refutable.twins.design import Twin
+from refutable.twins.errors import TwinsError
+from refutable.twins.snapshot import COLUMNS
+from refutable.twins.trainer import Record
 
 COSINES = {
     "attention_mlp": ("attention", "mlp"),
@@ -112,7 +112,7 @@ def write_tables(records: Sequence[Path], out: Path) -> None:
         own = {"step": steps.astype(np.int32), "held_out": kept["held_out"].astype(np.float32), "last_held_out": last}
         facts = {
             name: [about[name]] * len(steps)
-            for name in ("parameters", "tokens", "device", "torch", "corpus", "seconds")
+            for name in ("parameters", "tokens", "device", "torch", "corpus", "seconds", "made")
         }
         tables["twins"].append(table(len(steps), {**own, **facts}))
     out.mkdir(parents=True, exist_ok=True)

@@ -23,10 +23,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from twins.corpus.tokens import Tokens
-from twins.design import Cell, Size, Twin
-from twins.networks import blocks_of, draw, network_of
-from twins.snapshot import held_out_loss, measure
+from refutable.twins.corpus.tokens import Tokens
+from refutable.twins.design import Cell, Size, Twin
+from refutable.twins.networks import blocks_of, draw, network_of
+from refutable.twins.snapshot import held_out_loss, measure
 
 Compile = Literal["none", "block", "loss"]
 SNAPSHOTS = 20  # besides step 0

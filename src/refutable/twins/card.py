@@ -9,11 +9,11 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from twins.corpus.build import sha256
-from twins.corpus.sources import SOURCES
-from twins.design import SIZES, Twin, cell_of
-from twins.errors import TwinsError
-from twins.networks import config_of
+from refutable.twins.corpus.build import sha256
+from refutable.twins.corpus.sources import SOURCES
+from refutable.twins.design import SIZES, Twin, cell_of
+from refutable.twins.errors import TwinsError
+from refutable.twins.networks import config_of
 
 CARD = "README.md"
 
@@ -28,7 +28,7 @@ def twin_of(name: str) -> Twin:
     cell, _, seed = rest.rpartition(".")
     if size not in SIZES or not seed.isdigit():
         raise TwinsError(f"{name!r} is no twin; write SIZE.CELL.SEED, as in small.base.0")
-    return Twin(cell_of(cell), SIZES[size], int(seed))
+    return Twin(cell_of(cell, size), SIZES[size], int(seed))
 
 
 def write_card(weights: Path, tokens: Path, out: Path, facts: dict[str, Any]) -> Path:

@@ -1,0 +1,1 @@
+"""Recorded experiments: tables of outcomes by cell and seed, which causal claims are judged on."""
