@@ -109,9 +109,9 @@ SIZES: dict[str, Size] = {
     size.name: size
     for size in (
         Size("tiny", width=32, vocabulary=256, batch=4, context=64, steps=6, rate=2e-3),  # for tests, of no result
-        Size("small", width=128, vocabulary=2048, batch=64, context=256, steps=640, rate=3e-3),
-        Size("medium", width=256, vocabulary=4096, batch=64, context=256, steps=400, rate=2e-3),
-        Size("large", width=704, vocabulary=4096, batch=64, context=256, steps=400, rate=1e-3),
+        Size("small", width=128, vocabulary=2048, batch=32, context=256, steps=1280, rate=3e-3),
+        Size("medium", width=256, vocabulary=4096, batch=32, context=256, steps=800, rate=2e-3),
+        Size("large", width=704, vocabulary=4096, batch=32, context=256, steps=800, rate=1e-3),
         Size("shipped", width=128, vocabulary=2048, batch=64, context=256, steps=3000, rate=4e-3),
     )
 }
