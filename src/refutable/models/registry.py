@@ -17,6 +17,7 @@ from refutable.models.rows_file import rows_of
 
 MODELS: Registry[ModelRow] = Registry("model", ModelRow)  # rows that extensions add to the packaged ones
 _PACKAGED = "refutable/data/models.yaml"
+_TWINS = "refutable/data/twins/rows.yaml"
 _ABSENT = (
     "check the path (refutable_models in the ini file, or --models), or write one: `refutable models add` does, and"
     " docs/adding-a-model.md shows how"
@@ -112,8 +113,11 @@ def is_own_commit(row: ModelRow, commit: str) -> bool:
 
 @functools.cache
 def _packaged_rows() -> Mapping[str, ModelRow]:
-    packaged = resources.files("refutable.data").joinpath("models.yaml").read_text(encoding="utf-8")
-    return rows_of(parse_yaml(packaged, _PACKAGED), {})
+    rows: dict[str, ModelRow] = {}
+    for name in (_PACKAGED, _TWINS):
+        file = Path(str(resources.files("refutable"))).parent / name  # weights that are packaged lie beside their rows
+        rows |= rows_of(parse_yaml(file.read_text(encoding="utf-8"), name), {}, file)
+    return rows
 
 
 def _added(row: ModelRow, packaged: Mapping[str, ModelRow]) -> ModelRow:

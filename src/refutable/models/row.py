@@ -63,6 +63,7 @@ class ModelRow(Frozen):
         default_factory=dict, description="registered hashes of files of the weights and of the tokenizer"
     )
     stand_in: bool = Field(default=False, description="a small model that exists only as freshly drawn weights")
+    twin: bool = Field(default=False, description="a small model that this project trained, shipped with the package")
     default: bool = Field(default=False, description="tried when no --model is given")
     _given: str = PrivateAttr(default="")
     _fault: RefutableError | None = PrivateAttr(default=None)

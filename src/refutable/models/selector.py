@@ -47,6 +47,10 @@ class Selector(Frozen):
     )
     parameters: RegionText | None = None
     organisation: Names = Field(default=(), min_length=1, json_schema_extra={NAMES: "organisation"})
+    twins: bool | None = Field(
+        default=None,
+        description="true: the models that this project trained as well; else they are meant only where named",
+    )
     pretrained: bool | None = Field(
         default=None,
         description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",
@@ -81,6 +85,7 @@ class Selector(Frozen):
             and (not self.family or row.family in self.family)
             and (not self.organisation or row.organisation in self.organisation)
             and self._may_stand_in(row)
+            and (not row.twin or self.twins is True or _any_matches(row.name, self.names))
             and all(self._agrees(row, name) for name in (*config_facts.FACTS, "parameters"))
         )
 

@@ -62,7 +62,8 @@ def standing(fact: str, row: ModelRow, *, own_config: bool = False) -> Standing:
         UnknownName: there is no fact of that name.
         NotMeasured: the registry does not hold it.
     """
-    if row.stand_in:
+    row.fact(fact)
+    if row.stand_in or row.twin:
         return Standing(f"registry: {row.config_source}", (), (), row.config_source)
     directly = _saying(row, fact, row.fact(fact))
     if independent(directly):

@@ -81,7 +81,8 @@ class Finder:
         if subject.weights != PRETRAINED:
             return self._at_path(row, Path(subject.weights), "--weights")
         if row.weights is not None:
-            return self._at_path(row, Path(row.weights), f"weights of {row.name}:")
+            kind = WeightsKind.TWIN if row.twin else WeightsKind.LOCAL
+            return self._at_path(row, Path(row.weights), f"weights of {row.name}:", kind)
         partly: WeightsUnavailable | None = None
         try:
             source = self._cached(row, subject) or self._in_wheel(row)
@@ -169,14 +170,14 @@ class Finder:
         files = tokenizer_files(path)
         return (path, self.hashes.of_files(files)) if files else (None, STAND_IN)
 
-    def _at_path(self, row: ModelRow, path: Path, said: str) -> WeightsSource:
+    def _at_path(self, row: ModelRow, path: Path, said: str, kind: WeightsKind = WeightsKind.LOCAL) -> WeightsSource:
         if not exists(path):
             raise BadInput(f"{said} {path}: no such file or directory; give a directory of safetensors or a GGUF file")
         if path.is_file():
             return gguf_source(row, path, self.hashes)
         if not path.is_dir():
             raise BadInput(f"{said} {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
-        return folder_source(row, path, WeightsKind.LOCAL, None, self.hashes)
+        return folder_source(row, path, kind, None, self.hashes)
 
     def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:
         """Return the weights that the hub's cache holds whole, or None where it has none of this revision.

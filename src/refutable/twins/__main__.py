@@ -164,17 +164,20 @@ def card(
     data: Path = DATA,
 ) -> None:
     """Make a folder that transformers loads out of each twin's weights, with a model card."""
-    from refutable.twins.card import twin_of, write_card
+    from refutable.twins.card import row_of, twin_of, write_card, write_rows
     from refutable.twins.results import facts_of
 
     recorded = json.loads((Path(__file__).parent / "recorded" / "corpus.json").read_text(encoding="utf-8"))
-    for path in weights:
+    rows = {}
+    for path in sorted(weights):
         twin = twin_of(path.name.removesuffix(".safetensors"))
         baselines = recorded["baselines_nats_per_token"][str(twin.size.vocabulary)]
         five_gram = min(value for name, value in baselines.items() if name.startswith("5-gram"))
         facts = {**facts_of(runs, twin), "unigram": baselines["unigram"], "five_gram": five_gram}
         folder = write_card(path, data / str(twin.size.vocabulary), out, facts)
+        rows[folder.name] = row_of(folder, twin, facts["parameters"])
         print(f"{folder}: held-out loss {facts['held_out']:.3f}")
+    write_rows(out, rows)
 
 
 def _pack(files: list[Path], out: Path, name: str, most: int | None = None) -> list[str]:
