@@ -20,6 +20,7 @@ from refutable.cli.published import catalogue, page, publish
 from refutable.cli.reference import metrics, passes, statistics
 from refutable.cli.runs import diff, report, runs
 from refutable.cli.show import show
+from refutable.cli.twins import twins
 from refutable.cli.view import view
 from refutable.errors import RefutableError
 
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.callback()(load_extensions)
 app.add_typer(models, name="models")
 app.add_typer(cache, name="cache")
+app.add_typer(twins, name="twins")
 for commands in (
     (init, check, lock, show, schema),
     (metrics, statistics, passes, prompts),

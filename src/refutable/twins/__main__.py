@@ -136,12 +136,16 @@ def table(
     folders: Annotated[list[Path], typer.Argument(help="folders that `train` wrote to")] = [],  # noqa: B006
     size: Annotated[list[str], typer.Option()] = ["small", "medium", "large"],  # noqa: B006
     out: Annotated[Path, typer.Option(help="folder for twins.csv and twins.json")] = EXPERIMENTS,
+    course: Annotated[Path | None, typer.Option(help="folder for every twin's trajectory as Parquet")] = None,
 ) -> None:
     """Write the table that causal claims are judged on; of no folder, only what the design is."""
     from refutable.twins.outcomes import experiment_table, made_at, write_experiment
+    from refutable.twins.results import write_course
 
     rows = experiment_table(folders, size) if folders else []
     write_experiment(out, rows, made_at(folders))
+    if course is not None and folders:
+        write_course(folders, course)
     print(f"{out}: {len(rows)} rows")
 
 

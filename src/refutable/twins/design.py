@@ -117,8 +117,11 @@ SIZES: dict[str, Size] = {
 }
 
 _SEQUENTIAL = Cell("sequential", "wiring", wiring="sequential", seeds=MANY_SEEDS, sizes=("small", "medium", "large"))
+_TO_SEQUENTIAL = replace(_SEQUENTIAL, against="sequential", seeds=SEEDS)
 _SMALL = ("small",)
 _BOTH = ("small", "medium")
+_UNSCALED = Cell("init-unscaled", "initialisation", rule="unscaled", sizes=_SMALL)
+_DOUBLE = Cell("init-double", "initialisation", output_scale=2.0, seeds=MANY_SEEDS, sizes=_SMALL)
 _LLAMA = Cell("rmsnorm", "norm", family="llama", wiring="sequential", rotary=1.0, against="layernorm")
 
 CELLS: tuple[Cell, ...] = (
@@ -126,19 +129,19 @@ CELLS: tuple[Cell, ...] = (
     _SEQUENTIAL,
     *(Cell(f"heads-{n}", "heads", heads=n, seeds=SEEDS if n == 4 else MANY_SEEDS) for n in (2, 4, 16)),
     *(
-        replace(_SEQUENTIAL, name=f"sequential-heads-{n}", factor="wiring x heads", heads=n, seeds=SEEDS, sizes=_BOTH)
+        replace(_TO_SEQUENTIAL, name=f"sequential-heads-{n}", factor="heads, sequential", heads=n, sizes=_BOTH)
         for n in (2, 4, 16)
     ),
     *(Cell(f"rotary-{s}", "rotary", rotary=s, seeds=SEEDS if s == 0.5 else MANY_SEEDS) for s in (0.0, 0.5, 1.0)),
     *(Cell(f"depth-{n}", "depth", depth=n) for n in (4, 16, 24)),
     *(
-        replace(_SEQUENTIAL, name=f"sequential-depth-{n}", factor="wiring x depth", depth=n, seeds=SEEDS, sizes=_SMALL)
+        replace(_TO_SEQUENTIAL, name=f"sequential-depth-{n}", factor="depth, sequential", depth=n, sizes=_SMALL)
         for n in (4, 16, 24)
     ),
     Cell("init-gpt2", "initialisation", rule="gpt2"),
-    Cell("init-unscaled", "initialisation", rule="unscaled", sizes=_SMALL),
+    _UNSCALED,
     Cell("init-half", "initialisation", output_scale=0.5),
-    Cell("init-double", "initialisation", output_scale=2.0, seeds=MANY_SEEDS),
+    replace(_DOUBLE, sizes=_BOTH),
     Cell("one-norm", "norms", family="phi"),
     replace(_LLAMA, name="layernorm", family="stablelm", against="rmsnorm"),
     _LLAMA,
@@ -161,10 +164,12 @@ CELLS: tuple[Cell, ...] = (
     Cell("four-sources", "data", data="four sources", sizes=_SMALL),
     Cell("shuffled", "control", data="shuffled", sizes=_SMALL),
     Cell("damped", "damping", damping=0.8, sizes=_SMALL),
-    Cell("heads-2-init-double", "heads x initialisation", heads=2, output_scale=2.0, seeds=MANY_SEEDS, sizes=_SMALL),
-    Cell("heads-16-init-double", "heads x initialisation", heads=16, output_scale=2.0, seeds=MANY_SEEDS, sizes=_SMALL),
-    Cell("depth-16-rotary-1.0", "depth x rotary", depth=16, rotary=1.0),
-    Cell("depth-24-init-unscaled", "depth x initialisation", depth=24, rule="unscaled", sizes=_SMALL),
+    *(
+        replace(_DOUBLE, name=f"heads-{n}-init-double", factor="initialisation by heads", against=f"heads-{n}", heads=n)
+        for n in (2, 16)
+    ),
+    Cell("depth-16-rotary-1.0", "rotary, 16 blocks", against="depth-16", depth=16, rotary=1.0),
+    replace(_UNSCALED, name="depth-24-init-unscaled", factor="initialisation, 24 blocks", against="depth-24", depth=24),
     Cell("gptj", "class", family="gptj", sizes=_SMALL),
 )  # fmt: skip
 

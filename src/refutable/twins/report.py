@@ -11,7 +11,7 @@ from refutable.errors import NotMeasured, Undecidable
 from refutable.experiments.table import START, TRAINED, Experiment
 from refutable.statistics.stepwise import holm
 from refutable.statistics.student import fit_values
-from refutable.twins.design import Cell, cells_of
+from refutable.twins.design import CELLS, Cell, cells_of
 
 LEVEL = 0.9
 MARGIN = 0.02  # in log gain; the claims catalogue's
@@ -71,7 +71,8 @@ class SizeReport:
 def report(experiment: Experiment, size: str) -> SizeReport:
     """Return every cell of a size, and its difference from the cell beside which it stands."""
     cells = [cell for cell in cells_of(size) if experiment.seeds(size, cell.name)]
-    effects = [found for cell in cells if (found := _effect(experiment, cell, size)) is not None]
+    pairs = [cell for cell in cells if (cell.against, cell.name) not in {(c.name, c.against) for c in _before(cell)}]
+    effects = [found for cell in pairs if (found := _effect(experiment, cell, size)) is not None]
     adjusted = holm(np.array([effect.p for effect in effects])).tolist()
     return SizeReport(
         size,
@@ -119,7 +120,7 @@ def _effect(experiment: Experiment, cell: Cell, size: str) -> Effect | None:
         fit = fit_values(experiment.contrast(GAIN, weights, size, TRAINED), "seed")
     except (NotMeasured, Undecidable):
         return None
-    tail, alone = (1 - LEVEL) / 2, replace(fit, beside=None, skewness=0.0)
+    tail, alone = (1 - LEVEL) / 2, replace(fit, beside=None, skewness=None)
     return Effect(
         cell.name,
         cell.against,
@@ -133,6 +134,11 @@ def _effect(experiment: Experiment, cell: Cell, size: str) -> Effect | None:
         max(fit.p_value(-MARGIN, "above"), fit.p_value(MARGIN, "below")) <= tail,
         float(experiment.contrast(GAIN, weights, size, START).mean()),
     )
+
+
+def _before(cell: Cell) -> tuple[Cell, ...]:
+    """Return the cells that the design names before this one: a pair that stands beside each other is shown once."""
+    return CELLS[: CELLS.index(cell)] if cell in CELLS else ()
 
 
 def _with_holm(effect: Effect, p: float) -> Effect:
