@@ -113,4 +113,5 @@ class ExperimentClaim(BaseClaim):
     def prediction(self) -> str:
         """What is predicted of each contrast."""
         parts = [f"{contrast}: {contrast.region}" for contrast in self.test.contrasts]
-        return f"{self.test.holds} of: {'; '.join(parts)}" if len(parts) > 1 else parts[0]
+        one = self.test.contrasts[0].predicts
+        return f"{self.test.holds} of: {'; '.join(parts)}" if len(parts) > 1 else one

@@ -161,6 +161,22 @@ def effects(size: list[str] = ["small", "medium", "large"]) -> None:  # noqa: B0
 
 
 @app.command()
+def measure(
+    weights: Annotated[list[Path], typer.Argument(help="files SIZE.CELL.SEED.safetensors that `train` kept")],
+    data: Annotated[Path, typer.Option(help="folder of tokens, for the prompts and the held-out loss")] = DATA,
+) -> None:
+    """Say what each twin's weights come to: every outcome of the experiment, and the held-out loss."""
+    from refutable.twins.card import twin_of
+    from refutable.twins.measured import outcomes_of_weights
+
+    for path in weights:
+        twin = twin_of(path.name.removesuffix(".safetensors"))
+        print(twin.name)
+        for name, value in outcomes_of_weights(path, twin, data / str(twin.size.vocabulary)).items():
+            print(f"  {name:32}{value:.6f}")
+
+
+@app.command()
 def card(
     weights: Annotated[list[Path], typer.Argument(help="files SIZE.CELL.SEED.safetensors that `train` kept")],
     runs: Annotated[list[Path], typer.Option(help="folders of tables that hold these twins")],

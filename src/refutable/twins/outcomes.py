@@ -22,6 +22,7 @@ from refutable.experiments.table import START, TRAINED
 from refutable.prompts.find import load_prompts
 from refutable.twins.design import CELLS
 from refutable.twins.errors import TwinsError
+from refutable.twins.snapshot import COLUMNS
 
 When = Literal["trained", "start"]
 Values = dict[str, dict[int, float]]  # of an outcome, by cell and seed
@@ -62,6 +63,13 @@ def outcomes(folders: Sequence[Path], size: str, when: When = "trained") -> dict
         for (cell, seed), rows in _by_twin(training).items():
             found["log_largest_gradient"].setdefault(cell, {})[seed] = float(np.log(rows["norm"].max()))
     return found
+
+
+def outcomes_of(measured: np.ndarray) -> dict[str, float]:
+    """Return the outcomes that are read off a twin's blocks, from `snapshot.measure`'s (prompts, blocks, columns)."""
+    prompts, blocks, _ = measured.shape
+    rows = {name: measured[..., i].astype(np.float32).ravel() for i, name in enumerate(COLUMNS)}
+    return _of_blocks({**rows, "layer": np.tile(np.arange(1, blocks + 1), prompts)})
 
 
 def _of_blocks(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
