@@ -95,3 +95,12 @@ def test_every_estimand_has_another_and_its_own_units() -> None:
         assert other_statistic(stratified) == ("categories_like_these", clustered)
         assert units_over(stratified, 25, 5) == 25
     assert other_statistic("median") is None
+
+
+@pytest.mark.parametrize("name", ["slope", "trend"])
+def test_a_statistic_of_prompts_alone_can_say_that_it_is_over_these_categories(name: str, tmp_path: Path) -> None:
+    test = f"statistic: {name}, of: [last_gain, output_entropy], predicts: '> 0'"
+    found = resolved(tmp_path, f"{test}, over: these_categories").test
+    assert (found.statistic, found.over) == (name, "these_categories")
+    with pytest.raises(BadInput, match="there is no such version"):
+        resolved(tmp_path, f"{test}, over: categories_like_these")

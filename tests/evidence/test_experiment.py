@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from refutable.claims.experiment import ExperimentClaim
+from refutable.claims.experiment import Contrast, ExperimentClaim, ExperimentTest
 from refutable.evidence.experiment import judge_experiment
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.verdict import Verdict
@@ -140,3 +141,77 @@ def test_the_centred_norm_is_a_variation(tmp_path: Path) -> None:
     found = judged(tmp_path, {"difference": ["a", "b"], "predicts": "> 0"})
     assert found.variations["norm centred"].verdict is Verdict.SUPPORTED
     assert "fragile" not in found.labels
+
+
+def without(folder: Path, *rows: str) -> None:
+    """Leave the rows that begin so out of an experiment."""
+    file = folder / "runs.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if not line.startswith(rows)))
+
+
+def test_a_run_that_was_begun_and_has_no_outcome_is_told(tmp_path: Path) -> None:
+    table(tmp_path, {"a": 0.1, "b": 0.0, "c": 0.0})
+    more = {"difference": ["a", "b"], "predicts": "> 0"}
+    assert not any("runs-missing" in label for label in judged(tmp_path, more).labels)
+    without(tmp_path, "b,6,trained", "b,7,trained")
+    found = judged(tmp_path, more)
+    assert found.verdict is Verdict.SUPPORTED
+    assert "runs-missing (b seed 6, b seed 7)" in found.labels
+    assert found.details["left out of gain, a less b"] == "2 seeds (6, 7) that b lacks"
+    both = judged(tmp_path, more, {"difference": ["a", "c"], "predicts": "> 0"})
+    assert "runs-missing (b seed 6, b seed 7)" in both.labels
+    assert both.details["left out of gain, a less b"] == "2 seeds (6, 7) that b lacks"
+    assert not any("runs-missing" in label for label in judged(tmp_path, {**more, "difference": ["a", "c"]}).labels)
+
+
+def test_a_hole_among_the_seeds_of_a_cell_is_told_and_fewer_seeds_by_design_are_only_left_out(tmp_path: Path) -> None:
+    contrast = {"difference": ["a", "b"], "predicts": "> 0"}
+    table(tmp_path, {"a": 0.1, "b": 0.0})
+    without(tmp_path, "b,2,")
+    assert "runs-missing (b seed 2)" in judged(tmp_path, contrast).labels
+    table(tmp_path, {"a": 0.1, "b": 0.0})
+    without(tmp_path, "b,6,", "b,7,")
+    found = judged(tmp_path, contrast)
+    assert not any("runs-missing" in label for label in found.labels)
+    assert found.details["left out of gain, a less b"] == "2 seeds (6, 7) that b lacks"
+
+
+def test_a_margin_that_no_two_runs_could_fall_outside_is_told(tmp_path: Path) -> None:
+    table(tmp_path, {"a": 0.1, "b": 0.0})
+    label = "margin-beyond-all-runs"
+    for wide in ("within [-1000, 1000]", "> -50", "< 50"):
+        assert label in judged(tmp_path, {"difference": ["a", "b"], "predicts": wide}).labels
+    for narrow in ("within [-0.2, 0.2]", "> 0", "> -0.05"):
+        assert label not in judged(tmp_path, {"difference": ["a", "b"], "predicts": narrow}).labels
+    assert label not in judged(tmp_path, {"cell": "a", "predicts": "> -50"}).labels  # of no difference
+
+
+ABOVE = {"of": "gain", "difference": ["a", "b"], "predicts": "> 0"}
+
+
+@pytest.mark.parametrize(
+    ("other", "holds", "told"),
+    [
+        ({"difference": ["a", "b"], "predicts": "<= 0"}, "any", "every number is > 0 or <= 0"),
+        ({"difference": ["a", "b"], "predicts": "< 1"}, "any", "no data could refute it"),
+        ({"difference": ["b", "a"], "predicts": ">= 0"}, "any", "no data could refute it"),  # the same turned round
+        ({"weights": {"a": -2, "b": 2}, "predicts": "> -4"}, "any", "no data could refute it"),
+        ({"difference": ["a", "b"], "predicts": "< 0"}, "any", ""),  # that they differ can be false
+        ({"difference": ["a", "b"], "predicts": "<= 0"}, "all", ""),
+        ({"difference": ["a", "c"], "predicts": "<= 0"}, "any", ""),
+        ({"of": "loss", "difference": ["a", "b"], "predicts": "<= 0"}, "any", ""),
+    ],
+)
+def test_two_predictions_that_leave_no_number_out_are_refused(other: dict[str, Any], holds: str, told: str) -> None:
+    test = {"experiment": "runs.csv", "holds": holds, "contrasts": [ABOVE, {"of": "gain", **other}]}
+    if not told:
+        ExperimentTest.model_validate(test)
+        return
+    with pytest.raises(ValidationError, match=told):
+        ExperimentTest.model_validate(test)
+
+
+def test_a_weight_of_zero_is_refused() -> None:
+    with pytest.raises(ValidationError, match="the weight of a is 0"):
+        Contrast.model_validate({"of": "gain", "weights": {"a": 0}, "predicts": "within [-1, 1]"})

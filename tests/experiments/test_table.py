@@ -75,3 +75,23 @@ def test_an_unknown_experiment_is_named_with_the_known_ones(tmp_path: Path) -> N
         load_experiment("absent.csv", tmp_path)
     with pytest.raises(BadInput, match="does not stay in this folder"):
         load_experiment("../runs.csv", tmp_path)
+
+
+def test_a_run_that_is_copied_under_another_seed_is_refused(tmp_path: Path) -> None:
+    text = "cell,seed,loss,share\na,0,1.2345678901,1\na,1,1.2345678901,1\n"
+    with pytest.raises(BadInput, match=r"seeds 0 and 1 of cell a have the same outcomes, digit for digit \(trained\)"):
+        load_experiment("runs.csv", written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cell,seed,loss\na,0,1.25\na,1,1.25\n",  # of few digits, runs may agree
+        "cell,seed,loss\na,0,100000\na,1,100000\n",
+        "cell,seed,loss,x\na,0,1.2345678901,1\na,1,1.2345678901,2\n",
+        "cell,seed,loss\na,0,1.2345678901\nb,0,1.2345678901\n",  # two cells may begin alike
+        "cell,seed,loss\na,0,\na,1,\n",
+    ],
+)
+def test_runs_that_may_well_agree_are_not(tmp_path: Path, text: str) -> None:
+    load_experiment("runs.csv", written(tmp_path, text))

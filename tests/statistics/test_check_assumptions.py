@@ -91,3 +91,24 @@ def test_two_values_or_equal_ones_have_no_skewness(values):
 def test_three_units_are_enough_to_look_at_clustering():
     seen = check(STATISTICS["mean"], Data((sample([1, 2, 9], "aab"),)))
     assert seen.details["clustering of last_gain"].endswith(f"p = {stats.f_oneway([1, 2], [9]).pvalue:.2g}")
+
+
+@pytest.mark.parametrize("name", ["slope", "power_law_exponent"])
+def test_a_line_that_one_far_unit_decides_says_so(name):
+    rng = np.random.default_rng(0)
+    x, y = 3 + 0.1 * rng.normal(size=25), 1 + 0.01 * rng.normal(size=25)
+    near = check(STATISTICS[name], Data((sample(y), sample(x))))
+    assert not any(label.startswith("one-unit-decides") for label in near.labels)
+    x[-1], y[-1] = 8, 9
+    far = check(STATISTICS[name], Data((sample(y), sample(x))))
+    assert any(label.startswith("one-unit-decides (leverage 0.9") for label in far.labels)
+    assert far.details["leverage"].startswith("0.9")
+    assert not any("one-unit" in label for label in check(STATISTICS["pearson"], Data((sample(y), sample(x)))).labels)
+
+
+def test_leverage_is_that_of_the_hat_matrix():
+    x = np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 60])
+    design = np.column_stack([np.ones(9), x])
+    hat = np.diag(design @ np.linalg.inv(design.T @ design) @ design.T) - 1 / 9
+    found = check(STATISTICS["slope"], Data((sample(x**0.5), sample(x))))
+    assert found.details["leverage"].startswith(f"{hat.max():.2g} ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import isfinite
 from typing import Annotated, Literal
 
 import numpy as np
@@ -45,6 +47,8 @@ class Contrast(Frozen):
             raise ValueError(f"a contrast has one of {', '.join(f'`{name}:`' for name in FORMS)} (found {found})")
         if self.slope is not None and len(set(self.slope.values())) < 2:
             raise ValueError("the levels of a slope are all the same; give each cell its own")
+        if self.weights is not None and (idle := [cell for cell, weight in self.weights.items() if weight == 0]):
+            raise ValueError(f"the weight of {', '.join(idle)} is 0: it says nothing; leave it out")
         named = self.difference or self.interaction or ()
         if len(set(named)) < len(named):
             raise ValueError(f"`{given[0]}:` names a cell twice")
@@ -72,6 +76,13 @@ class Contrast(Frozen):
         """Where the mean is predicted to lie."""
         return parse_region(self.predicts)
 
+    @property
+    def scaled(self) -> tuple[tuple[str, tuple[tuple[str, float], ...]], float]:
+        """What it is a multiple of, and which: the same outcome and sum over cells, its first weight 1."""
+        weights = sorted((cell, weight) for cell, weight in self.sum.items() if weight)
+        unit = weights[0][1] if weights else 1.0
+        return (self.of, tuple((cell, round(weight / unit, 9)) for cell, weight in weights)), unit
+
     def __str__(self) -> str:
         """In words: ``log_last_gain, base less sequential``."""
         if self.cell is not None:
@@ -97,6 +108,24 @@ class ExperimentTest(Frozen):
         default="all", description="whether all contrasts must be as predicted, or any one of them"
     )
     contrasts: Annotated[tuple[Contrast, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _can_fail(self) -> ExperimentTest:
+        """One of two predictions that leave no number out is always borne out."""
+        if self.holds == "all":
+            return self
+        regions: dict[object, list[tuple[float, Region]]] = {}
+        for contrast in self.contrasts:
+            of, unit = contrast.scaled
+            regions.setdefault(of, []).append((unit, contrast.region))
+        for alike in regions.values():
+            ends = sorted({end / unit for unit, region in alike for end in (region.low, region.high) if isfinite(end)})
+            between = [(low + high) / 2 for low, high in pairwise(ends)]
+            numbers = [*ends, *between, ends[0] - 1, ends[-1] + 1]
+            if all(any(number * unit in region for unit, region in alike) for number in numbers):
+                told = " or ".join(region.text for _, region in alike)
+                raise ValueError(f"`holds: any`: every number is {told}, so no data could refute it; leave one out")
+        return self
 
 
 class ExperimentClaim(BaseClaim):

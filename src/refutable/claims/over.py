@@ -5,7 +5,9 @@ from __future__ import annotations
 from refutable.claims.measured import InitializationClaim, MeasuredClaim
 from refutable.claims.measured_test import MeasuredTest
 from refutable.errors import BadInput
-from refutable.statistics.over import Over, statistic_over
+from refutable.statistics import STATISTICS
+from refutable.statistics.assumptions import Assumption
+from refutable.statistics.over import Over, has_clustered, statistic_over
 
 DEFAULT: Over = "categories_like_these"
 
@@ -45,6 +47,15 @@ def has_units_of_prompts(claim: MeasuredClaim) -> bool:
     return not (seeds or claim.test.over_models or claim.test.categories is not None)
 
 
+def takes_prompts_for_units(test: MeasuredTest) -> bool:
+    """Whether a statistic takes prompts for independent units and has no version of which the category is the unit.
+
+    Such a claim can only be over these categories, whose differences it takes for noise: `slope`, `trend`,
+    `partial_correlation`, `paired_difference`, `mean_anytime` and the like.
+    """
+    return not has_clustered(test.statistic) and Assumption.INDEPENDENT in STATISTICS[test.statistic].assumes
+
+
 def test_over(test: MeasuredTest, over: Over) -> MeasuredTest:
     """Return a test with the statistic for one estimand; itself where its statistic has no such version.
 
@@ -53,7 +64,8 @@ def test_over(test: MeasuredTest, over: Over) -> MeasuredTest:
     """
     name = statistic_over(test.statistic, over)
     if name is None:
-        if test.over is not None:
+        alone = over == "these_categories" and takes_prompts_for_units(test)
+        if test.over is not None and not alone:
             raise BadInput(
                 f"`over: {over}`: there is no such version of {test.statistic!r}; name a statistic that has one"
                 " (docs/claim-reference.md), or remove it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import scipy
@@ -17,7 +17,7 @@ from refutable.evidence.specification import Specification, judge_specification
 from refutable.models.row import ModelRow
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
-from refutable.verdicts.falsifiability.depth import depth_of
+from refutable.verdicts.falsifiability.depth import depth_of, vocabulary_of
 from refutable.verdicts.falsifiability.vacuity import search_generated_data
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control
@@ -55,9 +55,10 @@ def claim_rows(claim: MeasuredClaim, model: str | None, source: SampleSource) ->
     return [row for row in rows if row.name in source.selection]
 
 
-def any_data(claim: MeasuredClaim, rows: Iterable[ModelRow]) -> Control:
+def any_data(claim: MeasuredClaim, rows: Sequence[ModelRow]) -> Control:
     """Return the control ``any-data``: SUPPORTED if no data of such models could break the prediction."""
-    found = search_generated_data(claim.test, depth_of(rows), whole="any-data" in claim.controls)
+    whole = "any-data" in claim.controls
+    found = search_generated_data(claim.test, depth_of(rows), vocabulary_of(rows), whole=whole)
     return Control(found.verdict, found.why, found.estimate, found.share)
 
 

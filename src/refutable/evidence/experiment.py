@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from refutable._util.text import counted, few
 from refutable.claims.experiment import Contrast, ExperimentClaim
 from refutable.errors import RefutableError
 from refutable.evidence.controls import labels_of
@@ -27,6 +28,10 @@ from refutable.verdicts.robustness import Control
 from refutable.verdicts.verdict import Verdict
 
 SEED = "seed"
+LEFT_OUT = "left out of "
+UNFINISHED = "runs-missing"
+UNBOUNDED = "margin-beyond-all-runs"
+ROUNDING = 1e-9  # of the sum of weights of a contrast
 CENTRED = "_centred"  # of an outcome's name: the same, of the stream less its mean over the width
 SHOWN = 12  # digits of a hash
 
@@ -108,9 +113,34 @@ def _judge_contrast(contrast: Contrast, alpha: float, experiment: Experiment, si
         data = Data((Sample(contrast.of, values, SEED),))
         judged = judge(statistic.fit(data), contrast.region, alpha, statistic, (str(contrast),))
         seen = check(statistic, data)
-        return replace(judged, details={**judged.details, **seen.details}).labelled(*seen.labels)
+        judged = replace(
+            judged, details={**judged.details, **seen.details, **_left_out(contrast, experiment, size, when)}
+        )
+        return judged.labelled(*seen.labels, *_labels(contrast, experiment, size, when))
 
     return attempt(contrast.predicts, look)
+
+
+def _left_out(contrast: Contrast, experiment: Experiment, size: str, when: str) -> dict[str, str]:
+    """Return which seeds a contrast leaves out, as a line of evidence; empty if none."""
+    lacking = experiment.left_out(contrast.sum, size, when)
+    if not lacking:
+        return {}
+    cells = dict.fromkeys(cell for of in lacking.values() for cell in of)
+    whole = few([str(seed) for seed in lacking])
+    return {f"{LEFT_OUT}{contrast}": f"{counted(len(lacking), 'seed')} ({whole}) that {few([*cells])} lacks"}
+
+
+def _labels(contrast: Contrast, experiment: Experiment, size: str, when: str) -> tuple[str, ...]:
+    """Return what is to be said of a contrast's runs: some did not finish, or none fall outside."""
+    labels = []
+    if when == TRAINED and (lost := experiment.unfinished(contrast.sum, size)):
+        labels.append(f"{UNFINISHED} ({few(list(lost))})")
+    weights, region = contrast.sum.values(), contrast.region
+    most = sum(map(abs, weights)) / 2 * experiment.spread(contrast.of)
+    if abs(sum(weights)) < ROUNDING and region.low <= -most and most <= region.high:
+        labels.append(UNBOUNDED)
+    return tuple(labels)
 
 
 def _together(claim: ExperimentClaim, judged: Sequence[_Judged]) -> Judgement:
@@ -131,7 +161,12 @@ def _together(claim: ExperimentClaim, judged: Sequence[_Judged]) -> Judgement:
     else:
         unlooked = next((one.verdict for one in lacking if not one.verdict.looked), None)
         verdict, chosen = unlooked or Verdict.INCONCLUSIVE, decisive
-    assumed = {name: text for one in known for name, text in one.details.items() if name == "assumes"}
+    assumed = {
+        name: text
+        for one in known
+        for name, text in one.details.items()
+        if name == "assumes" or name.startswith(LEFT_OUT)
+    }
     labels = tuple(dict.fromkeys(label for one in known for label in one.labels))
     found = Judgement(verdict, claim.prediction, told, labels=labels, details={**assumed, **details})
     if chosen is None or chosen.estimate is None or not verdict.looked:

@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -29,6 +29,7 @@ from refutable.errors import BadInput, NotMeasured, UnknownName
 TRAINED, START = "trained", "start"
 WHOLE = "-"  # the size of runs that name none
 _KEYS = ("size", "cell", "seed", "when")
+DIGITS = 8  # characters of a number beyond which two runs do not agree by chance
 _MOST = 64 * MEGABYTE
 _PACKAGED = resources.files("refutable") / "data" / "experiments"
 
@@ -67,6 +68,40 @@ class Experiment:
         """Return the seeds that a cell was trained from."""
         return tuple(sorted(self.values.get((size, cell, when), {})))
 
+    def left_out(self, weights: Mapping[str, float], size: str, when: str = TRAINED) -> dict[int, tuple[str, ...]]:
+        """Return the seeds that only some cells of a contrast have, and which cells lack each; arguments as `contrast`.
+
+        A run that diverged, or that somebody dropped, is one of them.
+        """
+        of = {cell: set(self._runs(cell, size, when)) for cell in weights}
+        every = sorted(set().union(*of.values()))
+        lacking = {seed: tuple(cell for cell, seeds in of.items() if seed not in seeds) for seed in every}
+        return {seed: cells for seed, cells in lacking.items() if cells}
+
+    def unfinished(self, weights: Mapping[str, float], size: str) -> tuple[str, ...]:
+        """Return the runs of a contrast's cells, as ``cell seed 3``, that were begun and have no outcome.
+
+        Their first weights are in the table, or later seeds of the same cell are.
+        """
+        found = []
+        for cell in weights:
+            trained, started = (set(self._runs(cell, size, when)) for when in (TRAINED, START))
+            others = set().union(*(self._runs(other, size, TRAINED) for other in weights))
+            holes = {seed for seed in others - trained if trained and seed < max(trained)}
+            found += [f"{cell} seed {seed}" for seed in sorted((started - trained) | holes)]
+        return tuple(found)
+
+    def spread(self, outcome: str) -> float:
+        """Return the largest difference of an outcome between any two runs of the table; NaN if none is known."""
+        known = [run[outcome] for runs in self.values.values() for run in runs.values() if outcome in run]
+        finite = [value for value in known if math.isfinite(value)]
+        return max(finite) - min(finite) if finite else math.nan
+
+    def _runs(self, cell: str, size: str, when: str) -> Mapping[int, Mapping[str, float]]:
+        """Return the outcomes of each seed of a cell, which may name a size of its own."""
+        own, _, name = cell.rpartition("/")
+        return self.values.get((own or size, name, when), {})
+
     def contrast(
         self, outcome: str, weights: Mapping[str, float], size: str, when: str = TRAINED
     ) -> NDArray[np.float64]:
@@ -81,10 +116,7 @@ class Experiment:
         Raises:
             NotMeasured: a cell was not trained, or the outcome is not known of it.
         """
-        of = {}
-        for cell in weights:
-            own, _, name = cell.rpartition("/")
-            of[cell] = self.values.get((own or size, name, when), {})
+        of = {cell: self._runs(cell, size, when) for cell in weights}
         if lacking := [cell for cell, runs in of.items() if not runs]:
             at = "" if size == WHOLE else f" of size {size}"
             raise NotMeasured(f"experiment {self.name} has no run{at} of {few(lacking)}")
@@ -150,6 +182,7 @@ def _parse(name: str, text: str, place: str) -> Experiment:
             _add(values, row, outcomes)
         except ValueError as error:
             problems.append(f"{place}:{number} {error}")
+    problems += [f"{place}: {problem}" for problem in _copies(values)]
     if not values and not problems:
         problems = [f"{place}: has no row; one row is one training run"]
     if problems:
@@ -174,6 +207,24 @@ def _add(
     if int(seed) in runs:
         raise ValueError(f"cell {cell} and seed {seed} stand there twice ({when})")
     runs[int(seed)] = {name: _number(name, row[name]) for name in outcomes}
+
+
+def _copies(values: Mapping[Key, Mapping[int, Mapping[str, float]]]) -> Iterator[str]:
+    """Yield what is wrong where two seeds of a cell came to the same, digit for digit: one run, written twice.
+
+    Outcomes of few digits, such as shares and rounded ones, may well agree.
+    """
+    for (_, cell, when), runs in values.items():
+        first: dict[tuple[float, ...], int] = {}
+        for seed, outcomes in runs.items():
+            told = tuple(outcomes.values())
+            if not any(math.isfinite(value) and len(repr(abs(value)).strip("0.")) > DIGITS for value in told):
+                continue
+            if (other := first.setdefault(told, seed)) != seed:
+                yield (
+                    f"seeds {other} and {seed} of cell {cell} have the same outcomes, digit for digit ({when}): a copy"
+                    " is no replicate; keep one"
+                )
 
 
 def _number(name: str, text: str | None) -> float:

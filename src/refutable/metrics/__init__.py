@@ -71,6 +71,12 @@ class Metric:
         """Its possible values, from its unit."""
         return RANGES[self.unit]
 
+    def range_for(self, vocabulary: float | None) -> tuple[float, float]:
+        """Return its possible values in a model that knows so many tokens; as `range` if that is not known."""
+        if vocabulary is None or self.of_vocabulary is None:
+            return self.range
+        return self.of_vocabulary(vocabulary)
+
     @property
     def is_ratio(self) -> bool:
         """Whether it is a ratio of two lengths, which can be taken apart."""

@@ -25,7 +25,7 @@ def show(config: pytest.Config) -> None:
     of xdist shares that with the process that started it.
     """
     options = config.known_args_namespace
-    if DISPLAY in config.stash or options.verbose <= SILENT:
+    if DISPLAY in config.stash or getattr(options, "verbose", 0) <= SILENT:  # unknown with -p no:terminal
         return
     worker = os.environ.get(WORKER, "")
     capture = config.pluginmanager.getplugin("capturemanager")

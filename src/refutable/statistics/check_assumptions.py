@@ -27,6 +27,9 @@ class Clustering(NamedTuple):
     p: float
 
 
+LINES = ("slope", "power_law_exponent")  # least squares, which one unit far along the line decides alone
+SMALL = 8  # so few units that one often lies far from the others
+LEVER = 0.5  # leverage, of 1 at most, from which a unit counts for more than all others together
 UNCALIBRATED = "uncalibrated below"  # how a label begins that says from which n the error rates are known
 
 
@@ -43,6 +46,9 @@ def check(statistic: Statistic, data: Data) -> Checks:
     Of a value per layer, what is told is the range of skewness over layers, and the layer that goes most by category.
     """
     details: dict[str, str] = {"assumes": "; ".join((*statistic.assumes, *statistic.caveats))}
+    far = _leverage(statistic, data)
+    if far:
+        details["leverage"] = f"{far:.2g} of 1: a unit lies far from the others along the line"
     few = 0 < units_of(statistic.name, data.samples[0]) < statistic.calibrated_from
     clustered, skewed = [], []
     for sample in statistic.varies(data) if statistic.varies is not None else ():
@@ -63,7 +69,21 @@ def check(statistic: Statistic, data: Data) -> Checks:
     labels = [f"{UNCALIBRATED} n = {statistic.calibrated_from}"] if few else []
     labels += [f"clustered by category (ICC {max(clustered):.2g})"] if clustered else []
     labels += [f"skewed ({max(skewed, key=abs):.2g})"] if skewed else []
+    labels += [f"one-unit-decides (leverage {far:.2g})"] if far else []
     return Checks(details, tuple(labels))
+
+
+def _leverage(statistic: Statistic, data: Data) -> float:
+    """Return the leverage of the unit that pulls hardest at a line, less what all n units share; 0 if none does.
+
+    Of units as they come, n of them, none is likely to pull as hard as all others together.
+    """
+    if statistic.name not in LINES or statistic.varies is None:
+        return 0.0
+    x = statistic.varies(data)[-1].values
+    across = (x - x.mean()) ** 2
+    most = float(across.max() / across.sum()) if len(x) > SMALL and across.any() else 0.0
+    return most if most > LEVER else 0.0
 
 
 def units_of(statistic: str, sample: Sample) -> int:

@@ -43,6 +43,11 @@ def other_statistic(name: str) -> tuple[Over, str] | None:
     return None
 
 
+def has_clustered(name: str) -> bool:
+    """Whether a statistic has, or is, a version over categories like these."""
+    return name in CLUSTERED or name in CLUSTERED.values()
+
+
 def units_over(name: str, units: int, categories: int) -> int:
     """Return how many units a statistic has of so many prompts: the categories are those of the clustered ones."""
     return categories if name in CLUSTERED.values() else units

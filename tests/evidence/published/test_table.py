@@ -691,3 +691,50 @@ def test_a_lone_value_that_is_a_correlation_has_its_range(tmp_path: Path) -> Non
     assert read_table(written(tmp_path, [{"Model": "gptj", "r": -0.2}], "csv"), REGISTRY, mapping).rows
     with pytest.raises(BadInput, match=r"r is -1\.2; last_gain lies in \[-1, 1\]"):
         read_table(written(tmp_path, [{"Model": "gptj", "r": -1.2}], "csv"), REGISTRY, mapping)
+
+
+# What a statistic can speak of
+
+
+def spread_over(tmp_path: Path, categories: int) -> Path:
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "Model": "gptj",
+            "Prompt": f"{i} of them",
+            "Category": f"kind {i % categories}",
+            "Last_Gain": 1 + 0.1 * float(rng.normal()),
+            "Entropy": 3 + 0.1 * float(rng.normal()),
+            "Top_Prob": 0.2 + 0.6 * float(rng.random()),
+        }
+        for i in range(25)
+    ]
+    return written(tmp_path, rows, "csv")
+
+
+@pytest.mark.parametrize(
+    ("test", "alone"),
+    [
+        ('{statistic: slope, of: [last_gain, output_entropy], predicts: "> 0"}', True),
+        ('{statistic: trend, of: [last_gain, output_entropy], predicts: "> 0"}', True),
+        ('{statistic: mean_anytime, of: last_gain, predicts: "> 1"}', True),
+        ('{statistic: bounded_mean, of: top_probability, predicts: "> 0.5"}', True),
+        ('{statistic: slope, over: these_categories, of: [last_gain, output_entropy], predicts: "> 0"}', False),
+        ('{statistic: mean, of: last_gain, predicts: "> 1"}', False),
+        ('{statistic: share_between_categories, of: last_gain, predicts: "> 0.1"}', False),
+    ],
+)
+def test_a_statistic_that_takes_prompts_for_units_says_that_it_speaks_of_these_categories(
+    tmp_path: Path, test: str, alone: bool
+) -> None:
+    found = judged(spread_over(tmp_path, 5), "gptj", test)
+    assert ("these-categories-only" in found.labels) == alone
+    assert ("no version over categories like these" in found.details.get("speaks of", "")) == alone
+    assert "these-categories-only" not in judged(spread_over(tmp_path, 1), "gptj", MEAN).labels
+
+
+@pytest.mark.parametrize("other", ["The cat ", " The  cat", "The\ncat"])
+def test_a_prompt_with_other_white_space_is_the_same_prompt(tmp_path: Path, other: str) -> None:
+    rows = [{"Model": "gptj", "Prompt": text, "Last_Gain": 1.5} for text in ("The cat", other)]
+    with pytest.raises(BadInput, match="has the prompt 'The cat' more than once"):
+        read_table(written(tmp_path, rows, "csv"), REGISTRY)

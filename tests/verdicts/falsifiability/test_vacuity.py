@@ -242,3 +242,13 @@ def test_a_number_of_tokens_that_only_the_prompt_set_guarantees_is_not_true_of_a
 def test_a_deep_stream_may_shrink_or_grow(depth: int) -> None:
     for predicts in (">= 1", "< 1"):
         assert not is_vacuous(MeasuredTest(statistic="mean", of="total_amplification", predicts=predicts), depth)
+
+
+def test_an_entropy_below_the_log_of_the_models_own_vocabulary_is_vacuous_for_that_model():
+    test = test_of(of="output_entropy", predicts="within [0, 11]")
+    assert is_vacuous(test, vocabulary=50_257)  # its log is 10.82
+    assert not is_vacuous(test, vocabulary=128_256)  # 11.76
+    assert not is_vacuous(test)
+    assert is_vacuous(test_of(of="top_probability", predicts="> 0.00001"), vocabulary=50_257)
+    against = test_of(of="output_entropy", predicts="within [-11, 11]", against={"model": "llama-3.1-8b"})
+    assert not is_vacuous(against, vocabulary=50_257)  # the other model may know more tokens

@@ -12,6 +12,7 @@ from refutable.evidence.published.formats import TableRecord, TableRecords, outs
 from refutable.evidence.published.table import Table
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry
+from refutable.prompts.prompt_set import spoken
 from refutable.statistics import STATISTICS
 
 COLUMNS = {
@@ -171,7 +172,8 @@ def _not_replicates(path: Path, model: str, rows: Sequence[TableRecord], given: 
         return problems
     seen: set[tuple[str, str]] = set()
     for row in rows:
-        prompt, layer = str(row.cells.get(given.prompt) or ""), str(row.cells.get(given.layer)) if layered else ""
+        prompt = spoken(str(row.cells.get(given.prompt) or ""))  # another white space is no other prompt
+        layer = str(row.cells.get(given.layer)) if layered else ""
         if (prompt, layer) in seen and (prompt or layered):
             what = f"the prompt {prompt!r}" if prompt else "no prompt"
             where = f" at layer {layer}" if layered else ""

@@ -1,4 +1,4 @@
-"""How deep the models of a claim are, so that generated data have as many layers."""
+"""How deep the models of a claim are, and how many tokens they know, so that generated data are of such models."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ def _layers(row: ModelRow) -> int:
         return int(row.fact("layers"))
     except (KeyError, NotMeasured):
         return LEAST_DEPTH
+
+
+def vocabulary_of(rows: Iterable[ModelRow]) -> float | None:
+    """Return the number of tokens of the model that knows most; None if there is no model or one is not known."""
+    try:
+        return max((float(row.fact("vocabulary")) for row in rows), default=None)
+    except (KeyError, NotMeasured):
+        return None

@@ -24,7 +24,7 @@ from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
-from refutable.verdicts.falsifiability.depth import depth_of
+from refutable.verdicts.falsifiability.depth import depth_of, vocabulary_of
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.falsifiability.vacuity import is_vacuous
 from refutable.verdicts.multiplicity import describe
@@ -88,9 +88,10 @@ def infeasible(
         n = [units_over(test.statistic, prompts, categories)]
         units = _these(n[0], "prompt") if n[0] == prompts else f"these {n[0]} categories of prompts"
     rows = [row for selector in claim.selectors.values() for row in selector.select(registry)]
-    depth = depth_of(row for row in rows if selected is None or selected(row.name))
+    rows = [row for row in rows if selected is None or selected(row.name)]
+    depth, vocabulary = depth_of(rows), vocabulary_of(rows)
     try:
-        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test, depth) else ()
+        labels: tuple[str, ...] = ("vacuous: any data would do",) if is_vacuous(test, depth, vocabulary) else ()
         labels += _of_the_whole(claim, statistic, registry, n)
     except Exception as error:  # a fault of one statistic must not prevent the other claims from being tried
         labels = (f"not known before it is tried ({type(error).__name__}: {error}; this is a fault of refutable)",)

@@ -50,47 +50,52 @@ class Found:
     estimate: Estimate | None = None
 
 
-def is_vacuous(test: MeasuredTest, depth: int = LEAST_DEPTH) -> bool:
-    """Whether any data of a model of that many layers would satisfy the prediction, its ends included.
+def is_vacuous(test: MeasuredTest, depth: int = LEAST_DEPTH, vocabulary: float | None = None) -> bool:
+    """Whether any data of a model of that many layers and tokens would satisfy the prediction, its ends included.
 
     For example, a cosine below 1, an entropy above 0, or a cancellation ratio below 1 (the triangle inequality).
     """
-    return search_generated_data(test, depth, whole=False).verdict is Verdict.SUPPORTED
+    return search_generated_data(test, depth, vocabulary, whole=False).verdict is Verdict.SUPPORTED
 
 
-_FOUND: dict[tuple[str, int, bool], Found] = {}
+_FOUND: dict[tuple[str, int, float | None, bool], Found] = {}
 _written = ByIdentity(MeasuredTest.model_dump_json)  # once per test, not for every model it is tried on
 
 
-def search_generated_data(test: MeasuredTest, depth: int = LEAST_DEPTH, *, whole: bool = True) -> Found:
+def search_generated_data(
+    test: MeasuredTest, depth: int = LEAST_DEPTH, vocabulary: float | None = None, *, whole: bool = True
+) -> Found:
     """Look for data that break a prediction by more than touching its end; deterministic, and cached by test and depth.
 
     Args:
         test: with the prediction.
         depth: layers of the model: metrics that differ on it may coincide on a shallower one.
+        vocabulary: tokens of the model, which bound an entropy; None if they are not known.
         whole: whether to go on after the first data that break it, to find their share and the value farthest outside.
     """
-    key = _written(test), depth, whole
+    if test.against is not None or all(METRICS[name].of_vocabulary is None for name in test.of):
+        vocabulary = None  # it bounds nothing, or another model, which may know more tokens, is subtracted
+    key = _written(test), depth, vocabulary, whole
     if key not in _FOUND:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they would be about generated data
-            _FOUND[key] = _proof(test) or _search_all(test, depth, whole)
+            _FOUND[key] = _proof(test, vocabulary) or _search_all(test, depth, whole)
     return _FOUND[key]
 
 
-def _proof(test: MeasuredTest) -> Found | None:
+def _proof(test: MeasuredTest, vocabulary: float | None) -> Found | None:
     """Return the proof that no data break a prediction, if the statistic's range gives one."""
-    span = _span(test)
+    span = _span(test, vocabulary)
     if not (test.region.low <= span[0] and span[1] <= test.region.high):
         return None
     what = f"{test.statistic} of {' and '.join(test.of)}"
     return Found(Verdict.SUPPORTED, f"{what} lies in [{span[0]:g}, {span[1]:g}] whatever the data")
 
 
-def _span(test: MeasuredTest) -> tuple[float, float]:
+def _span(test: MeasuredTest, vocabulary: float | None) -> tuple[float, float]:
     """Return the range of the statistic's value over all possible data."""
     statistic = STATISTICS[test.statistic]
-    (low, high), *others = (METRICS[name].range for name in test.of)
+    (low, high), *others = (METRICS[name].range_for(vocabulary) for name in test.of)
     if test.layer == "trend":
         low, high = low - high, high - low
     first = (low, high) if test.against is None else (low - high, high - low)
