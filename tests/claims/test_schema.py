@@ -256,7 +256,7 @@ SELECTOR_KEYS = (
     "known: additive, attention, d_head, d_model, except, family, heads, layers, names, norm, norms, organisation,"
     " parameters, positions, pretrained, projection_weights, rotary_fraction, vocabulary, wiring."
 )
-EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, causal, dynamical, intervention, none."
+EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, dynamical, intervention, causal, none."
 STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
 
 
