@@ -285,7 +285,7 @@ def _about(case: Case) -> dict[str, Any]:
         "contradicts": list(claim.contradicts),
         "for": claim.scope,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
-        **({"headline": True} if claim.headline else {}),
+        **({"headline": claim.headline} if claim.headline else {}),
     }
 
 

@@ -93,7 +93,19 @@ def test_a_line_says_what_it_is_for_and_the_memory_where_there_is_room() -> None
     passing = [Task("tiny: pass 1 of 1, forward", started=0.0), Task("", 25, "prompts", 12, started=0.0)]
     assert progress_line(passing, 5.0, "", 45) == "tiny: pass 1 of 1, forward: 12 of 25 prompts"
     assert progress_line(tasks, 5.0, "1.8 GB of memory", 30) == "smollm2: drawing weights: 5 s"
-    assert progress_line(tasks, 5.0, "1.8 GB of memory", 20) == "smollm2: drawing..."
+    assert progress_line(tasks, 5.0, "1.8 GB of memory", 20) == "smollm2: dra...: 5 s"
+
+
+def test_a_long_name_is_cut_and_never_the_numbers_behind_it() -> None:
+    name = "smollm2: pass 4 of 12, forward under soften-attention of every block over grand-unified-25"
+    tasks = [Task(name, started=0.0), Task("", 520, "prompts", 130, started=0.0)]
+    line = progress_line(tasks, 20.0, "", 79)
+    assert line.endswith("...: 130 of 520 prompts, 1 min 00 s left")
+    assert line.startswith("smollm2: pass 4 of 12, forward")
+    assert len(line) <= 79
+    reading = [Task("SmolLM2-135M-Instruct.Q4_1.gguf: converting to safetensors, once", 98.9e6, BYTES, 45e6)]
+    reading[0].started = 0.0
+    assert "...: 45.0 MB of 98.9 MB, " in progress_line(reading, 5.0, "0.5 GB of memory", 79)
 
 
 def test_times_and_memory_in_words() -> None:

@@ -25,3 +25,11 @@ def test_a_test_that_takes_long_is_told(options: tuple[str, ...], told: str | No
     assert errors == "" if told is None else re.search(told, errors, flags=re.MULTILINE), errors
     assert "trying" not in run.printed
     assert "captured" not in run.text
+
+
+def test_workers_of_xdist_that_start_are_told(suite: Suite) -> None:
+    suite.write("conftest.py", IMPATIENT)
+    suite.write("test_quick.py", "def test_quick():\n    pass\n")
+    run = suite.pytest("test_quick.py", "-n", "1")
+    assert run.status == 0, run.text
+    assert re.search(r"^starting workers: 0 of 1 ready, \d s, ", run.text, flags=re.MULTILINE), run.text

@@ -11,6 +11,7 @@ from refutable._util.progress import BYTES, Task
 
 _SURE = 1.0  # seconds and share from which on the time that is left can be said
 _SOME = 0.02
+_NAMED, _LEAST = 30, 8  # columns: what a name keeps if it is longer, and in any width
 
 
 def progress_line(tasks: Sequence[Task], now: float, memory: str, width: int) -> str:
@@ -26,9 +27,13 @@ def progress_line(tasks: Sequence[Task], now: float, memory: str, width: int) ->
     names = [*dict.fromkeys(task.name for task in tasks if task.name)]
     named = next((task for task in reversed(tasks) if task.name), inner)
     told = _told(inner, now, named)
-    while len(told) > 1 and len(names[-1] if names else "") + len(", ".join(told)) + 2 > width:
+    name = names[-1] if names else ""
+    while len(told) > 1 and width - len(", ".join(told)) - 2 < min(len(name), _NAMED):
         told.pop()  # how long it takes is the first to go, how far it is the last
-    line = f"{names[-1]}: {', '.join(told)}" if names else ", ".join(told)
+    room = width - len(", ".join(told)) - 2
+    if len(name) > room:  # a name is cut, not the numbers behind it: these are what changes
+        name = f"{name[: max(room, _LEAST) - 3].rstrip()}..."
+    line = f"{name}: {', '.join(told)}" if name else ", ".join(told)
     for more in (f", {memory}" if memory else "", f" [{names[-2]}]" if len(names) > 1 else ""):
         if len(line) + len(more) <= width:
             line += more

@@ -15,9 +15,17 @@ from refutable.models.selector import Selector
 
 SCHEMA_VERSION = 1
 MOST_HEADLINES = 12
+UNPLACED = MOST_HEADLINES + 1
 MOST_ALPHA = 0.1
 KNOWN = f"how often statistics err is known up to {MOST_ALPHA}"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+def headline_place(marked: object) -> int:
+    """Return a claim's place at the top of the page: the number it is marked with, `UNPLACED` for ``true``, else 0."""
+    if isinstance(marked, bool) or not isinstance(marked, int):
+        return UNPLACED if marked is True else 0
+    return marked
 
 
 class BaseClaim(Frozen):
@@ -34,8 +42,9 @@ class BaseClaim(Frozen):
     contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
     alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA, description=f"error probability each way; {KNOWN}")] = 0.05
     slow: bool = False
-    headline: bool = Field(
-        default=False, description="whether the page of a run shows it at the top; at most twelve do"
+    headline: bool | Annotated[int, Field(ge=1, le=MOST_HEADLINES)] = Field(
+        default=False,
+        description="whether the page of a run shows it at the top, as at most twelve; a number is its place there",
     )
     record: dict[str, Record] = Field(
         default_factory=dict, json_schema_extra={"propertyNames": {"type": "string", NAMES: "model"}}

@@ -17,7 +17,7 @@ from refutable._util.reading import is_file, read_text
 from refutable._util.schema_errors import explain, path_text
 from refutable._util.strict_yaml import ABSENT, Frozen, Location, YamlSource
 from refutable.claims import SCHEMA_VERSION, BaseClaim, Claim, Record, Restatement, Source, TheoremClaim
-from refutable.claims.base import MOST_HEADLINES
+from refutable.claims.base import MOST_HEADLINES, headline_place
 from refutable.claims.include import include_problems, read_with_includes
 from refutable.claims.kinds import CLAIM_CLASSES, TAGS
 from refutable.claims.parts import Against, Tolerance
@@ -232,17 +232,26 @@ def _identities(sources: Sequence[YamlSource]) -> list[str]:
 
 
 def _headlines(sources: Sequence[YamlSource]) -> list[str]:
-    """Return the problem that more claims than the page has room for are to stand at its top, if they are."""
+    """Return what is wrong with the claims at the top of the page: two in one place, or more than it has room for."""
     marked = [
-        (str(entry.get("id")), f"{source.where(('claims', index, 'headline'))} claims[{index}].headline")
-        for source, index in _places(sources)
-        if isinstance(entry := _entries(source)[index], dict) and entry.get("headline") is True
+        (str(entry["id"]), entry["headline"], f"{source.where(('claims', at, 'headline'))} claims[{at}].headline")
+        for source, at in _places(sources)
+        if isinstance(entry := _entries(source)[at], dict) and "id" in entry and headline_place(entry.get("headline"))
     ]
+    problems, placed = [], dict[int, str]()
+    for name, place, where in marked:
+        if place is not True and (other := placed.setdefault(place, name)) != name:
+            problems.append(
+                f"{where}: place {place} is that of {other!r} already; give each claim its own, or write true"
+            )
     if len(marked) <= MOST_HEADLINES:
-        return []
-    names = ", ".join(name for name, _ in marked)
-    _, where = marked[MOST_HEADLINES]
-    return [f"{where}: {len(marked)} claims are headlines, at most {MOST_HEADLINES} may be; unmark some of {names}"]
+        return problems
+    names = ", ".join(name for name, *_ in marked)
+    *_, where = marked[MOST_HEADLINES]
+    return [
+        *problems,
+        f"{where}: {len(marked)} claims are headlines, at most {MOST_HEADLINES} may be; unmark some of {names}",
+    ]
 
 
 def _known_keys(entry: object) -> dict[str, Sequence[str]]:

@@ -181,7 +181,20 @@ class Variations(Frozen):
     @property
     def declared(self) -> bool:
         """Whether there is any."""
-        return any(getattr(self, axis) for axis in type(self).model_fields)
+        return bool(self.axes)
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """What each axis is tried with, by its name; only those that are declared."""
+        given: dict[str, tuple[str, ...]] = {
+            "norm": self.norm,
+            "position": self.position,
+            "dtype": self.dtype,
+            "statistic": self.statistic,
+            "bos": self.bos,
+            "prompts": self.prompts,
+        }
+        return {axis: values for axis, values in given.items() if values}
 
     @field_validator("statistic")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from refutable._util.display import showing
 from refutable.cli.cache import cache
 from refutable.cli.claims import check, schema
 from refutable.cli.doctor import doctor
@@ -32,9 +33,10 @@ class Commands(TyperGroup):
     """The subcommands; an error of any becomes a message that says what to fix, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:  # click's Context or typer's own, depending on typer's version
-        """Run the extensions' callback and the subcommand."""
+        """Run the extensions' callback and the subcommand, and show meanwhile what takes long."""
         try:
-            return super().invoke(ctx)
+            with showing():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # `refutable models | head`: click ends quietly
         except (RefutableError, OSError) as error:

@@ -38,6 +38,7 @@ def dry_run(
     Reports of each: class, parameters, dtype and memory against the device's, how it would be spread, and tokenizer.
     """
     from refutable._util.extras import require_measure
+    from refutable._util.progress import task
     from refutable.evidence.describer import describer
     from refutable.models.device import choose_device
     from refutable.models.file_hashes import FileHashes
@@ -55,7 +56,8 @@ def dry_run(
 
     faulty = 0
     for row in rows:
-        found = try_dry(row, dtype, finder)
+        with task(f"{row.name}: building it without weights"):
+            found = try_dry(row, dtype, finder)
         faulty += bool(found.faults)
         typer.echo(f"{row.name}: {'; '.join(found.faults) if found.faults else 'ready'} ({', '.join(found.notes)})")
     typer.echo(f"{len(rows)} models, {faulty} with a fault")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from typing import Any, TextIO, TypedDict
 
 import pytest
 
 from refutable._util.display import Display, is_live
-from refutable._util.progress import task
+from refutable._util.progress import Task, task
 
 WORKER = "PYTEST_XDIST_WORKER"  # in the environment of xdist's workers, before any plugin is loaded
 SILENT = -2  # `-q -q`
@@ -117,6 +117,28 @@ class Progress:
 
     def __init__(self, display: Display) -> None:
         self._display = display
+        self._starting = ExitStack()
+        self._workers: Task | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
+        """Show that xdist's workers start: each loads refutable and reads the claims, which takes seconds."""
+        self._workers = self._starting.enter_context(task("starting workers", len(specs), "ready"))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Count a worker that is ready; after the last one, tests are what is shown."""
+        if self._workers is not None:
+            self._workers.advance()
+            if self._workers.fraction == 1.0:
+                self._starting.close()
+
+    def pytest_sessionfinish(self) -> None:
+        """Stop waiting for workers that never came.
+
+        https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_sessionfinish
+        """
+        self._starting.close()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:

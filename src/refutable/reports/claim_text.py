@@ -208,9 +208,8 @@ def decided_how(claim: BaseClaim) -> list[str]:
     told.append(f"Its error rates hold if {'; '.join(each.value for each in statistic.assumes)}.")
     if claim.controls:
         told.append(f"It ought to fail on {', '.join(claim.controls)}; where it does not, a label says so.")
-    axes = {axis: getattr(claim.multiverse, axis) for axis in type(claim.multiverse).model_fields}
-    if any(axes.values()):
-        varied = "; ".join(f"{axis} {', '.join(values)}" for axis, values in axes.items() if values)
+    if axes := claim.multiverse.axes:
+        varied = "; ".join(f"{axis} {', '.join(values)}" for axis, values in axes.items())
         told.append(f"It is tried again with {varied}; if that changes the verdict it is labelled `fragile`.")
     if claim.family is not None:
         told.append(f"Its p-value is also adjusted over the family `{claim.family}`.")

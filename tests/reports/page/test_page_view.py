@@ -8,6 +8,7 @@ import pytest
 from page_runs import PROVENANCE, estimate, row, small_run, table_run
 
 from refutable._util.strict_yaml import parse_yaml
+from refutable.claims.base import UNPLACED
 from refutable.claims.file import claims_from, read_claims
 from refutable.errors import BadInput
 from refutable.reports.beside import Beside, KnownClaim, known_claims
@@ -55,6 +56,8 @@ def test_the_front_says_what_changed_against_the_baseline(tmp_path):
     (change,) = front.changes
     assert (change.case, change.before) == ("dampens-gpt2", "SUPPORTED 0.9 [0.85, 0.95]")
     assert change.after == "REFUTED 1.1 [1.05, 1.2]"
+    fewer = replace(run, rows=run.rows[2:], beside=Beside(baseline=run))
+    assert view_of(fewer, tmp_path).front.baseline.endswith("2 cases were not looked at again.")
     same = view_of(replace(run, beside=Beside(baseline=run)), tmp_path).front
     assert same.baseline.startswith("No verdict changed against the baseline of 28 November 2026")
 
@@ -200,7 +203,7 @@ def test_a_claims_yaml_is_its_own_lines_and_only_if_it_says_the_same(tmp_path):
     known = known_claims(loaded, {claim.id: claim.hash for claim in loaded.claims})
     rows = tuple(row("dampens", "gptj", found=estimate(), about={"claim_hash": h}) for h in (known["dampens"].hash,))
     (claim,) = view_of(RunResult(PROVENANCE, rows, beside=Beside(known)), tmp_path).claims
-    assert (claim.headline, claim.changed, claim.yaml) == (True, False, yaml["dampens"])
+    assert (claim.headline, claim.changed, claim.yaml) == (UNPLACED, False, yaml["dampens"])
     other = {"dampens": KnownClaim(known["dampens"].claim, yaml["dampens"], "another")}
     (claim,) = view_of(RunResult(PROVENANCE, rows, beside=Beside(other)), tmp_path).claims
     assert (claim.changed, claim.yaml) == (True, "")
@@ -233,3 +236,18 @@ def test_two_runs_side_by_side():
     (pair,) = view.groups[0].pairs
     assert (pair.before.verdict, pair.after.verdict) == ("REFUTED", "SUPPORTED")
     assert pair.before.bar.thresholds == pair.after.bar.thresholds  # one axis for both
+
+
+def test_headlines_stand_in_their_places_and_those_without_one_behind(tmp_path):
+    marks = {"a": True, "b": 2, "c": 1, "d": False}
+    rows = tuple(row(name, "gpt2", found=estimate(), about={"headline": mark}) for name, mark in marks.items())
+    assert [one.claim.id for one in view_of(RunResult(PROVENANCE, rows), tmp_path).headlines] == ["c", "b", "a"]
+
+
+def test_two_headlines_in_one_place_and_one_beyond_the_last_are_refused():
+    one = "  - {{id: c{}, headline: {}, statement: s, evidence: none, reason: r}}\n"
+    text = "schema: 1\nclaims:\n" + one.format(0, 3) + one.format(1, 1) + one.format(2, 3)
+    with pytest.raises(BadInput, match=r"c.yaml:5 claims\[2\].headline: place 3 is that of 'c0' already"):
+        claims_from(parse_yaml(text, "c.yaml"))
+    with pytest.raises(BadInput, match="headline"):
+        claims_from(parse_yaml("schema: 1\nclaims:\n" + one.format(0, 13), "c.yaml"))

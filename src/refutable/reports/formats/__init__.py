@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from refutable._util.progress import task
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, RefutableError
 from refutable.reports.journal import RunResult
@@ -32,7 +33,8 @@ def write_each(run: RunResult, store: Store, folder: Path) -> Problems:
     problems: Problems = {}
     for name in REPORTS:
         try:
-            REPORTS[name].write(run, store, folder)
+            with task(f"writing reports: {name}"):
+                REPORTS[name].write(run, store, folder)
         except Exception as error:  # an extension's report may raise anything
             why = str(error) if isinstance(error, RefutableError) else f"{type(error).__name__}: {error}"
             problems.setdefault((isinstance(error, OSError) and error.strerror) or why, []).append(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from refutable._util.progress import task
 from refutable._util.pytest_ini import ini_words
 from refutable.errors import BadInput
 from refutable.figures import FIGURES
@@ -29,12 +30,13 @@ def write(run: RunResult, store: Store, folder: Path) -> None:
     shared = Remembering(store)
     for name in FIGURES:
         paths = [folder / FOLDER / f"{name}.{ending}" for ending in ENDINGS]
-        rows = FIGURES[name].table(run, shared) if looked and name in wanted else ()
-        if rows:
-            save(FIGURES[name], rows, paths)
-        else:
-            for path in paths:
-                path.unlink(missing_ok=True)
+        with task(f"drawing {name}"):
+            rows = FIGURES[name].table(run, shared) if looked and name in wanted else ()
+            if rows:
+                save(FIGURES[name], rows, paths)
+                continue
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 REPORTS.add(Report(FOLDER, write))

@@ -5,6 +5,7 @@ What is long is folded, and what does not fit is counted.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from refutable._util.atomic import write_whole
 from refutable._util.text import counted, few
+from refutable.claims.base import headline_place
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
 from refutable.reports.terminal import interval_text
@@ -124,8 +126,13 @@ def _by_claim(rows: Iterable[VerdictRow]) -> list[list[VerdictRow]]:
     for row in rows:
         found[row.claim].append(row)
 
-    def rank(rows: list[VerdictRow]) -> tuple[bool, bool, int, str]:
-        return not rows[0].about.get("headline"), not any(row.has_p for row in rows), -len(rows), rows[0].id
+    def rank(rows: list[VerdictRow]) -> tuple[float, bool, int, str]:
+        return (
+            headline_place(rows[0].about.get("headline")) or math.inf,
+            not any(row.has_p for row in rows),
+            -len(rows),
+            rows[0].id,
+        )
 
     return sorted(found.values(), key=rank)
 

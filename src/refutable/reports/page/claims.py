@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from refutable.claims.base import headline_place
 from refutable.reports.beside import Beside
 from refutable.reports.journal import RunResult
 from refutable.reports.page.answers import Answer, answer, axis_of_rows, in_order
@@ -28,7 +29,7 @@ class ClaimView:
         quotes: the documents' words, each with its place if that is another.
         evidence: the kind of evidence it asks for.
         kind: the same in words.
-        headline: whether it is shown at the top.
+        headline: its place at the top, as `headline_place` has it; 0 if it is not shown there.
         answers: its answers, those measured here first.
         unmeasured: what it was not tried on, and why: case and reason.
         method: how it is tried and decided, in sentences.
@@ -44,7 +45,7 @@ class ClaimView:
     quotes: tuple[tuple[str, str], ...]
     evidence: str
     kind: str
-    headline: bool
+    headline: int
     answers: tuple[Answer, ...]
     unmeasured: tuple[tuple[str, str], ...]
     method: tuple[str, ...]
@@ -119,7 +120,7 @@ def _claim(rows: Sequence[VerdictRow], beside: Beside, number: int) -> ClaimView
         quotes=_quotes(source, beside, first.claim),
         evidence=str(first.about["evidence"]),
         kind=EVIDENCE.get(str(first.about["evidence"]), str(first.about["evidence"])),
-        headline=bool(first.about.get("headline")) or (known is not None and known.claim.headline),
+        headline=headline_place((known is not None and known.claim.headline) or first.about.get("headline")),
         answers=tuple(in_order(answer(row, number + at, axis) for at, row in enumerate(shown))),
         unmeasured=tuple((row.id, row.why) for row in rows if row.verdict is Verdict.NOT_MEASURED),
         method=tuple(filter(None, method_of(first, known.claim if known is not None and same else None))),

@@ -17,6 +17,7 @@ from refutable.verdicts.row import VerdictRow, tally
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Verdict
 from refutable.verdicts.whole_report import KEY, report_lines
 
+_PLURAL = {"is": "are", "has": "have", "was": "were"}
 _SHOWN = ("error", "verdict", "moved", "other weights")
 _WORDS = {
     "error": "is an ERROR now",
@@ -197,7 +198,7 @@ def _baseline(run: RunResult) -> tuple[str, tuple[Moved, ...]]:
     changes = differences(baseline, run)
     counts = Counter(change.kind for change in changes)
     of = f"the baseline of {day(baseline.provenance.get('started'))}"
-    parts = [f"{counted(counts[kind], 'case')} {_WORDS[kind]}" for kind in _WORDS if counts[kind]]
+    parts = [f"{counted(counts[kind], 'case')} {_words(kind, counts[kind])}" for kind in _WORDS if counts[kind]]
     told = f"No verdict changed against {of}" if not counts["verdict"] and not counts["error"] else f"Against {of}"
     return f"{told}{': ' if parts else ''}{'; '.join(parts)}.", moved_of(changes, _SHOWN)
 
@@ -230,3 +231,9 @@ def _weights(rows: Iterable[VerdictRow], run: RunResult) -> Iterable[WeightsLine
             told.setdefault((row.weights_kind, ", ".join(filter(None, parts))), {}).update(names)
     for (kind, detail), models in told.items():
         yield WeightsLine(few(list(models), most=6), kind, detail)
+
+
+def _words(kind: str, count: int) -> str:
+    """Return what is said of so many cases of one kind of difference."""
+    verb, _, rest = _WORDS[kind].partition(" ")
+    return f"{verb if count == 1 else _PLURAL[verb]} {rest}"

@@ -99,7 +99,7 @@ def page_view(run: RunResult, store: Store) -> PageView:
 
 
 def _headlines(claims: Sequence[ClaimView]) -> tuple[Headline, ...]:
-    marked = [claim for claim in claims if claim.headline]
+    marked = sorted((claim for claim in claims if claim.headline), key=lambda claim: claim.headline)
     shown = marked or (list(claims) if len(claims) <= FEW_CLAIMS else [])
     return tuple(Headline(claim, _telling((*claim.answers, *_drawn(claim)))) for claim in shown)
 

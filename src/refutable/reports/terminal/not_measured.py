@@ -11,7 +11,8 @@ from refutable.verdicts.verdict import Verdict
 _UNSELECTED = "their models were not selected; add --model NAME"
 _NEEDS = "they need an experiment that has not been made (verdicts.json says which)"
 _UNTESTABLE = "they cannot be tested (verdicts.json says why)"
-_COMMON = (_UNSELECTED, _NEEDS, _UNTESTABLE)
+_UNTRAINED = "their experiment has no run of the networks they compare (verdicts.json says of which)"
+_COMMON = (_UNSELECTED, _UNTRAINED, _NEEDS, _UNTESTABLE)
 
 
 def not_measured_lines(run: RunResult) -> list[str]:
@@ -36,4 +37,6 @@ def _reason(row: VerdictRow) -> str:
     why = row.why
     if why.startswith(("needs ", "cannot be tested")):
         return _NEEDS if why.startswith("needs ") else _UNTESTABLE
+    if why.startswith("experiment ") and " has no run of " in why:
+        return _UNTRAINED
     return _UNSELECTED if "was not selected" in why or "was selected" in why or ": NOT_MEASURED " in why else why

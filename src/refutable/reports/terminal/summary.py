@@ -75,6 +75,8 @@ def comparison_lines(comparison: Comparison, tried: Iterable[VerdictRow]) -> lis
             lines.append(f"{word}: {counted(len(entries), 'verdict')}")
         else:
             lines += [f"{word}: {entry}" for entry in entries]
+    if unselected := comparison.not_selected:
+        lines.append(f"not selected: {counted(len(unselected), 'verdict')} of the baseline: {few(unselected)}")
     lines += [f"CHANGED against the baseline: {entry}" for entry in comparison.changed]
     lines += [f"ERROR: {entry}" for entry in comparison.errors]
     if comparison.fails:
