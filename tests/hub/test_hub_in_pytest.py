@@ -48,6 +48,7 @@ models:
 
 
 LOOKED = ("SUPPORTED", "REFUTED", "INCONCLUSIVE")
+OF_TINY = ("--model", "tiny", "-k", "tiny]")  # its three claims, not those of the models at hand
 
 
 class User:
@@ -122,7 +123,8 @@ def user(tmp_path: Path) -> Iterator[User]:
 
 
 def test_what_was_measured_stands_in_every_output_and_a_rerun_asks_nothing_and_says_the_same(user: User) -> None:
-    first = user.pytest("--model", "tiny")
+    first = user.pytest(*OF_TINY)
+    assert user.rows.keys() == {"named-tiny", "any-tiny", "sequential-tiny"}
     assert "tiny: fetching 4 files of owner/tiny" in first
     assert user.hub.fetched() == FILES
     before = user.rows
@@ -133,7 +135,7 @@ def test_what_was_measured_stands_in_every_output_and_a_rerun_asks_nothing_and_s
         assert told in (user.folder / "reports" / name).read_text(), name
     assert "hub, unverified" in first
     user.hub.requests.clear()
-    assert "fetching" not in user.pytest("--model", "tiny")
+    assert "fetching" not in user.pytest(*OF_TINY)
     assert user.hub.requests == []
     for name, row in user.rows.items():
         assert (row["verdict"], row["why"]) == (before[name]["verdict"], before[name]["why"])
@@ -142,7 +144,8 @@ def test_what_was_measured_stands_in_every_output_and_a_rerun_asks_nothing_and_s
 def test_two_workers_fetch_once_and_no_output_has_the_token(user: User) -> None:
     user.hub.gated.add("owner/tiny")
     user.environment["HF_TOKEN"] = MEMBER
-    text = user.pytest("--model", "tiny", "-n", "2", "-vv", "-rA")
+    text = user.pytest(*OF_TINY, "-n", "2", "-vv", "-rA")
+    assert len(user.rows) == 3
     assert user.rows["named-tiny"]["verdict"] in LOOKED
     sent = [one.line for one in user.hub.requests if one.line.startswith("GET /cdn") and one.status in (200, 206)]
     assert len(sent) == 1

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bounds
+import forked
 import pytest
 
 CLAIMS = """\
@@ -98,10 +100,11 @@ class Result:
 
 
 class Suite:
-    """A folder with a claims file, and pytest run in it."""
+    """A folder with a claims file, and pytest run in it: in a fork (see `forked`), or `fresh` in a new interpreter."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
+        self.fresh = False
         self.python: tuple[str, ...] = (sys.executable,)
         self.environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith("PYTEST")},
@@ -119,22 +122,22 @@ class Suite:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
-    def run(self, *arguments: str, timeout: float = 300) -> Result:
-        done = subprocess.run(
-            [*self.python, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+    def run(self, *arguments: str, timeout: float = 300, before: forked.Before | None = None) -> Result:
+        command, env = [*self.python, *arguments], self.environment
+        done = forked.run(command, cwd=self.folder, env=env, timeout=timeout, before=before, fresh=self.fresh)
         return Result(done.returncode, done.stdout + done.stderr, self.folder, done.stdout)
 
-    def pytest(self, *arguments: str, timeout: float = 300) -> Result:
-        return self.run("-m", "pytest", *arguments, timeout=timeout)
+    def pytest(self, *arguments: str, timeout: float = 300, before: forked.Before | None = None) -> Result:
+        return self.run("-m", "pytest", *arguments, timeout=timeout, before=before)
 
     def refutable(self, *arguments: str) -> Result:
         return self.run("-c", "from refutable.cli import app; app()", *arguments, timeout=120)
+
+    def start(self, *arguments: str, fresh: bool = False) -> forked.Forked | subprocess.Popen[str]:
+        """Start pytest, heeding SIGINT, and throw away what it prints."""
+        command, before = [*self.python, "-m", "pytest", *arguments], bounds.heed_interrupts
+        env, nothing = self.environment, subprocess.DEVNULL
+        return forked.start(command, cwd=self.folder, env=env, stdout=nothing, before=before, fresh=fresh)
 
 
 @pytest.fixture(scope="session")

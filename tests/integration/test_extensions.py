@@ -137,6 +137,7 @@ def test_one_file_adds_a_statistic_of_a_new_input_shape(suite: Suite) -> None:
 
 
 def test_an_installed_package_adds_a_metric_for_pytest_and_for_the_command(suite: Suite, site: Path) -> None:
+    suite.fresh = True
     suite.write("claims.yaml", CLAIM)
     install(suite, "stretching", METRIC, "stretching:extend")
     run = suite.pytest("-W", "error")
@@ -171,6 +172,7 @@ def test_a_module_that_the_ini_file_names_is_read_by_both(suite: Suite) -> None:
 
 
 def test_a_hook_harms_no_run_without_claims(suite: Suite) -> None:
+    suite.fresh = True
     suite.write("pytest.ini", "[pytest]\n")
     suite.write("conftest.py", CONFTEST)
     suite.write("test_theirs.py", "import sys\ndef test_it():\n    assert 'refutable.extensions' not in sys.modules\n")

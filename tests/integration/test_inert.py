@@ -29,6 +29,7 @@ def test_nothing_heavy_is_imported():
 
 
 def test_a_project_with_its_own_options_and_fixtures_is_left_alone(suite: Suite) -> None:
+    suite.fresh = True
     suite.write("pytest.ini", "[pytest]\n")
     suite.write("conftest.py", THEIR_CONFTEST)
     suite.write("test_theirs.py", THEIR_TEST)
@@ -48,6 +49,7 @@ def test_options_that_another_plugin_took_are_still_there_under_the_full_name(su
 
 @pytest.mark.slow
 def test_the_claims_option_switches_it_on_without_an_ini_file(suite: Suite) -> None:
+    suite.fresh = True
     (suite.folder / "pytest.ini").unlink()
     run = suite.pytest("--pyargs", "refutable.suite", "--claims", "claims.yaml", "-k", "triangle")
     assert run.verdicts == {"triangle": "SUPPORTED"}, run.text

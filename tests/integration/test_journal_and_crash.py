@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 from .conftest import Suite
@@ -63,13 +61,7 @@ def test_an_interrupted_run_leaves_reports_of_what_was_decided(suite: Suite) -> 
     suite.write(
         "sleeper.py", "import time\ndef pytest_runtest_setup(item):\n    'triangle' in item.name and time.sleep(60)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "sleeper"],
-        cwd=suite.folder,
-        env=suite.environment,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job starts with it ignored
-    )
+    process = suite.start("-p", "sleeper", fresh=True)
     journal = suite.folder / "reports" / "journal.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and "gptj-rotary" not in (journal.read_text() if journal.exists() else ""):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -218,17 +216,16 @@ print(refutable.judge(claim, trace).verdict.value, "torch" in sys.modules, "tran
 
 
 def python(suite: Suite, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=suite.folder, env=suite.environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    done = suite.run(*arguments)
+    assert done.status == 0, done.text
+    return done.printed.strip()
 
 
 def test_torch_is_imported_by_measure_alone(suite: Suite) -> None:
     suite.write("claims.yaml", CLAIMS)
     run = suite.pytest("--device", "cpu", "-k", "shrinks")
     (row,) = run.json["verdicts"]
+    suite.fresh = True
     assert python(suite, "-c", WITHOUT_TORCH, row["traces"][0]) == f"{row['verdict']} False False"
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from bounds import heed_permissions, limit_files
 
 from refutable.reports.journal import read_journal
 from refutable.reports.runs import kept_in
@@ -100,8 +97,7 @@ def test_the_journal_of_the_run_before_is_kept(suite: Suite) -> None:
 def test_two_runs_do_not_write_into_one_folder(suite: Suite) -> None:
     suite.write("slow.py", "import time\ndef pytest_runtest_setup(item):\n    time.sleep(30)\n")
     suite.environment["PYTHONPATH"] = str(suite.folder)
-    command = [sys.executable, "-m", "pytest", "-p", "slow", "-k", "triangle"]
-    first = subprocess.Popen(command, cwd=suite.folder, env=suite.environment, stdout=subprocess.DEVNULL)
+    first = suite.start("-p", "slow", "-k", "triangle")
     journal = suite.folder / "reports" / "journal.jsonl"
     try:
         deadline = time.monotonic() + 60
@@ -125,28 +121,17 @@ def shown(reports: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-def _limited(size: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
 @pytest.mark.parametrize("size", [0, 300, 2500, 6000])
 def test_a_disk_that_is_full_loses_nothing_of_an_earlier_run(size: int, suite: Suite, tmp_path: Path) -> None:
     suite.pytest(*QUICK)
     reports = suite.folder / "reports"
     before = shown(reports)
-    done = subprocess.run(
-        [sys.executable, "-B", "-m", "pytest", *QUICK, "-s", "-p", "no:cacheprovider"],
-        cwd=suite.folder,
-        env=suite.environment,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: _limited(size),
-    )
+    done = suite.pytest(*QUICK, "-s", "-p", "no:cacheprovider", before=partial(limit_files, size))
     after = shown(reports)
-    text = done.stdout + done.stderr
+    text = done.text
     assert "Traceback" not in text, text
     assert "INTERNALERROR" not in text, text
-    assert done.returncode not in (0, 3), text
+    assert done.status not in (0, 3), text
     told = [line for line in text.splitlines() if "File too large" in line]
     assert 1 <= len(told) <= 3, text
     for name, content in before.items():
@@ -176,12 +161,6 @@ def test_a_model_that_is_named_and_not_tried_is_an_error(suite: Suite) -> None:
 # A cache that others keep.
 
 
-def _bound_by_permissions() -> None:
-    """Take away what lets root write wherever it likes (prctl's PR_CAPBSET_DROP of CAP_DAC_OVERRIDE)."""
-    if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
-
-
 def test_a_warm_cache_that_cannot_be_written_is_enough_to_judge(suite: Suite, tmp_path: Path) -> None:
     asked = ("-k", "tiny or parallel")
     suite.environment["REFUTABLE_CACHE"] = str(tmp_path / "cache")
@@ -189,16 +168,9 @@ def test_a_warm_cache_that_cannot_be_written_is_enough_to_judge(suite: Suite, tm
     shutil.rmtree(suite.folder / "reports")
     for path in (tmp_path / "cache", *(tmp_path / "cache").rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    done = subprocess.run(
-        [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", *asked],
-        cwd=suite.folder,
-        env=suite.environment,
-        capture_output=True,
-        text=True,
-        preexec_fn=_bound_by_permissions,
-    )
+    done = suite.pytest("-p", "no:cacheprovider", *asked, before=heed_permissions)
     after = json.loads((suite.folder / "reports" / "verdicts.json").read_text())
-    assert {row["id"]: row["verdict"] for row in after["verdicts"]} == before.verdicts, done.stdout
+    assert {row["id"]: row["verdict"] for row in after["verdicts"]} == before.verdicts, done.text
     assert "ERROR" not in before.verdicts.values()
     for path in (tmp_path / "cache", *(tmp_path / "cache").rglob("*")):
         path.chmod(0o755)

@@ -220,6 +220,7 @@ def test_measurements_have_the_notebooks_columns_and_what_it_lacked(run: Result)
 
 def test_a_second_run_judges_stored_traces_without_torch(suite: Suite, run: Result) -> None:
     spy = suite.write("spy.py", "import atexit, sys\natexit.register(lambda: print('TORCH', 'torch' in sys.modules))\n")
+    suite.fresh = True
     again = suite.pytest("-p", spy.stem, "-s")
     assert again.verdicts == EXPECTED
     assert "TORCH False" in again.text

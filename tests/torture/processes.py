@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,10 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
+import forked
+from bounds import limit_files
 from cache import Bench
 from tally import Tally
 
@@ -45,10 +47,11 @@ testpaths = refutable.suite
 
 @dataclass
 class Runs:
-    """A suite in a folder, run as users run it, in processes of their own."""
+    """A suite in a folder, run as users run it: in new interpreters or, unless `fresh`, in forks (see `forked`)."""
 
     bench: Bench
     rng: random.Random
+    fresh: bool = True
     reference: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,19 +73,18 @@ class Runs:
         options = ("--model", "tiny-l", f"--weights={self.bench.options.weights}", "--device", "cpu", "--offline")
         return [sys.executable, "-m", "pytest", "-v", *options, "-p", "no:cacheprovider", *arguments]
 
-    def start(self, *arguments: str, limit: int | None = None, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def start(
+        self, *arguments: str, limit: int | None = None, **environment: str
+    ) -> forked.Forked | subprocess.Popen[str]:
+        return forked.start(
             self.command(*arguments),
             cwd=self.folder,
             env={**self.environment, "PYTHONUNBUFFERED": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+            before=None if limit is None else partial(limit_files, limit),
+            fresh=self.fresh,
         )
 
-    def fresh(self) -> None:
+    def forget(self) -> None:
         """Forget some of the cache, so that a run has something to measure, and the reports."""
         shutil.rmtree(self.folder / "reports", ignore_errors=True)
         for trace in sorted(self.cache.glob("traces/*/*")):
@@ -112,7 +114,7 @@ def kills(runs: Runs, *, seconds: float, most: int) -> Tally:
     """Kill a run at a random moment, or the moment a verdict is printed."""
     tally, end = Tally("kill -9"), time.monotonic() + seconds
     while time.monotonic() < end and tally.trials < most:
-        runs.fresh()
+        runs.forget()
         process = runs.start()
         assert process.stdout is not None
         printed: dict[str, str] = {}
@@ -143,7 +145,7 @@ def workers(runs: Runs, *, seconds: float, most: int) -> Tally:
     tally, end = Tally("xdist workers killed"), time.monotonic() + seconds
     phases = [f"{phase}:{case}" for phase in ("setup", "call", "teardown") for case in runs.reference]
     while time.monotonic() < end and tally.trials < most:
-        runs.fresh()
+        runs.forget()
         where = ",".join(runs.rng.sample(phases, runs.rng.choice((1, 2, 4, len(phases)))))
         often = runs.rng.choice(("1", "0.5"))
         restarts, mode = runs.rng.choice("0139"), runs.rng.choice(("load", "loadscope", "worksteal", "loadgroup"))
