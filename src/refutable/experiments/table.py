@@ -144,7 +144,7 @@ def load_experiment(name: str, beside: Path | None = None) -> Experiment:
     if leaves_folder(name):
         raise BadInput(f"{name!r} does not stay in this folder; write a relative path, with / and without ..")
     path = (beside or Path()) / name
-    absent = "write a table with the columns cell, seed and outcomes (docs/adding-an-experiment.md)"
+    absent = "write a table with the columns cell, seed and outcomes (docs/experiments.md)"
     return _parse(path.stem, read_text(path, most=_MOST, absent=absent), str(path))
 
 
