@@ -84,11 +84,10 @@ def experiment_weights(claim: ExperimentClaim, beside: Path) -> dict[str, str]:
         experiment = load_experiment(claim.test.experiment, beside)
     except RefutableError:
         return {}
-    cells = dict.fromkeys(cell for contrast in claim.test.contrasts for cell in contrast.sum)
     about = f"{experiment.about}; " if experiment.about else ""
     told = {
         "weights_kind": str(WeightsKind.TWIN if experiment.twins else WeightsKind.PUBLISHED),
-        "weights_detail": f"{about}cells {', '.join(cells)}; table {experiment.digest[:SHOWN]}",
+        "weights_detail": f"{about}table {experiment.digest[:SHOWN]}",
         "dtype": "float32" if experiment.twins else "as published",
     }
     return told if experiment.prompts is None else {**told, "prompt_set_hash": experiment.prompts}
