@@ -13,7 +13,7 @@ from refutable.reports.journal import RunResult
 from refutable.reports.terminal import Chosen, evidence_blocks, render
 from refutable.reports.terminal.consoles import hanging
 from refutable.reports.terminal.folding import LOOK_UPS
-from refutable.reports.terminal.settle import what_would_settle
+from refutable.reports.terminal.settle import in_common, what_would_settle
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Estimate, Verdict
 
@@ -50,7 +50,7 @@ def published() -> RunResult:
 def test_the_published_run_fits_a_few_screens_and_no_id_is_cut(published: RunResult, width: int) -> None:
     lines = render(published, compare(published, published), width=width, colour=False).splitlines()
     assert max(map(len, lines)) <= width
-    assert len(lines) <= {80: 210, 100: 190, 200: 120}[width]
+    assert len(lines) <= {80: 0.55, 100: 0.46, 200: 0.26}[width] * len(published.rows)
     words = {word for line in lines for word in line.split()}
     measured = [one for one in published.rows if one.about["evidence"] not in LOOK_UPS]
     assert {one.claim for one in measured} <= words
@@ -72,6 +72,30 @@ def test_every_undecided_verdict_says_what_would_settle_it(published: RunResult)
     undecided = [one for one in published.rows if one.verdict is Verdict.INCONCLUSIVE]
     told = {what_would_settle(one).told.split()[0] for one in undecided}
     assert told == {"needs", "settled", "what"}  # a sample, models, or why nobody can say
+
+
+def test_several_samples_are_one_range() -> None:
+    needs = ["needs 6 to 20 seeds", "all values are equal", "needs over 1000000 seeds", "needs 5 to 9 seeds"]
+    assert in_common(needs) == ["all values are equal", "needs 5 to over 1000000 seeds"]
+    assert in_common(["needs 6 to 6 seeds"]) == ["needs 6 seeds"]
+    assert in_common(["needs over 10 seeds", "needs over 10 seeds"]) == ["needs over 10 seeds"]
+    assert in_common(["needs 6 to 9 seeds", "needs 7 to 8 prompts"]) == ["needs 6 to 9 seeds", "needs 7 to 8 prompts"]
+
+
+def test_of_many_models_the_summary_says_from_where_to_where_they_lie_and_in_full_each() -> None:
+    many = [row("a", name, estimate=replace(FOUND, value=1 + place / 8)) for place, name in enumerate("mnop")]
+    assert shown(*many)[1] == "  a  4 models from 1 to 1.375, not < 1"
+    assert "m 1 [1, 1.2]; n 1.125 [1, 1.2]; o 1.25" in " ".join(shown(*many, in_full=True))
+    assert shown(*(row("a", name) for name in "mnop"))[1] == "  a  4 models 1.1, not < 1"
+    assert shown(*many[:3], row("a", "p", estimate=None))[1] == (
+        "  a  4 models from 1 to 1.25, 1 without an interval, not < 1"
+    )
+
+
+def test_predictions_of_one_claim_are_counted_and_in_full_named() -> None:
+    several = replace(row("a"), predicts="all of: x less y: < 0; x, in base: >= 0")
+    assert shown(several)[1] == "  a  1.1 [1, 1.2], not all of 2 predictions"
+    assert shown(several, in_full=True)[1] == "  a  1.1 [1, 1.2], not all of: x less y: < 0; x, in base: >= 0"
 
 
 def test_in_full_every_look_up_and_every_label_is_named(published: RunResult) -> None:

@@ -167,6 +167,8 @@ def _together(claim: ExperimentClaim, judged: Sequence[_Judged]) -> Judgement:
         if name == "assumes" or name.startswith(LEFT_OUT)
     }
     labels = tuple(dict.fromkeys(label for one in known for label in one.labels))
+    if verdict is Verdict.INCONCLUSIVE:
+        details["power"] = f"cannot be said: {len(judged)} contrasts decide together"
     found = Judgement(verdict, claim.prediction, told, labels=labels, details={**assumed, **details})
     if chosen is None or chosen.estimate is None or not verdict.looked:
         return found

@@ -202,7 +202,7 @@ class VerdictRow(Judgement):
             "recorded": "; ".join(f"{model}: {_recorded(record)}" for model, record in self.recorded.items()),
             "variations": _counted(one.verdict for one in self.variations.values()),
             **_controls(self.controls),
-            "traces": ", ".join(self.traces),
+            "traces": ", ".join(key[:SHOWN] for key in self.traces),
         }
         return {name: text for name, text in named.items() if text not in ("", "-")}
 

@@ -11,17 +11,19 @@ from rich.text import Text
 from refutable._util.text import counted
 from refutable.reports.terminal.consoles import hanging
 from refutable.reports.terminal.folding import Block, Entry, look_ups, measured_blocks
-from refutable.reports.terminal.numbers import answer
-from refutable.reports.terminal.settle import what_would_settle
+from refutable.reports.terminal.numbers import answer, spread
+from refutable.reports.terminal.settle import in_common, what_would_settle
 from refutable.reports.terminal.words import COLOURS
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
 
-MOST_SUBJECTS = 6  # of one claim that are shown with what was found on each
+MOST_SUBJECTS = 3  # of one claim that are shown with what was found on each; of more, from where to where it lies
+MOST_SEEN = 6  # subjects of one look-up that are named
 MOST_NAMED = 12  # look-ups with one verdict that are named although nobody asked
 _INDENT, _BELOW, _GAP = 2, 6, 2
 _KINDS = {"architecture": "about architecture", "wiring": "about wiring", "theorem": "theorem"}
 _NUMBERS = re.compile(r" below n = .*| \(.*\)|: needs .*|(?<=gauge): .*")  # of a label, beside its word
+_SEVERAL = re.compile(r"(all of|any of): (.*)", re.DOTALL)  # predictions of one claim, with semicolons between
 
 
 def verdict_lines(rows: Iterable[VerdictRow], width: int, *, in_full: bool = False) -> list[Text]:
@@ -85,26 +87,32 @@ def _told(entry: Entry, block: Block, *, in_full: bool) -> _Told:
     row, verdict = entry.first, entry.first.verdict
     if verdict is Verdict.ERROR:
         return _Told(row.claim, "; ".join(dict.fromkeys(f"{_subject(row)}: {row.why}" for row in entry.rows)), "")
-    shown = entry.rows if in_full else entry.rows[:MOST_SUBJECTS]
-    found = "; ".join(_on_one(row, block) for row in shown)
-    if len(shown) < len(entry.rows):
-        found += f"; {len(entry.rows) - len(shown)} more"
+    if in_full or len(entry.rows) <= MOST_SUBJECTS:
+        found = "; ".join(_on_one(row, block) for row in entry.rows)
+    else:
+        found = spread([row.estimate for row in entry.rows], "model")
     labels = entry.labels if in_full else dict.fromkeys(_NUMBERS.sub("", label) for label in entry.labels)
     notes = [f"[{', '.join(labels)}]"] if labels else []
     if verdict is Verdict.INCONCLUSIVE:
         settling = [what_would_settle(row) for row in entry.rows]
-        notes = [*filter(None, dict.fromkeys(one.told if in_full else one.own for one in settling)), *notes]
-    return _Told(row.claim, f"{found}{_compared(row)}", " ".join(notes))
+        own = dict.fromkeys(one.told for one in settling) if in_full else in_common(one.own for one in settling)
+        notes = [*filter(None, own), *notes]
+    predicts = row.predicts if in_full else _SEVERAL.sub(_counted, row.predicts)
+    return _Told(row.claim, f"{found}{_compared(predicts, verdict)}", " ".join(notes))
 
 
-def _compared(row: VerdictRow) -> str:
+def _compared(predicts: str, verdict: Verdict) -> str:
     """Return how what was found lies to what was predicted: it does, it does not, or does it?"""
-    match row.verdict:
+    match verdict:
         case Verdict.REFUTED:
-            return f", not {row.predicts}"
+            return f", not {predicts}"
         case Verdict.INCONCLUSIVE:
-            return f", {row.predicts}?"
-    return f", {row.predicts}"
+            return f", {predicts}?"
+    return f", {predicts}"
+
+
+def _counted(several: re.Match[str]) -> str:
+    return f"{several[1]} {counted(several[2].count(';') + 1, 'prediction')}"
 
 
 def _on_one(row: VerdictRow, block: Block) -> str:
@@ -137,7 +145,7 @@ def _look_ups(entries: list[Entry], width: int, *, in_full: bool) -> Iterator[Te
 
 def _named(entry: Entry, *, in_full: bool) -> Text:
     """Return a look-up: claim, subjects, and what was seen, if that is the same on all."""
-    shown = [row.subject for row in entry.rows[: None if in_full else MOST_SUBJECTS]]
+    shown = [row.subject for row in entry.rows[: None if in_full else MOST_SEEN]]
     more = len(entry.rows) - len(shown)
     seen = {answer(row) for row in entry.rows}
     text = Text(entry.first.claim, style="bold")

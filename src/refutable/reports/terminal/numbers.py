@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from refutable._util.text import counted
 from refutable.verdicts.row import USUAL_ALPHA, VerdictRow
 from refutable.verdicts.verdict import Estimate
 
@@ -11,6 +14,19 @@ def interval_text(estimate: Estimate) -> str:
     if estimate.level is None and (estimate.low is None or estimate.high is None):
         return f"{estimate.value:.4g}"
     return f"{estimate.value:.4g} {estimate.ends}"
+
+
+def spread(estimates: Sequence[Estimate | None], of: str) -> str:
+    """Return from where to where the estimates of several cases lie: ``9 models from 0.41 to 0.71``."""
+    values = sorted(one.value for one in estimates if one is not None)
+    told = counted(len(estimates), of)
+    if not values:
+        return f"{told}, no interval"
+    ends = dict.fromkeys(f"{value:.4g}" for value in (values[0], values[-1]))
+    without = len(estimates) - len(values)
+    return (
+        f"{told} {'from ' * (len(ends) > 1)}{' to '.join(ends)}{f', {without} without an interval' if without else ''}"
+    )
 
 
 def alpha_text(row: VerdictRow) -> str:

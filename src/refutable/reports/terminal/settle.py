@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from refutable._util.text import few
@@ -10,6 +12,7 @@ from refutable.verdicts.row import VerdictRow
 _NEEDED = "n that would decide"  # the details of `statistics.power.outlook`
 _UNKNOWN = "cannot be said: "
 _MODELS = 4  # named; the others are counted
+_SAMPLE = re.compile(r"needs (?:(\d+) to )?(over )?(\d+) (\w+)")
 
 
 class Settling(NamedTuple):
@@ -33,12 +36,30 @@ def what_would_settle(row: VerdictRow) -> Settling:
         return Settling("settled by models that were not looked at, --model NAME", "", told)
     if needed := row.details.get(_NEEDED):
         needed = needed.partition(" (")[0].replace("more than", "over")
-        return Settling("settled by a larger sample", f"needs {needed.partition('; ')[0]}", f"needs {needed}")
+        sample = f"needs {needed.partition('; ')[0]}"
+        return Settling("settled by a larger sample", in_common([sample])[0], f"needs {needed}")
     power = row.details.get("power", "")
     if power.startswith(_UNKNOWN):
-        told = f"what n would settle it cannot be said: {power.removeprefix(_UNKNOWN)}"
-        return Settling(told, "", told)
+        title = "what n would settle it cannot be said"
+        return Settling(title, "", f"{title}: {power.removeprefix(_UNKNOWN)}")
     return Settling("not settled, for a reason of its own", row.why, row.why)
+
+
+def in_common(needs: Iterable[str]) -> list[str]:
+    """Return what several cases need, each once; larger samples of one unit as one range."""
+    told: dict[str, None] = {}
+    ranges: dict[str, list[tuple[int, bool]]] = {}
+    for text in needs:
+        if sample := _SAMPLE.fullmatch(text):
+            low, over, high, unit = sample.groups()
+            ranges.setdefault(unit, []).extend([(int(high), bool(over)), *([(int(low), False)] if low else [])])
+        else:
+            told[text] = None
+    for unit, ends in ranges.items():
+        (low, over_low), (high, over_high) = min(ends), max(ends)
+        least = "" if (low, over_low) == (high, over_high) else f"{low} to "
+        told[f"needs {least}{'over ' if over_high else ''}{high} {unit}"] = None
+    return [*told]
 
 
 def _lacking(row: VerdictRow) -> list[str]:
