@@ -42,6 +42,7 @@ from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
 from refutable.traces.store import Store, cache_folder
 from refutable.verdicts.falsifiability.feasibility import Infeasible, count_categories, infeasible
+from refutable.verdicts.falsifiability.seeds import infeasible_with_seeds
 from refutable.verdicts.judge import Judgement, undecided
 from refutable.verdicts.looks import Look
 from refutable.verdicts.preregistration.lockfile import lock_file, read_lock
@@ -144,7 +145,9 @@ class Session:
                 )
 
     def infeasible(self, case: Case) -> Infeasible | None:
-        """Return the verdicts that a case can never reach with this run's prompts and models, as far as known."""
+        """Return the verdicts that a case can never reach with this run's prompts, models or seeds, as far as known."""
+        if isinstance(case.claim, ExperimentClaim):
+            return infeasible_with_seeds(case.claim, case.size, self.source.folder)
         if not isinstance(case.claim, MeasuredClaim) or self.on_table(case):
             return None
         prompts = self.source.prompts(case.claim.prompts)

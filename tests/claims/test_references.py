@@ -12,7 +12,7 @@ from refutable.claims.references import read_checked
 from refutable.errors import BadInput
 from refutable.models.registry import load_registry
 from refutable.prompts.find import load_prompts
-from refutable.verdicts.falsifiability.feasibility import check_feasible
+from refutable.verdicts.falsifiability.check_claims import check_feasible
 
 REGISTRY = load_registry()
 HEAD = "schema: 1\nclaims:\n  - id: a\n    statement: s\n    evidence: measured\n"

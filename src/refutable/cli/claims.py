@@ -19,7 +19,7 @@ def check(
     ] = None,
 ) -> None:
     """Check a claims file, and list verdicts that its prompts can never reach. No model is loaded."""
-    from refutable.verdicts.falsifiability.feasibility import check_feasible
+    from refutable.verdicts.falsifiability.check_claims import check_feasible
 
     for line in check_feasible(claims_file(claims), models_file(models), prompts):
         typer.echo(line)

@@ -28,13 +28,14 @@ def show(
     verdicts: VerdictsOption = None,
 ) -> None:
     """Show one claim: its words and source, how it is measured and decided, and its last verdicts."""
-    from refutable.claims import MeasuredClaim
+    from refutable.claims import ExperimentClaim, MeasuredClaim
     from refutable.claims.cases import cases_of
     from refutable.claims.file import read_claims
     from refutable.models.registry import load_registry
     from refutable.prompts.find import load_prompts
     from refutable.reports.claim_text import claim_text
     from refutable.verdicts.falsifiability.feasibility import count_categories, infeasible
+    from refutable.verdicts.falsifiability.seeds import infeasible_with_seeds
 
     file = claims_file(claims)
     loaded, registry = read_claims(file), load_registry(models_file(models))
@@ -48,6 +49,8 @@ def show(
     never = None
     if isinstance(of, MeasuredClaim) and prompts is not None:
         never = infeasible(of, len(prompts), registry, categories=count_categories(prompts))
+    elif isinstance(of, ExperimentClaim) and cases:
+        never = infeasible_with_seeds(of, cases[0].size, file.parent)
     text = claim_text(of, cases, loaded.yaml().get(claim, ""), _runs(verdicts), prompts, never)
     screen.show_markdown(text)
 

@@ -13,7 +13,8 @@ from refutable.claims.file import claims_from
 from refutable.models.registry import load_registry
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.sample import Sample
-from refutable.verdicts.falsifiability.feasibility import check_feasible, infeasible
+from refutable.verdicts.falsifiability.check_claims import check_feasible
+from refutable.verdicts.falsifiability.feasibility import infeasible
 from refutable.verdicts.judge import decide
 
 REGISTRY = load_registry()

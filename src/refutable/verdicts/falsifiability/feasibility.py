@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from refutable._util.text import counted, plural
+from refutable._util.text import plural
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
-from refutable.claims.cases import Case, cases_of
-from refutable.claims.references import lacking_categories, read_checked
+from refutable.claims.cases import Case
 from refutable.errors import Undecidable
 from refutable.metrics import METRICS
-from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.registry import ModelRegistry
 from refutable.models.selector import Selector
-from refutable.prompts.find import given_prompts, load_prompts
-from refutable.prompts.prompt_set import PromptSet, are_categorised
+from refutable.prompts.prompt_set import PromptSet
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.over import units_over
 from refutable.statistics.sample import Sample
 from refutable.verdicts.falsifiability.depth import depth_of, vocabulary_of
 from refutable.verdicts.falsifiability.reachable import feasibility
 from refutable.verdicts.falsifiability.vacuity import is_vacuous
-from refutable.verdicts.multiplicity import describe
 from refutable.verdicts.quantifiers import Several, needed
 
 HOPELESS = "hopeless"
@@ -81,12 +76,12 @@ def infeasible(
         units = f"groups of {' and '.join(map(str, n))} models"
     elif claim.quantifier == "pooled" or test.over_models:
         n = [size(claim.models)]
-        units = _these(n[0], "model")
+        units = these(n[0], "model")
     elif isinstance(claim, InitializationClaim):
-        units, n = _these(len(claim.seeds), "seed"), [len(claim.seeds)]
+        units, n = these(len(claim.seeds), "seed"), [len(claim.seeds)]
     else:
         n = [units_over(test.statistic, prompts, categories)]
-        units = _these(n[0], "prompt") if n[0] == prompts else f"these {n[0]} categories of prompts"
+        units = these(n[0], "prompt") if n[0] == prompts else f"these {n[0]} categories of prompts"
     rows = [row for selector in claim.selectors.values() for row in selector.select(registry)]
     rows = [row for row in rows if selected is None or selected(row.name)]
     depth, vocabulary = depth_of(rows), vocabulary_of(rows)
@@ -116,37 +111,6 @@ def _of_the_whole(
     return (HOPELESS, *labels) if len(labels) == len(verdicts) else labels
 
 
-def check_feasible(file: Path, models: Path | None = None, prompts: str | None = None) -> Iterator[str]:
-    """Yield one line for each claim that can never reach some verdict, and one with the totals.
-
-    `models` and `prompts` are files: of registry rows, and of prompts (or a packaged set) instead of the claims' own.
-
-    Raises:
-        BadInput: the claims or the registry cannot be used.
-    """
-    registry = load_registry(models)
-    given = given_prompts(prompts) if prompts is not None else None
-    named = functools.cache(lambda name: load_prompts(name, file.parent))
-    loaded = read_checked(file, registry, named if given is None else None)
-    has = None if given is None else are_categorised(given.categories)
-    categorised = None if has is None else lambda _: bool(has)
-    cases = cases_of(loaded.claims, registry, loaded.places, named, categorised=categorised)
-    for claim in {case.claim.id: case.claim for case in cases}.values():
-        if isinstance(claim, MeasuredClaim):
-            used = named(claim.prompts) if given is None else given
-            if lacking := lacking_categories(claim, used):
-                yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: none is of category {lacking[0]!r}"
-                continue
-            by_category = STATISTICS[claim.test.statistic].takes.by_category
-            if by_category and claim.test.fact is None and not any(used.categories):
-                yield f"{claim.id}: not measured with {_these(len(used), 'prompt')}: they have no categories"
-                continue
-            if found := infeasible(claim, len(used), registry, categories=count_categories(used)):
-                yield f"{claim.id}: {found}"
-    yield from describe(cases)
-    yield f"{file.name}: {counted(len(loaded.claims), 'claim')}, {counted(len(cases), 'case')}, no fault found"
-
-
 def count_categories(prompts: PromptSet) -> int:
     """Return how many categories prompts have; a prompt without one has none."""
     return len({category for category in prompts.categories if category})
@@ -158,7 +122,8 @@ def describe_infeasible(found: Iterable[tuple[Case, Infeasible]]) -> list[str]:
     return [line if count == 1 else f"{line} ({count} cases)" for line, count in lines.items()]
 
 
-def _these(number: int, unit: str) -> str:
+def these(number: int, unit: str) -> str:
+    """Return so many units in words."""
     return f"these {number} {plural(unit)}" if number != 1 else f"this one {unit}"
 
 
