@@ -13,7 +13,7 @@ from refutable.claims.file import load_claims
 from refutable.errors import BadInput
 from refutable.options import Options
 from refutable.session import Session
-from refutable.verdicts.falsifiability.feasibility import check_feasible
+from refutable.verdicts.falsifiability.check_claims import check_feasible
 
 MODELS = ("pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b", "pythia-1.4b", "gpt2-medium", "gpt2-xl", "gptj")
 CLAIM = """\

@@ -14,6 +14,7 @@ from t_alone import t_alone
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data
+from refutable.statistics.correlation import ranks
 from refutable.statistics.power import deciding_n
 from refutable.statistics.region import parse_region
 from refutable.statistics.sample import Sample
@@ -193,3 +194,9 @@ def test_four_units_in_order_are_within_reach_of_what_they_can_show():
     assert fit("spearman", range(4), range(4)).lower(0.05) == pytest.approx(low, abs=1e-6)
     assert "unsupportable" not in " ".join(feasibility(spearman, parse_region("> -0.66"), 0.05, 4))
     assert "unsupportable: needs 5" in feasibility(spearman, parse_region("> -0.65"), 0.05, 4)
+
+
+@given(st.lists(st.integers(-3, 3) | st.floats(-1e6, 1e6), min_size=1, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_ranks_are_those_of_scipy(values):
+    assert ranks(np.array(values, dtype=float)).tolist() == stats.rankdata(values).tolist()

@@ -6,12 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from refutable.statistics import STATISTICS, Data
 from refutable.statistics.jackknife import (
     error_of_z,
     pearson_without,
+    pearson_without_each,
     spearman_within_without,
     spearman_without,
 )
@@ -105,3 +108,33 @@ def test_no_correlation_with_random_signs(name, n):
         missed += [[found.lower(a) > 0, found.upper(a) < 0] for a in alphas]
     for alpha, worst in zip(alphas, missed.max(axis=1) / runs, strict=True):
         assert worst <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / runs), alpha
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@given(
+    groups=st.lists(st.integers(0, 4), min_size=6, max_size=40),
+    seed=st.integers(0, 10_000),
+    heavy=st.sampled_from([1.0, 1e3, 1e9]),
+)
+@settings(max_examples=60, deadline=None)
+def test_pearson_without_each_group_is_that_of_the_others(
+    offset: float, groups: list[int], seed: int, heavy: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    of = np.unique(groups, return_inverse=True)[1]
+    x, y = rng.normal(size=(2, len(of)))
+    x[of == 0] *= heavy  # what is left without this group is a small part of the whole
+    x += offset
+    found = pearson_without_each(x, y, of)
+    for group, r in enumerate(found):
+        a, b = x[of != group], y[of != group]
+        if len(a) < 2 or np.ptp(a) < 1e-5 * np.ptp(x) or np.ptp(b) == 0:
+            continue  # of which rounding decides
+        assert r == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-7 if offset else 1e-9)
+
+
+def test_nothing_is_left_where_a_variable_varies_in_one_group_alone() -> None:
+    x, y = np.array([1.0, 2.0, 5.0, 5.0, 5.0, 5.0]), np.array([3.0, 1.0, 2.0, 4.0, 1.0, 7.0])
+    found = pearson_without_each(x, y, np.array([0, 0, 1, 1, 2, 2]))
+    assert np.isnan(found[0])
+    assert np.isfinite(found[1:]).all()

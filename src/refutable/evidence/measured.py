@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest
 from refutable.claims.over import takes_prompts_for_units
 from refutable.errors import NotMeasured, Undecidable
@@ -26,6 +24,7 @@ from refutable.evidence.specification import (
     model_samples,
     own_specification,
     said_of_pairs,
+    seed_samples,
 )
 from refutable.statistics import STATISTICS
 from refutable.statistics.check_assumptions import units_of
@@ -88,17 +87,10 @@ def _varied(base: Judgement, variations: dict[str, Variation], forms: list[dict[
 def judge_initialization(claim: InitializationClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge a claim on freshly drawn weights: the seed is the unit, with one value per seed (its mean over prompts)."""
 
-    def by_seed(form: InitializationClaim, test: MeasuredTest, model: str, folded: bool) -> tuple[Sample, ...]:
-        specification = replace(own_specification(form), test=test, folded=folded)
-        samples = [model_samples(replace(specification, seed=seed), model, source) for seed in form.seeds]
-        return tuple(
-            Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
-            for of in zip(*samples, strict=True)
-        )
-
     def judge(form: InitializationClaim, folded: bool) -> Judgement:
         def read(model: str, test: MeasuredTest = form.test) -> tuple[Sample, ...]:
-            return by_seed(form, test, model, folded)
+            specification = replace(own_specification(form), test=test, folded=folded)
+            return seed_samples(specification, form.seeds, model, source)
 
         def judged(samples: tuple[Sample, ...]) -> Judgement:
             return _said_if_vacuous(form, judge_samples(form.test, samples, form.alpha), None, source)

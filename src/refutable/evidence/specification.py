@@ -84,6 +84,17 @@ def model_samples(specification: Specification, model: str, source: SampleSource
     )
 
 
+def seed_samples(
+    specification: Specification, seeds: Iterable[int], model: str, source: SampleSource
+) -> tuple[Sample, ...]:
+    """Return the samples of freshly drawn weights, one value a seed: its mean over prompts; errors as above."""
+    drawn = [model_samples(replace(specification, seed=seed), model, source) for seed in seeds]
+    return tuple(
+        Sample(of[0].of, np.stack([sample.values.mean(axis=0) for sample in of]), "seed")
+        for of in zip(*drawn, strict=True)
+    )
+
+
 def measure_each(models: Iterable[str], read: Callable[[str], tuple[Sample, ...]]) -> Measured:
     """Read every model that can be measured; any error other than NotMeasured is raised."""
     found = Measured({}, {})

@@ -102,6 +102,10 @@ class Experiment:
         own, _, name = cell.rpartition("/")
         return self.values.get((own or size, name, when), {})
 
+    def shared_seeds(self, weights: Mapping[str, float], size: str, when: str = TRAINED) -> tuple[int, ...]:
+        """Return the seeds that all cells of a contrast have; arguments as `contrast`."""
+        return tuple(sorted(set.intersection(*(set(self._runs(cell, size, when)) for cell in weights))))
+
     def contrast(
         self, outcome: str, weights: Mapping[str, float], size: str, when: str = TRAINED
     ) -> NDArray[np.float64]:
@@ -120,7 +124,7 @@ class Experiment:
         if lacking := [cell for cell, runs in of.items() if not runs]:
             at = "" if size == WHOLE else f" of size {size}"
             raise NotMeasured(f"experiment {self.name} has no run{at} of {few(lacking)}")
-        seeds = sorted(set.intersection(*(set(runs) for runs in of.values())))
+        seeds = self.shared_seeds(weights, size, when)
         if not seeds:
             raise NotMeasured(f"experiment {self.name}: no seed is shared by {few(list(weights))}")
         values = np.array([sum(w * of[cell][seed][outcome] for cell, w in weights.items()) for seed in seeds])

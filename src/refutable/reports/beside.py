@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refutable.claims import BaseClaim
@@ -21,11 +22,13 @@ class KnownClaim:
         claim: as it was read.
         yaml: its lines in the claims file; empty if it was not read from a file.
         hash: of what it says now; a verdict with another `claim_hash` is of an earlier form.
+        folder: of its claims file, to which paths that it names are relative.
     """
 
     claim: BaseClaim
     yaml: str
     hash: str
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +53,6 @@ def known_claims(loaded: Loaded, hashes: Mapping[str, str]) -> dict[str, KnownCl
     """Return the claims of a file that have a hash, by id, in the file's order."""
     yaml = loaded.yaml()
     found = (claim for claim in loaded.claims if claim.id in hashes)
-    return {claim.id: KnownClaim(claim, yaml.get(claim.id, ""), hashes[claim.id]) for claim in found}
+    return {
+        claim.id: KnownClaim(claim, yaml.get(claim.id, ""), hashes[claim.id], loaded.places.folder) for claim in found
+    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
@@ -16,9 +14,9 @@ from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
 from refutable.statistics.bounded_mean import BoundedFit
 from refutable.statistics.clustered_mean import CALIBRATED_FROM, category_means, category_medians
-from refutable.statistics.correlation import CorrelationFit, correlate, fisher, paired
+from refutable.statistics.correlation import CorrelationFit, correlate, fisher, paired, ranks
 from refutable.statistics.geometric_mean import GeometricMeanFit, logarithms
-from refutable.statistics.jackknife import error_of_z
+from refutable.statistics.jackknife import error_of_z, pearson_without_each
 from refutable.statistics.layers_passing import LayersFit, layers_passing
 from refutable.statistics.median import MedianFit, median
 from refutable.statistics.ratio_of_means import RatioFit, ratio_of_means
@@ -79,34 +77,38 @@ def clustered_pearson(data: Data) -> CorrelationFit:
 
     Categories whose correlations are all of one sign prove no more than flipped signs do: five have p = 1/32.
     """
-    return _without_each_category(data, correlate, "Pearson, Fisher z and jackknife over categories")
+    x, y, of = _categorised(data)
+    without = pearson_without_each(x, y, of)
+    return _over_categories(correlate(x, y), without, len(x), "Pearson, Fisher z and jackknife over categories")
 
 
 def clustered_spearman(data: Data) -> CorrelationFit:
     """Spearman's correlation over prompts, bounded by leaving out one category at a time, as `clustered_pearson`."""
 
-    def of_ranks(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-        return correlate(scipy.stats.rankdata(x), scipy.stats.rankdata(y))
-
-    return _without_each_category(data, of_ranks, "Spearman, Fisher z and jackknife over categories")
-
-
-def _without_each_category(
-    data: Data, of: Callable[[NDArray[np.float64], NDArray[np.float64]], float], method: str
-) -> CorrelationFit:
-    x, y = paired(data)
-    inside = [*data.samples[0].by_category().values()]
-    if len(inside) < 3:
-        raise Undecidable(f"a correlation over categories needs 3 of them, and there are {len(inside)}")
-    labelled = np.any(inside, axis=0)
-    x, y, inside = x[labelled], y[labelled], [one[labelled] for one in inside]
+    x, y, of = _categorised(data)
     with np.errstate(invalid="ignore", divide="ignore"):  # nothing varies outside a category
-        without = np.array([of(x[~one], y[~one]) for one in inside])
-    r, most = of(x, y), max(len(x) - 3, 1)
-    jackknife = error_of_z(without)
-    return CorrelationFit(
-        r, fisher(r), 1 / math.sqrt(most), len(inside), "category", method, jackknife, lost=2, signs=True
-    )
+        without = np.array([_of_ranks(x[of != one], y[of != one]) for one in range(int(of.max()) + 1)])
+    return _over_categories(_of_ranks(x, y), without, len(x), "Spearman, Fisher z and jackknife over categories")
+
+
+def _of_ranks(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    return correlate(ranks(x), ranks(y))
+
+
+def _categorised(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Return both variables' values that have a category, and the number of each one's category."""
+    x, y = paired(data)
+    numbers = {name: at for at, name in enumerate(dict.fromkeys(filter(None, data.samples[0].clusters)))}
+    if len(numbers) < 3:
+        raise Undecidable(f"a correlation over categories needs 3 of them, and there are {len(numbers)}")
+    of = np.array([numbers.get(name, -1) for name in data.samples[0].clusters])
+    return x[of >= 0], y[of >= 0], of[of >= 0]
+
+
+def _over_categories(r: float, without: NDArray[np.float64], n: int, method: str) -> CorrelationFit:
+    """Fit the correlation of n prompts to those without each category."""
+    error, jackknife = 1 / math.sqrt(max(n - 3, 1)), error_of_z(without)
+    return CorrelationFit(r, fisher(r), error, len(without), "category", method, jackknife, lost=2, signs=True)
 
 
 def _perfect(n: int, region: Region) -> tuple[CorrelationFit, ...]:

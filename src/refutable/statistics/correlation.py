@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 from scipy import special
 
@@ -136,6 +135,16 @@ def correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return min(max(float(np.corrcoef(x, y)[0, 1]), -1.0), 1.0)
 
 
+def ranks(v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks of an array of shape (n,), equal ones sharing their mean, as `scipy.stats.rankdata` does.
+
+    That takes 0.1 ms for 25 values; a control that shuffles pairs ranks thousands of times.
+    """
+    ordered = np.sort(v)
+    shared: NDArray[np.float64] = (ordered.searchsorted(v, "left") + ordered.searchsorted(v, "right") + 1) / 2
+    return shared
+
+
 def fit_correlation(
     r: float, without: NDArray[np.float64], n: int, lost: int, unit: str, method: str
 ) -> CorrelationFit:
@@ -172,10 +181,10 @@ def spearman(data: Data) -> CorrelationFit:
     narrower than the jackknife's.
     """
     paired(data)
-    ranks = [sample.once("ranks", partial(scipy.stats.rankdata, sample.values)) for sample in data.samples]
+    ranked = [sample.once("ranks", partial(ranks, sample.values)) for sample in data.samples]
     first = data.samples[0]
-    without = spearman_without(*ranks)
-    return fit_ranks(correlate(*ranks), without, first.n, 3, first.unit, "Spearman, Fisher z and jackknife")
+    without = spearman_without(*ranked)
+    return fit_ranks(correlate(*ranked), without, first.n, 3, first.unit, "Spearman, Fisher z and jackknife")
 
 
 def fit_ranks(rho: float, without: NDArray[np.float64], n: int, lost: int, unit: str, method: str) -> CorrelationFit:

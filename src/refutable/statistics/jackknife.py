@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 ROWS = 256  # units left out at a time
 NOTHING = 1e-12  # share of the spread that is rounding
+LITTLE = 1e-4  # share of the spread from which what is left of it by subtraction is exact to 12 digits
 
 
 def error_of_z(without: Values) -> float:
@@ -35,6 +36,28 @@ def pearson_without(x: Values, y: Values, leverage: Values) -> Values:
     share = np.where(leverage < 1 - NOTHING, 1 / np.maximum(1 - leverage, NOTHING), 0.0)
     xx, yy, xy = (float(a @ b) - a * b * share for a, b in ((x, x), (y, y), (x, y)))
     return _ratio(xy, xx, yy, float(x @ x), float(y @ y))
+
+
+def pearson_without_each(x: Values, y: Values, groups: NDArray[np.intp]) -> Values:
+    """Return Pearson's r of two variables, shape (n,), without each group of units, shape (groups,).
+
+    From what each group has of the sums of squares about the mean; anew from the others where they have next to none.
+    """
+    count = int(groups.max()) + 1
+    x, y = x - x.mean(), y - y.mean()
+    left = len(x) - np.bincount(groups, minlength=count)  # (groups,)
+    sums = [np.bincount(groups, v, count) for v in (x, y)]
+    parts = {}
+    for name, (i, j) in {"xx": (0, 0), "yy": (1, 1), "xy": (0, 1)}.items():
+        products = (x, y)[i] * (x, y)[j]
+        others = products.sum() - np.bincount(groups, products, count)
+        parts[name] = others - sums[i] * sums[j] / np.maximum(left, 1)
+    whole_x, whole_y = float(x @ x), float(y @ y)
+    little = (parts["xx"] <= LITTLE * whole_x) | (parts["yy"] <= LITTLE * whole_y)
+    for group in np.flatnonzero(little & (left > 0)):
+        a, b = (v[groups != group] - v[groups != group].mean() for v in (x, y))
+        parts["xx"][group], parts["yy"][group], parts["xy"][group] = a @ a, b @ b, a @ b
+    return _ratio(parts["xy"], parts["xx"], parts["yy"], whole_x, whole_y)
 
 
 def spearman_without(x: Values, y: Values) -> Values:

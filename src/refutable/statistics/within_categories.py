@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from refutable.errors import Undecidable
 from refutable.statistics import STATISTICS, Data, Statistic
 from refutable.statistics.assumptions import Assumption
-from refutable.statistics.correlation import CorrelationFit, correlate, fit_correlation, fit_ranks, paired
+from refutable.statistics.correlation import CorrelationFit, correlate, fit_correlation, fit_ranks, paired, ranks
 from refutable.statistics.jackknife import pearson_without, spearman_within_without
 from refutable.statistics.shapes import Paired
 from refutable.statistics.student import is_flat
@@ -30,7 +29,7 @@ def pearson_within_categories(data: Data) -> CorrelationFit:
 def spearman_within_categories(data: Data) -> CorrelationFit:
     """Spearman's correlation of two metrics' deviations from category means; variance of Bonett and Wright."""
     x, y, of = _left(data)
-    rho, categories = correlate(scipy.stats.rankdata(x), scipy.stats.rankdata(y)), int(of.max()) + 1
+    rho, categories = correlate(ranks(x), ranks(y)), int(of.max()) + 1
     method = f"Spearman within {categories} categories, Fisher z and jackknife"
     without = spearman_within_without(x, y, of)
     return fit_ranks(rho, without, len(x), 3 + categories - 1, data.samples[0].unit, method)

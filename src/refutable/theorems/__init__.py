@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, Unsatisfiable
 
@@ -72,6 +72,7 @@ def search_counter_example(subject: Theorem, examples: int) -> Search:
 
     @settings(
         max_examples=examples,
+        phases=(Phase.generate, Phase.shrink),  # to explain a failure, it would trace every line of every try
         derandomize=True,
         database=None,
         deadline=None,

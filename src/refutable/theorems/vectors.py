@@ -42,8 +42,14 @@ def triangle_inequality(example: Example) -> bool:
     return product <= 0 or product**2 <= _dot(a, a) * _dot(m, m)
 
 
+def _to_the_shorter(example: Example) -> Example:
+    """Return the longer of two vectors and what must be added to it to make it the other."""
+    shorter, x = sorted((example["x"], example["other"]), key=lambda one: _dot(one, one))
+    return {"x": x, "d": [b - a for a, b in zip(x, shorter, strict=True)]}
+
+
 @THEOREMS.add
-@theorem("contraction-needs-obtuse-update", _vectors("x", "d"), premise=_contracts)
+@theorem("contraction-needs-obtuse-update", _vectors("x", "other").map(_to_the_shorter), premise=_contracts)
 def contraction_needs_obtuse_update(example: Example) -> bool:
     """If |x + d| < |x|, then the angle between x and d is obtuse: x.d < 0."""
     return _dot(example["x"], example["d"]) < 0

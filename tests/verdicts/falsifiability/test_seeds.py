@@ -75,8 +75,8 @@ def test_no_data_reach_what_is_said_to_be_out_of_reach(
 def test_check_says_it_of_a_file(tmp_path: Path) -> None:
     write(tmp_path, 3, 0.0)
     (tmp_path / "claims.yaml").write_text(
-        "schema: 1\nclaims:\n- {id: few-seeds, statement: It dampens., evidence: causal, test: {experiment: runs.csv, contrasts:"
-        ' [{of: gain, difference: [a, b], predicts: "< 0"}]}}\n',
+        "schema: 1\nclaims:\n- {id: few-seeds, statement: It dampens., evidence: causal,"
+        ' test: {experiment: runs.csv, contrasts: [{of: gain, difference: [a, b], predicts: "< 0"}]}}\n',
         encoding="utf-8",
     )
     assert next(check_feasible(tmp_path / "claims.yaml")) == (

@@ -26,12 +26,11 @@ def _method(row: VerdictRow, claim: BaseClaim | None) -> Iterator[str]:
     estimate = row.estimate
     if isinstance(claim, MeasuredClaim):
         test = claim.test
-        asked = f"{_name(test.statistic)} of {_named(test.of)}{_where(claim)}"
+        of = test.statistic if estimate is None or estimate.statistic not in STATISTICS else estimate.statistic
+        asked = f"{_name(of)} of {_named(test.of)}{_where(claim)}"
         yield f"It asks for the {asked}, and predicts {row.predicts}."
         yield from (f"{_name(name)}: {_first(METRICS[name].doc)}" for name in test.of if name in METRICS)
-        yield (
-            f"{_name(test.statistic)}: {_first(STATISTICS[test.statistic].doc)}" if test.statistic in STATISTICS else ""
-        )
+        yield f"{_name(of)}: {_first(STATISTICS[of].doc)}" if of in STATISTICS else ""
     elif estimate is not None and estimate.statistic != "fact" and evidence != "architecture":
         yield f"It asks for the {_name(estimate.statistic)} of {_named(estimate.of)}, and predicts {row.predicts}."
         yield from (f"{_name(name)}: {_first(METRICS[name].doc)}" for name in estimate.of if name in METRICS)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refutable.claims import InitializationClaim, MeasuredClaim
+from refutable.claims import ExperimentClaim, InitializationClaim, MeasuredClaim
 from refutable.claims.sampling import samples_of
 from refutable.errors import RefutableError
+from refutable.evidence.experiment import SEED
+from refutable.evidence.given_traces import given_traces
+from refutable.evidence.specification import model_samples, own_specification, seed_samples
+from refutable.experiments.table import WHOLE, load_experiment
 from refutable.metrics import METRICS, evaluate
 from refutable.reports.beside import KnownClaim
 from refutable.statistics import STATISTICS
+from refutable.statistics.sample import Sample
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
 from refutable.verdicts.row import VerdictRow
@@ -33,26 +39,35 @@ class Samples:
     def of(self, row: VerdictRow, known: KnownClaim | None) -> list[dict[str, Any]]:
         """Return a verdict's samples, one a metric, in plain values; none that the store no longer has.
 
-        Each has ``of``, ``unit``, ``values`` (one a prompt; empty if the claim counts layers), ``categories`` (the
-        index of each value's category), ``names`` (of the categories), ``prompts`` (shortened texts), ``region`` (the
-        ends that a value is compared with, if it is) and, of a metric with a value a layer, ``layers``: the quartiles
-        over prompts in each layer.
+        Each has ``of``, ``unit`` (of the values), ``by`` (what one value is of: a prompt or a seed), ``values`` (empty
+        if the claim counts layers), ``categories`` (the index of each value's category), ``names`` (of the categories),
+        ``prompts`` (shortened texts, or which seed), ``region`` (the ends that a value is compared with, if it is) and,
+        of a metric with a value a layer, ``layers``: the quartiles over prompts in each layer.
         """
-        if known is None or known.hash != row.about.get("claim_hash") or not row.traces or "," in row.subject:
+        if known is None or known.hash != row.about.get("claim_hash") or "," in row.subject:
             return []
         claim = known.claim
-        if not isinstance(claim, MeasuredClaim) or isinstance(claim, InitializationClaim):
+        try:
+            if isinstance(claim, ExperimentClaim):
+                return experiment_samples(claim, row, known.folder)
+            if isinstance(claim, MeasuredClaim) and row.traces and not claim.test.over_models:
+                return self._measured(claim, row)
+        except (RefutableError, KeyError, ValueError):  # a trace of another version; the verdict itself stands
             return []
-        other = claim.prompts != row.weights.get("prompt_set")
-        if other or claim.test.against is not None or claim.test.over_models:
+        return []
+
+    def _measured(self, claim: MeasuredClaim, row: VerdictRow) -> list[dict[str, Any]]:
+        if claim.prompts != row.weights.get("prompt_set") or claim.test.groups is not None:
             return []
+        drawn = isinstance(claim, InitializationClaim)
+        if drawn or claim.test.against is not None:
+            wanted = row.traces[: len(claim.seeds) if isinstance(claim, InitializationClaim) else 2]
+            found = [trace for key in wanted if (trace := self._trace(key)) is not None]
+            return derived_samples(claim, row.subject, found) if len(found) == len(wanted) else []
         trace = self._trace(row.traces[0])
         if trace is None:
             return []
-        try:
-            return [_sample(claim, name, trace) for name in claim.test.of if METRICS[name].reads == trace.meta["pass"]]
-        except (RefutableError, KeyError, ValueError):  # a trace of another version; the verdict itself stands
-            return []
+        return [_sample(claim, name, trace) for name in claim.test.of if METRICS[name].reads == trace.meta["pass"]]
 
     def _trace(self, key: str) -> Trace | None:
         if key not in self._traces:
@@ -63,24 +78,58 @@ class Samples:
         return self._traces[key]
 
 
+def derived_samples(claim: MeasuredClaim, model: str, traces: Sequence[Trace]) -> list[dict[str, Any]]:
+    """Return the samples of a claim that no one trace has: differences of two readings, or a value a seed."""
+    source, specification = given_traces(traces), own_specification(claim)
+    if isinstance(claim, InitializationClaim):
+        samples = seed_samples(specification, claim.seeds, model, source)
+        return [_told(one, claim, [f"seed {seed}" for seed in claim.seeds]) for one in samples]
+    samples = model_samples(specification, model, source)
+    return [_told(one, claim, one.prompts) | {"of": f"difference of {one.of}"} for one in samples]
+
+
+def experiment_samples(claim: ExperimentClaim, row: VerdictRow, folder: Path) -> list[dict[str, Any]]:
+    """Return the value of each contrast in each seed of an experiment."""
+    experiment = load_experiment(claim.test.experiment, folder)
+    size = next((size for size in claim.sizes if row.id == f"{claim.id}-{size}"), WHOLE)
+    found = []
+    for contrast in claim.test.contrasts:
+        values = experiment.contrast(contrast.of, contrast.sum, size)
+        seeds = [f"seed {seed}" for seed in experiment.shared_seeds(contrast.sum, size)]
+        region = _plain((contrast.region.low, contrast.region.high))
+        about = {"of": str(contrast), "unit": "", "by": SEED, "region": region}
+        found.append(about | _points(values, (), seeds))
+    return found
+
+
 def _sample(claim: MeasuredClaim, name: str, trace: Trace) -> dict[str, Any]:
     sample = samples_of(claim.test, name, trace)[0]
-    told: dict[str, Any] = {"of": name, "unit": METRICS[name].unit, "values": [], "region": _region(claim)}
-    if sample.values.ndim == 1:
-        step = -(-sample.n // MOST_PROMPTS)
-        names = list(dict.fromkeys(sample.clusters[::step]))
-        told |= {
-            "values": _plain(sample.values[::step]),
-            "categories": [names.index(one) for one in sample.clusters[::step]],
-            "names": names,
-            "prompts": [text if len(text) <= 60 else f"{text[:57]}..." for text in sample.prompts[::step]],
-            "of_all": sample.n,
-        }
+    told = _told(sample, claim, sample.prompts)
     if METRICS[name].per == "layer":
         test = claim.test
         by_layer = evaluate(name, trace, position=test.position, norm=test.norm, first_token=test.first_token)
         told["layers"] = [_plain(np.nanquantile(by_layer.values, q, axis=0)) for q in QUARTILES]
     return told
+
+
+def _told(sample: Sample, claim: MeasuredClaim, units: Sequence[str]) -> dict[str, Any]:
+    """Return a sample in plain values; of several values a unit, only what it is of."""
+    unit = METRICS[sample.of].unit if sample.of in METRICS else ""
+    told: dict[str, Any] = {"of": sample.of, "unit": unit, "by": sample.unit, "values": [], "region": _region(claim)}
+    return told | _points(sample.values, sample.clusters, units) if sample.values.ndim == 1 else told
+
+
+def _points(values: NDArray[np.float64], clusters: Sequence[str], units: Sequence[str]) -> dict[str, Any]:
+    """Return values with the category of each and the unit that it is of; every second, third, ... of very many."""
+    step = -(-len(values) // MOST_PROMPTS)
+    names = list(dict.fromkeys(clusters[::step]))
+    return {
+        "values": _plain(values[::step]),
+        "categories": [names.index(one) for one in clusters[::step]],
+        "names": names,
+        "prompts": [text if len(text) <= 60 else f"{text[:57]}..." for text in units[::step]],
+        "of_all": len(values),
+    }
 
 
 def _region(claim: MeasuredClaim) -> list[float | None]:

@@ -92,7 +92,8 @@ def _flips(row: VerdictRow) -> Iterator[str]:
     if others:
         yield f"the choice of test: {len(others)} of {looked} variations come out differently ({few(others)})"
     elif looked:
-        yield f"no choice among its {looked} variations: all come out {row.verdict.value}"
+        told = "its one variation comes" if looked == 1 else f"all its {looked} variations come"
+        yield f"no other choice of test: {told} out {row.verdict.value}"
 
 
 def power_of(row: VerdictRow) -> list[tuple[str, str]]:

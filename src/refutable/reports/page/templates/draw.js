@@ -73,7 +73,7 @@ const Draw = (() => {
         mine.map(([v, i]) => s("circle", { cx: axis(v), cy: 20 * at + 10 + ((i * 7) % 9) - 4, r: 3, fill: "currentColor", "fill-opacity": ".72" }, s("title", {}, `${num(v)}  ${sample.prompts[i] || ""}`))),
         mine.length ? s("path", { d: `M${axis(mean)} ${20 * at + 2}v16`, stroke: "currentColor", "stroke-width": 2 }) : "");
     });
-    return s("svg", { class: "chart", viewBox: `0 0 570 ${height + 20}`, role: "img", "aria-label": `${sample.of} of ${sample.values.length} prompts by category` },
+    return s("svg", { class: "chart", viewBox: `0 0 570 ${height + 20}`, role: "img", "aria-label": `${sample.of} of ${sample.values.length} ${sample.by}s${sample.names.length ? " by category" : ""}` },
       inside.map((end) => s("path", { class: "threshold", d: `M${axis(end)} 0V${height}` })), rows, bottom(axis, height, 570));
   }
   // The median and quartiles over prompts in each layer.
@@ -112,8 +112,9 @@ const Draw = (() => {
   }
 
   function sampleBlocks(answer) {
+    const title = (one) => `${one.of.replaceAll("_", " ")} by ${one.by}: ${one.of_all > one.values.length ? `${one.values.length} of ${one.of_all}` : one.values.length} ${one.by}s${one.names.length ? " by category" : ""}${one.unit ? ` (${one.unit})` : ""}`;
     return (answer.h || []).flatMap((one) => [
-      one.values.length ? block(`${one.of.replaceAll("_", " ")} by prompt, ${one.of_all > one.values.length ? `${one.values.length} of ${one.of_all}` : one.values.length} prompts by category (${one.unit})`, false, strip(one)) : "",
+      one.values.length ? block(title(one), false, strip(one)) : "",
       one.layers ? block(`${one.of.replaceAll("_", " ")} by layer: median and quartiles over prompts`, false, layers(one)) : ""]);
   }
   const control = (o) => h("li", {}, h("b", {}, o.name), " ", pill(o.v), ` ${"e" in o ? num(o.e) + range(o) + ": " : ""}${o.w}`);
