@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,8 @@ class Samples:
 
 def derived_samples(claim: MeasuredClaim, model: str, traces: Sequence[Trace]) -> list[dict[str, Any]]:
     """Return the samples of a claim that no one trace has: differences of two readings, or a value a seed."""
-    source, specification = given_traces(traces), own_specification(claim)
+    source = given_traces(traces)
+    specification = replace(own_specification(claim), prompts=str(traces[0].meta["prompt_set"]))
     if isinstance(claim, InitializationClaim):
         samples = seed_samples(specification, claim.seeds, model, source)
         return [_told(one, claim, [f"seed {seed}" for seed in claim.seeds]) for one in samples]
