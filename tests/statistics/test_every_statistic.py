@@ -102,6 +102,7 @@ def test_it_promises_its_error_rates_from_the_size_that_it_says_and_on_no_shape_
     assert not any(chosen.keeps(shape, 10**6) for shape in Shape if shape.breaks & frozenset(chosen.assumes) - seen)
     if seen:
         assert chosen.keeps(Shape.SKEWED, chosen.skewed_from)
+        assert not chosen.keeps(Shape.SKEWED, chosen.skewed_from, chosen.skewed_alpha / 2) or chosen.skewed_alpha == 0
         assert not chosen.keeps(Shape.SKEWED, chosen.skewed_from - 1)
 
 

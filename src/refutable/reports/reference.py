@@ -157,7 +157,10 @@ def _units(of: Statistic) -> str:
     if of.calibrated_from > 1:
         told.append(f"error rates known from {of.calibrated_from}")
     if of.skewed_from is not None:
-        told.append(f"also for skewed values from {of.skewed_from}")
+        told.append(
+            f"also for skewed values from {of.skewed_from}"
+            + (f" (at alpha {of.skewed_alpha:g} or more)" if of.skewed_alpha else "")
+        )
     if of.least_alpha:
         told.append(f"at alpha {of.least_alpha:g} or more")
     return ", ".join(told)

@@ -120,6 +120,7 @@ class Statistic:
         least_alpha: the least alpha at which its error rates hold.
         skewed_from: the fewest units from which they also hold for skewed values, whose bounds are then wide enough;
             None if they never do.
+        skewed_alpha: the least alpha at which they do.
         extremes: given n units and a prediction, the fits most favourable to a high value, to a low one and, for a
             two-sided prediction, to its middle. None if the number of units does not limit what data could show and
             the bounds never meet (data without spread are Undecidable): `within [x, x]` is then never SUPPORTED.
@@ -140,6 +141,7 @@ class Statistic:
     calibrated_from: int = 1
     least_alpha: float = 0.0
     skewed_from: int | None = None
+    skewed_alpha: float = 0.0
     extremes: Callable[[int, Region], tuple[Fit, ...]] | None = None
     varies: Callable[[Data], tuple[Sample, ...]] | None = None
     range: tuple[float, float] | None = None
@@ -154,7 +156,7 @@ class Statistic:
 
     def keeps(self, shape: Shape, n: int, alpha: float = 0.05) -> bool:
         """Whether its error rates hold for n units of data of this shape, at this alpha."""
-        seen = self.skewed_from is not None and n >= self.skewed_from
+        seen = self.skewed_from is not None and n >= self.skewed_from and alpha >= self.skewed_alpha
         broken = shape.breaks & frozenset(self.assumes) - (SKEW if seen else frozenset())
         return n >= self.calibrated_from and alpha >= self.least_alpha and not broken
 

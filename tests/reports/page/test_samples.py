@@ -15,12 +15,13 @@ from refutable.traces.store import Store
 CLAIMS = """\
 schema: 1
 claims:
-- {id: as-it-is, statement: s, evidence: measured, models: {names: [tiny-gpt-neox]}, for: each, prompts: few.txt,
-   test: {statistic: mean, of: last_gain, predicts: "< 1"}}
+- {id: as-it-is, statement: s, evidence: measured, models: {names: [tiny-gpt-neox]}, for: each,
+   prompts: few.txt, test: {statistic: mean, of: last_gain, predicts: "< 1"}}
 - {id: against-itself, statement: s, evidence: intervention, models: {names: [tiny-gpt-neox]}, for: each,
-   prompts: few.txt, test: {statistic: mean, of: last_gain, under: ablate-mlp, blocks: all, against: plain, predicts: "< 0"}}
-- {id: against-a-norm, statement: s, evidence: measured, models: {names: [tiny-gpt-neox]}, for: each, prompts: few.txt,
-   test: {statistic: mean, of: last_gain, against: {norm: centred}, predicts: "< 0"}}
+   prompts: few.txt, test: {statistic: mean, of: last_gain, under: ablate-mlp, blocks: all, against: plain,
+   predicts: "< 0"}}
+- {id: against-a-norm, statement: s, evidence: measured, models: {names: [tiny-gpt-neox]}, for: each,
+   prompts: few.txt, test: {statistic: mean, of: last_gain, against: {norm: centred}, predicts: "< 0"}}
 - {id: drawn, statement: s, evidence: initialization, models: {names: [tiny-gpt-neox]}, for: each, prompts: few.txt,
    seeds: [3, 4, 5, 6, 7], test: {statistic: mean, of: last_gain, predicts: "< 1"}}
 - {id: caused, statement: s, evidence: causal, test: {experiment: runs.csv, holds: any, contrasts: [
