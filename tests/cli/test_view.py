@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -117,6 +118,20 @@ def test_a_folder_of_runs_is_served_to_this_machine_alone(place):
         assert asked(server, "/secnd/") == (404, "no run 'secnd' here. Did you mean 'second'?")
         assert asked(server, "/../../etc/passwd")[0] == 404
         assert asked(server, "/", host="evil.example")[0] == 403
+
+
+def test_the_page_of_a_run_that_goes_on_is_asked_for_again(place):
+    run, own = small_run(), place / "reports" / "runs" / "now"
+    own.mkdir(parents=True)
+    journal = Journal(own / "journal.jsonl", run.provenance)
+    journal.verdict(run.rows[0])
+    again = '<meta http-equiv="refresh" content="10">'
+    with served(place / "reports") as server:
+        assert again in asked(server, "/now/")[1]
+        os.utime(own / "journal.jsonl", (0, 0))
+        assert again not in asked(server, "/now/")[1]
+        journal.close(complete=True)
+        assert again not in asked(server, "/now/")[1]
 
 
 def test_runs_of_a_folder(place):

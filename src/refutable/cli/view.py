@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import webbrowser
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,9 @@ from refutable.errors import BadInput
 
 if TYPE_CHECKING:
     from refutable.cli.serve import Pages
+
+AGAIN = 10  # seconds between two looks at a run that goes on
+ENDED = 600  # seconds without a verdict after which a run without an end was killed
 
 
 def view(
@@ -51,15 +55,21 @@ def view(
     _show(_written(page, out or beside or _place(folder)), open_)
 
 
-def _page(path: Path) -> tuple[str, Path | None]:
-    """Return the page of a run, and its place beside the run's journal; None of a run without a journal."""
+def _page(path: Path, *, live: bool = False) -> tuple[str, Path | None]:
+    """Return the page of a run, and its place beside the run's journal; None of a run without a journal.
+
+    Args:
+        path: of the run.
+        live: whether the page is asked for anew by itself as long as the run goes on.
+    """
     from refutable.cli.beside import shown_with
     from refutable.reports.formats.index_html import FILE, page_html
     from refutable.reports.formats.verdicts_json import read_run
     from refutable.traces.store import Store, cache_folder
 
     run, file = read_run(path)
-    text = page_html(shown_with(run, file), Store(cache_folder()), file.parent)
+    goes_on = live and not run.complete and time.time() - file.stat().st_mtime < ENDED
+    text = page_html(shown_with(run, file), Store(cache_folder()), file.parent, again=AGAIN if goes_on else 0)
     return text, file.parent / FILE if file.suffix != ".json" else None
 
 
@@ -103,7 +113,7 @@ def server_of(folder: Path, port: int) -> Pages:
     return Pages(
         port,
         index=lambda: html("runs.html", scripted=False, place=folder.name, runs=run_lines(found())),
-        page=lambda name: _page(found()[named(name, found())])[0],
+        page=lambda name: _page(found()[named(name, found())], live=True)[0],
         compare=lambda a, b: _compared(*(found()[named(name, found())] for name in (a, b))),
     )
 

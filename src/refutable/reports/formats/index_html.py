@@ -19,10 +19,18 @@ MOST_FIGURES = 10
 MOST_BYTES = 200_000  # of one figure; the page stays small enough to be sent around
 
 
-def page_html(run: RunResult, store: Store, folder: Path | None = None) -> str:
-    """Return the page of a run, with the figures that lie in a folder's ``figures``."""
+def page_html(run: RunResult, store: Store, folder: Path | None = None, *, again: int = 0) -> str:
+    """Return the page of a run.
+
+    Args:
+        run: what is shown.
+        store: has the samples.
+        folder: with the figures in its ``figures``.
+        again: after how many seconds a browser asks for it anew; 0 for never.
+    """
     view = page_view(run, store)
-    return html("page.html", view=view, front=view.front, packed=packed(view.data), figures=_figures(folder))
+    figures = _figures(folder)
+    return html("page.html", view=view, front=view.front, packed=packed(view.data), figures=figures, again=again)
 
 
 def write(run: RunResult, store: Store, folder: Path) -> None:
