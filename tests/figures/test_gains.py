@@ -196,3 +196,20 @@ def test_models_of_one_wiring_are_no_comparison(tmp_path: Path) -> None:
         parallel_against_sequential.table(run_of(row(found=estimate(1.2), traces=[trace])), store_with(tmp_path, trace))
         == []
     )
+
+
+def other(gains: tuple[float, ...], name: str):
+    return trace_of([[(0.5, 0.5), (0.0, gain - 1)] for gain in gains], CATEGORIES, model=name, title=name, weights=name)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("figure", [gain_by_category, gain_distribution])
+def test_what_one_subject_has_is_in_sight_whatever_the_others_range(figure, order: int, tmp_path, drawn) -> None:
+    traces = [trained(), other((2.1, 2.2, 2.3, 2.4, 2.5, 2.6), "higher")][::order]
+    run = run_of(*(row(found=estimate(1.2), traces=[trace], subject=trace.meta["model"]) for trace in traces))
+    rows = figure.table(run, store_with(tmp_path, *traces))
+    assert len({one.title for one in rows}) == 2
+    for axes in drawn(figure.__name__.rsplit(".", 1)[-1].replace("_", "-"), rows).axes:
+        low, high = axes.get_xlim()
+        assert low < min(one.value for one in rows if one.kind == "prompt")
+        assert high > max(one.value for one in rows if one.kind == "prompt")

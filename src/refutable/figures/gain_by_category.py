@@ -87,6 +87,9 @@ def draw(rows: Sequence[CategoryGain], canvas: Canvas) -> None:
     groups = by_subject(rows)
     ratios = [_lines(group) for group in groups]
     axes = canvas.subplots(len(groups), 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0]
+    values = [1.0, *(row.value for row in rows if row.kind == "prompt")]
+    margin = 0.04 * (max(values) - min(values) or 1)
+    axes[0].set_xlim(min(values) - margin, max(values) + margin)  # of all subjects, who share the axis
     for each, group in zip(axes, groups, strict=True):
         _draw_subject(each, group)
         each.set_title(style.label(group[0], prompts=style.several_sets(rows)), fontweight="normal", fontsize=8.5)
@@ -107,8 +110,6 @@ def _draw_subject(axes: Axes, rows: Sequence[CategoryGain]) -> None:
     colours = style.colours(categories)
     at = {category: len(categories) - 1 - index for index, category in enumerate(categories)}
     prompts = [row for row in rows if row.kind == "prompt"]
-    low, high = (f([row.value for row in prompts] + [1.0]) for f in (min, max))
-    axes.set_xlim(low - 0.04 * (high - low or 1), high + 0.04 * (high - low or 1))
     style.at_one(axes)
     axes.axvline(float(np.mean([row.value for row in prompts])), color=style.GREY, linestyle=":", linewidth=1.1)
     for category in categories:

@@ -124,8 +124,10 @@ def _draw_subject(axes: Axes, rows: Sequence[PromptGain], edges: Values, *, sets
             axes.axvline(row.value, color=style.VERMILLION, linestyle=(0, (4, 2)), linewidth=1.1, zorder=3)
         if row.kind == "mean":
             style.interval(axes, row.value, row.low, row.high, 1.16 * top, style.INK, **style.marker(row, style.INK))
-            told = f"{style.estimated(row.value, row.low, row.high)}, n = {row.n} {row.unit}s"
-            axes.set_title(f"{style.label(row, prompts=sets)}   mean {told}", fontweight="normal", fontsize=8)
+            told = f"mean {style.estimated(row.value, row.low, row.high)}"
+            told += "" if sets and row.unit == "prompt" else f", n = {row.n} {row.unit}s"
+            axes.set_title(style.label(row, prompts=sets), fontweight="normal", fontsize=7.5)
+            axes.set_title(told, loc="right", fontweight="normal", fontsize=7.5)
     axes.set_ylim(-0.22 * top, 1.32 * top)
     axes.set_ylabel("prompts", fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=2))

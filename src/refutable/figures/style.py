@@ -148,10 +148,11 @@ def label(of: Of, *, prompts: bool = False) -> str:
 
 def weights_told(rows: Iterable[Of]) -> str:
     """Return which weights a figure shows, in a sentence; freshly drawn ones are never taken for a trained model's."""
-    details: dict[str, None] = {}
+    titles: dict[str, dict[str, None]] = {}
     for of in rows:
-        details.setdefault(f"{of.title} {of.detail}" if not of.published else of.detail)
-    return "Weights: " + "; ".join(details) + "."
+        titles.setdefault(of.detail, {}).update({} if of.published else {of.title: None})
+    told = (f"{', '.join(of)} {detail}" if of else detail for detail, of in titles.items())
+    return f"Weights: {'; '.join(told)}."
 
 
 def several_sets(rows: Iterable[Of]) -> bool:
