@@ -56,10 +56,10 @@ def _page(path: Path) -> tuple[str, Path | None]:
     from refutable.cli.beside import shown_with
     from refutable.reports.formats.index_html import FILE, page_html
     from refutable.reports.formats.verdicts_json import read_run
-    from refutable.traces.store import Store, cache_folder
+    from refutable.traces.store import open_store
 
     run, file = read_run(path)
-    text = page_html(shown_with(run, file), Store(cache_folder()), file.parent)
+    text = page_html(shown_with(run, file), open_store(), file.parent)
     return text, file.parent / FILE if file.suffix != ".json" else None
 
 
