@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -122,7 +123,10 @@ def pull(source: StoreArgument, which: OthersArgument = None) -> None:
     """Copy traces from another store; those that are here whole are skipped. Exit 1 if one there is damaged."""
     from refutable.traces.store import open_store
 
-    _copy(open_store(source), open_store(), which or ())
+    there = open_store(source)
+    if isinstance(there.place, Path) and not there.place.is_dir():
+        raise BadInput(f"{there}: there is no store there; name a folder, or a URL such as s3://BUCKET/PREFIX")
+    _copy(there, open_store(), which or ())
 
 
 def _copy(source: Store, to: Store, which: Collection[str]) -> None:
