@@ -14,6 +14,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from places import ROOT
 from synthetic import make_trace, random_vectors
 
@@ -295,6 +296,32 @@ def test_a_writer_that_is_killed_leaves_all_of_a_trace_or_nothing(bucket, s3, mo
     assert store.get(f"{2:064x}"[::-1]) is not None
 
 
+class Mounted(LocalFileSystem):
+    """A filesystem with folders, which have to be made, and no conditions: as SFTP, HDFS, SMB."""
+
+    protocol = "mounted"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(str(path).removeprefix("mounted://"))
+
+    def pipe_file(self, path, value):
+        Path(path).write_bytes(value)
+
+
+def test_a_filesystem_with_folders_is_a_store_as_well(tmp_path):
+    fsspec.register_implementation("mounted", Mounted, clobber=True)
+    store = open_store(f"mounted://{tmp_path}/store")
+    with store.lock("subject"):
+        store.put(TRACE)
+    first = store.sealed(TRACE.key)
+    fresh(store).put(dataclasses.replace(TRACE, meta={**TRACE.meta, "load_seconds": 1.0}))
+    assert fresh(store).sealed(TRACE.key) == first
+    assert [one.meta for one in store.stored()] == [TRACE.meta]
+    store.remove(TRACE.key)
+    assert open_store(store.place).get(TRACE.key) is None
+
+
 # Stores that may be read and not written
 
 
@@ -450,6 +477,7 @@ def test_a_writer_that_is_killed_leaves_nothing_that_is_read_in_a_folder(tmp_pat
         ("cache", Path("cache")),
         ("/a/b", Path("/a/b")),
         ("file:///a/b", Path("/a/b")),
+        ("file:/a/b", Path("/a/b")),
         ("S3://lab/x/", "s3://lab/x"),
         ("memory://x", "memory://x"),
         ("C:/cache", Path("C:/cache")),
@@ -466,7 +494,9 @@ def test_a_name_is_a_folder_or_a_url(named, place):
         ("simplecache::s3://lab", "made of several"),
         ("s3://", "names no bucket; write s3://BUCKET"),
         ("s4://lab", "unknown kind of store 's4'; known: .*, s3, "),
+        ("sftp://host/lab", "paramiko"),
         ("gs://lab", "this takes gcsfs, which is not installed here: pip install gcsfs"),
+        ("s3://not a name", 'Invalid bucket name "not a name": Bucket name must match'),
         ("s3://no-such-bucket-here", "there is no bucket 'no-such-bucket-here' there"),
     ],
 )

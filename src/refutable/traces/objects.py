@@ -6,19 +6,16 @@ leave one of the two whole. Nothing is locked. fsspec is imported when a store i
 
 from __future__ import annotations
 
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
 from refutable._util.progress import task
 from refutable._util.retry import may_pass, tried_again
-from refutable._util.text import first_line, printable
 from refutable.errors import BadInput, StoreUnavailable
 from refutable.traces import filesystem
 from refutable.traces.folder import read_only
@@ -30,7 +27,6 @@ SILENT_FOR = (
     60.0  # seconds for which a store that did not answer is not asked again: each request waits for its retries
 )
 _AT_ONCE = 256
-_WRITTEN = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
 T = TypeVar("T")
 
 
@@ -73,14 +69,16 @@ class Objects:
         if self._writable:
             return
         fs, root = self._at()
+        trial, content = f"{root}/writable", b"refutable writes here\n"
         try:
-            self._ask("written", partial(self._create, fs, f"{root}/writable", b"refutable writes here\n"))
-        except FileExistsError:
-            pass  # somebody could; whether this user can is said by the first trace
+            self._ask("written", partial(self._create, fs, trial, content))
+        except FileExistsError:  # somebody could; whether this user can is said by the first trace
+            if not self._ask("read", partial(fs.exists, trial)):
+                self._ask("written", partial(filesystem.write_over, fs, trial, content))
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, PermissionError):
                 raise
-            raise read_only(str(self), _reason(error.__cause__)) from None
+            raise read_only(str(self), filesystem.reason(error.__cause__)) from None
         self._writable = True
 
     def read(self, key: str, *, fresh: bool = False) -> Sealed | None:
@@ -120,7 +118,7 @@ class Objects:
             there = self.read(key, fresh=True)
             if there is not None and there.is_of(key):
                 return
-            self._ask("written", partial(fs.pipe_file, place, content))
+            self._ask("written", partial(filesystem.write_over, fs, place, content))
         self._remember(key, content)
 
     def listed(self) -> Iterator[tuple[str, int, float]]:
@@ -135,7 +133,7 @@ class Objects:
             shelf, _, name = path.rpartition("/")
             key = name.removesuffix(SUFFIX)
             if name.endswith(SUFFIX) and shelf.endswith(f"/{key[:2]}"):
-                yield key, int(info.get("size") or 0), _written(info)
+                yield key, int(info.get("size") or 0), filesystem.written(info)
 
     def metas(self, keys: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         """Yield the meta of each of these traces, unverified; empty where it cannot be read. Reads no tables."""
@@ -202,7 +200,7 @@ class Objects:
         except (FileNotFoundError, FileExistsError):
             raise
         except Exception as error:  # botocore's and aiohttp's are no OSErrors
-            why = f"{self} cannot be {doing}: {_reason(error)}"
+            why = f"{self} cannot be {doing}: {filesystem.reason(error)}"
             if not isinstance(error, PermissionError):
                 self._down = time.monotonic(), why
             raise StoreUnavailable(why) from error
@@ -215,28 +213,3 @@ class Objects:
 
     def _place(self, key: str) -> str:
         return f"{self._at()[1]}/traces/{key[:2]}/{key}{SUFFIX}"
-
-
-def _reason(error: BaseException) -> str:
-    """Return why, in one line, and what would help where that is known."""
-    told = re.sub(r"^\[Errno -?\d+\] ", "", first_line(error))
-    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
-        told += "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or FSSPEC_S3_ANON=true"
-    elif isinstance(error, PermissionError):
-        told = f"permission denied ({told})"
-    return printable(told)
-
-
-def _written(info: Mapping[str, Any]) -> float:
-    """Return when an object was written, in seconds since 1970; now where its filesystem does not say."""
-    for name in _WRITTEN:
-        match info.get(name):
-            case datetime() as moment:
-                return moment.timestamp()
-            case int() | float() as seconds:
-                return float(seconds)
-            case str() as text:
-                with suppress(ValueError):
-                    moment = datetime.fromisoformat(text)
-                    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return time.time()
