@@ -27,7 +27,7 @@ from refutable.models.weights import Finder
 from refutable.prompts.in_memory import prompts_from
 from refutable.reports.formats.verdicts_json import read_run as read_reports
 from refutable.traces.passes import Blocks, Bos, First, Intervention, pass_of
-from refutable.traces.store import Store, cache_folder
+from refutable.traces.store import cache_folder, open_store
 from refutable.traces.trace import Position, Trace
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def measure(
         dtype=dtype,
         adapter=None if adapter is None else str(adapter),
     )
-    source = SampleSource(selection, finder, Store(folder))
+    source = SampleSource(selection, finder, open_store())
     source.give(given.prompts)
     return source.trace(selection.subject(row.name), spec)
 

@@ -6,7 +6,9 @@ RefutableError
 ├── NotMeasured          nothing can be measured here, and why: the only way to the verdict NOT_MEASURED
 │   ├── WeightsUnavailable   weights are absent, gated, offline or too large for the device
 │   │   └── HubUnreachable       the hub does not answer, and is not asked again in this run
+│   ├── StoreReadOnly        what is measured could not be stored, so nothing is
 │   └── NoSuchTap            this architecture has no such quantity (a post-norm block adds no updates)
+├── StoreUnavailable     the store of traces does not answer, or refuses: an ERROR, never "not stored"
 ├── InstrumentError      the measurement cannot be trusted: an ERROR, never a number
 │   ├── ClosureError     x_out - x_in is not the sum of the updates
 │   └── NonFiniteError   NaN or infinity in a primitive that a claim reads
@@ -52,8 +54,16 @@ class HubUnreachable(WeightsUnavailable):
     """The hub does not answer; it is not asked again in this run, since each request waits for its client's retries."""
 
 
+class StoreReadOnly(NotMeasured):
+    """The store of traces can be read and not written, so that nothing is measured into it."""
+
+
 class NoSuchTap(NotMeasured):
     """This architecture has no such quantity, so no run could measure it."""
+
+
+class StoreUnavailable(RefutableError):
+    """The store of traces does not answer, or refuses; whether it holds a trace is not known."""
 
 
 class InstrumentError(RefutableError):

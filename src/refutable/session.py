@@ -13,7 +13,7 @@ from typing import Any
 
 from refutable._util.hashing import key_of
 from refutable._util.progress import task
-from refutable._util.text import few, printable
+from refutable._util.text import counted, few, printable
 from refutable.claims import BaseClaim, ExperimentClaim, MeasuredClaim, WiringClaim, claims_hash
 from refutable.claims.cases import Case, cases_of
 from refutable.claims.file import Loaded
@@ -40,7 +40,7 @@ from refutable.prompts.prompt_set import PromptSet
 from refutable.reports.beside import KnownClaim, known_claims
 from refutable.statistics import STATISTICS
 from refutable.traces.passes import Pass
-from refutable.traces.store import Store, cache_folder
+from refutable.traces.store import cache_folder, open_store
 from refutable.verdicts.falsifiability.feasibility import Infeasible, count_categories, infeasible
 from refutable.verdicts.falsifiability.seeds import infeasible_with_seeds
 from refutable.verdicts.judge import Judgement, undecided
@@ -78,7 +78,7 @@ class Session:
     @classmethod
     def prepare(cls, options: Options) -> Session:
         """Read and check everything that can be checked before a model is loaded; raises BadInput."""
-        folder = cache_folder()
+        folder, store = cache_folder(), open_store()
         device = choose_device(options.device)
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         known = load_registry(options.models_file)
@@ -100,7 +100,6 @@ class Session:
             adapter=None if options.adapter is None else str(options.adapter),
         )
         table = _table(options, registry)
-        store = Store(folder)
         store.sweep()
         source = SampleSource(selection, finder, store, table, options.claims.parent)
         if given is not None:
@@ -167,6 +166,9 @@ class Session:
         traces = tuple(self.source.read)
         if not self.source.store.damaged.isdisjoint(traces):
             judgement = replace(judgement, details={**judgement.details, "cache": DAMAGED})
+        if left := [key for key in traces if key in self.source.store.unstored]:
+            why = f"{counted(len(left), 'trace')} could not be stored ({self.source.store.unstored[left[0]]})"
+            judgement = replace(judgement, details={**judgement.details, "store": f"{why}; measured for this run"})
         try:
             weights = self._weights(case, judgement, traces)
         except (KeyError, ValueError, TypeError):  # damaged meta in the store; the verdict itself stands

@@ -93,6 +93,54 @@ def test_what_cannot_be_meant_is_refused(called, store, arguments, said):
     assert keys(store) == ["0", "1", "2"]
 
 
+def test_traces_are_pushed_and_pulled(called, store, tmp_path):
+    there = tmp_path / "there"
+    told = called("cache", "push", there, "tiny-gpt2")
+    assert told.output.startswith(f"2 traces copied to {there} (")
+    assert told.output.endswith("), 0 skipped, 0 damaged\n")
+    called("cache", "rm", "--all", "--yes")
+    assert called("cache", "pull", f"file://{there}").exit_code == 0
+    assert keys(store) == ["0", "1"]
+    (there / "traces" / "00" / ("0" * 64) / "meta.json").write_text("{}")
+    called("cache", "rm", "--all", "--yes")
+    told = called("cache", "pull", there)
+    assert told.exit_code == 1
+    assert told.output.startswith(f"damaged: {'0' * 64} in {there}\n1 trace copied to ")
+    assert keys(store) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("push", "memory://there", "gpt3"), "gpt3: no trace of such a model"),
+        (("push", "s4://there"), "unknown kind of store 's4'"),
+        (("push", "{cache}"), "that is this store ($REFUTABLE_CACHE); name another"),
+        (("pull", "{cache}-not-there"), "there is no store there"),
+    ],
+)
+def test_what_cannot_be_copied_is_refused(called, store, arguments, said):
+    told = called("cache", *(one.format(cache=store.folder) for one in arguments))
+    assert told.exit_code == 4
+    assert said in told.output
+
+
+def test_a_store_elsewhere_is_listed_verified_and_removed_from(called, store, monkeypatch):
+    called("cache", "push", "memory://elsewhere")
+    monkeypatch.setenv("REFUTABLE_LOCAL_CACHE", str(store.folder))
+    monkeypatch.setenv("REFUTABLE_CACHE", "memory://elsewhere")
+    told = called("cache", "ls").output
+    assert "3 traces, " in told
+    assert f" in memory://elsewhere\non this machine, in {store.folder}:\nconverted: 2.0 MB\n" in told
+    assert called("cache", "verify").output.endswith(" read, 0 damaged\n")
+    assert called("cache", "rm", "--older-than", "1h", "--yes").exit_code == 0
+    assert called("cache", "rm", "tiny-gpt2", "--yes").exit_code == 0
+    assert called("cache", "ls").output.splitlines()[-3].startswith("1 trace, ")
+    told = called("cache", "rm", "--all", "--converted", "--yes").output
+    assert f"in memory://elsewhere and 2.0 MB of converted weights in {store.folder}" in told
+    assert keys(store) == ["0", "1", "2"], "what was pushed is a copy"
+    assert "measurements: memory://elsewhere (0 traces 0 B)" in called("doctor").output
+
+
 def test_a_flipped_bit_is_found_and_named(called, store):
     assert called("cache", "verify").output.endswith(" read, 0 damaged\n")
     file = store.folder / "traces" / "11" / ("1" * 64) / "blocks.parquet"

@@ -11,7 +11,7 @@ from processes import Runs, disks, kills, workers
 from readers import fuzz, readers
 from tally import Tally
 
-from refutable.traces import store
+from refutable.traces import sealed
 
 EVERY = (
     *("claims", "models", "map", "lock", "catalogue", "table.csv", "table.json", "table.jsonl", "table.parquet"),
@@ -62,7 +62,7 @@ def test_no_damage_to_the_cache_changes_a_verdict(form: str, tmp_path: Path) -> 
 def test_the_campaign_finds_a_store_that_believes_what_it_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_seal", lambda key, content: "0" * 64)
+    monkeypatch.setattr(sealed, "_seal", lambda key, parts: "0" * 64)
     bench, rng = Bench(tmp_path, "gguf"), random.Random(1)
     trials = (flips(bench, "cache", rng, seconds=60.0, most=1) for _ in range(20))
     assert any(tally.faults for tally in trials)

@@ -88,7 +88,7 @@ def test_a_put_that_fails_leaves_nothing(store):
     with pytest.raises(ValueError, match="JSON"):  # strict JSON: NaN never becomes null unseen
         store.put(unwritable)
     assert store.get(TRACE.key) is None
-    assert [*place_of(store).parent.iterdir()] == []
+    assert [*store.folder.rglob("*")] == []
 
 
 @pytest.mark.parametrize("name", ["meta.json", "blocks.parquet", "prompts.parquet", "seal"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,13 @@ def free_disk(folder: Path) -> int:
     """Return how many bytes may still be written below a folder, which need not exist yet."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     return shutil.disk_usage(there).free
+
+
+def machine(boot: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
+    """Return a name of this machine that its containers share and no other machine has, as long as it runs."""
+    with suppress(OSError, ValueError):
+        return boot.read_text(encoding="ascii").strip().replace("-", "")[:12]
+    return "".join(letter for letter in platform.node() if letter.isalnum() or letter in "-_")[:32]
 
 
 def _limit(file: Path) -> int:

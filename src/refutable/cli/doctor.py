@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refutable.cli.cache import other_parts, size_text
 from refutable.cli.defaults import ClaimsArgument, ModelsOption, claims_file, models_file
+from refutable.cli.kept_traces import bytes_below, other_parts, size_text
 
 if TYPE_CHECKING:
     from refutable.claims.cases import Case
     from refutable.session import Session
+    from refutable.traces.store import Store
 
 PACKAGES = ("torch", "transformers", "tokenizers", "huggingface_hub", "numpy", "scipy", "pyarrow", "pytest")
 NO_NETWORK = "not asked (--online asks; nothing else here uses the network)"
@@ -76,18 +77,38 @@ def _devices() -> Iterator[str]:
 def _caches() -> Iterator[str]:
     from huggingface_hub import constants
 
-    from refutable._util.host import free_disk
-    from refutable._util.text import counted
-    from refutable.cli.cache import bytes_below
-    from refutable.traces.store import Store, cache_folder
+    from refutable.errors import RefutableError
+    from refutable.traces.store import cache_folder, open_store
 
     folder = cache_folder()
-    stored = list(Store(folder).stored())
-    parts = {counted(len(stored), "trace"): sum(one.bytes for one in stored), **other_parts(folder)}
-    sizes = ", ".join(f"{name} {size_text(size)}" for name, size in parts.items())
-    yield f"measurements: {folder} ({sizes}; {size_text(free_disk(folder))} free)"
+    try:
+        store = open_store()
+        told = _traces_in(store)
+    except RefutableError as error:
+        yield f"measurements: NOT to be used: {error}"
+    else:
+        if store.place == folder:
+            yield f"measurements: {_sizes(folder, told)}"
+        else:
+            yield f"measurements: {store} ({told})"
+            yield f"what stays on this machine: {_sizes(folder)}"
     hub = Path(constants.HF_HUB_CACHE)
-    yield f"weights of the hub: {hub} ({size_text(bytes_below(hub))}; {size_text(free_disk(hub))} free)"
+    yield f"weights of the hub: {_sizes(hub, size_text(bytes_below(hub)), parts=False)}"
+
+
+def _traces_in(store: Store) -> str:
+    from refutable._util.text import counted
+
+    stored = [*store.stored(described=False)]
+    return f"{counted(len(stored), 'trace')} {size_text(sum(one.bytes for one in stored))}"
+
+
+def _sizes(folder: Path, *told: str, parts: bool = True) -> str:
+    """Return a folder with what it holds, and how much its disk has left."""
+    from refutable._util.host import free_disk
+
+    sizes = [f"{name} {size_text(size)}" for name, size in other_parts(folder).items()] if parts else []
+    return f"{folder} ({'; '.join(filter(None, (', '.join((*told, *sizes)), f'{size_text(free_disk(folder))} free')))})"
 
 
 def _hub() -> str:

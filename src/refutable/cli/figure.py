@@ -38,7 +38,7 @@ def figure(
 ) -> None:
     """Draw one figure of a run, or write its table; --list says which there are."""
     from refutable.reports.formats.verdicts_json import read_run
-    from refutable.traces.store import Store, cache_folder
+    from refutable.traces.store import open_store
 
     if show:
         run, name = run or (Path(name) if name is not None else None), None
@@ -46,7 +46,7 @@ def figure(
         raise BadInput("which figure? write `refutable figure NAME RUN`, or `refutable figure --list` to see them all")
     place = run or reports_folder()
     read = _chosen(read_run(place)[0], case or [], place)
-    store = Store(cache_folder())
+    store = open_store()
     if name is None:
         _list(read, store)
     else:

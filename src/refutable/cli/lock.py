@@ -74,7 +74,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     from refutable.claims.file import read_claims
     from refutable.models.registry import load_registry
     from refutable.prompts.find import load_prompts
-    from refutable.traces.store import Store, cache_folder
+    from refutable.traces.store import open_store
     from refutable.verdicts.preregistration.lockfile import updated
     from refutable.verdicts.preregistration.status import hashes_of, seen_by_now
 
@@ -83,7 +83,7 @@ def _update(claims: Path, models: Path | None, old: Lock, seen: Sequence[Path] |
     loaded = read_claims(claims)
     cases = cases_of(loaded.claims, load_registry(models), loaded.places, prompts)
     rows = list(_rows(claims, seen))
-    already = seen_by_now(cases, Store(cache_folder()).metas(), rows, prompts)
+    already = seen_by_now(cases, open_store().metas(), rows, prompts)
     return updated(old, hashes_of(cases, prompts), already, datetime.now(UTC).replace(microsecond=0))
 
 

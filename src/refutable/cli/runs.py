@@ -32,13 +32,13 @@ def report(
     from refutable.reports.formats import write_reports
     from refutable.reports.formats.verdicts_json import read_run, read_verdicts
     from refutable.reports.runs import write_kept
-    from refutable.traces.store import Store, cache_folder
+    from refutable.traces.store import open_store
 
     run, file = read_run(journal or reports_folder() / "journal.jsonl")
     if out is None and file.suffix == ".json":
         raise BadInput(f"{file}: no journal, so its folder is left alone; write its reports elsewhere: --out DIR")
     run = shown_with(run, file, read_verdicts(baseline) if baseline is not None else None)
-    store = Store(cache_folder())
+    store = open_store()
     if out is None:
         write_kept(run, store, file.parent)
     else:

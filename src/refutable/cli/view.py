@@ -65,11 +65,11 @@ def _page(path: Path, *, live: bool = False) -> tuple[str, Path | None]:
     from refutable.cli.beside import shown_with
     from refutable.reports.formats.index_html import FILE, page_html
     from refutable.reports.formats.verdicts_json import read_run
-    from refutable.traces.store import Store, cache_folder
+    from refutable.traces.store import open_store
 
     run, file = read_run(path)
     goes_on = live and not run.complete and time.time() - file.stat().st_mtime < ENDED
-    text = page_html(shown_with(run, file), Store(cache_folder()), file.parent, again=AGAIN if goes_on else 0)
+    text = page_html(shown_with(run, file), open_store(), file.parent, again=AGAIN if goes_on else 0)
     return text, file.parent / FILE if file.suffix != ".json" else None
 
 

@@ -269,7 +269,7 @@ class SampleSource:
                 self._refused[wanted[each][1]] = left
                 continue
             made = datetime.now(UTC).isoformat(timespec="seconds")
-            self.store.put(replace(left, meta={**left.meta, "measured": made, "described": row.described}))
+            self.store.keep(replace(left, meta={**left.meta, "measured": made, "described": row.described}))
             self.live.add(left.key)
 
     def _about(self, subject: Subject, weights: WeightsSource, spec: Pass) -> dict[str, Any]:

@@ -107,14 +107,14 @@ class Remembering(Store):
     """A store that several figures read, each trace from disk only once."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store.folder)
-        self.damaged = store.damaged
+        super().__init__(store.place)
+        self._store = store
         self._read: dict[str, Trace | None] = {}
 
     def get(self, key: str) -> Trace | None:
         """Return the trace of a key, or None, as the store does."""
         if key not in self._read:
-            self._read[key] = super().get(key)
+            self._read[key] = self._store.get(key)
         return self._read[key]
 
 
