@@ -27,8 +27,8 @@ def measure(
 ) -> None:
     """Measure what claims read, and judge nothing: pytest with the same words then finds every number stored.
 
-    Takes the words of pytest too: --claims, --model, --weights, --revision, --dtype, --device, --prompts, --offline, -k,
-    -m and test ids. Exit 0 where all is stored, 1 where something failed, 4 for unusable input.
+    Takes the words of pytest too: --claims, --model, --weights, --revision, --dtype, --device, --prompts, --offline,
+    -k, -m and test ids. Exit 0 where all is stored, 1 where something failed, 4 for unusable input.
     """
     import pytest
 

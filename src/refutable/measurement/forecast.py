@@ -7,9 +7,9 @@ number::
     activations  N s (10 D + 3 I)  +  B H T^2 (s + 8) where attention is eager  +  B V (s K + 16)
     reductions   4 N (2 x 6 D)
 
-A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores, and
-their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's in
-float32; the reduction the six taps in float32, twice. The passes that follow a gradient keep every block's
+A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores,
+and their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's
+in float32; the reduction the six taps in float32, twice. The passes that follow a gradient keep every block's
 activations (`reach`) or several copies of one block's (`perturbation`, `jacobian`, `through`). benchmarks/memory.py
 holds this against what a device reports. Needs no torch.
 """
@@ -84,6 +84,8 @@ def forecast(row: ModelRow, config: Config, subject: Subject, spec: Pass, length
         block = max(block, tokens * size * (10 * width + 3 * inner) + scores)
         head = max(head, batch * words * (size * (ends if spec.name == "forward" else longest) + 16))
         reductions = max(reductions, 8 * tokens * TAPS * width if spec.name == "forward" else 4 * tokens * width)
-    held = config_facts.number(config, config_facts.LAYERS) if spec.name == "reach" else COPIES.get(spec.name, 1)
-    without_head = spec.name in COPIES
-    return Forecast(row.parameters * size, max(block * held, 0 if without_head else head), reductions)
+    if spec.name == "reach":  # every block's activations, and the logits with their gradient
+        activations = block * config_facts.number(config, config_facts.LAYERS) + 2 * head
+    else:
+        activations = max(block * COPIES.get(spec.name, 1), 0 if spec.name in COPIES else head)
+    return Forecast(row.parameters * size, activations, reductions)

@@ -29,7 +29,12 @@ class Job:
     @property
     def id(self) -> str:
         """Its name in words: the model, and the revision if one was asked for."""
-        return self.model if self.revision is None else f"{self.model} at {self.revision}"
+        return called(self.model, self.revision)
+
+    @property
+    def base(self) -> str:
+        """Name of the model, whatever its revision."""
+        return self.model.partition("@")[0]
 
     @property
     def units(self) -> Iterator[tuple[Subject, Pass]]:
@@ -43,6 +48,11 @@ def jobs_of(plan: Plan) -> tuple[Job, ...]:
     for subject, passes in plan.items():
         grouped.setdefault((subject.model, subject.revision), []).append((subject, passes))
     return tuple(Job(model, revision, tuple(passes)) for (model, revision), passes in grouped.items())
+
+
+def called(model: str, revision: str | None) -> str:
+    """Return a model at a revision in words; the name of its row may say the revision already."""
+    return model if revision is None or "@" in model else f"{model} at {revision}"
 
 
 def subject_text(subject: Subject) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from refutable._util.progress_line import duration
 from refutable._util.text import counted, few
+from refutable.sweep.jobs import called
 from refutable.sweep.rates import START, Rates
 from refutable.sweep.record import JobRecord, Outcome, Unit, counts
 from refutable.sweep.shards import Shard, dealt
@@ -55,11 +56,10 @@ def estimate(planned: Sequence[Planned], processes: int) -> float:
 
 def job_line(record: JobRecord) -> str:
     """Return what became of a job in one line."""
-    at = "" if record.revision is None else f" at {record.revision}"
     found = counts([record])
     told = ", ".join(f"{number} {outcome}" for outcome, number in found.items() if number)
     again = f", {counted(record.tries, 'try')} ({few(record.faults, most=1)})" if record.tries > 1 else ""
-    return f"{record.model}{at}: {told} in {duration(record.seconds)}{again}"
+    return f"{called(record.model, record.revision)}: {told} in {duration(record.seconds)}{again}"
 
 
 def failure_lines(records: Iterable[JobRecord]) -> Iterator[str]:
@@ -96,7 +96,7 @@ def size_text(size: float) -> str:
 def _by_model(planned: Sequence[Planned]) -> list[list[Planned]]:
     grouped: dict[str, list[Planned]] = {}
     for one in planned:
-        grouped.setdefault(one.job.model, []).append(one)
+        grouped.setdefault(one.job.base, []).append(one)
     return [*grouped.values()]
 
 
@@ -105,7 +105,7 @@ def _row(jobs: Sequence[Planned]) -> tuple[str, ...]:
     missing = sum(one.missing for one in jobs)
     stored = known.count(Outcome.STORED)
     return (
-        jobs[0].job.model,
+        jobs[0].job.base,
         str(len(jobs)),
         str(missing + len(known)),
         str(stored),

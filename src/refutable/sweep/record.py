@@ -13,7 +13,7 @@ from typing import Any
 from refutable._util.atomic import write_whole
 from refutable.models.subject import WeightsSource
 from refutable.models.weight_files import weight_files
-from refutable.sweep.jobs import Job
+from refutable.sweep.jobs import Job, called
 
 SCHEMA = 1
 
@@ -62,9 +62,9 @@ class Unit:
     @property
     def title(self) -> str:
         """Its name in words."""
-        at = "" if self.revision is None else f" at {self.revision}"
         of = f" ({self.subject})" if self.subject else ""
-        return f"{self.model}{at}{of}: {self.pass_title}{f' over {self.prompts}' if self.prompts else ''}"
+        over = f" over {self.prompts}" if self.prompts else ""
+        return f"{called(self.model, self.revision)}{of}: {self.pass_title}{over}"
 
     @property
     def failed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Looks over a plan before anything is loaded: what is stored, what is to be read, how much memory and time it takes."""
+"""Looks over a plan before anything is loaded: what is stored and what is to be read, how much memory and time."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _may_come(error: NotMeasured) -> bool:
 
 
 def _bytes(source: SampleSource, row: ModelRow, subject: Subject, spec: Pass) -> float:
-    """Return the bytes of the files that loading a subject reads; of files that are not here, by the row's own dtype."""
+    """Return the bytes of the files that loading a subject reads; where they are not here, by the row's own dtype."""
     if subject.weights == INIT or row.stand_in or spec.name in PROBE_PASSES:
         return 0.0
     try:

@@ -12,7 +12,7 @@ from refutable._util.progress import say, task
 from refutable.errors import BadInput
 from refutable.models.device import EVERY_GPU
 from refutable.session import Session
-from refutable.sweep.asked import Asked, slots_of
+from refutable.sweep.asked import Asked, Slot, slots_of
 from refutable.sweep.engines import here, on_ray, processes
 from refutable.sweep.jobs import jobs_of
 from refutable.sweep.lines import end_line, estimate, failure_lines, job_line, plan_lines
@@ -80,7 +80,7 @@ class Sweep:
         return int(any(unit.failed for record in self.records for unit in record.units))
 
     def _engine(
-        self, orders: list[Order], planned: Sequence[Planned], slots: Sequence[dict[str, str]], address: str | None
+        self, orders: list[Order], planned: Sequence[Planned], slots: Sequence[Slot], address: str | None
     ) -> Iterator[JobRecord]:
         if not orders:
             return iter(())

@@ -159,7 +159,7 @@ def _measured(
         for spec, key, error in source.measure(subject, tuple(missing)):
             del missing[spec]
             seconds, before = time.perf_counter() - before, time.perf_counter()
-            found = (Outcome.MEASURED, "") if error is None else verdict_on(error)
+            found = _stored(source, key) if error is None else verdict_on(error)
             yield spec, replace(unit_record(asked, spec, *found, key=key), seconds=round(seconds, 3)), weighed
             weighed = None
     except Exception as error:
@@ -171,8 +171,15 @@ def _measured(
         yield spec, unit_record(asked, spec, outcome, reason, key), None
 
 
+def _stored(source: SampleSource, key: str) -> tuple[Outcome, str]:
+    """Return whether a trace that was made is in the store, for whoever judges: a store may refuse to keep it."""
+    if source.store.is_whole(key):
+        return Outcome.MEASURED, ""
+    return Outcome.LOST, "it was measured, and the store did not keep it"
+
+
 def _here(subject: Subject, source: SampleSource) -> Subject:
-    """Return a subject on this process's device: where it was planned, the one GPU seen here may have another number."""
+    """Return a subject on this process's device: the one GPU seen here may have had another number in the plan."""
     device = source.selection.device.name
     if subject.device_type != "cuda" or subject.device == EVERY_GPU:
         return subject

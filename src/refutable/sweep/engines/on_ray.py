@@ -102,13 +102,9 @@ def _connected(address: str | None) -> Any:
         import ray
     except ImportError:
         raise BadInput(f"--on ray needs Ray, which is not installed here: {INSTALL}") from None
-    quiet = {"log_to_driver": False, "configure_logging": False, "include_dashboard": False}
+    own: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
     try:
-        if address is None:
-            ray.init(**quiet)
-        else:
-            del quiet["include_dashboard"]
-            ray.init(address, **quiet)
+        ray.init(log_to_driver=False, configure_logging=False, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BadInput(f"--on ray://{address}: no cluster of Ray answers there ({first_line(error)})") from None
     return ray
@@ -121,7 +117,5 @@ def _too_much(ray: Any, needs: Mapping[str, float]) -> str:
     asked = {names[name]: amount for name, amount in needs.items() if amount}
     if not hosts or any(all(host.get(name, 0) >= amount for name, amount in asked.items()) for host in hosts):
         return ""
-    told = ", ".join(
-        f"{amount / 1e9:.1f} GB" if name == "memory" else f"{amount:g} {name}" for name, amount in asked.items()
-    )
+    told = ", ".join(f"{size / 1e9:.1f} GB" if name == "memory" else f"{size:g} {name}" for name, size in asked.items())
     return f"no host of the cluster has {told} free of other uses; add a larger one, or --dtype bfloat16"
