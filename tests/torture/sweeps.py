@@ -133,8 +133,9 @@ def trial(suite: Suite, cache: Path, units: int, serial: bytes, rng: random.Rand
     """Make one trial, and return what was seen."""
     from ray.cluster_utils import Cluster
 
-    os.environ.update({"SWEEP_LOG": str(cache) + ".log", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""})
-    os.environ["RAY_worker_niceness"] = "0"  # else whatever else runs here is served first
+    first_served = {"RAY_worker_niceness": "0"}  # as whatever else runs here is
+    os.environ.update({"SWEEP_LOG": str(cache) + ".log", "OMP_NUM_THREADS": "1", **first_served})
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     small = {"num_cpus": 1, "object_store_memory": 80_000_000}
     cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     hosts = [cluster.add_node(**small) for _ in range(RAYLETS - 1)]

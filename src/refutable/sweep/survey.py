@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from refutable.errors import BadInput, NotMeasured, RefutableError
+from refutable.errors import BadInput, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.evidence.sample_source import SampleSource
 from refutable.measurement.forecast import Forecast, forecast
 from refutable.models.row import ModelRow
-from refutable.models.subject import INIT, Subject
+from refutable.models.subject import INIT, PRETRAINED, Subject
 from refutable.models.weights import BYTES
 from refutable.sweep.faults import verdict_on
 from refutable.sweep.jobs import Job
@@ -20,7 +20,6 @@ from refutable.sweep.work import unit_record
 from refutable.traces.passes import PROBE_PASSES, Pass
 
 LOOKED_AT = 2000  # stored traces whose times are read, of a store that may hold many more
-TO_FETCH = "its weights are to be fetched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,21 +105,26 @@ def _planned(source: SampleSource, job: Job, rates: Rates, tokens: Callable[[str
 def _known(source: SampleSource, subject: Subject, spec: Pass) -> Unit | bool:
     """Return the record of a unit that need not or cannot be measured; else whether its weights are to be fetched."""
     try:
-        key = source.address(subject, spec, download=False)
+        key = source.address(subject, spec, download=source.finder.offline)  # which asks nobody, and says so
         if source.store.is_whole(key):
             return unit_record(subject, spec, Outcome.STORED, key=key)
-    except NotMeasured as error:
-        row = source.selection.registry[subject.model]
-        fetched = subject.named and not source.finder.offline and row.hub is not None and _may_come(error)
-        return fetched or unit_record(subject, spec, *verdict_on(error))
+    except WeightsUnavailable as error:
+        return _may_come(source, subject) or unit_record(subject, spec, *verdict_on(error))
     except (RefutableError, OSError) as error:
         return unit_record(subject, spec, *verdict_on(error))
     return False
 
 
-def _may_come(error: NotMeasured) -> bool:
-    """Whether weights are not at hand and may be fetched, rather than there being nothing to measure."""
-    return error.reason.endswith("is not at hand")
+def _may_come(source: SampleSource, subject: Subject) -> bool:
+    """Whether weights that are not at hand may be fetched, and would fit."""
+    row = source.selection.registry[subject.model]
+    if not subject.named or source.finder.offline or row.hub is None or row.weights or subject.weights != PRETRAINED:
+        return False
+    try:
+        source.finder.check_fits(row, subject)
+    except WeightsUnavailable:
+        return False
+    return True
 
 
 def _bytes(source: SampleSource, row: ModelRow, subject: Subject, spec: Pass) -> float:
