@@ -5,6 +5,8 @@ Judging asks for samples and never learns whether they were stored, measured jus
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -242,7 +244,7 @@ class SampleSource:
             raise self._failed[subject]
         if key in self._refused:
             raise self._refused[key]
-        name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
+        name = _lock_of(subject) if subject.device_type == "cuda" else f"subject-{key[:16]}"
         with ExitStack() as held:
             with task(f"waiting for another process, which measures on {subject.device_type}"):
                 held.enter_context(self.store.lock(name))
@@ -322,3 +324,9 @@ class SampleSource:
             "torch": version_of("torch"),
             "transformers": version_of("transformers"),
         }
+
+
+def _lock_of(subject: Subject) -> str:
+    """Return the name of the lock on a GPU: what a process calls the first one depends on which it may see."""
+    seen = re.sub(r"[^\w-]", "-", os.environ.get("CUDA_VISIBLE_DEVICES", ""))[:64]
+    return f"device-{subject.device.replace(':', '-')}{f'-of-{seen}' if seen else ''}"
