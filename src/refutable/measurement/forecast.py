@@ -28,8 +28,9 @@ from refutable.models.weights import BYTES
 from refutable.traces.passes import PROBE_PASSES, Pass
 
 TAPS = 6
-COPIES = {"perturbation": 4, "jacobian": 4, "through": 4}
+COPIES = {"perturbation": 2, "jacobian": 4, "through": 4}
 """How many copies of one block's activations a pass holds, over a forward pass's one; `reach` holds every block's."""
+HEADLESS = ("heads", "rank", *COPIES)  # run the blocks alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +88,5 @@ def forecast(row: ModelRow, config: Config, subject: Subject, spec: Pass, length
     if spec.name == "reach":  # every block's activations, and the logits with their gradient
         activations = block * config_facts.number(config, config_facts.LAYERS) + 2 * head
     else:
-        activations = max(block * COPIES.get(spec.name, 1), 0 if spec.name in COPIES else head)
+        activations = max(block * COPIES.get(spec.name, 1), 0 if spec.name in HEADLESS else head)
     return Forecast(row.parameters * size, activations, reductions)

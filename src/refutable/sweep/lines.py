@@ -72,12 +72,13 @@ def failure_lines(records: Iterable[JobRecord]) -> Iterator[str]:
         yield f"{outcome.upper().replace(' ', '_')} {units[0].title}{more}: {reason}"
 
 
-def end_line(records: Sequence[JobRecord], seconds: float) -> str:
-    """Return how a sweep ended in one line."""
+def end_line(records: Sequence[JobRecord], seconds: float, jobs: int) -> str:
+    """Return how a sweep of so many jobs ended in one line."""
     found = counts(records)
-    told = ", ".join(f"{number} {outcome}" for outcome, number in found.items() if number) or "nothing to do"
+    told = ", ".join(f"{number} {outcome}" for outcome, number in found.items() if number) or "no unit"
     retried = sum(record.tries > 1 for record in records)
     again = f"; {counted(retried, 'job')} begun again" if retried else ""
+    again += f"; cut short after {len(records)} of {counted(jobs, 'job')}" if len(records) < jobs else ""
     loads = sum(record.loads for record in records)
     return (
         f"{told}; {counted(loads, 'load')}, {size_text(sum(record.bytes for record in records))} read in"

@@ -76,7 +76,7 @@ class Sweep:
             self._follow(self._engine(orders, planned, slots, engine), len(orders))
         finally:
             seconds = time.perf_counter() - started
-            self._tell(seconds, estimate(planned, len(slots)), complete=len(self.records) == len(planned))
+            self._tell(seconds, estimate(planned, len(slots)), len(planned))
         return int(any(unit.failed for record in self.records for unit in record.units))
 
     def _engine(
@@ -124,13 +124,13 @@ class Sweep:
             environment={} if alone else environment,
         )
 
-    def _tell(self, seconds: float, estimated: float, *, complete: bool) -> None:
+    def _tell(self, seconds: float, estimated: float, jobs: int) -> None:
         for line in failure_lines(self.records):
             self.write(line)
-        self.write(end_line(self.records, seconds) + ("" if complete else "; cut short"))
+        self.write(end_line(self.records, seconds, jobs))
         if self.asked.json is not None:
             about = {
-                "complete": complete,
+                "complete": len(self.records) == jobs,
                 "shard": None if self.asked.shard is None else str(self.asked.shard),
                 "on": self.asked.on or "this host",
                 "device": self.session.source.finder.device.title,
