@@ -1,4 +1,4 @@
-"""The arithmetic of a sweep over eight Pythias x 154 checkpoints; `python -m benchmarks.scale` prints the table of docs.
+"""The arithmetic of a sweep over eight Pythias x 154 checkpoints; `python -m benchmarks.scale` prints docs' table.
 
 A sweep takes at least as long as shared storage needs to send every byte, and at least as long as the busiest GPU
 works, when checkpoints are dealt out as `refutable measure --shard` does. Reading is hidden behind measuring, or the

@@ -66,7 +66,7 @@ def numbers(records: list[JobRecord], cache: Path) -> dict[str, list[object]]:
     return found
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_tenth_of_all_requests_fails_and_every_number_is_right(
     seed: int,
     hub: Hub,  # noqa: F811

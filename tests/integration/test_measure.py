@@ -103,3 +103,19 @@ def test_unusable_words_are_refused_in_one_message(own: Suite, words: tuple[str,
     assert told.status == 4
     assert reason in told.text
     assert "Traceback" not in told.text
+
+
+def test_without_claims_there_is_nothing_to_measure(own: Suite) -> None:
+    (own.folder / "pytest.ini").write_text("[pytest]\n")
+    told = own.refutable("measure")
+    assert told.status == 4
+    assert "ERROR: no claims file: give --claims FILE" in told.text
+    assert "Traceback" not in told.text
+
+
+def test_a_test_that_cannot_be_collected_is_told(own: Suite) -> None:
+    own.write("test_own.py", "import no_such_module\n")
+    told = own.refutable("measure", "test_own.py")
+    assert told.status == 4
+    assert "test_own.py: cannot be collected" in told.text
+    assert "no_such_module" in told.text

@@ -40,6 +40,7 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
             address_of(word)
 
 
+@pytest.mark.slow
 def test_a_task_leaves_a_trace_and_returns_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else whatever else runs here is served first

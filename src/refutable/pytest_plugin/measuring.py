@@ -28,6 +28,7 @@ class Measuring:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.status: int | None = None
+        self._faults: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -38,13 +39,21 @@ class Measuring:
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             config.args, config.option.pyargs = [SUITE], True
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Refuse a run without claims.
+
+        https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_sessionstart
+        """
+        if SESSION not in session.config.stash:
+            raise pytest.UsageError("no claims file: give --claims FILE or set refutable_claims in the ini file")
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Refuse a run in which a test cannot be collected; what it would read is not known.
+        """Note what cannot be collected: what it would read is not known.
 
         https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_collectreport
         """
         if report.failed:
-            raise pytest.UsageError(f"{report.nodeid}: cannot be collected\n{report.longreprtext}")
+            self._faults.append(f"{report.nodeid or 'the tests'}: cannot be collected\n{report.longreprtext}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -53,8 +62,8 @@ class Measuring:
         https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_runtestloop
         """
         config = session.config
-        if SESSION not in config.stash:
-            raise pytest.UsageError("no claims file: give --claims FILE or set refutable_claims in the ini file")
+        if self._faults:
+            raise pytest.UsageError("\n".join(self._faults))
         cases = [case for item in session.items if (case := case_of(item)) is not None]
         modules = tuple(config.getini("refutable_extensions"))
         capture = config.pluginmanager.getplugin("capturemanager")
