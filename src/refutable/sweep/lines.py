@@ -38,7 +38,7 @@ def plan_lines(
         f" {size_text(max((one.memory.total for one in planned), default=0))} of memory a process"
     )
     if missing:
-        told = "" if processes == 1 else f" with {counted(processes, 'process').replace('processs', 'processes')}"
+        told = "" if processes == 1 else f" with {processes} processes"
         lines.append(f"estimated time{told}: {duration(estimate(planned, processes))}, from {rates.source}")
     if any(one.to_fetch for one in planned):
         names = [one.job.id for one in planned if one.to_fetch]
