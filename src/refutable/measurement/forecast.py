@@ -9,7 +9,7 @@ number::
 
 A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores,
 and their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's
-in float32; the reduction the six taps in float32, twice. The passes that follow a gradient keep every block's
+in float32 (for `loss`, two of one prompt's in float32); the reduction the six taps in float32, twice. The passes that follow a gradient keep every block's
 activations (`reach`) or several copies of one block's (`perturbation`, `jacobian`, `through`). benchmarks/memory.py
 holds this against what a device reports. Needs no torch.
 """
@@ -83,7 +83,8 @@ def forecast(row: ModelRow, config: Config, subject: Subject, spec: Pass, length
         tokens = batch * longest
         scores = batch * heads * longest**2 * (size + 8) if eager else 0
         block = max(block, tokens * size * (10 * width + 3 * inner) + scores)
-        head = max(head, batch * words * (size * (ends if spec.name == "forward" else longest) + 16))
+        per_prompt = 8 * longest * words if spec.name == "loss" else 16 * batch * words
+        head = max(head, batch * words * size * (ends if spec.name == "forward" else longest) + per_prompt)
         reductions = max(reductions, 8 * tokens * TAPS * width if spec.name == "forward" else 4 * tokens * width)
     if spec.name == "reach":  # every block's activations, and the logits with their gradient
         activations = block * config_facts.number(config, config_facts.LAYERS) + 2 * head
