@@ -9,9 +9,9 @@ number::
 
 A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores,
 and their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's
-in float32 (for `loss`, two of one prompt's in float32); the reduction the six taps in float32, twice. The passes that follow a gradient keep every block's
-activations (`reach`) or several copies of one block's (`perturbation`, `jacobian`, `through`). benchmarks/memory.py
-holds this against what a device reports. Needs no torch.
+in float32 (for `loss`, two of one whole prompt's); the reduction the six taps in float32, twice. The passes that follow
+a gradient keep every block's activations (`reach`) or several copies of one block's (`perturbation`, `jacobian`,
+`through`). benchmarks/memory.py holds this against what a device reports. Needs no torch.
 """
 
 from __future__ import annotations
