@@ -10,10 +10,9 @@ from importlib import metadata
 import numpy as np
 import torch
 
-from refutable.measurement.instrument.batching import cut_batches
+from refutable.measurement.instrument.cutting import LIMIT, OVERHEAD, cut_batches
 from refutable.measurement.loading.load import load_model
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.forward import LIMIT, OVERHEAD
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.registry import load_registry

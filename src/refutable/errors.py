@@ -5,7 +5,8 @@ RefutableError
 │   └── UnknownName      a name is in no registry; the message suggests the nearest known one
 ├── NotMeasured          nothing can be measured here, and why: the only way to the verdict NOT_MEASURED
 │   ├── WeightsUnavailable   weights are absent, gated, offline or too large for the device
-│   │   └── HubUnreachable       the hub does not answer, and is not asked again in this run
+│   │   └── HubFailed            the hub failed in a way that may pass: a server error, a rate limit, a broken line
+│   │       └── HubUnreachable       it does not answer at all, and is not asked again in this run
 │   ├── StoreReadOnly        what is measured could not be stored, so nothing is
 │   └── NoSuchTap            this architecture has no such quantity (a post-norm block adds no updates)
 ├── StoreUnavailable     the store of traces does not answer, or refuses: an ERROR, never "not stored"
@@ -50,7 +51,11 @@ class WeightsUnavailable(NotMeasured):
     """Weights are absent, gated, offline or too large for the device."""
 
 
-class HubUnreachable(WeightsUnavailable):
+class HubFailed(WeightsUnavailable):
+    """The hub failed in a way that may pass by itself, and went on failing as often as it was asked."""
+
+
+class HubUnreachable(HubFailed):
     """The hub does not answer; it is not asked again in this run, since each request waits for its client's retries."""
 
 

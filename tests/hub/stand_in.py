@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 import socket
 import struct
@@ -20,7 +21,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = (".safetensors", ".bin")
 MEMBER, OUTSIDER = "hf_member", "hf_outsider"  # tokens; any other is invalid
@@ -40,6 +41,8 @@ class Fault:
         spoil: send zeros from this byte on, as many as the file has.
         pause: seconds before each piece of the file.
         times: how often; None for always.
+        headers: of the answer with `status`, such as ``Retry-After``.
+        share: of the requests that match, drawn at random; 1 for all of them.
     """
 
     at: str
@@ -50,6 +53,8 @@ class Fault:
     spoil: int | None = None
     pause: float = 0.0
     times: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    share: float = 1.0
 
 
 class Request(NamedTuple):
@@ -73,6 +78,8 @@ class Hub:
         tags: of a repository.
         faults: what goes wrong, first match first.
         requests: what was asked.
+        page: rows of a listing that one answer holds, the rest behind a link; None for all.
+        chance: decides which requests a fault with a share is for.
     """
 
     root: Path
@@ -82,6 +89,8 @@ class Hub:
     tags: dict[str, list[str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    page: int | None = None
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
     lock: threading.Lock = field(default_factory=threading.Lock)
     ports: tuple[int, int] = (0, 0)
 
@@ -104,7 +113,7 @@ class Hub:
         """Return what goes wrong with a request, and count it."""
         with self.lock:
             for fault in self.faults:
-                if fault.times != 0 and re.search(fault.at, line):
+                if fault.times != 0 and re.search(fault.at, line) and self.chance.random() < fault.share:
                     fault.times = None if fault.times is None else fault.times - 1
                     return fault
         return None
@@ -146,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.hub.fault(line)
         try:
             if fault is not None and fault.status is not None:
-                return self._send(fault.status, fault.body.encode())
+                return self._send(fault.status, fault.body.encode(), fault.headers)
             if self.elsewhere:
                 return self._file(self.hub.root / path.removeprefix("/cdn/"), fault)
             return self._route(path, fault)
@@ -203,7 +212,12 @@ class _Handler(BaseHTTPRequestHandler):
                 row = {"type": "file", "oid": etag(file)[:40], "size": file.stat().st_size, "path": file.name}
                 large = {"lfs": {"oid": etag(file), "size": row["size"], "pointerSize": 135}}
                 rows.append({**row, **(large if file.suffix in LARGE else {})})
-            self._send(200, json.dumps(rows).encode())
+            query = urlsplit(self.path).query
+            start = int(parse_qs(query).get("cursor", ["0"])[0])
+            end = len(rows) if self.hub.page is None else start + self.hub.page
+            here = f"{self.hub.endpoint}{urlsplit(self.path).path}?cursor={end}"
+            more = {"Link": f'<{here}>; rel="next"'} if end < len(rows) else {}
+            self._send(200, json.dumps(rows[start:end]).encode(), more)
 
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         if not self._allowed(repo, revision, of_file=True):

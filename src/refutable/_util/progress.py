@@ -119,3 +119,14 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Let nobody listen meanwhile but who begins to, such as a run of pytest inside another command."""
+    kept = _listeners[:]
+    _listeners.clear()
+    try:
+        yield
+    finally:
+        _listeners[:] = kept

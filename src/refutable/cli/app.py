@@ -16,6 +16,7 @@ from refutable.cli.extensions import load_extensions
 from refutable.cli.figure import figure
 from refutable.cli.init import init
 from refutable.cli.lock import lock
+from refutable.cli.measure import OTHERS, measure
 from refutable.cli.models import draw, models, prompts
 from refutable.cli.published import catalogue, page, publish
 from refutable.cli.reference import metrics, passes, statistics
@@ -69,3 +70,4 @@ for commands in (
 ):
     for command in commands:
         app.command()(command)
+app.command(context_settings=OTHERS)(measure)

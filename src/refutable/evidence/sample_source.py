@@ -5,6 +5,9 @@ Judging asks for samples and never learns whether they were stored, measured jus
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -151,18 +154,26 @@ class SampleSource:
         return found
 
     def _trace(self, subject: Subject, spec: Pass) -> Trace:
+        key = self.address(subject, spec)
+        if key not in self.used:
+            stored = self.store.get(key)
+            self.used[key] = self._measured(subject, spec, key) if stored is None else stored
+        return self.used[key]
+
+    def address(self, subject: Subject, spec: Pass, *, download: bool = True) -> str:
+        """Return the key of a trace, whether it is stored or not.
+
+        Raises:
+            NotMeasured: there are no weights here, or this pass means nothing on this model.
+        """
         require_measure()  # for a stored trace too: its key holds the versions of torch and transformers
-        weights = self.find_weights(subject, spec)
+        weights = self.find_weights(subject, spec, download=download)
         if spec.bos != "default" and weights.tokenizer is None:
             raise NotMeasured(NO_BOS)
         if not self._changes(subject, weights, spec):
             wired = spec.intervention.removeprefix("rewire-")
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
-        key = self.key(subject, weights, spec)
-        if key not in self.used:
-            stored = self.store.get(key)
-            self.used[key] = self._measured(subject, spec, key) if stored is None else stored
-        return self.used[key]
+        return self.key(subject, weights, spec)
 
     def _changes(self, subject: Subject, weights: WeightsSource, spec: Pass) -> bool:
         """Whether a pass is of anything but a model re-wired to what it already is."""
@@ -233,7 +244,7 @@ class SampleSource:
             raise self._failed[subject]
         if key in self._refused:
             raise self._refused[key]
-        name = f"device-{subject.device.replace(':', '-')}" if subject.device_type == "cuda" else f"subject-{key[:16]}"
+        name = _lock_of(subject) if subject.device_type == "cuda" else f"subject-{key[:16]}"
         with ExitStack() as held:
             with task(f"waiting for another process, which measures on {subject.device_type}"):
                 held.enter_context(self.store.lock(name))
@@ -253,24 +264,38 @@ class SampleSource:
         return stored
 
     def _measure_planned(self, subject: Subject, spec: Pass) -> None:
-        """Load a subject once and make every pass of it that is planned and not stored."""
+        for _ in self.measure(subject, (spec, *self.plan.get(subject, ()))):
+            pass
+
+    def measure(self, subject: Subject, passes: Iterable[Pass]) -> Iterator[tuple[Pass, str, RefutableError | None]]:
+        """Load a subject once, and make and store each of some passes of it that is not stored.
+
+        Yields:
+            Each pass that was made or refused, the key of its trace, and why there is none, if so.
+
+        Raises:
+            RefutableError: nothing can be read from this subject.
+        """
         with task("loading torch and transformers"):
             from refutable.measurement.session import measure_subject
 
         row = self.selection.registry[subject.model]
         wanted = {}
-        for each in dict.fromkeys((spec, *self.plan.get(subject, ()))):
+        for each in dict.fromkeys(passes):
             weights = self.find_weights(subject, each)
             key = self.key(subject, weights, each)
             if self.store.get(key) is None and key not in self._refused and self._changes(subject, weights, each):
                 wanted[each] = (weights, key, self._about(subject, weights, each))
         for each, left in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
+            key = wanted[each][1]
             if isinstance(left, RefutableError):
-                self._refused[wanted[each][1]] = left
+                self._refused[key] = left
+                yield each, key, left
                 continue
             made = datetime.now(UTC).isoformat(timespec="seconds")
             self.store.keep(replace(left, meta={**left.meta, "measured": made, "described": row.described}))
             self.live.add(left.key)
+            yield each, key, None
 
     def _about(self, subject: Subject, weights: WeightsSource, spec: Pass) -> dict[str, Any]:
         """Return what is known of a trace before it is measured."""
@@ -299,3 +324,9 @@ class SampleSource:
             "torch": version_of("torch"),
             "transformers": version_of("transformers"),
         }
+
+
+def _lock_of(subject: Subject) -> str:
+    """Return the name of the lock on a GPU: what a process calls the first one depends on which it may see."""
+    seen = re.sub(r"[^\w-]", "-", os.environ.get("CUDA_VISIBLE_DEVICES", ""))[:64]
+    return f"device-{subject.device.replace(':', '-')}{f'-of-{seen}' if seen else ''}"

@@ -16,6 +16,7 @@ from refutable._util.progress import task
 from refutable.errors import ClosureError, NotMeasured, RefutableError, WeightsUnavailable
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.loading.room import check_pass
 from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.prompts.prompt_set import PromptSet
@@ -63,7 +64,14 @@ def _passes(
 ) -> Iterator[tuple[Pass, Trace | RefutableError]]:
     """Load the weights once and make every pass over them, plain passes first."""
     specs = sorted(wanted, key=lambda spec: not spec.is_plain)
-    passes = {spec: wanted[spec] for spec in specs if spec.name not in PROBE_PASSES}
+    passes = {}
+    for spec in (spec for spec in specs if spec.name not in PROBE_PASSES):
+        try:
+            check_pass(row, subject, wanted[spec][0].config, spec, prompts(spec.prompts))
+        except WeightsUnavailable as error:
+            yield spec, error.with_traceback(None)
+        else:
+            passes[spec] = wanted[spec]
     if not passes:
         return
     started = time.perf_counter()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from refutable.errors import HubUnreachable, WeightsUnavailable
+from refutable._util.progress import task
+from refutable.errors import HubFailed, HubUnreachable, WeightsUnavailable
 
 TRIES = 3
 PAUSE = 0.5  # seconds before the second try; twice as long before each later one
+PATIENCE = 300.0  # seconds that are waited at most where the hub says when to come back
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 Answer = TypeVar("Answer")
 
@@ -53,7 +58,11 @@ class Asker:
                 reason, may_pass = self._reason(what, error)
                 if not may_pass or turn == TRIES:
                     raise reason from None
-            time.sleep(PAUSE * 2 ** (turn - 1))
+                pause = max(PAUSE * 2 ** (turn - 1), _told_to_wait(_cause(error)))
+            if pause > PATIENCE:
+                raise reason
+            with task(f"{self.who}: the hub asks to wait {pause:.0f} s") if pause > 2 else nullcontext():
+                time.sleep(pause)
         raise AssertionError("unreachable")
 
     def _reason(self, what: str, error: Exception) -> tuple[WeightsUnavailable, bool]:
@@ -64,20 +73,22 @@ class Asker:
             return refused, False
         if status is not None:
             told = f"{self.who}: the hub answered {status} for {what}"
-            return WeightsUnavailable(told, f"{self.again} later, or {self.by_path}"), status >= 500 or status == 429
+            may_pass = status >= 500 or status == 429
+            kind = HubFailed if may_pass else WeightsUnavailable
+            return kind(told, f"{self.again} later, or {self.by_path}"), may_pass
         if isinstance(cause, OSError) and cause.errno in FULL:
             reason = f"{self.who}: {what} cannot be written into the hub's cache ({cause.strerror})"
             return WeightsUnavailable(reason, f"make room, or set HF_HOME to another folder, then {self.again}"), False
         if isinstance(cause, UnicodeEncodeError):
             return WeightsUnavailable("the token holds characters that no token has", "`hf auth login`"), False
         if isinstance(cause, ValueError) and not _is_transport(cause):
-            return WeightsUnavailable(f"{self.who}: what the hub answered for {what} cannot be read", self.again), True
+            return HubFailed(f"{self.who}: what the hub answered for {what} cannot be read", self.again), True
         name = type(cause).__name__
         if name in ("ConnectError", "ConnectTimeout", "ConnectionRefusedError", "ProxyError"):
             reason = f"the hub cannot be reached for {self.repo} ({name})"
             return HubUnreachable(reason, f"{self.again} where it can, or {self.by_path}"), False
         told = f"{self.who}: the hub broke off while it sent {what} ({name})"
-        return WeightsUnavailable(told, f"{self.again} again"), True
+        return HubFailed(told, f"{self.again} again"), True
 
     def _refused(self, what: str, cause: BaseException, status: int | None) -> WeightsUnavailable | None:
         """Return why the hub will not give something, however often it is asked; None where it might."""
@@ -101,6 +112,20 @@ class Asker:
             why = "the token is not valid" if status == 401 else "the token may not read it"
             return WeightsUnavailable(f"{self.who}: the hub answered {status} for {what}: {why}", login)
         return None
+
+
+def _told_to_wait(cause: BaseException) -> float:
+    """Return how many seconds the hub asks to wait before the next request; 0 where it does not say.
+
+    ``Retry-After`` holds seconds, or the date on which to come back.
+    """
+    headers = getattr(getattr(cause, "response", None), "headers", None) or {}
+    told = str(headers.get("Retry-After") or "")
+    with suppress(ValueError):
+        return max(0.0, float(told))
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
+    return 0.0
 
 
 def _cause(error: BaseException) -> BaseException:

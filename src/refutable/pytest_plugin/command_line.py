@@ -14,6 +14,7 @@ from refutable._util.text import printable
 from refutable.errors import BadInput
 from refutable.models.naming import is_gguf
 from refutable.options import Options
+from refutable.pytest_plugin.worker_device import device_of
 
 _PREFIX = "refutable_"
 _PASSED_OVER = {"--last-failed": "lf", "--stepwise": "stepwise"}  # and where pytest keeps them
@@ -76,7 +77,7 @@ def options_of(config: pytest.Config) -> Options:
         revision=value(config, "revision"),
         adapter=_path(config, value(config, "adapter")),
         dtype="float32" if value(config, "dtype") is None else value(config, "dtype"),
-        device=value(config, "device") or "auto",
+        device=device_of(value(config, "device")),
         prompts=_prompts(config),
         measurements=_path(config, value(config, "measurements")),
         measurements_map=_path(config, value(config, "measurements-map")),

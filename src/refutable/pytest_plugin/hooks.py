@@ -15,6 +15,7 @@ from refutable.errors import RefutableError
 from refutable.extensions import extend, import_modules, load_installed
 from refutable.pytest_plugin import command_line
 from refutable.pytest_plugin.collector import COLLECTOR, Collector
+from refutable.pytest_plugin.distribution import Distribution
 from refutable.pytest_plugin.lines import asked_of, header_lines, infeasible_lines
 from refutable.pytest_plugin.progress import show
 from refutable.pytest_plugin.state import (
@@ -84,6 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
         with task("reading the claims"):
             _extend(config)
             config.stash[SESSION] = Session.prepare(command_line.options_of(config))
+        distribution = Distribution(session_of(config).cases, command_line.value(config, "device"))
+        config.pluginmanager.register(distribution, "refutable-distribution")
         if writes_reports(config):
             _open_recorder(config)
     except RefutableError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refutable.measurement.instrument.batching import cut_batches
+from refutable.measurement.instrument.cutting import cut_batches
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 

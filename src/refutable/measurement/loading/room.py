@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import torch
 
 from refutable._util.host import free_disk, memory_left
 from refutable._util.progress import say
 from refutable.errors import WeightsUnavailable
+from refutable.measurement.forecast import forecast
 from refutable.measurement.loading.bin_files import is_mapped
+from refutable.models.config import Config
+from refutable.models.device import EVERY_GPU
 from refutable.models.gguf_header import GgufHeader
+from refutable.models.row import ModelRow
 from refutable.models.subject import Subject
 from refutable.models.weights import BYTES
+from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import Pass
 
 BUFFERS = 1_000_000_000  # bytes: pinned buffers, and what torch and a GPU's driver keep on the host
 COPIES = 2  # of its weights in float32 that converting a GGUF file holds at most
@@ -79,6 +86,31 @@ def check_room(model: str, room: Room, cache: Path) -> None:
         raise WeightsUnavailable(told, "set REFUTABLE_CACHE to a folder with more room, then the same command")
     if room.files > LARGE or room.disk:
         say(f"{model}: reading {room.files / 1e9:.1f} GB of weights; {room}")
+
+
+def check_pass(row: ModelRow, subject: Subject, config: Config, spec: Pass, prompts: PromptSet) -> None:
+    """Refuse a pass that cannot fit its device even with one prompt at a time, before anything is loaded.
+
+    The longest prompt is taken to have as many tokens as words, so that nothing is refused that might fit.
+
+    Raises:
+        WeightsUnavailable: it takes more memory than there is.
+    """
+    needed = forecast(row, config, subject, spec, [max(len(prompt.text.split()) for prompt in prompts.prompts)])
+    if needed.total > (room := device_memory(subject)):
+        fix = f"pytest --model {row.asked} --dtype bfloat16, or" if BYTES[subject.dtype] == 4 else ""
+        told = f"{row.name}: {spec.title} over {prompts.name} takes at least {needed}; {subject.device} has"
+        raise WeightsUnavailable(
+            f"{told} {room / 1e9:.2f} GB", f"{fix} shorter prompts (--prompts), or a larger device".strip()
+        )
+
+
+def device_memory(subject: Subject) -> int:
+    """Return the bytes that a subject's device has: all of a GPU's, and what is free of the host's."""
+    if subject.device_type != "cuda":
+        return free_memory()
+    every = range(torch.cuda.device_count()) if subject.device == EVERY_GPU else [torch.device(subject.device)]
+    return sum(int(torch.cuda.mem_get_info(device)[1]) for device in every)
 
 
 def free_memory() -> int:

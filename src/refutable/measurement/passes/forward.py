@@ -14,8 +14,9 @@ import torch
 from refutable._util.progress import task
 from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
-from refutable.measurement.instrument.batching import Padded, cut_batches, depends_on_company, pad, switch_lengths
+from refutable.measurement.instrument.batching import Padded, depends_on_company, pad, switch_lengths
 from refutable.measurement.instrument.closure import check_closure
+from refutable.measurement.instrument.cutting import LIMIT, OVERHEAD, cut_batches
 from refutable.measurement.instrument.interventions import changed_ids, intervening
 from refutable.measurement.instrument.reduce import both_norms
 from refutable.measurement.instrument.tables import ReducedBatch, to_tables
@@ -27,8 +28,6 @@ from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import Bos, Pass
 from refutable.traces.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
 
-OVERHEAD = {"cpu": 24, "cuda": 512, "mps": 512}
-LIMIT = {"cpu": 8192, "cuda": 65536, "mps": 8192}
 PLAIN = Pass("forward")
 UPDATE_COLUMNS = [name for name in PRIMITIVE_COLUMNS if "update" in name or name == CLOSURE_COLUMN]
 Result = TypeVar("Result")

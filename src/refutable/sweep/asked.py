@@ -1,0 +1,77 @@
+"""What a sweep is asked to do, beside what is measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from refutable.errors import BadInput
+from refutable.models.device import EVERY_GPU, cuda_devices
+from refutable.sweep.shards import Shard
+
+GPU = re.compile(r"cuda:(\d+)")
+Slot = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Options of ``refutable measure`` that pytest does not have.
+
+    Attributes:
+        plan_only: whether the plan is all that is asked for.
+        shard: which part of the plan; None for all of it.
+        on: engine, as ``--on`` takes it; empty for this host.
+        devices: as ``--devices`` takes it; empty for the one of ``--device``.
+        processes: for each device.
+        tries: how often a job is begun where the infrastructure fails.
+        json: file to write what became of each unit to, or None.
+    """
+
+    plan_only: bool = False
+    shard: Shard | None = None
+    on: str = ""
+    devices: str = ""
+    processes: int = 1
+    tries: int = 3
+    json: Path | None = None
+
+
+def slots_of(devices: str, processes: int, cores: int) -> list[Slot]:
+    """Return the environment of each process of this host.
+
+    Args:
+        devices: ``cuda:all``, GPUs with commas (``cuda:0,cuda:2``), or empty for one device that all share.
+        processes: for each device.
+        cores: of the host, which processes on a CPU share out.
+
+    Raises:
+        BadInput: a word that is no GPU of this host.
+    """
+    if not devices:
+        threads = str(max(1, cores // processes))
+        return [{"OMP_NUM_THREADS": threads} if processes > 1 else {} for _ in range(processes)]
+    count = len(cuda_devices())
+    chosen = range(count) if devices == EVERY_GPU else [_gpu(word, count) for word in devices.split(",")]
+    if not chosen:
+        raise BadInput(f"--devices {devices}: no CUDA device can be used here; write --processes N for a CPU")
+    return [{"CUDA_VISIBLE_DEVICES": visible(index)} for _ in range(processes) for index in chosen]
+
+
+def visible(index: int) -> str:
+    """Return what CUDA calls the device of a number, where only some are visible to this process."""
+    import os
+
+    shown = [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
+    return shown[index] if shown else str(index)
+
+
+def _gpu(word: str, count: int) -> int:
+    match = GPU.fullmatch("cuda:0" if word == "cuda" else word)
+    if match is None or int(match[1]) >= count:
+        raise BadInput(
+            f"--devices {word}: {count} CUDA device(s) can be used here; write cuda:all, or their numbers:"
+            " cuda:0,cuda:1"
+        )
+    return int(match[1])
