@@ -19,6 +19,7 @@ from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.evidence.plan import Plan, other_subject, pass_for, plain
 from refutable.evidence.published.table import Table
+from refutable.models.revision_names import split_name
 from refutable.models.selection import Selection
 from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.models.weights import Finder
@@ -115,14 +116,19 @@ class SampleSource:
             return found
         if (reading := test.other_reading) is not None:
             return minus(found, table.sample(name, model, reading, prompts))
-        if test.other.model is None:
+        base, at = split_name(model)
+        if test.other.dtype is not None:
             raise NotMeasured(
                 f"{table.name} holds one dtype of a model: what {test.other.dtype} would give is not in it"
             )
+        other = f"{base}@{test.other.revision}" if test.other.model is None else test.other.model
+        other = f"{other}@{at}" if test.other.model is not None and at else other
+        if other == model:
+            raise NotMeasured(f"{base} at {at} is held against itself")
         try:
-            return minus(found, table.sample(name, test.other.model, test, prompts))
+            return minus(found, table.sample(name, other, test, prompts))
         except NotMeasured as error:
-            raise NotMeasured(f"{test.other.model}, which {model} is held against: {error.reason}") from None
+            raise NotMeasured(f"{other}, which {model} is held against: {error.reason}") from None
 
     def _read(self, test: MeasuredTest, name: str, spec: Pass, subject: Subject, folded: bool) -> tuple[Sample, ...]:
         trace = self.trace(subject, spec)
@@ -161,8 +167,16 @@ class SampleSource:
         key = self.key(subject, weights, spec)
         if key not in self.used:
             stored = self.store.get(key)
-            self.used[key] = self._measured(subject, spec, key) if stored is None else stored
+            found = self._measured(subject, spec, key) if stored is None else stored
+            self.used[key] = self._as_asked(found, subject)
         return self.used[key]
+
+    def _as_asked(self, trace: Trace, subject: Subject) -> Trace:
+        """Return a trace under the name of its model here; it may have been measured by another name of its commit."""
+        row = self.selection.registry[subject.model]
+        if trace.meta["model"] == row.name:
+            return trace
+        return replace(trace, meta={**trace.meta, "model": row.name, "title": row.title})
 
     def _changes(self, subject: Subject, weights: WeightsSource, spec: Pass) -> bool:
         """Whether a pass is of anything but a model re-wired to what it already is."""
@@ -206,7 +220,9 @@ class SampleSource:
         known = self._keys.get((subject, spec))
         if known is not None and known[0] is weights:
             return known[1]
-        key = key_of({**self._about(subject, weights, spec), "primitives": PRIMITIVES_VERSION})
+        base = self.selection.registry[subject.model].base  # one commit is one trace, by whatever name it is asked for
+        named = {"model": base.name, "title": base.title, "primitives": PRIMITIVES_VERSION}
+        key = key_of({**self._about(subject, weights, spec), **named})
         self._keys[subject, spec] = weights, key
         return key
 

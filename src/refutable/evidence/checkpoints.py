@@ -1,0 +1,127 @@
+"""Trajectories: the checkpoints of a model in the order of training, and one number of each prompt over all of them.
+
+Checkpoints of one training are no sample of anything: each comes out of the one before. What varies is the prompt, and
+between models the model. So a slope over steps is taken of each prompt, and a statistic of prompts, or of models, is
+fitted to these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refutable._util.text import counted, few
+from refutable.claims.parts import Along
+from refutable.errors import NotMeasured, Undecidable
+from refutable.evidence.sample_source import SampleSource
+from refutable.models.registry import ModelRegistry
+from refutable.models.revision_names import split_name
+from refutable.statistics import STATISTICS, Data
+from refutable.statistics.sample import Sample
+from refutable.traces.passes import Pass
+
+Samples = tuple[Sample, ...]
+LEAST = 2
+SHOWN = 4  # revisions that a command names one by one
+
+
+def present(points: Sequence[str], source: SampleSource) -> tuple[str, ...]:
+    """Return the checkpoints of a trajectory, if all of them can be read here.
+
+    Raises:
+        NotMeasured: some cannot: what holds of the others may not hold of all.
+    """
+    if source.table is not None:
+        absent = {one: f"not in {source.table.name}" for one in points if one not in source.table.rows}
+        if absent:
+            named = few([split_name(one)[1] for one in absent], SHOWN)
+            raise NotMeasured(
+                f"{source.table.name} has no rows of {len(absent)} of {len(points)} checkpoints ({named})"
+            )
+        return tuple(points)
+    lacking: dict[str, NotMeasured] = {}
+    for one in points:
+        try:
+            source.find_weights(source.selection.subject(one), Pass("forward"))
+        except NotMeasured as error:
+            lacking[one] = error
+    if not lacking:
+        return tuple(points)
+    model = split_name(next(iter(lacking)))[0]
+    if len(lacking) == len(points) == 1 or not source.selection.__contains__(model):
+        raise next(iter(lacking.values()))
+    names = [split_name(one)[1] for one in lacking]
+    asked = source.selection.registry[model].asked
+    command = " ".join(f"--revision {name}" for name in names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+    raise NotMeasured(
+        f"{len(lacking)} of {counted(len(points), 'checkpoint')} of {model} cannot be read ({few(names, SHOWN)}):"
+        f" {next(iter(lacking.values())).reason}",
+        f"pytest --model {asked} {command}",
+    )
+
+
+def in_order(points: Sequence[str], fact: str, registry: ModelRegistry) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return checkpoints in the order of training, and their fact, shape (checkpoints,); each step once.
+
+    Step 0, which has no logarithm, is left out where the fact is one.
+
+    Raises:
+        NotMeasured: the name of one does not say its step.
+        Undecidable: fewer than two are left.
+    """
+    kept = [one for one in points if fact != "log_step" or registry[one].fact("step") != 0]
+    at: dict[float, str] = {}
+    for one in kept:
+        at.setdefault(
+            float(registry[one].fact(fact)), one
+        )  # of two names of one step, as step143000 and main, the first
+    if len(at) < LEAST:
+        raise Undecidable(f"a trajectory needs at least {LEAST} checkpoints, here {len(at)}")
+    values = sorted(at)
+    return tuple(at[value] for value in values), np.array(values)
+
+
+def along_checkpoints(along: Along, samples: Mapping[str, Samples], registry: ModelRegistry) -> Samples:
+    """Return one number of each prompt for each variable: how its value goes with the checkpoints.
+
+    Args:
+        along: with what, and which number.
+        samples: of each checkpoint by name, with values of shape (prompts,).
+        registry: knows the step of each.
+
+    Raises:
+        NotMeasured, Undecidable: as `in_order`; the checkpoints were not read on the same prompts.
+    """
+    names, x = in_order(tuple(samples), along.fact, registry)
+    each = [aligned([samples[name][at] for name in names]) for at in range(len(samples[names[0]]))]
+    return tuple(_of_prompts(along, of, x) for of in each)
+
+
+def aligned(samples: Sequence[Sample]) -> list[Sample]:
+    """Return samples of several checkpoints once they are known to be of the same prompts, in the same order.
+
+    Raises:
+        NotMeasured: they are not.
+    """
+    first = samples[0]
+    for one in samples:
+        if one.prompts != first.prompts or one.values.shape != first.values.shape:
+            raise NotMeasured(
+                f"the checkpoints were not all read on the same prompts, so that {first.of} has no trajectory"
+            )
+    return list(samples)
+
+
+def _of_prompts(along: Along, samples: Sequence[Sample], x: NDArray[np.float64]) -> Sample:
+    statistic, steps = STATISTICS[along.take], Sample(along.fact, x, "checkpoint")
+    y = np.stack([sample.values for sample in samples])  # (checkpoints, prompts)
+
+    def one(values: NDArray[np.float64]) -> float:
+        if along.take == "spearman" and np.ptp(values) == 0:
+            return 0.0  # what does not change does not rise or fall
+        return statistic.fit(Data((Sample(samples[0].of, values, "checkpoint"), steps))).value
+
+    return replace(samples[0], values=np.apply_along_axis(one, 0, y), measured_in="", ends=None)
