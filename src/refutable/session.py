@@ -92,16 +92,21 @@ class Session:
         own_prompts = None if given is not None or options.measurements is not None else named
         loaded = read_checked(options.claims, registry, own_prompts)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
+        table = _table(options, registry)
         selection = select(
             registry,
             device,
             models=options.models,
             weights=options.weights,
-            revisions=Revisions(options.revisions, offline=options.offline, at_hand=True),
+            revisions=Revisions(
+                options.revisions,
+                offline=options.offline,
+                at_hand=True,
+                of_table=frozenset(name for name in table.rows if "@" in name) if table is not None else frozenset(),
+            ),
             dtype=options.dtype,
             adapter=None if options.adapter is None else str(options.adapter),
         )
-        table = _table(options, registry)
         store = Store(folder)
         store.sweep()
         source = SampleSource(selection, finder, store, table, options.claims.parent)

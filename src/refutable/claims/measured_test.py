@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import (
@@ -169,16 +178,16 @@ class MeasuredTest(Frozen):
         assert self.holds is not None
         return parse_region(self.holds)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _short_for(cls, given: Any) -> Any:
-        """Return a test whose statistic of two variables is taken along checkpoints in its long form."""
+    def _short_for(cls, given: Any, check: ModelWrapValidatorHandler[MeasuredTest]) -> MeasuredTest:
+        """Read a test whose statistic of two variables is taken along checkpoints as its long form."""
         if not isinstance(given, dict) or "along" in given or given.get("fact") not in STEP_FACTS:
-            return given
+            return check(given)
         if given.get("statistic") not in get_args(Along.model_fields["take"].annotation):
-            return given
+            return check(given)
         kept = {key: value for key, value in given.items() if key != "fact"}
-        return {**kept, "statistic": "mean", "along": {"fact": given["fact"], "take": given["statistic"]}}
+        return check({**kept, "statistic": "mean", "along": {"fact": given["fact"], "take": given["statistic"]}})
 
     @field_validator("of")
     @classmethod

@@ -173,9 +173,9 @@ class SampleSource:
 
     def _as_asked(self, trace: Trace, subject: Subject) -> Trace:
         """Return a trace under the name of its model here; it may have been measured by another name of its commit."""
-        row = self.selection.registry[subject.model]
-        if trace.meta["model"] == row.name:
+        if "@" not in f"{subject.model}{trace.meta['model']}":
             return trace
+        row = self.selection.registry[subject.model]
         return replace(trace, meta={**trace.meta, "model": row.name, "title": row.title})
 
     def _changes(self, subject: Subject, weights: WeightsSource, spec: Pass) -> bool:

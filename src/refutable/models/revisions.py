@@ -11,7 +11,7 @@ from refutable._util.text import counted, few
 from refutable.errors import BadInput, WeightsUnavailable, did_you_mean
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import refs_at_hand
-from refutable.models.revision_names import is_glob, natural
+from refutable.models.revision_names import is_glob, natural, split_name
 from refutable.models.row import ModelRow
 from refutable.models.training import is_commit
 
@@ -40,12 +40,14 @@ class Revisions:
         named: names of the models that the user named, of which the hub may be asked.
         offline: whether the hub may never be asked.
         at_hand: whether the hub's own cache is looked at; where it is not, only rows say which revisions there are.
+        of_table: models at revisions of which a published table has rows.
     """
 
     asked: tuple[str, ...] = ()
     named: frozenset[str] = frozenset()
     offline: bool = True
     at_hand: bool = False
+    of_table: frozenset[str] = frozenset()
     _listed: dict[str, Mapping[str, str] | None] = field(default_factory=dict, compare=False, repr=False)
 
     def of_run(self, row: ModelRow) -> tuple[str, ...]:
@@ -110,7 +112,8 @@ class Revisions:
         """Return what is known of a model's revisions, from the hub where a pattern needs it and it may be asked."""
         own = row.schedule.checkpoints
         declared: dict[str, str | None] = dict.fromkeys((*own, *row.schedule.steps.names))
-        here: dict[str, str | None] = {}
+        table = (split_name(name) for name in self.of_table)
+        here: dict[str, str | None] = {revision: None for model, revision in table if model == row.name}
         if self.at_hand and row.hub is not None:
             here.update(refs_at_hand(row.hub))
         lacking = any(is_glob(one) or (one not in here and not is_commit(one)) for one in patterns)
