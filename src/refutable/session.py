@@ -15,7 +15,7 @@ from refutable._util.hashing import key_of
 from refutable._util.progress import task
 from refutable._util.text import few, printable
 from refutable.claims import BaseClaim, ExperimentClaim, MeasuredClaim, WiringClaim, claims_hash
-from refutable.claims.cases import Case, cases_of
+from refutable.claims.cases import Case, by_model, cases_of
 from refutable.claims.file import Loaded
 from refutable.claims.references import read_checked
 from refutable.errors import BadInput, NotMeasured, RefutableError
@@ -121,6 +121,7 @@ class Session:
             categorised=None if table is None else lambda _: table.has_categories,
             revisions=selection.expands,
         )
+        cases = by_model(cases)
         _look_at_given_weights(source)
         registrations = Registrations(hashes_of(cases, source.prompts), read_lock(lock_file(options.claims)))
         return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded, given)

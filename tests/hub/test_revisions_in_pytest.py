@@ -173,7 +173,10 @@ def test_a_trajectory_of_some_checkpoints_is_no_trajectory_of_all(user: User, at
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("step11", "step11: tiny has no such revision; it has main, step0, step2, step10, step12. Did you mean 'step1"),
+        (
+            "step11",
+            "step11: tiny has no revision 'step11'; it has main, step0, step2, step10, step12. Did you mean 'step1",
+        ),
         ("stage*", "stage*: no revision of tiny matches 'stage*'; it has main, step0, step2, step10, step12."),
         (" ", "is empty; write a branch"),
     ],

@@ -114,6 +114,22 @@ def cases_of(
     return tuple(cases)
 
 
+def by_model(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return cases with those at revisions last, and together for each model, so that what one has is read once.
+
+    Those on several models, which need all of it, come at the very end.
+    """
+    places: dict[str, int] = {}
+
+    def place(case: Case) -> float:
+        if not any("@" in model for model in case.models):
+            return -1
+        names = {*map(model_of, case.models)}
+        return float("inf") if len(names) > 1 else places.setdefault(names.pop(), len(places))
+
+    return tuple(sorted(cases, key=place))
+
+
 def _of_models(
     claim: BaseClaim, rows: tuple[ModelRow, ...], registry: ModelRegistry, revisions: Revisions
 ) -> list[Case]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from refutable._util.text import counted, few
 from refutable.claims.parts import Along
@@ -19,7 +20,6 @@ from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.sample_source import SampleSource
 from refutable.models.registry import ModelRegistry
 from refutable.models.revision_names import split_name
-from refutable.statistics import STATISTICS, Data
 from refutable.statistics.sample import Sample
 from refutable.traces.passes import Pass
 
@@ -116,12 +116,34 @@ def aligned(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _of_prompts(along: Along, samples: Sequence[Sample], x: NDArray[np.float64]) -> Sample:
-    statistic, steps = STATISTICS[along.take], Sample(along.fact, x, "checkpoint")
-    y = np.stack([sample.values for sample in samples])  # (checkpoints, prompts)
+    y = np.stack([sample.values for sample in samples])  # (checkpoints, prompts) or (checkpoints, prompts, layers)
+    flat = TAKEN[along.take](x, y.reshape(len(x), -1))
+    return replace(samples[0], values=flat.reshape(y.shape[1:]), measured_in="", ends=None)
 
-    def one(values: NDArray[np.float64]) -> float:
-        if along.take == "spearman" and np.ptp(values) == 0:
-            return 0.0  # what does not change does not rise or fall
-        return statistic.fit(Data((Sample(samples[0].of, values, "checkpoint"), steps))).value
 
-    return replace(samples[0], values=np.apply_along_axis(one, 0, y), measured_in="", ends=None)
+def median_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median over pairs of checkpoints of each column's slope: what `trend` estimates.
+
+    Args:
+        x: a fact of the checkpoints, each value once, shape (k,).
+        y: shape (k, n).
+    """
+    i, j = np.triu_indices(len(x), 1)
+    return np.asarray(np.median((y[i] - y[j]) / (x[i] - x[j])[:, None], axis=0))
+
+
+def least_squares_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each column's slope by least squares: what `slope` estimates; shapes as `median_slope`."""
+    apart = x - x.mean()
+    return np.asarray(apart @ (y - y.mean(axis=0)) / (apart @ apart))
+
+
+def rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each column's rank correlation, in [-1, 1]: what `spearman` estimates; 0 where nothing changes."""
+    ranks, of = stats.rankdata(y, axis=0), stats.rankdata(x)
+    scale = ranks.std(axis=0) * of.std()
+    together = ((ranks - ranks.mean(axis=0)) * (of - of.mean())[:, None]).mean(axis=0)
+    return np.asarray(np.divide(together, scale, out=np.zeros_like(scale), where=scale > 0))
+
+
+TAKEN = {"trend": median_slope, "slope": least_squares_slope, "spearman": rank_correlation}

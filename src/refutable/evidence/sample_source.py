@@ -35,6 +35,8 @@ from refutable.traces.trace import PRIMITIVES_VERSION, Trace
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
 
+HELD = 400_000_000  # bytes of traces' tables that are kept at hand; what is computed from them takes as much again
+
 
 @dataclass(slots=True)
 class SampleSource:
@@ -47,7 +49,7 @@ class SampleSource:
         table: numbers published elsewhere, which then stand in for every model's.
         folder: that of the claims file, which paths of prompt sets are relative to.
         plan: every pass the run reads, so that a model is loaded once.
-        used: traces that were read, by key.
+        used: traces that were read, by key; those not read for long without their tables.
         read: keys of the traces read since it was last cleared, in the order in which they were first read.
         live: keys of the traces that this process measured.
     """
@@ -63,6 +65,7 @@ class SampleSource:
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _refused: dict[str, RefutableError] = field(default_factory=dict)
+    _held: dict[str, int] = field(default_factory=dict)
     _ready: dict[tuple[Subject, Pass], Trace] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _keys: dict[tuple[Subject, Pass], tuple[WeightsSource, str]] = field(default_factory=dict)
@@ -150,11 +153,25 @@ class SampleSource:
         Raises:
             NotMeasured: there are no weights here, or this pass means nothing on this model.
         """
-        found = self._ready.get((subject, spec))
-        if found is None:
-            found = self._ready[subject, spec] = self._trace(subject, spec)
+        found = self._ready.pop((subject, spec), None) or self._trace(subject, spec)
+        self._ready[subject, spec] = found  # the last one read stands last
         self.read[found.key] = None
+        if found.key not in self._held:
+            self._held[found.key] = found.blocks.nbytes + found.prompts.nbytes
+            self._put_down()
         return found
+
+    def _put_down(self) -> None:
+        """Let go of the tables of the traces not read for longest, while all take more than `HELD`; their meta stays.
+
+        They are read from the store again where another claim needs them.
+        """
+        while sum(self._held.values()) > HELD and len(self._ready) > 1:
+            asked, oldest = next(iter(self._ready.items()))
+            del self._ready[asked]
+            if self._held.pop(oldest.key, None) is not None:
+                blocks, prompts = oldest.blocks.schema.empty_table(), oldest.prompts.schema.empty_table()
+                self.used[oldest.key] = Trace(oldest.key, oldest.meta, blocks, prompts)
 
     def _trace(self, subject: Subject, spec: Pass) -> Trace:
         require_measure()  # for a stored trace too: its key holds the versions of torch and transformers
@@ -165,7 +182,7 @@ class SampleSource:
             wired = spec.intervention.removeprefix("rewire-")
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
         key = self.key(subject, weights, spec)
-        if key not in self.used:
+        if key not in self._held:
             stored = self.store.get(key)
             found = self._measured(subject, spec, key) if stored is None else stored
             self.used[key] = self._as_asked(found, subject)
@@ -237,9 +254,11 @@ class SampleSource:
         self._prompts[prompts.name] = prompts
         self._keys.clear()
         self._ready.clear()
+        self._held.clear()
 
     def forget(self) -> None:
         """Forget the traces that were read, so that the store is read anew."""
+        self._held.clear()
         self.used.clear()
         self.read.clear()
         self._ready.clear()

@@ -104,9 +104,8 @@ class Revisions:
         if any(fnmatchcase(name, pattern) for name in known.commits) or pattern in known.commits:
             return ""
         names = sorted(known.commits, key=natural)
-        what = f"no revision of {row.name} matches" if is_glob(pattern) else f"{row.name} has no such revision;"
-        told = f" {pattern!r}; it has" if is_glob(pattern) else " it has"
-        return f"{what}{told} {few(names, SHOWN)}.{did_you_mean(pattern, names)}"
+        what = f"no revision of {row.name} matches" if is_glob(pattern) else f"{row.name} has no revision"
+        return f"{what} {pattern!r}; it has {few(names, SHOWN)}.{did_you_mean(pattern, names)}"
 
     def _known(self, row: ModelRow, patterns: Sequence[str]) -> Known:
         """Return what is known of a model's revisions, from the hub where a pattern needs it and it may be asked."""

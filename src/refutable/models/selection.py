@@ -65,11 +65,11 @@ class Selection:
         Raises:
             NotMeasured: it is neither a default subject nor named, or there is no such revision at hand.
         """
-        row = self.usable(model)
-        if model not in self:
-            raise NotMeasured(f"{model} was not selected", f"pytest --model {row.asked}")
-        asked = (model if seed is None else row.base.name), seed, dtype
+        asked = (model if seed is None else model_of(model)), seed, dtype
         if asked not in self._subjects:
+            row = self.usable(model)
+            if model not in self:
+                raise NotMeasured(f"{model} was not selected", f"pytest --model {row.asked}")
             self._subjects[asked] = self._subject(*asked)
         return self._subjects[asked]
 
