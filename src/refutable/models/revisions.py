@@ -81,6 +81,14 @@ class Revisions:
         """
         return self._expanded(row, patterns, lenient=False)
 
+    def known(self, row: ModelRow) -> Mapping[str, str | None]:
+        """Return the commit of every known revision of a model by name; None where only its name is known."""
+        return self._known(row, ("*",)).commits
+
+    def here(self, row: ModelRow) -> Mapping[str, str]:
+        """Return the commit of every revision that the hub's cache holds some of, by name."""
+        return refs_at_hand(row.hub) if self.at_hand and row.hub is not None else {}
+
     def _expanded(self, row: ModelRow, patterns: Sequence[str], *, lenient: bool) -> tuple[str, ...]:
         found: dict[str, str] = {}  # by commit, or by name where that is not known
         for pattern in patterns:
@@ -113,8 +121,7 @@ class Revisions:
         declared: dict[str, str | None] = dict.fromkeys((*own, *row.schedule.steps.names))
         table = (split_name(name) for name in self.of_table)
         here: dict[str, str | None] = {revision: None for model, revision in table if model == row.name}
-        if self.at_hand and row.hub is not None:
-            here.update(refs_at_hand(row.hub))
+        here.update(self.here(row))
         lacking = any(is_glob(one) or (one not in here and not is_commit(one)) for one in patterns)
         listed = self._from_hub(row) if lacking else None
         if listed is not None:
