@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,10 @@ def present(points: Sequence[str], source: SampleSource) -> tuple[str, ...]:
     )
 
 
-def in_order(points: Sequence[str], fact: str, registry: ModelRegistry) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+@lru_cache(maxsize=256)  # every claim on a model asks for the same
+def in_order(
+    points: tuple[str, ...], fact: str, registry: ModelRegistry
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return checkpoints in the order of training, and their fact, shape (checkpoints,); each step once.
 
     Step 0, which has no logarithm, is left out where the fact is one.
@@ -97,7 +101,7 @@ def along_checkpoints(along: Along, samples: Mapping[str, Samples], registry: Mo
     """
     names, x = in_order(tuple(samples), along.fact, registry)
     each = [aligned([samples[name][at] for name in names]) for at in range(len(samples[names[0]]))]
-    return tuple(_of_prompts(along, of, x) for of in each)
+    return tuple(_once(along, of, x) for of in each)
 
 
 def aligned(samples: Sequence[Sample]) -> list[Sample]:
@@ -113,6 +117,13 @@ def aligned(samples: Sequence[Sample]) -> list[Sample]:
                 f"the checkpoints were not all read on the same prompts, so that {first.of} has no trajectory"
             )
     return list(samples)
+
+
+def _once(along: Along, samples: list[Sample], x: NDArray[np.float64]) -> Sample:
+    """Return what is taken of the same samples, computed on first call: variations differ in their statistic alone."""
+    asked = ("along", along.fact, along.take, *map(id, samples))
+    found: tuple[Sample, list[Sample]] = samples[0].once(asked, lambda: (_of_prompts(along, samples, x), samples))
+    return found[0]  # the samples are kept so that their ids stay theirs
 
 
 def _of_prompts(along: Along, samples: Sequence[Sample], x: NDArray[np.float64]) -> Sample:

@@ -35,7 +35,7 @@ from refutable.traces.trace import PRIMITIVES_VERSION, Trace
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
 
-HELD = 400_000_000  # bytes of traces' tables that are kept at hand; what is computed from them takes as much again
+HELD = 300_000_000  # bytes of traces' tables that are kept at hand; what is computed from them takes as much again
 
 
 @dataclass(slots=True)
@@ -169,6 +169,7 @@ class SampleSource:
         while sum(self._held.values()) > HELD and len(self._ready) > 1:
             asked, oldest = next(iter(self._ready.items()))
             del self._ready[asked]
+            oldest.derived.clear()  # its views refer to it: without this, it would stay until the next sweep of cycles
             if self._held.pop(oldest.key, None) is not None:
                 blocks, prompts = oldest.blocks.schema.empty_table(), oldest.prompts.schema.empty_table()
                 self.used[oldest.key] = Trace(oldest.key, oldest.meta, blocks, prompts)
