@@ -145,7 +145,7 @@ def fill_store(trial: Session) -> int:
     for i, (subject, one) in enumerate(passes):
         weights = source.find_weights(subject, one)
         about = source._about(subject, weights, one)
-        layers = int(source.selection.registry[subject.model].config["n_layer"])
+        layers = int(source.selection.registry[subject.model].fact("layers"))
         blocks, prompts = _tables(np.random.default_rng(i), source.prompts(one.prompts), layers)
         facts = {"layers": layers, "d_model": WIDTH, "absent": {}, "closure_worst": 1e-7}
         source.store.put(Trace(source.key(subject, weights, one), {**about, **facts}, blocks, prompts))

@@ -14,7 +14,7 @@ class Options:
     models_file: Path | None = None
     models: tuple[str, ...] = ()
     weights: str = "pretrained"
-    revision: str | None = None
+    revisions: tuple[str, ...] = ()
     adapter: Path | None = None
     dtype: str = "float32"
     device: str = "auto"

@@ -15,7 +15,7 @@ from refutable._util.hashing import key_of
 from refutable._util.progress import task
 from refutable._util.text import counted, few, printable
 from refutable.claims import BaseClaim, ExperimentClaim, MeasuredClaim, WiringClaim, claims_hash
-from refutable.claims.cases import Case, cases_of
+from refutable.claims.cases import Case, by_model, cases_of
 from refutable.claims.file import Loaded
 from refutable.claims.references import read_checked
 from refutable.errors import BadInput, NotMeasured, RefutableError
@@ -31,6 +31,8 @@ from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.own import with_own
 from refutable.models.registry import ModelRegistry, load_registry
+from refutable.models.revision_names import is_glob, split_name
+from refutable.models.revisions import Revisions
 from refutable.models.selection import select
 from refutable.models.subject import INIT, PRETRAINED, WeightsKind
 from refutable.models.weights import Finder
@@ -82,7 +84,8 @@ class Session:
         device = choose_device(options.device)
         finder = Finder(FileHashes(folder), device, offline=options.offline, cpu_asked=options.device == "cpu")
         known = load_registry(options.models_file)
-        describing = partial(describer, finder.hashes, offline=options.offline, revision=options.revision)
+        first = next((one for one in options.revisions if not is_glob(one)), None)
+        describing = partial(describer, finder.hashes, offline=options.offline, revision=first)
         registry, names = with_own(known, options.models, describing)
         options = replace(options, models=names)
         given = _given(options)
@@ -90,16 +93,21 @@ class Session:
         own_prompts = None if given is not None or options.measurements is not None else named
         loaded = read_checked(options.claims, registry, own_prompts)
         claims = loaded.claims if given is None else tuple(_on(given, claim) for claim in loaded.claims)
+        table = _table(options, registry)
         selection = select(
             registry,
             device,
             models=options.models,
             weights=options.weights,
-            revision=options.revision,
+            revisions=Revisions(
+                options.revisions,
+                offline=options.offline,
+                at_hand=True,
+                of_table=frozenset(name for name in table.rows if "@" in name) if table is not None else frozenset(),
+            ),
             dtype=options.dtype,
             adapter=None if options.adapter is None else str(options.adapter),
         )
-        table = _table(options, registry)
         store.sweep()
         source = SampleSource(selection, finder, store, table, options.claims.parent)
         if given is not None:
@@ -111,7 +119,9 @@ class Session:
             source.prompts,
             on_table=table is not None,
             categorised=None if table is None else lambda _: table.has_categories,
+            revisions=selection.expands,
         )
+        cases = by_model(cases)
         _look_at_given_weights(source)
         registrations = Registrations(hashes_of(cases, source.prompts), read_lock(lock_file(options.claims)))
         return cls(options, registry, cases, source, claims_hash(claims), registrations, loaded, given)
@@ -134,13 +144,22 @@ class Session:
         Raises:
             BadInput: no case is about any model that one `--model` means, of those that can be tried at all.
         """
-        tried = {model for case in cases for model in (*case.models, case.claim.other_model)}
+        cases = tuple(cases)
+        at = {split_name(model) for case in cases for model in case.models}
+        tried = {model for model, _ in at} | {case.claim.other_model for case in cases}
         for pattern in self.options.models:
             names = [row.name for row in self.registry.matching(pattern) if not row.unusable]
             if names and tried.isdisjoint(names):
                 raise BadInput(
                     f"--model {pattern}: no selected claim is about {few(names)}; add it under `models:` of a claim,"
                     " select a claim that is about it, or leave the option out"
+                )
+        asked = {one for names in self.source.selection.revisions.values() for one in names}
+        for revision in self.options.revisions:
+            if revision in asked and revision not in {one for _, one in at}:
+                raise BadInput(
+                    f"--revision {revision}: no selected claim is about it; add it under `revisions:` of one, select"
+                    " a claim without `revisions:`, or leave the option out"
                 )
 
     def infeasible(self, case: Case) -> Infeasible | None:
@@ -179,7 +198,7 @@ class Session:
             claim=case.claim.id,
             subject=case.subject,
             about={**_about(case), **self._registered(case, judgement, traces)},
-            recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if m in case.models},
+            recorded={m: r.model_dump(exclude_none=True) for m, r in case.claim.record.items() if m in case.subjects},
             weights=weights,
             traces=traces,
             seconds=time.perf_counter() - started,

@@ -248,13 +248,13 @@ CLAIM_KEYS = (
     " multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
-    "known: against, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer, norm,"
-    " of, over, position, predicts, "
+    "known: against, along, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer,"
+    " norm, of, over, position, predicts, "
     "statistic, under."
 )
 SELECTOR_KEYS = (
     "known: additive, attention, d_head, d_model, except, family, heads, layers, names, norm, norms, organisation,"
-    " parameters, positions, pretrained, projection_weights, rotary_fraction, twins, vocabulary, wiring."
+    " parameters, positions, pretrained, projection_weights, revisions, rotary_fraction, twins, vocabulary, wiring."
 )
 EVIDENCE = "known: measured, initialization, architecture, wiring, theorem, dynamical, intervention, causal, none."
 STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
@@ -998,7 +998,10 @@ def test_an_intervention_can_spare_the_first_token():
         (test_of(of="output_entropy", against="{position: all}"), "is read at the last token only; remove `against:`"),
         (test_of(against="{layer: first}"), "holds one layer against another; name one as `layer:`"),
         (test_of(of="layer_gain", layer="last", against="{layer: each}"), "holds one layer against another"),
-        (test_of(against="centred"), "must be plain, {model: NAME}, {dtype: bfloat16}, {norm: centred}"),
+        (
+            test_of(against="centred"),
+            "must be plain, {model: NAME}, {revision: NAME}, {dtype: bfloat16}, {norm: centred}",
+        ),
         (test_of(statistic="geometric_mean", of="layer_gain", layer="trend"), "a slope over layers, which may be"),
         (test_of(layer="trend"), "metric 'last_gain' has one value a prompt; remove `layer:`"),
     ],

@@ -180,11 +180,11 @@ def test_models_that_cannot_be_compared_are_refused(folder: Path, test: str, mod
     ("changed", "expected"),
     [
         ({"{model: gptj}": "gptj"}, "{position: all} or {layer: first} (got 'gptj')"),
-        ({"{model: gptj}": "{}"}, "is held against one thing; write {model: NAME}, {dtype: bfloat16}"),
+        ({"{model: gptj}": "{}"}, "is held against one thing; write {model: NAME}, {revision: NAME}, {dtype"),
         ({"{model: gptj}": "{model: gptj, dtype: float16}"}, "is held against one thing"),
         (
             {"{model: gptj}": "{modle: gptj}"},
-            "unknown key 'modle'; known: dtype, layer, model, norm, position. Did you mean 'model'?",
+            "unknown key 'modle'; known: dtype, layer, model, norm, position, revision. Did you mean 'model'?",
         ),
         ({"{model: gptj}": "{dtype: bf16}"}, "unknown value 'bf16'; known: float32, bfloat16, float16."),
         ({"{model: gptj}": "plain"}, "`against:` belongs to an intervention; add `under:`"),

@@ -1,6 +1,7 @@
 """A hub on 127.0.0.1 that the real client of `huggingface_hub` can talk to, with faults to order.
 
-Repositories are folders, ``<root>/<owner>/<name>/<file>``, of one branch. Weight files are served as the hub serves
+Repositories are folders, ``<root>/<owner>/<name>/<file>``: their main branch; the files of another one lie below it in
+``branches/<branch>``. Weight files are served as the hub serves
 large ones: a redirect to another origin, with their SHA-256 for an ETag; the others have the id of their git blob. What
 was asked is kept in `requests`; a `Fault` says what goes wrong with those whose line matches.
 """
@@ -103,11 +104,27 @@ class Hub:
         """Return the commit of a revision: the earlier one where that is asked for."""
         if revision is not None and revision == self.past.get(repo):
             return revision
+        for branch, commit in self.branches(repo).items():
+            if revision in (branch, commit):
+                return commit
         return self.commits.get(repo) or hashlib.sha1(repo.encode()).hexdigest()
 
-    def files(self, repo: str) -> list[Path]:
-        """Return the files of a repository."""
-        return sorted(path for path in (self.root / repo).iterdir() if path.is_file())
+    def branches(self, repo: str) -> dict[str, str]:
+        """Return the commit of every branch but main, by name."""
+        folder = self.root / repo / "branches"
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return {name: hashlib.sha1(f"{repo}@{name}".encode()).hexdigest() for name in names}
+
+    def place(self, repo: str, revision: str | None) -> str:
+        """Return the folder of a revision's files, below the root."""
+        for branch, commit in self.branches(repo).items():
+            if revision in (branch, commit):
+                return f"{repo}/branches/{branch}"
+        return repo
+
+    def files(self, repo: str, revision: str | None = None) -> list[Path]:
+        """Return the files of a revision of a repository."""
+        return sorted(path for path in (self.root / self.place(repo, revision)).iterdir() if path.is_file())
 
     def fault(self, line: str) -> Fault | None:
         """Return what goes wrong with a request, and count it."""
@@ -120,7 +137,7 @@ class Hub:
 
     def fetched(self) -> set[str]:
         """Return the names of the files whose contents were asked for."""
-        place = re.compile(r"GET .*/(?:resolve/[^/]+|resolve-cache/models(?:/[^/]+){3}|cdn(?:/[^/]+){2})/([^/ ?]+)")
+        place = re.compile(r"GET .*/(?:resolve/[^/]+|resolve-cache/models(?:/[^/]+){3}|cdn(?:/[^/]+){2,4})/([^/ ?]+)")
         found = (place.match(request.line) for request in self.requests if request.status in (200, 206))
         return {match[1] for match in found if match}
 
@@ -163,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _route(self, path: str, fault: Fault | None) -> None:
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/refs", path):
+            return self._refs(match[1])
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
             return self._about(match[1], match[2])
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path):
@@ -170,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/([^/]+)", path):
             return self._resolve(match[1], match[2], match[3])
         if match := re.fullmatch(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/([^/]+)", path):
-            file = self.hub.root / match[1] / match[3]
+            file = self.hub.root / self.hub.place(match[1], match[2]) / match[3]
             return self._file(file, fault, {"ETag": f'"{etag(file)}"', "X-Repo-Commit": match[2]})
         return self._send(404, b"not here")
 
@@ -184,11 +203,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404 if token else 401, "RepoNotFound", "Repository not found")
         elif of_file and repo in self.hub.gated and token != MEMBER:
             self._refuse(403 if token else 401, "GatedRepo", f"Access to model {repo} is restricted")
-        elif revision not in (None, "main", self.hub.commit(repo), self.hub.past.get(repo)):
+        elif revision not in (None, "main", self.hub.commit(repo), self.hub.past.get(repo)) and not self._is_other(
+            repo, revision
+        ):
             self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         else:
             return True
         return False
+
+    def _is_other(self, repo: str, revision: str | None) -> bool:
+        return any(revision in (branch, commit) for branch, commit in self.hub.branches(repo).items())
 
     def _refuse(self, status: int, code: str | None, message: str) -> None:
         headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
@@ -196,9 +220,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     # What is there.
 
+    def _refs(self, repo: str) -> None:
+        if self._allowed(repo, None, of_file=False):
+            known = {"main": self.hub.commit(repo), **self.hub.branches(repo)}
+            rows = [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": commit} for n, commit in known.items()]
+            self._send(200, json.dumps({"branches": rows, "converts": [], "tags": []}).encode())
+
     def _about(self, repo: str, revision: str | None) -> None:
         if self._allowed(repo, revision, of_file=False):
-            siblings = [{"rfilename": file.name, "size": file.stat().st_size} for file in self.hub.files(repo)]
+            siblings = [
+                {"rfilename": file.name, "size": file.stat().st_size} for file in self.hub.files(repo, revision)
+            ]
             commit = self.hub.commit(repo, revision)
             about = {"id": repo, "modelId": repo, "sha": commit, "siblings": siblings, "disabled": False}
             about |= {"private": False, "gated": repo in self.hub.gated, "_id": "0" * 24}
@@ -208,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _tree(self, repo: str, revision: str) -> None:
         if self._allowed(repo, revision, of_file=False):
             rows = []
-            for file in self.hub.files(repo):
+            for file in self.hub.files(repo, revision):
                 row = {"type": "file", "oid": etag(file)[:40], "size": file.stat().st_size, "path": file.name}
                 large = {"lfs": {"oid": etag(file), "size": row["size"], "pointerSize": 135}}
                 rows.append({**row, **(large if file.suffix in LARGE else {})})
@@ -222,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         if not self._allowed(repo, revision, of_file=True):
             return None
-        file = self.hub.root / repo / name
+        file = self.hub.root / self.hub.place(repo, revision) / name
         commit = self.hub.commit(repo, revision)
         if not file.is_file():
             told = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found", "X-Repo-Commit": commit}
@@ -230,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         size, tag = str(file.stat().st_size), f'"{etag(file)}"'
         headers = {"X-Repo-Commit": commit, "ETag": tag, "X-Linked-Size": size, "Accept-Ranges": "bytes"}
         if file.suffix in LARGE:
-            place = f"http://127.0.0.1:{self.hub.ports[1]}/cdn/{repo}/{name}"
+            place = f"http://127.0.0.1:{self.hub.ports[1]}/cdn/{self.hub.place(repo, revision)}/{name}"
             return self._send(302, b"", {**headers, "X-Linked-Etag": tag, "Location": place})
         return self._send(307, b"", {**headers, "Location": f"/api/resolve-cache/models/{repo}/{commit}/{name}"})
 

@@ -89,7 +89,7 @@ def test_a_claims_file_without_claims(suite: Suite) -> None:
         (["--device", "cuda"], "0 CUDA device(s)"),
         (["--weights", "absent", "--model", "gptj"], "no such file or directory"),
         (["--weights", "absent"], "a path belongs to one model"),
-        (["--revision", "main"], "a revision belongs to one model"),
+        (["--revision", "main"], "a revision belongs to a model"),
         (["--measurements", "absent.csv"], "no such file"),
         (["--baseline", "absent.json"], "no such file"),
         (["--baseline", "claims.yaml"], "not JSON"),

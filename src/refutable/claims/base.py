@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -101,8 +101,17 @@ class BaseClaim(Frozen):
 class ClaimOnModels(BaseClaim):
     """A claim that selects models."""
 
+    at_revisions: ClassVar[bool] = False  # whether it may be tried at several revisions of a model
     models: Models = Field(default=Selector(), json_schema_extra={NAMES: "model"})
     quantifier: str = Field(default="each", alias="for")
+
+    @model_validator(mode="after")
+    def _has_revisions(self) -> ClaimOnModels:
+        if self.models.revisions and not self.at_revisions:
+            raise ValueError(
+                "`revisions:` are of trained weights that are measured, and this claim reads none; remove it"
+            )
+        return self
 
     @property
     def selectors(self) -> Mapping[tuple[str, ...], Selector]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
@@ -31,6 +31,7 @@ DEFAULT_SEEDS = (0, 1, 2, 3, 4)
 class MeasuredClaim(ClaimOnModels):
     """Decided by running prompts through a model's weights."""
 
+    at_revisions: ClassVar[bool] = True
     evidence: Literal["measured"]
     quantifier: Literal["each", "all", "any", "majority", "pooled"] = Field(default="each", alias="for")
     family: Annotated[str, Field(pattern=ID_PATTERN, max_length=80)] | None = Field(
@@ -71,6 +72,7 @@ class MeasuredClaim(ClaimOnModels):
     @model_validator(mode="after")
     def _check(self) -> MeasuredClaim:
         self._check_keys()
+        self._check_trajectory()
         self._check_variations()
         self._check_controls()
         self._check_tolerance()
@@ -86,6 +88,22 @@ class MeasuredClaim(ClaimOnModels):
         if self.test.over_models and self.test.groups is None:
             why = "the model is the unit of replication here, which takes"
             self._refuse(why, "quantifier", "controls", "multiverse")
+
+    def _check_trajectory(self) -> None:
+        test = self.test
+        if test.trajectory and not self.models.revisions:
+            raise ValueError(
+                "a trajectory is over the checkpoints of a model; name them: `models: {names: [...], revisions: [...]}`"
+            )
+        if (test.trajectory or test.of_revision) and "initialization" in self.controls:
+            raise ValueError("control 'initialization' has no revisions: freshly drawn weights are step 0; remove it")
+        if test.first_step is not None:
+            if self.quantifier == "pooled":
+                raise ValueError(
+                    "a first step may lie beyond the last checkpoint, and so has no mean over models; write `for: all`,"
+                    " `any` or `majority`"
+                )
+            self._refuse("the first step from which something holds takes", "controls", "multiverse")
 
     def _refuse(self, why: str, *keys: str) -> None:
         for key in keys:
@@ -198,6 +216,7 @@ def _dynamic(test: MeasuredTest) -> list[str]:
 class InitializationClaim(MeasuredClaim):
     """Decided like a measured claim, on freshly drawn weights."""
 
+    at_revisions: ClassVar[bool] = False
     evidence: Literal["initialization"]  # type: ignore[assignment]
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...],

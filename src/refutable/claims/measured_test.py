@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import (
@@ -12,6 +21,7 @@ from refutable.claims.parts import (
     FACT_NAMES,
     WORDS,
     Against,
+    Along,
     Layer,
     Models,
     Norm,
@@ -20,6 +30,7 @@ from refutable.claims.parts import (
     statistic_named,
 )
 from refutable.metrics import first_token_of
+from refutable.models.registry_facts import STEP_FACTS
 from refutable.statistics.over import Over
 from refutable.statistics.region import Region, RegionText, parse_region
 from refutable.traces.passes import EACH_TOKEN, PASSES, Blocks, Change, First, NormChange
@@ -97,13 +108,35 @@ class MeasuredTest(Frozen):
         default=None, description="two groups of the prompts' categories, first minus second"
     )
     fact: Literal[FACT_NAMES] | None = Field(  # type: ignore[valid-type]
-        default=None, description="a number of each model, as the last variable; models are then the units"
+        default=None,
+        description="a number of each model, as the last variable; models are then the units. `step`, `log_step` and"
+        " `tokens_seen` are of the checkpoints of one model, and prompts are then the units",
+    )
+    along: Along | None = Field(
+        default=None,
+        description="take one number of each prompt over the checkpoints of a model; `statistic: trend, fact: step` is"
+        " short for `statistic: mean, along: {fact: step, take: trend}`",
     )
 
     @property
     def region(self) -> Region:
         """The predicted region."""
         return parse_region(self.predicts)
+
+    @property
+    def first_step(self) -> str | None:
+        """The fact of checkpoints whose first value is asked for, from which on something holds; else None."""
+        return self.fact if self.fact in STEP_FACTS else None
+
+    @property
+    def trajectory(self) -> bool:
+        """Whether it is over the checkpoints of each model."""
+        return self.along is not None or self.first_step is not None
+
+    @property
+    def of_revision(self) -> bool:
+        """Whether a revision of the same model is subtracted."""
+        return self.other is not None and self.other.revision is not None
 
     @property
     def other(self) -> Against | None:
@@ -137,13 +170,24 @@ class MeasuredTest(Frozen):
     def over_models(self) -> bool:
         """Whether it compares models: one verdict on all of them, each one unit."""
         takes = statistic_named(self.statistic).takes
-        return self.groups is not None or self.fact is not None or takes.over_models
+        return self.groups is not None or (self.fact is not None and not self.first_step) or takes.over_models
 
     @property
     def holds_region(self) -> Region:
         """The region a layer or prompt must lie in to count; only if `holds` is given."""
         assert self.holds is not None
         return parse_region(self.holds)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _short_for(cls, given: Any, check: ModelWrapValidatorHandler[MeasuredTest]) -> MeasuredTest:
+        """Read a test whose statistic of two variables is taken along checkpoints as its long form."""
+        if not isinstance(given, dict) or "along" in given or given.get("fact") not in STEP_FACTS:
+            return check(given)
+        if given.get("statistic") not in get_args(Along.model_fields["take"].annotation):
+            return check(given)
+        kept = {key: value for key, value in given.items() if key != "fact"}
+        return check({**kept, "statistic": "mean", "along": {"fact": given["fact"], "take": given["statistic"]}})
 
     @field_validator("of")
     @classmethod
@@ -154,11 +198,37 @@ class MeasuredTest(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> MeasuredTest:
+        self._check_trajectory()
         self._check_metrics()
         self._check_intervention()
         self._check_other()
         self._check_groups()
         return self
+
+    def _check_trajectory(self) -> None:
+        if self.first_step is not None and self.along is not None:
+            raise ValueError(f"`along:` has its own fact; remove `fact: {self.fact}`")
+        if self.first_step is not None and self.statistic != "boundary":
+            raise ValueError(
+                f"fact {self.fact!r} is of the checkpoints of one model, which are no sample; take trend, slope or"
+                " spearman of each prompt over them, or boundary: the first from which something holds"
+            )
+        if self.first_step is not None and self.holds_above is not None:
+            raise ValueError(f"over {self.fact} it is asked from where on something holds; remove `holds_above:`")
+        if self.first_step is not None and self.layer == "each":
+            raise ValueError("the first step is of one value a prompt; name one `layer:`")
+        if self.along is None:
+            return
+        if self.groups is not None:
+            raise ValueError("groups of models are compared at one revision; remove `along:`, or compare by a `fact:`")
+        takes = statistic_named(self.statistic).takes
+        if takes.reads_layers(counting=self.holds is not None) or takes.parts or self.layer == "each":
+            raise ValueError(
+                f"`along:` takes one number of each prompt, and statistic {self.statistic!r} looks at more; write"
+                " `statistic: mean`"
+            )
+        if self.statistic in NOT_OF_DIFFERENCES:
+            raise ValueError("what is taken along checkpoints may be negative; write `statistic: mean`")
 
     def _check_metrics(self) -> None:
         takes, metrics = statistic_named(self.statistic).takes, [metric_named(name) for name in self.of]
@@ -227,8 +297,8 @@ class MeasuredTest(Frozen):
                 f"statistic {self.statistic!r} looks at each layer, and two models need not have as many; name one"
                 " `layer:` with another statistic, or remove `against:`"
             )
-        if self.other.dtype is not None and "prompt_length" in self.of:
-            raise ValueError("metric 'prompt_length' is the same in any dtype; name another")
+        if (self.other.dtype or self.other.revision) and "prompt_length" in self.of:
+            raise ValueError("metric 'prompt_length' is the same in any dtype and at any revision; name another")
 
     def _check_reading(self, other: Against) -> None:
         for key, value in other.reading.items():
@@ -244,6 +314,8 @@ class MeasuredTest(Frozen):
 
     def _check_groups(self) -> None:
         statistic_named(self.statistic).takes.check_categories(self)
+        if any(selector.revisions for selector in (self.groups or {}).values()):
+            raise ValueError("models are compared as they are, or at the revision of --revision; remove `revisions:`")
         if self.categories is not None and len(self.categories) != 2:
             raise ValueError(f"`categories:` names {len(self.categories)} group(s); write two")
         if self.categories is not None:

@@ -24,7 +24,7 @@ def over_categories(claim: MeasuredClaim, categorised: bool, own: bool = True) -
     Raises:
         BadInput: it says which categories it is over, and its own prompts have none or its statistic no such version.
     """
-    if not has_units_of_prompts(claim):
+    if not has_units_of_prompts(claim) or claim.test.first_step is not None:
         return claim
     if not categorised:
         if claim.test.over is not None and own:

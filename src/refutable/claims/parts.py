@@ -22,6 +22,7 @@ from refutable.errors import UnknownName, did_you_mean
 from refutable.metrics import METRICS, Metric
 from refutable.models.config_facts import FACT_WORDS, FACTS
 from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
+from refutable.models.revision_names import is_glob, model_of
 from refutable.models.selector import Selector
 from refutable.statistics import STATISTICS, Statistic
 from refutable.traces.trace import Position, Tap, Token
@@ -34,7 +35,7 @@ WORDS = {**FACT_WORDS, **ROW_WORDS}  # the possible values of facts that are wor
 ControlName = Literal["initialization", "permuted", "any-data"]
 Norm = Literal["raw", "centred"]
 READINGS = ("norm", "position", "layer")  # keys of a test that `against:` can name: another reading of the same weights
-AGAINST = "{model: NAME}, {dtype: bfloat16}, {norm: centred}, {position: all} or {layer: first}"
+AGAINST = "{model: NAME}, {revision: NAME}, {dtype: bfloat16}, {norm: centred}, {position: all} or {layer: first}"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decides = Literal["sentence", "part", "neighbour"]
 DECIDES = (
@@ -104,6 +105,9 @@ class Against(Frozen):
     model: str | None = Field(
         default=None, description="name of a model that reads the same prompts", json_schema_extra={NAMES: "model"}
     )
+    revision: Text | None = Field(
+        default=None, description="a branch, tag or commit of the same model, which reads the same prompts"
+    )
     dtype: Dtype | None = Field(default=None, description="of the same weights and activations")
     norm: Norm | None = Field(default=None, description="the same values, read in the other norm")
     position: Position | None = Field(default=None, description="the same values, read at another position")
@@ -114,6 +118,8 @@ class Against(Frozen):
         named = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(named) != 1:
             raise ValueError(f"`against:` is held against one thing; write {AGAINST}")
+        if self.revision is not None and is_glob(self.revision):
+            raise ValueError(f"`against:` is held against one revision, and {self.revision!r} may be several; name one")
         return self
 
     @property
@@ -125,9 +131,20 @@ class Against(Frozen):
         """Return in words which value each prompt's value of a model is paired with."""
         if self.model is not None:
             return f"{model} minus {self.model} on each prompt: both read the same prompts"
+        if self.revision is not None:
+            return f"{model} minus {model_of(model)} at {self.revision} on each prompt: both read the same prompts"
         for name, value in self.reading.items():
             return f"{model} minus itself with `{name}: {value}` on each prompt: both are read from the same weights"
         return f"{model} minus itself in {self.dtype} on each prompt: the same weights read the same prompts"
+
+
+class Along(Frozen):
+    """One number for each prompt: how its value goes with the checkpoints of a model."""
+
+    fact: Literal["step", "log_step", "tokens_seen"] = Field(description="what tells the checkpoints apart")
+    take: Literal["trend", "slope", "spearman"] = Field(
+        description="of each prompt's values: the median or the least-squares slope, or the rank correlation"
+    )
 
 
 class Restatement(Source):

@@ -63,6 +63,32 @@ def add(
     typer.echo(f"Written to {file}. Try it: pytest --model {row.name}")
 
 
+@models.command()
+def revisions(
+    model: Annotated[str, typer.Argument(help="name of a registry row", autocompletion=model_names)],
+    offline: Annotated[bool, typer.Option(help="never ask the hub: those at hand and those on its row")] = False,
+    models: ModelsOption = None,
+) -> None:
+    """List the revisions of a model: its checkpoints with their steps, and what else the hub or its cache has."""
+    from refutable.models.revision_names import natural
+    from refutable.models.revisions import Revisions
+
+    registry = known_models(models)
+    (row, *others) = registry.matching(model)
+    if others or row.no_revisions:
+        raise BadInput(f"{model}: {row.no_revisions or 'several models; name one'}")
+    expands = Revisions(named=frozenset([row.name]), offline=offline, at_hand=True)
+    known, here = expands.known(row), expands.here(row)
+    table = screen.table()
+    for column in ("revision", "step", "tokens seen", "commit", "at hand"):
+        table.add_column(column)
+    for name in sorted(known, key=lambda name: (row.schedule.step(name) or 0, natural(name))):
+        step, each = row.schedule.step(name), row.schedule.tokens_per_step
+        told = ("-" if step is None else f"{step:,}", "-" if step is None or each is None else f"{step * each:,}")
+        table.add_row(name, *told, (known[name] or "-")[:12], "yes" if name in here else "")
+    screen.console().print(table)
+
+
 def prompts(
     name: Annotated[
         str | None, typer.Argument(help="a packaged set, or a file: print its texts", autocompletion=prompt_sets)

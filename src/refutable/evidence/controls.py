@@ -36,7 +36,7 @@ def controls_of(
     `specification` and `samples` are the claim's own; `model` is None for a comparison of groups.
     """
     found: dict[str, Control] = {}
-    if "initialization" in claim.controls and source.table is None and not is_drawn(claim, model, source):
+    if "initialization" in claim.controls and source.table is None and not _drawn(claim, specification, model, source):
         found["initialization"] = _initialization(specification, model, source)
     if "permuted" in claim.controls:
         found["permuted"] = permuted_control(specification.test, samples, specification.alpha)
@@ -44,6 +44,10 @@ def controls_of(
     if "any-data" in claim.controls or anything.verdict is Verdict.SUPPORTED:
         found["any-data"] = anything
     return found
+
+
+def _drawn(claim: MeasuredClaim, specification: Specification, model: str | None, source: SampleSource) -> bool:
+    return is_drawn(claim, model if model is None else specification.points(model)[0], source)
 
 
 def claim_rows(claim: MeasuredClaim, model: str | None, source: SampleSource) -> list[ModelRow]:

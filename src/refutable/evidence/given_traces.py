@@ -106,7 +106,7 @@ def _pass_of(meta: Meta) -> Pass:
 def _row_of(meta: Meta, packaged: ModelRegistry) -> ModelRow:
     """Return the row of a trace's model: the registry's, or one made from the model's own configuration."""
     if "model_config" not in meta:
-        return packaged[str(meta["model"])]
+        return packaged[str(meta["model"])].base
     return ModelRow(
         name=meta["model"],
         title=meta["title"],

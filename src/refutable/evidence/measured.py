@@ -10,6 +10,7 @@ from refutable.claims.over import takes_prompts_for_units
 from refutable.errors import NotMeasured, Undecidable
 from refutable.evidence.census import is_census, judge_census
 from refutable.evidence.controls import any_data, claim_rows, controls_of, is_drawn, labels_of
+from refutable.evidence.first_step import judge_first_step
 from refutable.evidence.firsts import firsts_told
 from refutable.evidence.gauge_forms import gauge_dependent, gauge_forms, rows_of, with_gauge
 from refutable.evidence.layer_by_layer import LAYERS_DISAGREE, layer_by_layer
@@ -18,6 +19,7 @@ from refutable.evidence.multiverse import OfSamples, fragile, undeclared, variat
 from refutable.evidence.over_models import over_models
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
+    Specification,
     group_samples,
     judge_samples,
     lacking_text,
@@ -26,6 +28,7 @@ from refutable.evidence.specification import (
     said_of_pairs,
     seed_samples,
 )
+from refutable.models.revision_names import model_of, split_name
 from refutable.statistics import STATISTICS
 from refutable.statistics.check_assumptions import units_of
 from refutable.statistics.sample import Sample
@@ -35,6 +38,7 @@ from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Control, Variation
 from refutable.verdicts.verdict import Verdict
 
+SHOWN = 8  # checkpoints that are named one by one
 THESE_ALONE = "these-categories-only"
 
 
@@ -48,19 +52,54 @@ def judge_measured(claim: MeasuredClaim, models: tuple[str, ...], source: Sample
 
 def _judge(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     if claim.test.groups is not None:
-        return _judge_groups(claim, source)
+        return _judge_groups(claim, models, source)
+    if claim.test.trajectory:
+        return judge_trajectory(claim, models, source)
     if claim.test.over_models or claim.quantifier == "pooled":
         return _with_undeclared(
             claim, models, source, lambda form, folded: _judge_several(form, models, source, folded)
         )
-    return over_models(claim, models, lambda model: _judge_model(claim, model, source))
+    return over_models(claim, models, lambda model: _judge_model(own_specification(claim), claim, model, source))
 
 
-def _judge_several(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, folded: bool) -> Judgement:
-    """Judge a claim of which the model is the unit, or which pools models."""
+def judge_trajectory(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
+    """Judge what is so along the checkpoints of each model: of its prompts, and of several models with these as units.
+
+    `models` are all checkpoints of all models.
+    """
+    names = tuple(dict.fromkeys(map(model_of, models)))
+    specification = own_specification(claim, models)
+    if claim.test.over_models or claim.quantifier == "pooled":
+        judged = _with_undeclared(
+            claim, names, source, lambda form, folded: _judge_several(form, names, source, folded, models)
+        )
+    elif claim.test.first_step is not None:
+        judged = over_models(claim, names, lambda model: judge_first_step(specification, claim, model, source))
+    else:
+        judged = over_models(claim, names, lambda model: _judge_model(specification, claim, model, source))
+    if not judged.verdict.looked:
+        return judged
+    told = {"checkpoints": "; ".join(_checkpoints(specification.points(name), name) for name in names)}
+    return replace(judged, details={**judged.details, **told})
+
+
+def _checkpoints(points: tuple[str, ...], model: str) -> str:
+    names = [split_name(one)[1] for one in points]
+    shown = ", ".join(names) if len(names) <= SHOWN else f"{', '.join(names[:3])} ... {names[-1]}"
+    return f"{len(names)} of {model} ({shown})"
+
+
+def _judge_several(
+    claim: MeasuredClaim,
+    models: tuple[str, ...],
+    source: SampleSource,
+    folded: bool,
+    points: tuple[str, ...] = (),
+) -> Judgement:
+    """Judge a claim of which the model is the unit, or which pools models; `points` are the checkpoints of them."""
+    specification = replace(own_specification(claim, points), folded=folded)
     if claim.test.over_models:
-        return judge_over_models(claim, models, source, folded=folded)
-    specification = replace(own_specification(claim), folded=folded)
+        return judge_over_models(claim, models, source, specification)
     return judge_pooled(
         claim,
         models,
@@ -113,8 +152,7 @@ def _told(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, j
     return with_gauge(judged, claim, models, source.selection.registry)
 
 
-def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
-    specification = own_specification(claim)
+def _judge_model(specification: Specification, claim: MeasuredClaim, model: str, source: SampleSource) -> Judgement:
     samples = model_samples(specification, model, source)
     if is_census(samples):
         if "alpha" in claim.model_fields_set:
@@ -132,7 +170,7 @@ def _judge_model(claim: MeasuredClaim, model: str, source: SampleSource) -> Judg
     units = units_of(claim.test.statistic, samples[0])
     possible = feasibility(STATISTICS[claim.test.statistic], claim.test.region, claim.alpha, units)
     judged = _varied(base, variations, forms).labelled(*possible)
-    if source.table is None and not is_drawn(claim, model, source):
+    if source.table is None and not is_drawn(claim, specification.points(model)[0], source):
         judged = judged.labelled(*_recorded(claim, model, base))
     return judged  # records are of trained weights, and may be the very table that is being judged
 
@@ -177,9 +215,9 @@ def _with_layers(
     return judged.labelled(LAYERS_DISAGREE) if base.verdict.decided and found.disagree(alpha) else judged
 
 
-def _judge_groups(claim: MeasuredClaim, source: SampleSource) -> Judgement:
+def _judge_groups(claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource) -> Judgement:
     """Judge the difference between two groups of models, with one value per model."""
-    specification = own_specification(claim)
+    specification = own_specification(claim, models)
     groups = group_samples(specification, source)
     details = {**groups.members, "lacking": ", ".join(groups.lacking) or "none"}
     try:

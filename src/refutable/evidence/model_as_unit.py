@@ -18,11 +18,11 @@ from refutable.evidence.facts import labels_of_facts
 from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import (
     Measured,
+    Specification,
     judge_samples,
     lacking_text,
     measure_each,
     model_samples,
-    own_specification,
 )
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import Sample
@@ -61,11 +61,9 @@ def judge_pooled(
 
 
 def judge_over_models(
-    claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, *, folded: bool = False
+    claim: MeasuredClaim, models: tuple[str, ...], source: SampleSource, specification: Specification
 ) -> Judgement:
     """Judge metrics against a fact, or the number of models that pass; the details name models not measured.
-
-    `folded` says whether norms of what modules read are taken before the norm's learned scale.
 
     Raises:
         NotMeasured: no model was measured.
@@ -76,7 +74,7 @@ def judge_over_models(
     def read(model: str) -> Samples:
         if test.fact is not None:
             facts[model] = float(registry[model].fact(test.fact))  # the registry may not know it for every model
-        return model_samples(replace(own_specification(claim), folded=folded), model, source)
+        return model_samples(specification, model, source)
 
     measured = _measured(models, read, "pytest --model NAME")
     of_metrics = {model: samples[: len(test.of)] for model, samples in measured.samples.items()}

@@ -152,7 +152,7 @@ def _bos_as_tokenised(specification: Specification, model: str | None, source: S
     if model is None or source.table is not None:
         return ""
     spec = passes_of(specification.test, specification.prompts)[0]
-    meta = source.trace(subject_of(model, source, specification), spec).meta
+    meta = source.trace(subject_of(specification.points(model)[0], source, specification), spec).meta
     if meta["tokens"] != OWN_TOKENIZER:
         return ""
     return "with" if meta["first_token"] == FIRST_IS_BOS else "without"

@@ -11,6 +11,7 @@ from refutable.claims import InitializationClaim, MeasuredClaim, MeasuredTest, W
 from refutable.claims.cases import Case
 from refutable.errors import NotMeasured
 from refutable.metrics import METRICS
+from refutable.models.revision_names import split_name
 from refutable.models.selection import DTYPES, Selection
 from refutable.models.subject import INIT, Subject
 from refutable.traces.passes import EACH_TOKEN, PASSES, Bos, First, Pass, Spare
@@ -75,6 +76,8 @@ def plain(spec: Pass) -> Pass:
 def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:
     """Return the subject whose values a test subtracts prompt by prompt, None without one; weights are drawn alike.
 
+    Another model is held against one at the revision at which that is tried, if it has any.
+
     Raises:
         NotMeasured: this run may not measure it, or it is the subject itself.
     """
@@ -85,9 +88,17 @@ def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) ->
             another = next(name for name in DTYPES if name != subject.dtype)
             raise NotMeasured(f"this run is in {subject.dtype}, held against itself", f"pytest --dtype {another}")
         return replace(subject, dtype=test.other.dtype)
+    model, at = split_name(subject.model)
+    if test.other.revision is not None:
+        if test.other.revision == at:
+            raise NotMeasured(f"{model} at {at} is held against itself")
+        return selection.subject(f"{model}@{test.other.revision}", dtype=subject.dtype)
     assert test.other.model is not None
     seed = subject.seed if subject.weights == INIT else None
-    return selection.subject(test.other.model, seed=seed, dtype=subject.dtype)
+    other = test.other.model
+    if at and seed is None and not selection.registry[other].no_revisions:
+        other = f"{other}@{at}"  # both at the same revision
+    return selection.subject(other, seed=seed, dtype=subject.dtype)
 
 
 def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> Iterator[tuple[Subject, Pass]]:

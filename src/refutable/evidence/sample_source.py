@@ -22,6 +22,7 @@ from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.evidence.plan import Plan, other_subject, pass_for, plain
 from refutable.evidence.published.table import Table
+from refutable.models.revision_names import split_name
 from refutable.models.selection import Selection
 from refutable.models.subject import INIT, Subject, WeightsSource
 from refutable.models.weights import Finder
@@ -37,6 +38,8 @@ from refutable.traces.trace import PRIMITIVES_VERSION, Trace
 if TYPE_CHECKING:
     from refutable.claims import MeasuredTest
 
+HELD = 300_000_000  # bytes of traces' tables that are kept at hand; what is computed from them takes as much again
+
 
 @dataclass(slots=True)
 class SampleSource:
@@ -49,7 +52,7 @@ class SampleSource:
         table: numbers published elsewhere, which then stand in for every model's.
         folder: that of the claims file, which paths of prompt sets are relative to.
         plan: every pass the run reads, so that a model is loaded once.
-        used: traces that were read, by key.
+        used: traces that were read, by key; those not read for long without their tables.
         read: keys of the traces read since it was last cleared, in the order in which they were first read.
         live: keys of the traces that this process measured.
     """
@@ -65,6 +68,7 @@ class SampleSource:
     live: set[str] = field(default_factory=set)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _refused: dict[str, RefutableError] = field(default_factory=dict)
+    _held: dict[str, int] = field(default_factory=dict)
     _ready: dict[tuple[Subject, Pass], Trace] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _keys: dict[tuple[Subject, Pass], tuple[WeightsSource, str]] = field(default_factory=dict)
@@ -118,14 +122,19 @@ class SampleSource:
             return found
         if (reading := test.other_reading) is not None:
             return minus(found, table.sample(name, model, reading, prompts))
-        if test.other.model is None:
+        base, at = split_name(model)
+        if test.other.dtype is not None:
             raise NotMeasured(
                 f"{table.name} holds one dtype of a model: what {test.other.dtype} would give is not in it"
             )
+        other = f"{base}@{test.other.revision}" if test.other.model is None else test.other.model
+        other = f"{other}@{at}" if test.other.model is not None and at else other
+        if other == model:
+            raise NotMeasured(f"{base} at {at} is held against itself")
         try:
-            return minus(found, table.sample(name, test.other.model, test, prompts))
+            return minus(found, table.sample(name, other, test, prompts))
         except NotMeasured as error:
-            raise NotMeasured(f"{test.other.model}, which {model} is held against: {error.reason}") from None
+            raise NotMeasured(f"{other}, which {model} is held against: {error.reason}") from None
 
     def _read(self, test: MeasuredTest, name: str, spec: Pass, subject: Subject, folded: bool) -> tuple[Sample, ...]:
         trace = self.trace(subject, spec)
@@ -147,17 +156,33 @@ class SampleSource:
         Raises:
             NotMeasured: there are no weights here, or this pass means nothing on this model.
         """
-        found = self._ready.get((subject, spec))
-        if found is None:
-            found = self._ready[subject, spec] = self._trace(subject, spec)
+        found = self._ready.pop((subject, spec), None) or self._trace(subject, spec)
+        self._ready[subject, spec] = found  # the last one read stands last
         self.read[found.key] = None
+        if found.key not in self._held:
+            self._held[found.key] = found.blocks.nbytes + found.prompts.nbytes
+            self._put_down()
         return found
+
+    def _put_down(self) -> None:
+        """Let go of the tables of the traces not read for longest, while all take more than `HELD`; their meta stays.
+
+        They are read from the store again where another claim needs them.
+        """
+        while sum(self._held.values()) > HELD and len(self._ready) > 1:
+            asked, oldest = next(iter(self._ready.items()))
+            del self._ready[asked]
+            oldest.derived.clear()  # its views refer to it: without this, it would stay until the next sweep of cycles
+            if self._held.pop(oldest.key, None) is not None:
+                blocks, prompts = oldest.blocks.schema.empty_table(), oldest.prompts.schema.empty_table()
+                self.used[oldest.key] = Trace(oldest.key, oldest.meta, blocks, prompts)
 
     def _trace(self, subject: Subject, spec: Pass) -> Trace:
         key = self.address(subject, spec)
-        if key not in self.used:
+        if key not in self._held:
             stored = self.store.get(key)
-            self.used[key] = self._measured(subject, spec, key) if stored is None else stored
+            found = self._measured(subject, spec, key) if stored is None else stored
+            self.used[key] = self._as_asked(found, subject)
         return self.used[key]
 
     def address(self, subject: Subject, spec: Pass, *, download: bool = True) -> str:
@@ -174,6 +199,13 @@ class SampleSource:
             wired = spec.intervention.removeprefix("rewire-")
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
         return self.key(subject, weights, spec)
+
+    def _as_asked(self, trace: Trace, subject: Subject) -> Trace:
+        """Return a trace under the name of its model here; it may have been measured by another name of its commit."""
+        if "@" not in f"{subject.model}{trace.meta['model']}":
+            return trace
+        row = self.selection.registry[subject.model]
+        return replace(trace, meta={**trace.meta, "model": row.name, "title": row.title})
 
     def _changes(self, subject: Subject, weights: WeightsSource, spec: Pass) -> bool:
         """Whether a pass is of anything but a model re-wired to what it already is."""
@@ -217,7 +249,9 @@ class SampleSource:
         known = self._keys.get((subject, spec))
         if known is not None and known[0] is weights:
             return known[1]
-        key = key_of({**self._about(subject, weights, spec), "primitives": PRIMITIVES_VERSION})
+        base = self.selection.registry[subject.model].base  # one commit is one trace, by whatever name it is asked for
+        named = {"model": base.name, "title": base.title, "primitives": PRIMITIVES_VERSION}
+        key = key_of({**self._about(subject, weights, spec), **named})
         self._keys[subject, spec] = weights, key
         return key
 
@@ -232,9 +266,11 @@ class SampleSource:
         self._prompts[prompts.name] = prompts
         self._keys.clear()
         self._ready.clear()
+        self._held.clear()
 
     def forget(self) -> None:
         """Forget the traces that were read, so that the store is read anew."""
+        self._held.clear()
         self.used.clear()
         self.read.clear()
         self._ready.clear()

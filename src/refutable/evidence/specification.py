@@ -11,7 +11,9 @@ import numpy as np
 from refutable._util.text import few
 from refutable.claims import MeasuredClaim, MeasuredTest
 from refutable.errors import NotMeasured, RefutableError, Undecidable
+from refutable.evidence.checkpoints import along_checkpoints, present
 from refutable.evidence.sample_source import SampleSource
+from refutable.models.revision_names import model_of
 from refutable.models.subject import Subject
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.check_assumptions import UNCALIBRATED, Checks, check
@@ -32,6 +34,7 @@ class Specification:
         bos: whether prompts begin with the beginning-of-sequence token.
         seed: of freshly drawn weights that replace the subject's own.
         folded: whether norms of what modules read are taken before the norm's learned scale.
+        models: those of its case, each with its revision if it is at one; of a trajectory, all revisions of all models.
     """
 
     test: MeasuredTest
@@ -41,6 +44,17 @@ class Specification:
     bos: Bos = "default"
     seed: int | None = None
     folded: bool = False
+    models: tuple[str, ...] = ()
+
+    def points(self, model: str) -> tuple[str, ...]:
+        """Return the checkpoints of a model that a trajectory is over; other tests are of the model itself."""
+        if not self.test.trajectory:
+            return (model,)
+        return tuple(one for one in self.models if model_of(one) == model)
+
+    def named(self, model: str) -> str:
+        """Return a model's name with the revision that its case is at, if any."""
+        return next((one for one in self.models if model_of(one) == model), model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +74,9 @@ class Groups:
     lacking: dict[str, str]  # why models were not measured, by name
 
 
-def own_specification(claim: MeasuredClaim) -> Specification:
-    """Return the specification that decides a claim."""
-    return Specification(claim.test, claim.prompts, claim.alpha)
+def own_specification(claim: MeasuredClaim, models: tuple[str, ...] = ()) -> Specification:
+    """Return the specification that decides a claim on these models."""
+    return Specification(claim.test, claim.prompts, claim.alpha, models=models)
 
 
 def subject_of(model: str, source: SampleSource, specification: Specification) -> Subject:
@@ -74,7 +88,20 @@ def subject_of(model: str, source: SampleSource, specification: Specification) -
 
 
 def model_samples(specification: Specification, model: str, source: SampleSource) -> tuple[Sample, ...]:
-    """Return a model's samples under a specification; errors as `SampleSource.samples`."""
+    """Return a model's samples under a specification; errors as `SampleSource.samples`.
+
+    Along checkpoints, each prompt has one number of all of them.
+    """
+    if specification.test.along is not None:
+        return along_checkpoints(
+            specification.test.along,
+            {one: _samples(specification, one, source) for one in present(specification.points(model), source)},
+            source.selection.registry,
+        )
+    return _samples(specification, model, source)
+
+
+def _samples(specification: Specification, model: str, source: SampleSource) -> tuple[Sample, ...]:
     return source.samples(
         specification.test,
         specification.prompts,
@@ -117,7 +144,8 @@ def group_samples(specification: Specification, source: SampleSource) -> Groups:
     found = Groups((), {}, {})
     samples = []
     for name, selector in specification.test.groups.items():
-        families = {row.name: row.family for row in selector.select(source.selection.registry)}
+        rows = selector.select(source.selection.registry)
+        families = {specification.named(row.name): row.family for row in rows}
         measured = measure_each(families, lambda model: model_samples(specification, model, source))
         values = {model: float(sample.values.mean()) for model, (sample,) in measured.samples.items()}
         found.members.update({f"{name}: {model}": f"{value:.4g}" for model, value in values.items()})

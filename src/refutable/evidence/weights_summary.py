@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refutable._util.identity_cache import ByIdentity
+from refutable._util.text import few
 from refutable.claims import BaseClaim, InitializationClaim, MeasuredClaim, WiringClaim
 from refutable.evidence.plan import passes_of
 from refutable.metrics import METRICS
@@ -16,6 +17,7 @@ from refutable.verdicts.row import HASHES
 VARIED = ("dtype", "bos", "spare", "prompts")  # a claim's variations differ in these from its own, which comes first
 OF_ONE_NAME = (WeightsKind.PRETRAINED, WeightsKind.INITIALISATION, WeightsKind.PUBLISHED)  # the same in every run
 SHOWN = 12  # digits of a hash
+MOST = 12  # weights behind one verdict that are told one by one
 TOLD = ("weights_kind", "weights_detail", "revision", "dtype", "device", "device_title", "tokens", "first_token")
 
 
@@ -57,6 +59,8 @@ def _own(claim: BaseClaim, traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
 
 def _of_metas(metas: list[Mapping[str, Any]]) -> dict[str, str]:
     told = {name: _joined(meta.get(name) for meta in metas) for name in TOLD}
+    if len({meta["weights"] for meta in metas}) > MOST:
+        told |= {name: _shortened(meta.get(name) for meta in metas) for name in ("weights_detail", "revision")}
     seeds = sorted({meta["seed"] for meta in metas if meta.get("seed") is not None})
     if seeds:
         told["weights_detail"] += f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
@@ -96,6 +100,11 @@ def _is_of_files(tokenizer: str) -> bool:
 
 def _joined(values: Iterable[object]) -> str:
     return ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
+
+
+def _shortened(values: Iterable[object]) -> str:
+    """Return the first of many different values, and how many more there are; a trajectory's traces say them all."""
+    return few([*dict.fromkeys(str(value) for value in values if value is not None)], MOST)
 
 
 def _of_claim(claim: BaseClaim) -> dict[str, str]:

@@ -220,7 +220,7 @@ def evaluate(
         raw = chosen.compute(view) if part is None else _part(chosen, part, view)
     kept, values = _mean_over_positions(raw, view.prompt, len(trace))
     if chosen.per == "layer" and view.only is not None:
-        values = values[:, view.only]
+        values = values[:, view.only].copy()  # the sample is kept, the other layers are not
     elif chosen.per == "layer" and layer == "mean":
         values = mean_over_layers(values, str(trace.meta["model"]), first_block)
     elif chosen.per == "layer" and layer == "trend":

@@ -73,6 +73,19 @@ def listing(repo: str, revision: str | None, ask: Asker) -> Listing:
     )
 
 
+def list_refs(repo: str, ask: Asker) -> dict[str, str]:
+    """Return the commit of every branch and tag of a repository, by name.
+
+    Raises:
+        WeightsUnavailable: the repository is gated, absent or out of reach.
+    """
+    from huggingface_hub import HfApi, constants
+
+    api = HfApi(endpoint=constants.ENDPOINT)
+    refs = ask(repo, lambda: api.list_repo_refs(repo))
+    return {one.name: str(one.target_commit) for one in (*refs.tags, *refs.branches)}
+
+
 def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) -> Snapshot:
     """Bring files of a repository into the hub's own cache, and check them against what the hub says they are.
 

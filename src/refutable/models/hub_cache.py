@@ -61,6 +61,14 @@ def cached_snapshot(repo: str, revision: str | None, records: Path) -> Snapshot 
     return Snapshot(snapshot_folder(repo, commit), commit, etags, main)
 
 
+def refs_at_hand(repo: str) -> dict[str, str]:
+    """Return the commit of every branch and tag of which the cache has a snapshot, by name."""
+    folder = _repository(repo) / "refs"
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = {name: commit for name in names if (commit := _referred(repo, name)) is not None}
+    return {name: commit for name, commit in found.items() if snapshot_folder(repo, commit).is_dir()}
+
+
 def faults(snapshot: Snapshot, names: Mapping[str, str | None], hashes: FileHashes) -> tuple[list[str], list[str]]:
     """Return which of some files are missing, and which are not what their ETag says.
 

@@ -12,6 +12,7 @@ from refutable._util.reading import exists
 from refutable._util.registry import Registry
 from refutable._util.strict_yaml import parse_yaml, read_yaml
 from refutable.errors import BadInput, UnknownName
+from refutable.models.revision_names import split_name
 from refutable.models.row import ModelRow, check_facts
 from refutable.models.rows_file import rows_of
 
@@ -39,6 +40,7 @@ class ModelRegistry:
                         f" {row.name}: rename one"
                     )
         self._matching: dict[str, tuple[ModelRow, ...]] = {}
+        self._revisions: dict[str, ModelRow] = {}  # those that were asked for, by name and revision
 
     def __iter__(self) -> Iterator[ModelRow]:
         return iter(self._rows.values())
@@ -47,10 +49,15 @@ class ModelRegistry:
         return len(self._rows)
 
     def __getitem__(self, name: str) -> ModelRow:
-        """Return the row of a name; raises UnknownName with the nearest one."""
-        if name not in self._rows:
+        """Return the row of a name, or of a model's name and a revision; raises UnknownName with the nearest one."""
+        if name in self._rows:
+            return self._rows[name]
+        model, revision = split_name(name)
+        if not revision or model not in self._rows:
             raise UnknownName("model", name, self._rows)
-        return self._rows[name]
+        if name not in self._revisions:
+            self._revisions[name] = self._rows[model].at_revision(revision)
+        return self._revisions[name]
 
     @property
     def called(self) -> Collection[str]:
@@ -61,6 +68,12 @@ class ModelRegistry:
         """Return the row that a person means by `text` (name, title, alias or hub id), or None."""
         bare = text.rstrip("/")
         return self._called.get((bare if "/" in bare else text).casefold())  # "gpt2/" is a folder
+
+    def titled(self, text: str) -> ModelRow | None:
+        """Return the row that a table means: as `named`, or one at a revision, ``Pythia-160m@step1000``."""
+        model, revision = split_name(text)
+        found = self.named(text) or (self.named(model) if revision else None)
+        return found if found is None or not revision or self.named(text) else self[f"{found.name}@{revision}"]
 
     def at(self, path: Path) -> ModelRow | None:
         """Return the row whose weights lie at a path, by whatever way it is written, or None."""
@@ -107,7 +120,7 @@ def is_own_commit(row: ModelRow, commit: str) -> bool:
 
     A suite's file may point a packaged name at another repository: that one is not the model's own.
     """
-    packaged = _packaged_rows().get(row.name, row)
+    packaged = _packaged_rows().get(row.base.name, row)
     return commit in (row.revision, packaged.revision) and row.hub == packaged.hub
 
 

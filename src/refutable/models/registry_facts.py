@@ -13,6 +13,7 @@ from refutable.models.config_facts import Fact, d_head, d_model, layers
 from refutable.models.families import FAMILIES, Family
 from refutable.models.init_rules import CODES, CUT, RULES, Deviation, Rule, Sizes
 from refutable.models.sources import Source
+from refutable.models.training import Training
 
 
 class Row(Protocol):
@@ -56,6 +57,16 @@ class Row(Protocol):
     @property
     def init(self) -> str:
         """Return the rule by which its first weights were drawn."""
+        ...
+
+    @property
+    def at(self) -> str:
+        """Return the revision that it is of; empty for the model as its row has it."""
+        ...
+
+    @property
+    def schedule(self) -> Training:
+        """Return what is known of its checkpoints."""
         ...
 
 
@@ -106,6 +117,7 @@ ROTARY_DEFAULTS: Mapping[str, Published] = {  # share of a head; each code is it
     ),
 }
 UNKNOWN = "the registry does not say"
+STEP_FACTS = ("step", "log_step", "tokens_seen")  # of a revision, and not of a model
 
 
 def parameters(row: Row, config: Config) -> float:
@@ -195,6 +207,32 @@ def init_input_by_width(row: Row, config: Config) -> str:
     return _power(_rule(row).input, Sizes(4, 64, 256), Sizes(4, 256, 256), "d")
 
 
+def step(row: Row, config: Config) -> float:
+    """After how many steps of training a revision was saved: the number in its name, or what the row says of it."""
+    if not row.at:
+        raise NotMeasured(f"{row.name} is asked for as its row has it, and not at a revision")
+    found = row.schedule.step(row.at)
+    if found is None:
+        raise NotMeasured(f"the name of {row.name} says no step; its row may, under `training: {{steps: ...}}`")
+    return float(found)
+
+
+def log_step(row: Row, config: Config) -> float:
+    """Common logarithm of the step; of step 0 there is none."""
+    found = step(row, config)
+    if found == 0:
+        raise NotMeasured(f"{row.name} is of step 0, which has no logarithm")
+    return math.log10(found)
+
+
+def tokens_seen(row: Row, config: Config) -> float:
+    """Tokens that were read until a revision was saved: its step times the tokens of one."""
+    found, each = step(row, config), row.schedule.tokens_per_step
+    if each is None:
+        raise NotMeasured(f"{UNKNOWN} how many tokens a step of {row.name} reads")
+    return found * each
+
+
 def _power(deviation: Deviation, small: Sizes, fourfold: Sizes, letter: str) -> str:
     """Return the law in words, from the rule's own numbers at one size and at four times it."""
     exponent = round(2 * math.log(deviation(small) / deviation(fourfold), 4))
@@ -229,6 +267,9 @@ ROW_FACTS: Mapping[str, Callable[[Row, Config], Fact]] = {
         init_input_deviation,
         init_output_by_depth,
         init_input_by_width,
+        step,
+        log_step,
+        tokens_seen,
     )
 }
 ROW_WORDS: Mapping[str, Collection[str | bool]] = {

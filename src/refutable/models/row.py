@@ -16,6 +16,7 @@ from refutable.models.config_checks import check_config
 from refutable.models.families import FAMILIES, Family, family_of, unknown_family
 from refutable.models.registry_facts import ROW_FACTS
 from refutable.models.sources import RowSource
+from refutable.models.training import UNSAID, GivenTraining, Training
 
 CPU_PARAMETER_LIMIT = 1_500_000_000
 BY_PATH = "pytest --model PATH, the path of a copy"  # without a row, there is nothing to hold weights against
@@ -58,6 +59,9 @@ class ModelRow(Frozen):
         default="transformers",
         description="by which code's scheme fresh weights are drawn (init_rules.py); transformers: not known",
     )
+    training: GivenTraining | None = Field(
+        default=None, description="its checkpoints and their steps: a mapping, or the name of a known schedule"
+    )
     wheel: Wheel | None = None
     sha256: dict[str, str] = Field(
         default_factory=dict, description="registered hashes of files of the weights and of the tokenizer"
@@ -67,16 +71,55 @@ class ModelRow(Frozen):
     default: bool = Field(default=False, description="tried when no --model is given")
     _given: str = PrivateAttr(default="")
     _fault: RefutableError | None = PrivateAttr(default=None)
+    _of: ModelRow | None = PrivateAttr(default=None)
+    _at: str = PrivateAttr(default="")
 
     @property
     def asked(self) -> str:
-        """What ``--model`` asks for it by, quoted for a shell: its name, or the path or repository that it is of."""
-        return shlex.quote(self._given or self.name)
+        """What ``--model`` asks for it by, quoted for a shell: its name, or the path or repository that it is of.
+
+        Of a revision, with ``--revision``.
+        """
+        told = shlex.quote(self._given or self.base.name)
+        return f"{told} --revision {shlex.quote(self._at)}" if self._at else told
 
     @property
     def by_path(self) -> str:
         """The command that reads its weights from this machine."""
-        return BY_PATH if self._given else f"pytest --model {self.asked} --weights PATH"
+        return BY_PATH if self._given else f"pytest --model {self.base.asked} --weights PATH"
+
+    @property
+    def base(self) -> ModelRow:
+        """The row that this one is a revision of; itself, if it is of none."""
+        return self._of or self
+
+    @property
+    def at(self) -> str:
+        """The revision that it is of, in the words of whoever asked; empty for the model as its row has it."""
+        return self._at
+
+    @property
+    def schedule(self) -> Training:
+        """What is known of its checkpoints; by default, that a name such as step1000 says its step."""
+        return self.training or UNSAID
+
+    @property
+    def no_revisions(self) -> str:
+        """Why it has no revisions, or an empty text if it may have some."""
+        if self.hub is not None:
+            return ""
+        why = "is freshly drawn" if self.stand_in else "lies on this machine" if self.weights else "has no repository"
+        return f"{self.base.name} {why}, and so has no revisions"
+
+    def at_revision(self, revision: str) -> ModelRow:
+        """Return the row of one of its revisions: ``pythia-160m@step1000``.
+
+        It is of the repository alone: no file on this machine and no package holds a revision.
+        """
+        names = {"name": f"{self.name}@{revision}", "title": f"{self.title}@{revision}"}
+        row = self.model_copy(update={**names, "aliases": (), "weights": None, "wheel": None})
+        row._of, row._at = self, revision
+        return row
 
     @property
     def config_from(self) -> str:

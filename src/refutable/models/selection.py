@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from refutable.errors import BadInput, NotMeasured, UnknownName
 from refutable.models.adapter import read_adapter
 from refutable.models.device import Device
 from refutable.models.registry import ModelRegistry
+from refutable.models.revision_names import is_glob, model_of
+from refutable.models.revisions import Revisions
 from refutable.models.row import ModelRow
 from refutable.models.subject import INIT, PRETRAINED, Subject
 
@@ -24,19 +27,21 @@ class Selection:
         registry: every known model.
         named: those the user named.
         weights: ``pretrained``, ``init`` or a path, for the named models (for the default ones when none is named).
-        revision: for the named models.
+        revisions: of each named model, those that the user named; none where a model is tried as its row has it.
         dtype: for every model.
         device: for every model.
         adapter: folder of one that is merged into the named model's weights, or None.
+        expands: what expands the revisions that claims name.
     """
 
     registry: ModelRegistry
     device: Device
     named: frozenset[str] = frozenset()
     weights: str = PRETRAINED
-    revision: str | None = None
+    revisions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dtype: str = "float32"
     adapter: str | None = None
+    expands: Revisions = field(default_factory=Revisions)
     _chosen: frozenset[str] = field(init=False)
     _subjects: dict[tuple[str, int | None, str | None], Subject] = field(
         init=False, default_factory=dict, compare=False, repr=False
@@ -47,25 +52,25 @@ class Selection:
         object.__setattr__(self, "_chosen", frozenset(defaults | self.named))
 
     def __contains__(self, model: str) -> bool:
-        return model in self._chosen
+        return model_of(model) in self._chosen
 
     def subject(self, model: str, *, seed: int | None = None, dtype: str | None = None) -> Subject:
         """Return how a model is to be tried.
 
         Args:
-            model: name of its row.
-            seed: freshly drawn weights of this seed, whatever the command line says.
+            model: name of its row, or that with a revision: ``pythia-160m@step1000``.
+            seed: freshly drawn weights of this seed, whatever the command line says; they have no revision.
             dtype: another dtype than the run's.
 
         Raises:
-            NotMeasured: it is neither a default subject nor named.
+            NotMeasured: it is neither a default subject nor named, or there is no such revision at hand.
         """
-        row = self.usable(model)
-        if model not in self._chosen:
-            raise NotMeasured(f"{model} was not selected", f"pytest --model {row.asked}")
-        asked = model, seed, dtype
+        asked = (model if seed is None else model_of(model)), seed, dtype
         if asked not in self._subjects:
-            self._subjects[asked] = self._subject(model, seed, dtype)
+            row = self.usable(model)
+            if model not in self:
+                raise NotMeasured(f"{model} was not selected", f"pytest --model {row.asked}")
+            self._subjects[asked] = self._subject(*asked)
         return self._subjects[asked]
 
     def usable(self, model: str) -> ModelRow:
@@ -76,20 +81,40 @@ class Selection:
         return row
 
     def _subject(self, model: str, seed: int | None, dtype: str | None) -> Subject:
-        mine = model in self.named or (not self.named and self.registry[model].default)
+        row = self.registry[model]
+        base, asked_for = row.base.name, self.revisions.get(row.base.name, ())
+        named = base in self.named
+        mine = named or (not self.named and row.base.default)
+        if row.at:
+            self._check_revision(row, mine)
         subject = Subject(
             model,
             weights=self.weights if mine else PRETRAINED,
-            revision=self.revision if mine else None,
+            revision=row.at or next(iter(asked_for), None),
             dtype=dtype or self.dtype,
             device=self.device.name,
-            named=model in self.named,
-            adapter=self.adapter if model in self.named else None,
+            named=named and (not row.at or row.at in asked_for),
+            adapter=self.adapter if named else None,
         )
         if seed is None:
             return subject
         given = subject.weights if subject.weights not in (PRETRAINED, INIT) else None
         return replace(subject, weights=INIT, seed=seed, adapter=None, tokenizer=given)
+
+    def _check_revision(self, row: ModelRow, mine: bool) -> None:
+        """Refuse a revision that there cannot be; raises NotMeasured."""
+        if row.base.no_revisions:
+            raise NotMeasured(row.base.no_revisions)
+        if mine and self.weights != PRETRAINED:
+            given = INIT if self.weights == INIT else "PATH"
+            raise NotMeasured(
+                f"--weights {given} has no revisions, and this is about {row.base.name} at {row.at}",
+                f"pytest --model {row.asked}",
+            )
+        if is_glob(row.at):
+            raise NotMeasured(
+                f"no revision of {row.base.name} that is at hand matches {row.at}", f"pytest --model {row.asked}"
+            )
 
 
 def select(
@@ -98,15 +123,17 @@ def select(
     *,
     models: tuple[str, ...] = (),
     weights: str = PRETRAINED,
-    revision: str | None = None,
+    revisions: Revisions | None = None,
     dtype: str = "float32",
     adapter: str | None = None,
 ) -> Selection:
     """Check what the command line asks for and return it as a Selection.
 
+    `revisions` are those that the command line asks for, of the models named.
+
     Raises:
-        BadInput: an unknown model or dtype; no named model is one; a path, revision or adapter for more than one model;
-            a path that is not there.
+        BadInput: an unknown model or dtype; no named model is one; a path or an adapter for more than one model; a path
+            that is not there; a revision that no named model has, or of no named model.
     """
     rows = [row for pattern in models for row in _matching(registry, pattern)]
     named = frozenset(row.name for row in rows)
@@ -125,13 +152,26 @@ def select(
                 f"--weights {weights}: no such file or directory; write pretrained, init, or the path of a directory of"
                 " safetensors or of a GGUF file"
             )
-    if revision is not None and weights != PRETRAINED:
-        raise BadInput(f"--revision {revision}: --weights {weights} has no revisions; give one of the two")
-    if revision is not None and len(named) != 1:
-        raise BadInput(f"--revision {revision}: a revision belongs to one model; name it with one --model")
+    expands = replace(revisions or Revisions(), named=named)
+    asked: dict[str, tuple[str, ...]] = {}
+    if expands.asked:
+        asked = _check_revisions(expands, weights, [registry[name] for name in sorted(named)])
     if adapter is not None:
         _check_adapter(adapter, weights, [registry[name] for name in named])
-    return Selection(registry, device, named, weights, revision, dtype, adapter)
+    return Selection(registry, device, named, weights, asked, dtype, adapter, expands)
+
+
+def _check_revisions(revisions: Revisions, weights: str, named: list[ModelRow]) -> dict[str, tuple[str, ...]]:
+    """Return the revisions that are asked for of each named model; raises BadInput."""
+    word = revisions.asked[0]
+    if weights != PRETRAINED:
+        raise BadInput(f"--revision {word}: --weights {weights} has no revisions; give one of the two")
+    if not named:
+        raise BadInput(f"--revision {word}: a revision belongs to a model; name it with --model")
+    usable = [row for row in named if not row.unusable]
+    if usable:
+        revisions.check_asked(usable)
+    return {row.name: revisions.of_run(row) for row in usable}
 
 
 def _check_adapter(adapter: str, weights: str, named: list[ModelRow]) -> None:

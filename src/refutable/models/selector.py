@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Collection, Iterator
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.errors import BadInput, NotMeasured, UnknownName
@@ -16,6 +16,7 @@ from refutable.models.row import ModelRow
 from refutable.statistics.region import RegionText, parse_region
 
 _GLOB = frozenset("*?[")
+_BLANK = "is blank; write a branch, a tag, a commit or a glob"
 
 
 class Selector(Frozen):
@@ -28,6 +29,11 @@ class Selector(Frozen):
         min_length=1,
         description="names or globs of models that are left out",
         json_schema_extra={NAMES: "model"},
+    )
+    revisions: Names = Field(
+        default=(),
+        min_length=1,
+        description="branches, tags, commits or globs of them: each of these of a model is a subject of its own",
     )
     family: Names = Field(default=(), min_length=1, json_schema_extra={NAMES: "family"})
     wiring: Literal["parallel", "sequential"] | None = None
@@ -55,6 +61,15 @@ class Selector(Frozen):
         default=None,
         description="false: only stand-ins; true: no stand-in; else stand-ins only where named exactly",
     )
+
+    @field_validator("revisions")
+    @classmethod
+    def _no_blank(cls, revisions: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not one.strip() for one in revisions):
+            raise ValueError(_BLANK)
+        if len(set(revisions)) < len(revisions):
+            raise ValueError(f"names {next(one for one in revisions if revisions.count(one) > 1)!r} twice; keep one")
+        return revisions
 
     def select(self, registry: ModelRegistry) -> tuple[ModelRow, ...]:
         """Return the rows this selects, in the registry's order.

@@ -216,8 +216,8 @@ class Finder:
         kind = WeightsKind.PRETRAINED if is_own_commit(row, found.commit) else WeightsKind.HUB
         source = folder_source(row, found.folder, kind, found.commit, self.hashes)
         pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
-        told = "" if row.revision == found.commit else pinned
-        told += ", main has moved since" if found.main not in (None, found.commit) else ""
+        told = "" if row.at or row.revision == found.commit else pinned  # a revision was asked for by its name
+        told += ", main has moved since" if not row.at and found.main not in (None, found.commit) else ""
         return replace(source, detail=f"{source.detail}, {row.hub} at {found.commit[:12]}{told}{_endpoint()}")
 
     def _in_wheel(self, row: ModelRow) -> WeightsSource | None:

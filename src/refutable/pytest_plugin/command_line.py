@@ -17,6 +17,7 @@ from refutable.options import Options
 from refutable.pytest_plugin.worker_device import device_of
 
 _PREFIX = "refutable_"
+_REPEATED = ("model", "revision")
 _PASSED_OVER = {"--last-failed": "lf", "--stepwise": "stepwise"}  # and where pytest keeps them
 
 VALUES: dict[str, str] = {
@@ -24,7 +25,7 @@ VALUES: dict[str, str] = {
     "model": "NAME: also try this model (repeat it): name, alias or glob of the registry, OWNER/NAME on the hub, or the"
     " path of a folder or a GGUF file; it may be downloaded",
     "weights": "pretrained (default), init (freshly drawn), or the PATH of a safetensors folder or a GGUF file",
-    "revision": "REV: commit or branch of the named model",
+    "revision": "REV: also a branch, tag or commit of the named models (repeat it), or a glob of the hub's list",
     "adapter": "DIR: a LoRA, as peft saves it, to be merged into the weights of the named model",
     "dtype": "float32 (default), bfloat16 or float16, for weights and activations; norms are always float32",
     "device": "auto (default), cpu, cuda, cuda:N, cuda:all (one model over every GPU) or mps",
@@ -54,7 +55,7 @@ def add(parser: pytest.Parser) -> None:
 
     for name, text in VALUES.items():
         kind = int if name.startswith("require-") else str
-        action = "append" if name == "model" else "store"
+        action = "append" if name in _REPEATED else "store"
         option(name, text, action=action, type=kind, default=None, metavar=text.split(":")[0].split()[0])
     for name, text in FLAGS.items():
         option(name, text, action="store_true", default=False)
@@ -74,7 +75,7 @@ def options_of(config: pytest.Config) -> Options:
         models_file=_ini_path(config, "refutable_models"),
         models=tuple(_model(config, str(each)) for each in value(config, "model") or ()),
         weights=_weights(config),
-        revision=value(config, "revision"),
+        revisions=tuple(dict.fromkeys(value(config, "revision") or ())),
         adapter=_path(config, value(config, "adapter")),
         dtype="float32" if value(config, "dtype") is None else value(config, "dtype"),
         device=device_of(value(config, "device")),

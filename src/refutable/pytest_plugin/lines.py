@@ -75,7 +75,7 @@ def asked_of(session: Session) -> dict[str, str]:
     return {
         "models": ", ".join(sorted(source.selection.named)),
         "weights": _weights(options.weights),
-        "revision": options.revision or "",
+        "revision": ", ".join(options.revisions),
         "adapter": _adapter(session),
         "dtype": options.dtype,
         "device": source.finder.device.name,

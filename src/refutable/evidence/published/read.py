@@ -12,6 +12,7 @@ from refutable.evidence.published.formats import TableRecord, TableRecords, outs
 from refutable.evidence.published.table import Table
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry
+from refutable.models.training import is_commit
 from refutable.prompts.prompt_set import spoken
 from refutable.statistics import STATISTICS
 
@@ -115,7 +116,7 @@ def _by_model(
         if name is None:
             seen.add(told)
             continue
-        row = registry.named(name)
+        row = registry.titled(name)
         if row is None and told in given.models:
             raise BadInput(
                 f"--measurements-map: `models:` takes {told!r} for {name!r}, which is not in the registry."
@@ -136,7 +137,22 @@ def _by_model(
             f"--measurements-map: `models:` names {', '.join(map(repr, unknown))}, of which {path.name} has no row; it"
             f" has {', '.join(sorted(seen))}"
         )
-    return {name: _subjects(of, own=own) for name, of in rows.items()}
+    subjects = {name: _subjects(of, own=own) for name, of in rows.items()}
+    return {each: kept for name, of in subjects.items() for each, kept in _by_revision(name, of).items()}
+
+
+def _by_revision(model: str, rows: list[TableRecord]) -> dict[str, list[TableRecord]]:
+    """Return a model's rows by the name of their revision, where the table has several and tells them by branch or tag.
+
+    Commits do not say which checkpoint they are: rows that differ in these are refused as no replicates.
+    """
+    named = [str(row.cells.get("Revision") or "") for row in rows]
+    if "@" in model or len({*named}) < 2 or any(not name or is_commit(name) for name in named):
+        return {model: rows}
+    found: dict[str, list[TableRecord]] = {}
+    for name, row in zip(named, rows, strict=True):
+        found.setdefault(f"{model}@{name}", []).append(row)
+    return found
 
 
 def _subjects(rows: list[TableRecord], *, own: bool) -> list[TableRecord]:

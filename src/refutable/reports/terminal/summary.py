@@ -19,6 +19,7 @@ from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import UNVERIFIED_FACT, Verdict
 
 MOST_DRAWN = 2  # ways of drawing weights that are told one by one
+MOST_REVISIONS = 3  # commits told one by one; more are told together
 MOST_LISTED = 8  # cases of one kind of difference to the baseline that are no fault
 
 
@@ -100,6 +101,10 @@ def _weights(rows: Iterable[VerdictRow]) -> list[str]:
     if len(drawn) > MOST_DRAWN:
         models = dict.fromkeys(model for key in drawn for model in told.pop(key))
         told[drawn[0][0], f"(freshly drawn in {len(drawn)} ways; verdicts.json says how each)"] = models
+    at = [key for key, models in told.items() if all("@" in model for model in models)]
+    if len(at) > MOST_REVISIONS:
+        models = dict.fromkeys(model for key in at for model in told.pop(key))
+        told[at[0][0], f"({counted(len(models), 'revision')}; verdicts.json says the commit of each)"] = models
     return [f"weights: {few(list(models))}: {kind} {story}" for (kind, story), models in told.items()]
 
 

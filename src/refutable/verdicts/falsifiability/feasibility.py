@@ -65,6 +65,8 @@ def infeasible(
         categories: number of categories of its prompts.
     """
     test, statistic = claim.test, STATISTICS[claim.test.statistic]
+    if test.first_step is not None:
+        return None  # each checkpoint has a test of its own
 
     def size(selector: Selector) -> int:
         return sum(selected is None or selected(row.name) for row in selector.select(registry))
@@ -143,8 +145,10 @@ def _labels(test: MeasuredTest, statistic: Statistic, alpha: float, n: Sequence[
 def _impossible(test: MeasuredTest) -> bool:
     """Whether a prediction lies outside the statistic's range."""
     statistic = STATISTICS[test.statistic]
-    if test.groups or test.categories or test.against or test.layer == "trend" or statistic.takes.over_models:
-        return False  # a difference, a slope, or a number of models
+    if test.groups or test.categories or test.against or test.trajectory or statistic.takes.over_models:
+        return False  # a difference, what is taken along checkpoints, or a number of models
+    if test.layer == "trend":
+        return False  # a slope
     if test.holds is not None and statistic.range is None:
         return test.region.misses(0.0, 1.0)
     return test.region.misses(*(statistic.range or METRICS[test.of[0]].range))

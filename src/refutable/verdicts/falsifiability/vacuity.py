@@ -14,7 +14,7 @@ from refutable._util.identity_cache import ByIdentity
 from refutable.claims import MeasuredTest
 from refutable.errors import RefutableError
 from refutable.metrics import METRICS
-from refutable.statistics import STATISTICS, Fit
+from refutable.statistics import EVERY, STATISTICS, Fit
 from refutable.traces.trace import Trace
 from refutable.verdicts.falsifiability.choices import (
     LEAST_DEPTH,
@@ -99,6 +99,9 @@ def _span(test: MeasuredTest, vocabulary: float | None) -> tuple[float, float]:
     if test.layer == "trend":
         low, high = low - high, high - low
     first = (low, high) if test.against is None else (low - high, high - low)
+    if test.along is not None:
+        first = (-1.0, 1.0) if test.along.take == "spearman" else EVERY
+        others = [first for _ in others]
     span = statistic.takes.span([first, *others], test.holds_region if test.holds else None)
     return span or statistic.range or first
 
@@ -147,6 +150,8 @@ def _search_all(test: MeasuredTest, depth: int, whole: bool) -> Found:
         return Found(
             Verdict.INCONCLUSIVE, f"{' and '.join(test.of)} is a number of the prompts, whatever the model does"
         )
+    if test.trajectory:
+        return Found(Verdict.INCONCLUSIVE, "no data are generated of checkpoints of a model")
     if test.fact is not None or not statistic.takes.only_numbers:
         return Found(Verdict.INCONCLUSIVE, "no data are generated of models with a fact, nor of categories of prompts")
     tried = _Tried(test, time.process_time() + SECONDS)

@@ -23,6 +23,7 @@ from refutable.claims.over import over_own_categories
 from refutable.experiments.table import load_experiment, packaged_experiments
 from refutable.metrics import METRICS
 from refutable.models.registry import ModelRegistry
+from refutable.models.revision_names import model_of
 from refutable.models.subject import WeightsKind
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet, are_categorised
@@ -110,8 +111,8 @@ def hashes_of(cases: Iterable[Case], prompts: Prompts) -> dict[str, str]:
     hashes: dict[str, str] = {}
     for case in cases:
         if case.claim.id not in hashes:
-            each = case.id != case.claim.id  # one case per model: others do not change what the claim says
-            hashes[case.claim.id] = hash_of(case.claim, () if each else case.models, prompts)
+            each = case.claim.scope == "each"  # one case per model: others do not change what the claim says
+            hashes[case.claim.id] = hash_of(case.claim, () if each else {*map(model_of, case.models)}, prompts)
     return hashes
 
 
