@@ -29,7 +29,19 @@ FAMILIES = (
     *("gpt2", "gptj", "gpt_neo", "gpt_neox-parallel", "gpt_neox-sequential", "opt", "bloom", "falcon-7b", "mpt"),
     *("llama", "mistral", "gemma2", "olmo2", "phi", "cohere", "granite", "opt-350m"),
 )
-PASSES = ("loss", "heads", "rank", "reach", "perturbation", "jacobian", "through")
+PASSES = (
+    "loss",
+    "heads",
+    "rank",
+    "reach",
+    "perturbation",
+    "jacobian",
+    "through",
+    "coordinates",
+    "sinks",
+    "induction",
+    "lens",
+)
 
 
 @pytest.fixture(autouse=True)
