@@ -92,6 +92,12 @@ class MeasuredTest(Frozen):
         description="which blocks are changed: all (the default), the first, the middle or the last one, or one by its"
         " number, from 1; swap-blocks exchanges it with the next",
     )
+    coordinate: int | None = Field(
+        default=None,
+        ge=0,
+        strict=True,
+        description="which coordinate of the blocks' output zero-coordinate sets to zero, from 0 (largest_coordinate)",
+    )
     against: HeldAgainst | None = Field(
         default=None,
         description="the paired difference per prompt: plain, under the intervention minus without it; {model: NAME},"
@@ -196,7 +202,7 @@ class MeasuredTest(Frozen):
                         f"metric {name!r} holds a changed model against the model as it is; write `evidence:"
                         f" intervention` and add `under:` (one of {', '.join(get_args(Change))})"
                     )
-            for key in ("blocks", "against"):
+            for key in ("blocks", "coordinate", "against"):
                 if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
                     other = f" hold it against {AGAINST}," if key == "against" else ""
@@ -219,6 +225,11 @@ class MeasuredTest(Frozen):
                 raise ValueError(
                     f"metric {name!r} holds the changed model against the model as it is already; remove `against:`"
                 )
+        if (self.coordinate is not None) != (self.under == "zero-coordinate"):
+            raise ValueError(
+                "`under: zero-coordinate` and `coordinate:` belong together: a number from 0, as `largest_coordinate` has"
+                " it; write both or neither"
+            )
         if self.under == "swap-blocks" and self.blocks in (None, "all", "last"):
             raise ValueError(
                 "`under: swap-blocks` exchanges one block with the next; write `blocks: middle`, `first` or a number"

@@ -57,6 +57,7 @@ UNDER = {
     "never-lengthen": "no block lengthens the stream",
     "skip-block": "a block's output is its input",
     "swap-blocks": "a block runs after the one that follows it",
+    "zero-coordinate": "one coordinate of a block's output is zero",
     "shuffle-tokens": "the prompt's tokens are shuffled",
 }
 Runs = Mapping[str, RunResult]
@@ -156,7 +157,8 @@ def _of_prompts(claim: MeasuredClaim, prompts: PromptSet | None) -> Iterator[str
     yield f"{size}`{claim.prompts}` are run through {weights}{seeds} (pass {passes})."
     if test.under is not None:
         blocks = blocks_told(test.blocks or "all", test.under)
-        yield f"The model is changed in {blocks} (`{test.under}`): {UNDER.get(test.under, 'see docs/measurement.md')}."
+        change = test.under if test.coordinate is None else f"{test.under}: {test.coordinate}"
+        yield f"The model is changed in {blocks} (`{change}`): {UNDER.get(test.under, 'see docs/measurement.md')}."
     for name in test.of:
         yield f"`{name}`, {_read_at(claim, name)}: {first_sentence(METRICS[name].doc)}"
     if test.fact is not None:

@@ -16,7 +16,7 @@ ProbeName = Literal["wiring", "rotation"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
 NormChange = Literal["keep-norm", "never-shorten", "never-lengthen"]
 OrderChange = Literal["skip-block", "swap-blocks"]
-Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens", OrderChange]
+Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens", OrderChange, "zero-coordinate"]
 Intervention = Literal["none", Change]
 BlockWord = Literal["all", "first", "middle", "last"]
 Blocks = BlockWord | Annotated[int, Field(ge=1, strict=True)]  # a number counts from 1, as `layer:` does
@@ -25,8 +25,8 @@ First = Literal["with", "without"]
 Spare = Literal["none", "first"]
 Positions = Literal["all", "last", "none"]
 PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)
-EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange), "skip-block")  # or at all but the first
-UNCLOSED: tuple[str, ...] = (*get_args(NormChange), *get_args(OrderChange))  # a block's output is no longer its sum
+EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange), "skip-block", "zero-coordinate")
+UNCLOSED: tuple[str, ...] = (*get_args(NormChange), *get_args(OrderChange), "zero-coordinate")  # no block adds up then
 
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
@@ -204,6 +204,7 @@ class Pass:
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
         spare: which token an intervention leaves as it is: none, or the first.
+        coordinate: which coordinate of a block's output is set to zero, from 0; None unless one is.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Pass:
     blocks: Blocks = "all"
     bos: Bos = "default"
     spare: Spare = "none"
+    coordinate: int | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -226,7 +228,8 @@ class Pass:
                 return f"{self.name} under {self.intervention}"
             which = blocks_told(self.blocks, self.intervention)
             spared = ", the first token spared" if self.spare == "first" else ""
-            return f"{self.name} under {self.intervention} of {which}{spared}"
+            at = "" if self.coordinate is None else f" ({self.coordinate})"
+            return f"{self.name} under {self.intervention}{at} of {which}{spared}"
         return self.name
 
     @property
@@ -251,6 +254,8 @@ class Pass:
             facts["bos"] = self.bos
         if self.spare != "none":
             facts["spare"] = self.spare
+        if self.coordinate is not None:
+            facts["coordinate"] = self.coordinate
         return facts
 
 
@@ -295,7 +300,15 @@ def _is_number(blocks: object) -> bool:
     return isinstance(blocks, int) and not isinstance(blocks, bool) and blocks >= 1
 
 
-def pass_of(name: str, prompts: str, under: str, blocks: Blocks, bos: str, first_token: str = "with") -> Pass:
+def pass_of(
+    name: str,
+    prompts: str,
+    under: str,
+    blocks: Blocks,
+    bos: str,
+    first_token: str = "with",
+    coordinate: int | None = None,
+) -> Pass:
     """Return the pass that a program asks for.
 
     Raises:
@@ -320,9 +333,11 @@ def pass_of(name: str, prompts: str, under: str, blocks: Blocks, bos: str, first
     if under == "none" and blocks not in ("all", "last"):
         raise BadInput(f"blocks={blocks!r}: the pass {name!r} is of all blocks or the last; write 'all' or 'last'")
     check_change(under, blocks, kind)
+    if (coordinate is not None) != (under == "zero-coordinate"):
+        raise BadInput("coordinate= says which coordinate under='zero-coordinate' sets to zero; give both or neither")
     if first_token == "without" and under not in EACH_TOKEN:
         raise BadInput(f"first_token={first_token!r} spares it a change made token by token; remove it")
-    return Pass(name, prompts, under, blocks, bos, "first" if first_token == "without" else "none")  # type: ignore[arg-type]
+    return Pass(name, prompts, under, blocks, bos, "first" if first_token == "without" else "none", coordinate)  # type: ignore[arg-type]
 
 
 LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of each prompt alone

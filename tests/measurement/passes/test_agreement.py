@@ -13,6 +13,7 @@ from tiny import VARIANTS, prompt_set, tiny_model
 
 from refutable.errors import BadInput, NoSuchTap, NotMeasured
 from refutable.measurement.instrument.interventions import chosen_blocks, intervening
+from refutable.measurement.instrument.taps import hidden_states
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.agreement import run_agreement
 from refutable.metrics import evaluate
@@ -53,6 +54,34 @@ def test_a_skipped_block_is_not_there_and_swapped_ones_stand_the_other_way_round
     torch.testing.assert_close(logits(model, "swap-blocks", "middle"), logits(rebuilt(name, [0, 2, 1])))
     assert (logits(model, "skip-block", 2) - as_it_is).abs().max() > 1e-3
     assert torch.equal(logits(model), as_it_is), "blocks were left elsewhere"
+
+
+@pytest.mark.parametrize("name", FIVE)
+@torch.inference_mode()
+def test_a_coordinate_that_is_zeroed_is_zero_where_the_next_block_reads_it(model_of: ModelOf, name: str) -> None:
+    model, seen = model_of(name), []
+    second: Any = model.blocks()[1]
+    with intervening(model, "zero-coordinate", 1, "none", 7):
+        handle = second.register_forward_pre_hook(lambda m, a, k: seen.append(hidden_states(a, k)), with_kwargs=True)
+        model.network(TOKENS, use_cache=False)
+    handle.remove()
+    handle = second.register_forward_pre_hook(lambda m, a, k: seen.append(hidden_states(a, k)), with_kwargs=True)
+    model.network(TOKENS, use_cache=False)
+    handle.remove()
+    zeroed, plain = seen
+    assert (zeroed[..., 7] == 0).all()
+    assert (plain[..., 7] != 0).any()
+    others = [at for at in range(32) if at != 7]
+    assert torch.equal(zeroed[..., others], plain[..., others])
+    with intervening(model, "zero-coordinate", 1, "first", 7):
+        handle = second.register_forward_pre_hook(lambda m, a, k: seen.append(hidden_states(a, k)), with_kwargs=True)
+        model.network(TOKENS, use_cache=False)
+    handle.remove()
+    assert torch.equal(seen[2][:, 0], plain[:, 0])
+    assert torch.equal(seen[2][:, 1:], zeroed[:, 1:])
+    no_such = pytest.raises(NoSuchTap, match="has 32 coordinates, from 0; there is no coordinate 32")
+    with no_such, intervening(model, "zero-coordinate", 1, "none", 32):
+        pass
 
 
 @pytest.mark.parametrize("name", FIVE)
@@ -98,6 +127,7 @@ def test_blocks_have_names_and_numbers(model_of: ModelOf) -> None:
         (("agreement", "p", "swap-blocks", "last", "default"), "names none that has a next"),
         (("forward", "p", "skip-block", 2, "default"), "no block closes"),
         (("jacobian", "p", "none", 2, "default"), "write 'all' or 'last'"),
+        (("loss", "p", "zero-coordinate", 2, "default"), "give both or neither"),
         (("loss", "p", "skip-block", 0, "default"), "unknown blocks= '0'"),
     ],
 )

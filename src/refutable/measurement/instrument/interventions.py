@@ -8,6 +8,7 @@
 * ``keep-norm``: a block's output is rescaled to the norm of its input, at every position; ``never-shorten``: only where
   it came out shorter; ``never-lengthen``: only where it came out longer.
 * ``skip-block``: a block's output is its input. ``swap-blocks``: a block runs after the one that follows it.
+* ``zero-coordinate``: one coordinate of a block's output is zero.
 * ``shuffle-tokens``: the tokens between a prompt's first and last are put in another order.
 
 In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
@@ -20,7 +21,7 @@ leaves the first token as it is in any case: it sees itself alone. So does shuff
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, get_args
@@ -51,16 +52,20 @@ FACTORS: dict[NormChange, tuple[float, float]] = {  # least and greatest factor 
 
 @contextmanager
 def intervening(
-    model: LoadedModel, intervention: Intervention, blocks: Blocks = "all", spare: Spare = "none"
+    model: LoadedModel,
+    intervention: Intervention,
+    blocks: Blocks = "all",
+    spare: Spare = "none",
+    coordinate: int | None = None,
 ) -> Iterator[None]:
     """Apply an intervention to the passes run inside; hooks attached inside see the changed tensors.
 
-    `spare` says which token is left as it is.
+    `spare` says which token is left as it is, `coordinate` which coordinate ``zero-coordinate`` sets to zero.
 
     Raises:
         NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or re-wire; attention has no
             scale to soften it by; or no block follows the one to swap.
-        NoSuchTap: the model has no such block.
+        NoSuchTap: the model has no such block or coordinate.
     """
     if intervention in ("none", "shuffle-tokens"):  # `changed_ids` shuffles the tokens
         yield
@@ -70,6 +75,10 @@ def intervening(
     changed = chosen_blocks(model, blocks)
     if intervention == "swap-blocks":
         with _swapped(model, changed[0]):
+            yield
+        return
+    if intervention == "zero-coordinate":
+        with hooked([block.register_forward_hook(_zeroing(model, coordinate, spare)) for block in changed]):
             yield
         return
     with hooked([handle for block in changed for handle in _change(block, model, intervention, spare)]):
@@ -143,6 +152,20 @@ def _skip(spare: Spare, module: torch.nn.Module, args: tuple[Any, ...], kwargs: 
     made = first_tensor(output)
     given = hidden_states(args, kwargs).to(made)
     return with_first_tensor(output, _spared(given, made, spare))
+
+
+def _zeroing(model: LoadedModel, coordinate: int | None, spare: Spare) -> Callable[..., Any]:
+    """Return a hook that sets one coordinate of a block's output to zero."""
+    if coordinate is None or coordinate >= model.width:
+        raise NoSuchTap(f"{model.row.name} has {model.width} coordinates, from 0; there is no coordinate {coordinate}")
+
+    def give(block: torch.nn.Module, args: Any, output: Any) -> Any:
+        made = first_tensor(output)
+        changed = made.clone()
+        changed[..., coordinate] = 0
+        return with_first_tensor(output, _spared(changed, made, spare))
+
+    return give
 
 
 @contextmanager

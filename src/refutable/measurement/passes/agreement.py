@@ -39,7 +39,7 @@ def _run_batch(model: LoadedModel, spec: Pass, ids: list[list[int]], cut: Sequen
     if min(map(len, own)) < 2:
         raise NotMeasured(f"{model.row.name}: a prompt has one token, and nothing follows the first; leave it out")
     plain = _logits(model, own)
-    with intervening(model, spec.intervention, spec.blocks, spec.spare):
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
         changed = _logits(model, changed_ids(own, spec.intervention))
     rows = []
     for was, now, tokens in zip(plain, changed, own, strict=True):

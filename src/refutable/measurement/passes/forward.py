@@ -58,7 +58,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    with intervening(model, spec.intervention, spec.blocks, spec.spare):
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
         batches, halvings = run_in_batches(model, ids, lambda cut: run_batch(model, readers, ids, cut))
     absent = {} if additive else dict.fromkeys(UPDATE_COLUMNS, "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):

@@ -52,6 +52,7 @@ def _where(claim: MeasuredClaim) -> str:
         _POSITIONS.get(test.position, ""),
         "less its mean over the width" if test.norm == "centred" else "",
         f"under {test.under}" if test.under else "",
+        f"of coordinate {test.coordinate}" if test.coordinate is not None else "",
         f"in {blocks_told(test.blocks, test.under)}" if test.under and test.blocks else "",
         "against the model as it is" if test.against == "plain" else "",
         f"against {test.other.model or test.other.dtype}" if test.other is not None else "",
