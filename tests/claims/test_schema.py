@@ -248,8 +248,8 @@ CLAIM_KEYS = (
     " multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
-    "known: against, blocks, categories, coordinate, fact, first_block, first_token, groups, holds, holds_above, layer, norm,"
-    " of, over, position, predicts, "
+    "known: against, blocks, categories, coordinate, fact, first_block, first_token, groups, holds, holds_above, layer,"
+    " norm, of, over, position, predicts, "
     "statistic, under."
 )
 SELECTOR_KEYS = (

@@ -255,7 +255,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], dict[str, Any], str]] = {
     "a pass as it is": (
         lambda: network_of("gpt2"),
         {"run": "heads", "under": "ablate-mlp"},
-        "run one of forward, loss",
+        "run one of agreement, forward, loss",
     ),
     "blocks of nothing": (lambda: network_of("gpt2"), {"blocks": "last"}, "says where `under` changes the model"),
     "no name": (lambda: network_of("gpt2"), {"name": "..."}, "a model is called by letters"),

@@ -227,8 +227,8 @@ class MeasuredTest(Frozen):
                 )
         if (self.coordinate is not None) != (self.under == "zero-coordinate"):
             raise ValueError(
-                "`under: zero-coordinate` and `coordinate:` belong together: a number from 0, as `largest_coordinate` has"
-                " it; write both or neither"
+                "`under: zero-coordinate` and `coordinate:` belong together: a number from 0, as `largest_coordinate`"
+                " has it; write both or neither"
             )
         if self.under == "swap-blocks" and self.blocks in (None, "all", "last"):
             raise ValueError(
