@@ -15,7 +15,7 @@ def largest_over_median(view: View) -> Values:
     """Largest absolute coordinate of a prompt's states after each block, over the median one. At least 1.
 
     A massive activation is a thousand times the median (Sun et al. 2024, arXiv:2402.17762), and larger than 100, which
-    `largest_activation` says. Independent normal coordinates give 6.7 for 128 tokens of width 576. Infinite, and
+    `largest_activation` says. Independent normal coordinates give 6.6 for 128 tokens of width 576. Infinite, and
     refused, if half of the coordinates are 0. Raw, it includes the states' means.
     """
     return read(view, LARGEST) / read(view, MEDIAN)
