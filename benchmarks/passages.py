@@ -112,7 +112,7 @@ def is_prose(text: str) -> bool:
         and long > 0.7
         and len(set(words)) > 0.35 * len(words)
         and all(one.isprintable() or one == "\n" for one in text)
-        and "http" not in text
+        and not re.search(r"\[ <|> \]|https?:", text)  # navigation, addresses
         and "@" not in text
     )
 

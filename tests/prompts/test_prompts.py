@@ -80,12 +80,12 @@ PINNED = {
     "many-kinds": "7659ac01c19c8ed5ccc0408e864fa7049ebc4e32568cc2f1822ced4b359cac20",
     "many-kinds-confirmation": "bdf8f9d589fbc2659f70ad4332fc2ccb1d53289ba602f517711600a76747291b",
     "many-kinds-exploration": "c8cf14b4ccadc4a0474bad9f7350d5cd97b742fe0f29a01b47833ac7450d59f0",
-    "passages-128": "03ad78b86cdacc77f7c19b08a4d3c06a5b9c6a07fa3ed461428ab5269fc1ccc9",
-    "passages-128-confirmation": "584bfec98505a82af273dd969740b477f8c0f352e724ada48898ddb0613dfe90",
-    "passages-128-exploration": "46907a8e748a12346c577d034b123ba02ab9dec3db5ddfafe11bd3f70e23a509",
-    "passages-512": "a202841ca7e26341ac2c4295284727de2fd1aaab270bd4408354e43aaabb3ab1",
-    "passages-512-confirmation": "8a56a4d01556d9485e686690edce1724bdeed42c1c7b988d9c41758e2a26a2bd",
-    "passages-512-exploration": "3ebf65c071e635e5c2f04532ab2205ff925c4f9ae4e95b9bb11be69b194a7696",
+    "passages-128": "a4a5575d8c7e42b605b3a3632ff404708cd5c22802ce4e88143193ca993abfb9",
+    "passages-128-confirmation": "639fec23e6b117713e0c727fb21673e64d0c20e8a923425a6021a98d0c301ffa",
+    "passages-128-exploration": "3215184c051895473905a6856e7b2e9b62ee30d99fa087992876025d64fbb8da",
+    "passages-512": "b9e561ef8f1c72d61bc410c782279eefa5d59c70d3135f4b0b3f13c4098846ca",
+    "passages-512-confirmation": "c48358524fde1062df1db27951293af2482c703ce56527fc747c8ce174bfdd77",
+    "passages-512-exploration": "9403e824d360190c897560bd08ebb58a637d0cbf47a6ee4be35b44985ac0421b",
 }
 WRITTEN = ("grand-unified-25", "grand-unified-500", "many-kinds")  # none is part of another
 CATEGORIES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")
