@@ -67,6 +67,7 @@ def measure(
     blocks: Blocks = "all",
     bos: Bos = "default",
     first_token: First = "with",
+    coordinate: int | None = None,
     dtype: str = "float32",
     device: str = "auto",
     offline: bool = False,
@@ -87,6 +88,7 @@ def measure(
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token.
         first_token: whether an intervention on every token changes the first as well; ``without`` spares it.
+        coordinate: which coordinate of a block's output ``zero-coordinate`` sets to zero, from 0.
         dtype: for a named model or a folder.
         device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
@@ -100,7 +102,7 @@ def measure(
     """
     _extend_once()
     given = prompts_from(prompts)
-    spec = pass_of(run, given.prompts.name, under, blocks, bos, first_token)
+    spec = pass_of(run, given.prompts.name, under, blocks, bos, first_token, coordinate)
     if not isinstance(model, str | Path):
         if adapter is not None:
             raise BadInput("an adapter goes with a named model or a folder; merge it into a model in memory yourself")

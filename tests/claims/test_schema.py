@@ -248,7 +248,8 @@ CLAIM_KEYS = (
     " multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
-    "known: against, along, blocks, categories, fact, first_block, first_token, groups, holds, holds_above, layer,"
+    "known: against, along, blocks, categories, coordinate, fact, first_block, first_token, groups, holds, holds_above,"
+    " layer,"
     " norm, of, over, position, predicts, "
     "statistic, under."
 )
@@ -865,6 +866,7 @@ def test_the_schema_says_what_each_name_is():
 # Claims about dynamics and interventions: a test where a pass decides them, else what they need
 
 NOISE = '{statistic: mean, of: noise_gain, layer: last, predicts: "< 1"}'
+KEPT = '{statistic: mean, of: top_token_kept, under: skip-block, blocks: last, predicts: "> 0.5"}'
 ABLATED = '{statistic: mean, of: last_gain, under: ablate-mlp, blocks: last, against: plain, predicts: "< 0"}'
 
 
@@ -906,6 +908,30 @@ def test_a_claim_with_a_test_is_measured_and_one_without_says_what_it_needs(keys
         (
             {"evidence": "intervention", "test": ABLATED.replace("ablate-mlp", "keep-norm")},
             "no block closes and 'last_gain' cannot be believed; name a metric of the pass 'loss'",
+        ),
+        (
+            {"evidence": "intervention", "test": ABLATED.replace("ablate-mlp", "skip-block")},
+            "or 'agreement' (top_token_kept)",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("skip-block", "swap-blocks")},
+            "exchanges one block with the next; write `blocks: middle`, `first` or a number",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("blocks: last", "blocks: mid")},
+            "unknown blocks 'mid'; known: all, first, middle, last, or a number from 1. Did you mean 'middle'?",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("skip-block", "zero-coordinate")},
+            "`coordinate:` belong together: a number from 0",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("predicts", "against: plain, predicts")},
+            "holds the changed model against the model as it is already; remove `against:`",
+        ),
+        (
+            {"evidence": "measured", "test": KEPT.replace("under: skip-block, blocks: last, ", "")},
+            "holds a changed model against the model as it is; write `evidence: intervention` and add `under:`",
         ),
         (
             {"evidence": "intervention", "test": ABLATED.replace("ablate-mlp", "shuffle-tokens")},

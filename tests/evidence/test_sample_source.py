@@ -45,6 +45,8 @@ def test_a_key_holds_what_determines_a_pass_and_a_plain_ones_is_what_it_always_w
         *(Pass("forward", "p", "ablate-mlp", blocks) for blocks in ("all", "last")),
         *(Pass("forward", "p", change) for change in get_args(Change) if change != "ablate-mlp"),
         *(Pass("loss", "p", change) for change in ("none", "keep-norm")),
+        *(Pass("loss", "p", "skip-block", blocks) for blocks in ("first", "middle", 1, 2)),
+        *(Pass("loss", "p", "zero-coordinate", 1, coordinate=at) for at in (0, 7)),
         *(Pass("jacobian", "p", blocks=blocks) for blocks in ("all", "last")),
         *(Pass(name, "p") for name in ("forward", "heads", "perturbation", "through")),
     ]
@@ -115,5 +117,9 @@ def test_what_any_difference_satisfies_is_vacuous_and_what_any_ratio_does_is_not
 def test_a_pass_has_a_title_for_the_report() -> None:
     assert Pass("forward", "p", "ablate-mlp").title == "forward under ablate-mlp of every block"
     assert replace(Pass("forward", "p", "ablate-mlp"), blocks="last").title.endswith("of the last block")
+    assert Pass("loss", "p", "skip-block", 5).title == "loss under skip-block of block 5"
+    assert Pass("loss", "p", "swap-blocks", "middle").title == "loss under swap-blocks of the middle block and the next"
+    zeroed = Pass("loss", "p", "zero-coordinate", "first", coordinate=7)
+    assert zeroed.title == "loss under zero-coordinate (7) of the first block"
     assert Pass("heads", "p").title == "heads"
     assert Pass("forward", "p", "shuffle-tokens").title == "forward under shuffle-tokens"

@@ -29,7 +29,19 @@ FAMILIES = (
     *("gpt2", "gptj", "gpt_neo", "gpt_neox-parallel", "gpt_neox-sequential", "opt", "bloom", "falcon-7b", "mpt"),
     *("llama", "mistral", "gemma2", "olmo2", "phi", "cohere", "granite", "opt-350m"),
 )
-PASSES = ("loss", "heads", "rank", "reach", "perturbation", "jacobian", "through")
+PASSES = (
+    "loss",
+    "heads",
+    "rank",
+    "reach",
+    "perturbation",
+    "jacobian",
+    "through",
+    "coordinates",
+    "sinks",
+    "induction",
+    "lens",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -243,7 +255,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], dict[str, Any], str]] = {
     "a pass as it is": (
         lambda: network_of("gpt2"),
         {"run": "heads", "under": "ablate-mlp"},
-        "run one of forward, loss",
+        "run one of agreement, forward, loss",
     ),
     "blocks of nothing": (lambda: network_of("gpt2"), {"blocks": "last"}, "says where `under` changes the model"),
     "no name": (lambda: network_of("gpt2"), {"name": "..."}, "a model is called by letters"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,6 +61,8 @@ BY_HAND = {
     "attention_over_mlp": lambda x, y, a, m, ai, mi: norm(a) / norm(m),
     "late_over_early": lambda x, y, a, m, ai, mi: norm(y[:, share(30, y) - 1]) / norm(y[:, share(5, y) - 1]),
     "centred_share": lambda x, y, a, m, ai, mi: norm(centre(y)) / norm(y),
+    "block_influence": lambda x, y, a, m, ai, mi: 1 - cosine(x, y),
+    "uniform_cosine": lambda x, y, a, m, ai, mi: abs(y.sum(axis=-1)) / (math.sqrt(y.shape[-1]) * norm(y)),
     "cancellation_ratio": lambda x, y, a, m, ai, mi: norm(a + m) / (norm(a) + norm(m)),
     "gain_by_attention": lambda x, y, a, m, ai, mi: norm(x + a) / norm(x),
     "gain_without_opposition": lambda x, y, a, m, ai, mi: (
@@ -83,6 +87,9 @@ def by_hand(name, vectors, position="last", form="raw"):
         given = [centre(x) if form == "centred" else x for x in chosen]
         if position == "whole" and name == "centred_share":  # centred token by token
             values = norm(as_matrix(centre(given[1]))) / norm(as_matrix(given[1]))
+        elif position == "whole" and name == "uniform_cosine":  # of the tokens' means, each along a vector of its own
+            along = given[1].sum(axis=-1) / math.sqrt(given[1].shape[-1])  # (positions, layers)
+            values = (norm(along.T) / norm(as_matrix(given[1])[0]))[None]
         else:
             values = BY_HAND[name](*(map(as_matrix, given) if position == "whole" else given))
         if len(values):

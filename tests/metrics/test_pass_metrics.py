@@ -16,20 +16,32 @@ from refutable.metrics import METRICS, evaluate
 from refutable.traces.passes import (
     DEPTH_COSINE,
     HEAD_STEMS,
+    INDUCTION,
     JACOBIAN_NORM,
     JACOBIAN_RADIUS,
     JACOBIAN_RESIDUAL,
+    KEPT_DIVERGENCE,
+    KEPT_TOP,
+    LARGEST,
+    LENS_DIVERGENCE,
+    LENS_ENTROPY,
     LOSS,
+    MEDIAN,
     PERTURBATION_STEMS,
     RADIUS_RESIDUAL,
     RANK_IN,
     RANK_OUT,
     REACH_TOKENS,
     REACH_WRITE,
+    SINK_ATTENTION,
+    SINK_RATE,
     THROUGH_NORM,
     THROUGH_RESIDUAL,
+    TOKEN_COSINE,
+    TOKEN_COSINE_LESS,
     VARIANCE_IN,
     VARIANCE_OUT,
+    WHERE_LARGEST,
     paired,
 )
 from refutable.traces.trace import Trace, centred_norm_column, norm_column
@@ -37,10 +49,12 @@ from refutable.traces.trace import Trace, centred_norm_column, norm_column
 settings.load_profile("ci")
 PROMPTS, LAYERS = 4, 6
 STREAM = [column(tap) for tap in ("block_input", "block_output") for column in (norm_column, centred_norm_column)]
-OTHERS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, REACH_TOKENS)
+COORDINATES = (LARGEST, MEDIAN, WHERE_LARGEST, TOKEN_COSINE, *TOKEN_COSINE_LESS.values())
+OTHERS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, REACH_TOKENS, *COORDINATES)
 THROUGH = (THROUGH_NORM, THROUGH_RESIDUAL)
 STEMS = (*PERTURBATION_STEMS, *HEAD_STEMS, DEPTH_COSINE, JACOBIAN_NORM, JACOBIAN_RESIDUAL, *THROUGH, *OTHERS)
-ALONE = (JACOBIAN_RADIUS, RADIUS_RESIDUAL, LOSS, REACH_WRITE)
+FIELD = (SINK_ATTENTION, SINK_RATE, INDUCTION, LENS_DIVERGENCE, LENS_ENTROPY, KEPT_TOP, KEPT_DIVERGENCE)
+ALONE = (JACOBIAN_RADIUS, RADIUS_RESIDUAL, LOSS, REACH_WRITE, *FIELD)
 NAMES = [*STREAM, *(name for stem in STEMS for name in paired(stem)), *ALONE]
 
 

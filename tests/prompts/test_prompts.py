@@ -80,6 +80,12 @@ PINNED = {
     "many-kinds": "7659ac01c19c8ed5ccc0408e864fa7049ebc4e32568cc2f1822ced4b359cac20",
     "many-kinds-confirmation": "bdf8f9d589fbc2659f70ad4332fc2ccb1d53289ba602f517711600a76747291b",
     "many-kinds-exploration": "c8cf14b4ccadc4a0474bad9f7350d5cd97b742fe0f29a01b47833ac7450d59f0",
+    "passages-128": "a4a5575d8c7e42b605b3a3632ff404708cd5c22802ce4e88143193ca993abfb9",
+    "passages-128-confirmation": "639fec23e6b117713e0c727fb21673e64d0c20e8a923425a6021a98d0c301ffa",
+    "passages-128-exploration": "3215184c051895473905a6856e7b2e9b62ee30d99fa087992876025d64fbb8da",
+    "passages-512": "b9e561ef8f1c72d61bc410c782279eefa5d59c70d3135f4b0b3f13c4098846ca",
+    "passages-512-confirmation": "c48358524fde1062df1db27951293af2482c703ce56527fc747c8ce174bfdd77",
+    "passages-512-exploration": "9403e824d360190c897560bd08ebb58a637d0cbf47a6ee4be35b44985ac0421b",
 }
 WRITTEN = ("grand-unified-25", "grand-unified-500", "many-kinds")  # none is part of another
 CATEGORIES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")

@@ -24,6 +24,7 @@ from refutable.claims.parts import (
     Along,
     Layer,
     Models,
+    NamedBlocks,
     Norm,
     metric_named,
     normless,
@@ -33,7 +34,7 @@ from refutable.metrics import first_token_of
 from refutable.models.registry_facts import STEP_FACTS
 from refutable.statistics.over import Over
 from refutable.statistics.region import Region, RegionText, parse_region
-from refutable.traces.passes import EACH_TOKEN, PASSES, Blocks, Change, First, NormChange
+from refutable.traces.passes import EACH_TOKEN, PASSES, UNCLOSED, Change, First
 from refutable.traces.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
@@ -97,7 +98,17 @@ class MeasuredTest(Frozen):
         default=None, description="two groups of models, first minus second", json_schema_extra={NAMES: "model"}
     )
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
-    blocks: Blocks | None = Field(default=None, description="which blocks are changed: all (the default) or the last")
+    blocks: NamedBlocks | None = Field(
+        default=None,
+        description="which blocks are changed: all (the default), the first, the middle or the last one, or one by its"
+        " number, from 1; swap-blocks exchanges it with the next",
+    )
+    coordinate: int | None = Field(
+        default=None,
+        ge=0,
+        strict=True,
+        description="which coordinate of the blocks' output zero-coordinate sets to zero, from 0 (largest_coordinate)",
+    )
     against: HeldAgainst | None = Field(
         default=None,
         description="the paired difference per prompt: plain, under the intervention minus without it; {model: NAME},"
@@ -255,7 +266,13 @@ class MeasuredTest(Frozen):
 
     def _check_intervention(self) -> None:
         if self.under is None:
-            for key in ("blocks", "against"):
+            for name in self.of:
+                if PASSES[metric_named(name).reads].compares:
+                    raise ValueError(
+                        f"metric {name!r} holds a changed model against the model as it is; write `evidence:"
+                        f" intervention` and add `under:` (one of {', '.join(get_args(Change))})"
+                    )
+            for key in ("blocks", "coordinate", "against"):
                 if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
                     other = f" hold it against {AGAINST}," if key == "against" else ""
@@ -269,11 +286,24 @@ class MeasuredTest(Frozen):
                     f"metric {name!r} is read from the pass {metric_named(name).reads!r}, which is made of the model as"
                     " it is; remove `under:` or name a metric of the forward pass"
                 )
-            if self.under in get_args(NormChange) and metric_named(name).reads != "loss":
+            if self.under in UNCLOSED and PASSES[metric_named(name).reads].closes:
                 raise ValueError(
-                    f"`under: {self.under}` rescales what a block gives, so that no block closes and {name!r} cannot be"
-                    " believed; name a metric of the pass 'loss' (next_token_loss)"
+                    f"`under: {self.under}` changes what a block gives, so that no block closes and {name!r} cannot be"
+                    " believed; name a metric of the pass 'loss' (next_token_loss) or 'agreement' (top_token_kept)"
                 )
+            if self.against == "plain" and PASSES[metric_named(name).reads].compares:
+                raise ValueError(
+                    f"metric {name!r} holds the changed model against the model as it is already; remove `against:`"
+                )
+        if (self.coordinate is not None) != (self.under == "zero-coordinate"):
+            raise ValueError(
+                "`under: zero-coordinate` and `coordinate:` belong together: a number from 0, as `largest_coordinate`"
+                " has it; write both or neither"
+            )
+        if self.under == "swap-blocks" and self.blocks in (None, "all", "last"):
+            raise ValueError(
+                "`under: swap-blocks` exchanges one block with the next; write `blocks: middle`, `first` or a number"
+            )
         if self.under == "shuffle-tokens" and self.blocks is not None:
             raise ValueError("`under: shuffle-tokens` changes what is read, not a block; remove `blocks:`")
         if self.against is not None and self.statistic in NOT_OF_DIFFERENCES:

@@ -25,6 +25,7 @@ from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
 from refutable.models.revision_names import is_glob, model_of
 from refutable.models.selector import Selector
 from refutable.statistics import STATISTICS, Statistic
+from refutable.traces.passes import Blocks, BlockWord
 from refutable.traces.trace import Position, Tap, Token
 
 T = TypeVar("T", bound=Named)
@@ -60,6 +61,19 @@ def _layer(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 Layer = Annotated[
     Literal["first", "last", "mean", "trend", "each"] | Annotated[int, Field(ge=1, strict=True)], WrapValidator(_layer)
 ]
+
+
+def _blocks(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        words = get_args(BlockWord)
+        raise ValueError(
+            f"unknown blocks {value!r}; known: {', '.join(words)}, or a number from 1.{did_you_mean(str(value), words)}"
+        ) from None
+
+
+NamedBlocks = Annotated[Blocks, WrapValidator(_blocks)]
 
 
 def _selector(value: Any) -> Any:

@@ -99,7 +99,7 @@ def _subjects(meta: Meta, selection: Selection, first: Meta) -> list[Subject]:
 
 
 def _pass_of(meta: Meta) -> Pass:
-    of_spec = {name: meta[name] for name in ("intervention", "blocks", "bos", "spare") if name in meta}
+    of_spec = {name: meta[name] for name in ("intervention", "blocks", "bos", "spare", "coordinate") if name in meta}
     return Pass(str(meta["pass"]), str(meta["prompt_set"]), **of_spec)
 
 

@@ -56,7 +56,7 @@ def pass_for(metric: str, test: MeasuredTest, prompts: str, bos: Bos = "default"
     kind = PASSES[METRICS[metric].reads]
     if kind.changeable:
         spare: Spare = "first" if test.under in EACH_TOKEN and test.first_token == "without" else "none"
-        return Pass(kind.name, prompts, test.under or "none", test.blocks or "all", bos, spare)
+        return Pass(kind.name, prompts, test.under or "none", test.blocks or "all", bos, spare, test.coordinate)
     return Pass(kind.name, prompts, blocks="last" if kind.one_block and test.layer == "last" else "all", bos=bos)
 
 
@@ -70,7 +70,7 @@ def passes_of(test: MeasuredTest, prompts: str, bos: Bos = "default") -> tuple[P
 
 def plain(spec: Pass) -> Pass:
     """Return the same pass without the intervention."""
-    return replace(spec, intervention="none", blocks="all", spare="none")
+    return replace(spec, intervention="none", blocks="all", spare="none", coordinate=None)
 
 
 def other_subject(test: MeasuredTest, subject: Subject, selection: Selection) -> Subject | None:

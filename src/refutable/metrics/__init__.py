@@ -97,6 +97,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "blocks": (0.0, math.inf),
     "code": (-math.inf, math.inf),
     "cosine": (-1.0, 1.0),
+    "cosine distance": (0.0, 2.0),
     "directions": (1.0, math.inf),
     "nats": (0.0, math.inf),
     "nats a block": (-math.inf, math.inf),

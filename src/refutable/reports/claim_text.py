@@ -26,6 +26,7 @@ from refutable.reports.journal import RunResult
 from refutable.reports.reference import first_sentence
 from refutable.statistics import STATISTICS
 from refutable.statistics.region import Region
+from refutable.traces.passes import blocks_told
 from refutable.verdicts.falsifiability.feasibility import Infeasible
 from refutable.verdicts.row import VerdictRow
 from refutable.verdicts.verdict import Verdict
@@ -54,6 +55,9 @@ UNDER = {
     "keep-norm": "each block's output has the length of its input",
     "never-shorten": "no block shortens the stream",
     "never-lengthen": "no block lengthens the stream",
+    "skip-block": "a block's output is its input",
+    "swap-blocks": "a block runs after the one that follows it",
+    "zero-coordinate": "one coordinate of a block's output is zero",
     "shuffle-tokens": "the prompt's tokens are shuffled",
 }
 Runs = Mapping[str, RunResult]
@@ -152,8 +156,9 @@ def _of_prompts(claim: MeasuredClaim, prompts: PromptSet | None) -> Iterator[str
     passes = ", ".join(f"`{name}`" for name in dict.fromkeys(METRICS[metric].reads for metric in test.of))
     yield f"{size}`{claim.prompts}` are run through {weights}{seeds} (pass {passes})."
     if test.under is not None:
-        blocks = "the last block" if test.blocks == "last" else "every block"
-        yield f"The model is changed in {blocks} (`{test.under}`): {UNDER.get(test.under, 'see docs/measurement.md')}."
+        blocks = blocks_told(test.blocks or "all", test.under)
+        change = test.under if test.coordinate is None else f"{test.under}: {test.coordinate}"
+        yield f"The model is changed in {blocks} (`{change}`): {UNDER.get(test.under, 'see docs/measurement.md')}."
     for name in test.of:
         yield f"`{name}`, {_read_at(claim, name)}: {first_sentence(METRICS[name].doc)}"
     if test.fact is not None:

@@ -30,6 +30,9 @@ def example_of_metric(of: Metric) -> str:
         test["layer"] = "last"
     evidence = "dynamical" if PASSES[of.reads].dynamic else "measured"
     where = " in the last block" if of.per == "layer" else ""
+    if PASSES[of.reads].compares:
+        test |= {"under": "skip-block", "blocks": "middle"}
+        evidence, where = "intervention", " without the middle block"
     said = f"The mean {_words(of.name)}{where} is {_said(predicts)}."
     return _written(of.name, said, evidence, test, {"models": [MODEL]})
 

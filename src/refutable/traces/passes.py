@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
 
 from refutable._util.registry import Registry
 from refutable.errors import BadInput, UnknownName
@@ -13,18 +15,22 @@ from refutable.errors import BadInput, UnknownName
 ProbeName = Literal["wiring", "rotation"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
 NormChange = Literal["keep-norm", "never-shorten", "never-lengthen"]
-Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens"]
+OrderChange = Literal["skip-block", "swap-blocks"]
+Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens", OrderChange, "zero-coordinate"]
 Intervention = Literal["none", Change]
-Blocks = Literal["all", "last"]
+BlockWord = Literal["all", "first", "middle", "last"]
+Blocks = BlockWord | Annotated[int, Field(ge=1, strict=True)]  # a number counts from 1, as `layer:` does
 Bos = Literal["default", "with", "without"]
 First = Literal["with", "without"]
 Spare = Literal["none", "first"]
 Positions = Literal["all", "last", "none"]
 PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)
-EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange))  # made at every token, or but the first
+EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange), "skip-block", "zero-coordinate")
+UNCLOSED: tuple[str, ...] = (*get_args(NormChange), *get_args(OrderChange), "zero-coordinate")  # no block adds up then
 
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
+SINK_THRESHOLD = 0.3  # mean attention to the first token above which a head is a sink
 KRYLOV = {"seed": 0, "tolerance": 1e-3, "least_steps": 32, "steps": 96}  # how largest values are looked for
 
 
@@ -47,6 +53,8 @@ class PassKind:
             and claims locked before stay as they are.
         about: what it does, in a sentence or two; by default what `run` says of itself.
         positions: which tokens of a prompt it leaves numbers of: ``all``, ``last`` or ``none``.
+        compares: whether it holds the changed model against the model as it is, so that a claim on it names a change.
+        closes: whether it checks that a block's output is its input plus what was added, which some changes end.
     """
 
     name: str
@@ -59,6 +67,8 @@ class PassKind:
     columns: int = 1
     about: str = ""
     positions: Positions = "all"
+    compares: bool = False
+    closes: bool = False
 
     @property
     def doc(self) -> str:
@@ -73,6 +83,7 @@ for _kind in (
         "forward",
         f"{_MADE_BY}.forward:run_pass",
         changeable=True,
+        closes=True,
         about="Runs prompts through the weights, as trained or under an intervention.",
     ),
     PassKind(
@@ -104,6 +115,41 @@ for _kind in (
         first_token="with",
         columns=2,
         about="From how far back the most probable next token is moved, by the gradient of its log-probability.",
+    ),
+    PassKind(
+        "coordinates",
+        f"{_MADE_BY}.coordinates:run_coordinates",
+        {"version": 1},
+        first_token="with",
+        about="The largest coordinate of a prompt's states after each block, and the few that make tokens alike.",
+    ),
+    PassKind(
+        "sinks",
+        f"{_MADE_BY}.sinks:run_sinks",
+        {"version": 1, "threshold": SINK_THRESHOLD},
+        first_token="without",
+        about="How much each head attends to a prompt's first token; never more than one head's pattern is held.",
+    ),
+    PassKind(
+        "induction",
+        f"{_MADE_BY}.induction:run_induction",
+        {"version": 1, "seed": 0},
+        about="How much each head attends, in random tokens that stand twice, to what followed the first time.",
+    ),
+    PassKind(
+        "lens",
+        f"{_MADE_BY}.lens:run_lens",
+        {"version": 1},
+        about="Reads each block's output with the final norm and the head, as if it were the last one's.",
+        positions="last",
+    ),
+    PassKind(
+        "agreement",
+        f"{_MADE_BY}.agreement:run_agreement",
+        {"version": 1},
+        changeable=True,
+        compares=True,
+        about="Holds the predictions of the model under an intervention against those of the model as it is.",
     ),
     PassKind(
         "perturbation",
@@ -158,6 +204,7 @@ class Pass:
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
         spare: which token an intervention leaves as it is: none, or the first.
+        coordinate: which coordinate of a block's output is set to zero, from 0; None unless one is.
     """
 
     name: str
@@ -166,6 +213,7 @@ class Pass:
     blocks: Blocks = "all"
     bos: Bos = "default"
     spare: Spare = "none"
+    coordinate: int | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -178,9 +226,10 @@ class Pass:
         if self.intervention != "none":
             if self.intervention == "shuffle-tokens":
                 return f"{self.name} under {self.intervention}"
-            which = "every block" if self.blocks == "all" else "the last block"
+            which = blocks_told(self.blocks, self.intervention)
             spared = ", the first token spared" if self.spare == "first" else ""
-            return f"{self.name} under {self.intervention} of {which}{spared}"
+            at = "" if self.coordinate is None else f" ({self.coordinate})"
+            return f"{self.name} under {self.intervention}{at} of {which}{spared}"
         return self.name
 
     @property
@@ -205,15 +254,61 @@ class Pass:
             facts["bos"] = self.bos
         if self.spare != "none":
             facts["spare"] = self.spare
+        if self.coordinate is not None:
+            facts["coordinate"] = self.coordinate
         return facts
 
 
-def made_of(name: str, blocks: str) -> str:
+def blocks_told(blocks: Blocks, change: str = "") -> str:
+    """Return which blocks are changed, in words."""
+    word = f"block {blocks}" if isinstance(blocks, int) else f"the {blocks} block"
+    if change == "swap-blocks":
+        return f"{word} and the next"
+    return "every block" if blocks == "all" else word
+
+
+def made_of(name: str, blocks: Blocks) -> str:
     """Return a pass in the words of a table's column `Pass`: ``jacobian``, or ``jacobian of the last block``."""
     return f"{name} of the last block" if blocks == "last" else name
 
 
-def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str, first_token: str = "with") -> Pass:
+def check_change(under: str, blocks: Blocks, kind: PassKind) -> None:
+    """Refuse a change that a pass cannot be made under, or that does not say where it is made.
+
+    Raises:
+        BadInput: says which, and what to write.
+    """
+    if under in UNCLOSED and kind.closes:
+        able = ", ".join(each for each in PASSES if PASSES[each].changeable and not PASSES[each].closes)
+        raise BadInput(
+            f"under {under} a block's output is not its input plus what it adds, so no block closes and nothing of the"
+            f" pass {kind.name!r} can be believed; read the pass {able}"
+        )
+    if under == "swap-blocks" and blocks in ("all", "last"):
+        raise BadInput(
+            "swap-blocks exchanges one block with the next, and this names none that has a next; write blocks: middle,"
+            " first or a number"
+        )
+    if under == "none" and kind.compares:
+        raise BadInput(
+            f"the pass {kind.name!r} holds a changed model against the model as it is, and nothing is changed; add"
+            f" under: {', '.join(get_args(Change))}"
+        )
+
+
+def _is_number(blocks: object) -> bool:
+    return isinstance(blocks, int) and not isinstance(blocks, bool) and blocks >= 1
+
+
+def pass_of(
+    name: str,
+    prompts: str,
+    under: str,
+    blocks: Blocks,
+    bos: str,
+    first_token: str = "with",
+    coordinate: int | None = None,
+) -> Pass:
     """Return the pass that a program asks for.
 
     Raises:
@@ -224,7 +319,7 @@ def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str, first_to
         raise BadInput(f"{name!r} is a probe of a reduced instance; a claim with `evidence: wiring` asks for it")
     for word, given, known in (
         ("under", under, ("none", *get_args(Change))),
-        ("blocks", blocks, get_args(Blocks)),
+        ("blocks", blocks if not _is_number(blocks) else "all", get_args(BlockWord)),
         ("bos", bos, get_args(Bos)),
         ("first_token", first_token, get_args(First)),
     ):
@@ -235,9 +330,14 @@ def pass_of(name: str, prompts: str, under: str, blocks: str, bos: str, first_to
         raise BadInput(f"the pass {name!r} is of the model as it is; remove under={under!r}, or run one of {able}")
     if blocks != "all" and under == "none" and not kind.one_block:
         raise BadInput(f"blocks={blocks!r} says where `under` changes the model, and nothing is changed; remove it")
+    if under == "none" and blocks not in ("all", "last"):
+        raise BadInput(f"blocks={blocks!r}: the pass {name!r} is of all blocks or the last; write 'all' or 'last'")
+    check_change(under, blocks, kind)
+    if (coordinate is not None) != (under == "zero-coordinate"):
+        raise BadInput("coordinate= says which coordinate under='zero-coordinate' sets to zero; give both or neither")
     if first_token == "without" and under not in EACH_TOKEN:
         raise BadInput(f"first_token={first_token!r} spares it a change made token by token; remove it")
-    return Pass(name, prompts, under, blocks, bos, "first" if first_token == "without" else "none")  # type: ignore[arg-type]
+    return Pass(name, prompts, under, blocks, bos, "first" if first_token == "without" else "none", coordinate)  # type: ignore[arg-type]
 
 
 LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of each prompt alone
@@ -257,6 +357,13 @@ LOSS = "loss"
 REACH_TOKENS, REACH_WRITE = "reach.tokens", "reach.write"
 RANK_IN, RANK_OUT = "rank.in", "rank.out"
 VARIANCE_IN, VARIANCE_OUT = "variance.in", "variance.out"
+LARGEST, MEDIAN, WHERE_LARGEST = "coordinates.largest", "coordinates.median", "coordinates.where"
+TOKEN_COSINE = "coordinates.cosine"
+TOKEN_COSINE_LESS = {k: f"coordinates.cosine_less_{k}" for k in (1, 3)}
+SINK_ATTENTION, SINK_RATE = "sinks.attention", "sinks.rate"
+INDUCTION = "induction.largest"
+LENS_DIVERGENCE, LENS_ENTROPY = "lens.divergence", "lens.entropy"
+KEPT_TOP, KEPT_DIVERGENCE = "agreement.top", "agreement.divergence"
 HEAD_RESIDUAL = "heads.residual"
 HEAD_STEMS = ("heads.sum_norm", "heads.norm_sum", "heads.norm_max", "heads.cosine", "heads.norm_root")
 PERTURBATION_STEMS = ("perturbation.in", "perturbation.out", "perturbation.noise_gain", "perturbation.radial_gain")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -112,7 +112,30 @@ def _visible(mask: torch.Tensor | None, last: torch.Tensor, length: int) -> torc
     return visible & (line if line.dtype == torch.bool else line > torch.finfo(line.dtype).min / 2)
 
 
-ACTIVE: ContextVar[LastQuery | None] = ContextVar("last_query", default=None)
+def visible_keys(mask: torch.Tensor | None, prompt: int, length: int, device: torch.device) -> torch.Tensor:
+    """Return which keys each query of one prompt of a batch sees, (length, length); `mask` as for `LastQuery`."""
+    causal = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+    if mask is None:
+        return causal
+    own = mask[prompt if len(mask) > 1 else 0, 0, :length, :length].to(device)
+    return causal & (own if own.dtype == torch.bool else own > torch.finfo(own.dtype).min / 2)
+
+
+class Watcher(Protocol):
+    """What reads attention inside a pass: `LastQuery`, or `each_head.EachHead`."""
+
+    def see_projections(
+        self, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, scale: float | None
+    ) -> None:
+        """Read query and key projections of one block."""
+        ...
+
+    def see_probabilities(self, weights: torch.Tensor) -> None:
+        """Read eager attention's probabilities of one block."""
+        ...
+
+
+ACTIVE: ContextVar[Watcher | None] = ContextVar("last_query", default=None)
 
 
 def _recording_sdpa(

@@ -7,6 +7,8 @@
 * ``soften-attention``: attention's scores are halved before the softmax (a temperature of 2).
 * ``keep-norm``: a block's output is rescaled to the norm of its input, at every position; ``never-shorten``: only where
   it came out shorter; ``never-lengthen``: only where it came out longer.
+* ``skip-block``: a block's output is its input. ``swap-blocks``: a block runs after the one that follows it.
+* ``zero-coordinate``: one coordinate of a block's output is zero.
 * ``shuffle-tokens``: the tokens between a prompt's first and last are put in another order.
 
 In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
@@ -19,7 +21,7 @@ leaves the first token as it is in any case: it sees itself alone. So does shuff
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, get_args
@@ -27,7 +29,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from refutable.errors import InstrumentError, NotMeasured
+from refutable.errors import InstrumentError, NoSuchTap, NotMeasured
 from refutable.measurement.instrument.parts import mlp_norm
 from refutable.measurement.instrument.taps import (
     first_tensor,
@@ -50,24 +52,53 @@ FACTORS: dict[NormChange, tuple[float, float]] = {  # least and greatest factor 
 
 @contextmanager
 def intervening(
-    model: LoadedModel, intervention: Intervention, blocks: Blocks = "all", spare: Spare = "none"
+    model: LoadedModel,
+    intervention: Intervention,
+    blocks: Blocks = "all",
+    spare: Spare = "none",
+    coordinate: int | None = None,
 ) -> Iterator[None]:
     """Apply an intervention to the passes run inside; hooks attached inside see the changed tensors.
 
-    `spare` says which token is left as it is.
+    `spare` says which token is left as it is, `coordinate` which coordinate ``zero-coordinate`` sets to zero.
 
     Raises:
-        NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or re-wire; or attention has
-            no scale to soften it by.
+        NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or re-wire; attention has no
+            scale to soften it by; or no block follows the one to swap.
+        NoSuchTap: the model has no such block or coordinate.
     """
     if intervention in ("none", "shuffle-tokens"):  # `changed_ids` shuffles the tokens
         yield
         return
     if intervention in get_args(BlockChange) and not model.family.is_additive(model.config.to_dict()):
         raise NotMeasured(f"{model.row.name}: its blocks are post-norm and add no updates; nothing to {intervention}")
-    changed = list(model.blocks())[-1:] if blocks == "last" else list(model.blocks())
+    changed = chosen_blocks(model, blocks)
+    if intervention == "swap-blocks":
+        with _swapped(model, changed[0]):
+            yield
+        return
+    if intervention == "zero-coordinate":
+        with hooked([block.register_forward_hook(_zeroing(model, coordinate, spare)) for block in changed]):
+            yield
+        return
     with hooked([handle for block in changed for handle in _change(block, model, intervention, spare)]):
         yield
+
+
+def chosen_blocks(model: LoadedModel, blocks: Blocks) -> list[torch.nn.Module]:
+    """Return the blocks that a pass names; the middle one of an even number is that before the middle.
+
+    Raises:
+        NoSuchTap: the model has no block of that number.
+    """
+    every = list(model.blocks())
+    if blocks == "all":
+        return every
+    numbers = {"first": 1, "middle": (len(every) + 1) // 2, "last": len(every)}
+    number = blocks if isinstance(blocks, int) else numbers[blocks]
+    if number > len(every):
+        raise NoSuchTap(f"{model.row.name} has {len(every)} layers; there is no block {number}")
+    return [every[number - 1]]
 
 
 def _change(block: torch.nn.Module, model: LoadedModel, intervention: Intervention, spare: Spare) -> list[Any]:
@@ -80,6 +111,8 @@ def _change(block: torch.nn.Module, model: LoadedModel, intervention: Interventi
         case "keep-norm" | "never-shorten" | "never-lengthen":
             kept = partial(_keep_norm, *FACTORS[intervention], spare)
             return [block.register_forward_hook(kept, with_kwargs=True)]
+        case "skip-block":
+            return [block.register_forward_hook(partial(_skip, spare), with_kwargs=True)]
         case "soften-attention":
             return [_Softened(block.get_submodule(family.attention), model.row.name)]
     return _rewire(block, model, spare, after_attention=intervention == "rewire-sequential")
@@ -113,6 +146,42 @@ def _keep_norm(
     factor = given.float().norm(dim=-1, keepdim=True) / made.float().norm(dim=-1, keepdim=True)
     changed = (made.float() * factor.clamp(least, most).to(made.device)).to(made)
     return with_first_tensor(output, _spared(changed, made, spare))
+
+
+def _skip(spare: Spare, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    made = first_tensor(output)
+    given = hidden_states(args, kwargs).to(made)
+    return with_first_tensor(output, _spared(given, made, spare))
+
+
+def _zeroing(model: LoadedModel, coordinate: int | None, spare: Spare) -> Callable[..., Any]:
+    """Return a hook that sets one coordinate of a block's output to zero."""
+    if coordinate is None or coordinate >= model.width:
+        raise NoSuchTap(f"{model.row.name} has {model.width} coordinates, from 0; there is no coordinate {coordinate}")
+
+    def give(block: torch.nn.Module, args: Any, output: Any) -> Any:
+        made = first_tensor(output)
+        changed = made.clone()
+        changed[..., coordinate] = 0
+        return with_first_tensor(output, _spared(changed, made, spare))
+
+    return give
+
+
+@contextmanager
+def _swapped(model: LoadedModel, block: torch.nn.Module) -> Iterator[None]:
+    """Exchange a block with the next, weights and all, until the passes inside are run."""
+    blocks: Any = model.blocks()
+    at = list(blocks).index(block)
+    if at + 1 == len(blocks):
+        raise NotMeasured(
+            f"{model.row.name}: its block {at + 1} is the last, and swap-blocks exchanges one with the next"
+        )
+    blocks[at], blocks[at + 1] = blocks[at + 1], blocks[at]
+    try:
+        yield
+    finally:
+        blocks[at], blocks[at + 1] = blocks[at + 1], blocks[at]
 
 
 def _spared(changed: torch.Tensor, as_it_is: torch.Tensor, spare: Spare) -> torch.Tensor:

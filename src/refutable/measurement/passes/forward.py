@@ -57,7 +57,7 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    with intervening(model, spec.intervention, spec.blocks, spec.spare):
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
         batches, halvings = run_in_batches(model, ids, lambda cut: run_batch(model, readers, ids, cut))
     absent = {} if additive else dict.fromkeys(UPDATE_COLUMNS, "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):
@@ -165,7 +165,7 @@ def run_batch(
     head_input: list[torch.Tensor] = []  # the stream after the final norm, (B, T or kept, D)
     keep_input = head.register_forward_pre_hook(lambda module, args: head_input.append(args[0]))
     with hooked([keep_input]), reading(readers, watcher):
-        logits, which = _last_logits(model, padded)  # (B, vocabulary)
+        logits, which = last_logits(model, padded)  # (B, vocabulary)
     log_p = torch.log_softmax(logits.float(), dim=-1)
     top = log_p.max(dim=-1)
     entropy = -(log_p.exp() * log_p).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).sum(dim=-1)
@@ -188,7 +188,7 @@ def _is_little(model: LoadedModel, tokens: torch.Tensor, blocks: int) -> bool:
     return 20 * blocks * (vectors + matrices) <= model.row.parameters
 
 
-def _last_logits(model: LoadedModel, padded: Padded) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+def last_logits(model: LoadedModel, padded: Padded) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
     """Run the model, applying the head to as few positions as possible.
 
     Returns:

@@ -27,7 +27,7 @@ def run_loss(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     Raises:
         NotMeasured: a prompt has one token, or the intervention means nothing on this architecture.
     """
-    with intervening(model, spec.intervention, spec.blocks, spec.spare):
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
         run = partial(_run_batch, model)
         return last_token_trace(model, prompts, key, about, [LOSS], run, bos=spec.bos, intervention=spec.intervention)
 

@@ -25,7 +25,7 @@ from refutable.metrics import METRICS, Per, evaluate
 from refutable.models.registry import load_registry
 from refutable.reports.formats import REPORTS, Report
 from refutable.reports.journal import RunResult
-from refutable.traces.passes import made_of
+from refutable.traces.passes import PASSES, made_of
 from refutable.traces.store import Store
 from refutable.traces.trace import Trace
 
@@ -106,8 +106,8 @@ def _pass(meta: Meta) -> str:
 
 
 def _metrics(per: Per, read_from: str | None = None) -> list[str]:
-    """Return the metrics of one value a prompt or a layer, of one pass or of any."""
-    found = (name for name in METRICS if METRICS[name].per == per)
+    """Return the metrics of one value a prompt or a layer, of one pass or of any, that a model as it is has."""
+    found = (name for name in METRICS if METRICS[name].per == per and not PASSES[METRICS[name].reads].compares)
     return [name for name in found if read_from in (None, METRICS[name].reads)]
 
 

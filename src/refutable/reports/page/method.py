@@ -9,6 +9,7 @@ from refutable.claims import BaseClaim, MeasuredClaim
 from refutable.metrics import METRICS
 from refutable.reports.page.words import EVIDENCE
 from refutable.statistics import STATISTICS
+from refutable.traces.passes import blocks_told
 from refutable.verdicts.row import VerdictRow
 
 _LITERAL = re.compile(r"``(.*?)``|`(.*?)`")
@@ -51,7 +52,8 @@ def _where(claim: MeasuredClaim) -> str:
         _POSITIONS.get(test.position, ""),
         "less its mean over the width" if test.norm == "centred" else "",
         f"under {test.under}" if test.under else "",
-        f"in {test.blocks} blocks" if test.under and test.blocks else "",
+        f"of coordinate {test.coordinate}" if test.coordinate is not None else "",
+        f"in {blocks_told(test.blocks, test.under)}" if test.under and test.blocks else "",
         "against the model as it is" if test.against == "plain" else "",
         f"against {test.other.model or test.other.dtype}" if test.other is not None else "",
         f"where it counts if {test.holds}" if test.holds else "",
