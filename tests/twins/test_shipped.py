@@ -82,9 +82,7 @@ def test_its_card_says_what_it_learned(row: ModelRow) -> None:
 def found(row: ModelRow, tmp_path: Path) -> WeightsKind:
     device = choose_device("cpu")
     registry = ModelRegistry([row])
-    selection = select(
-        registry, device, models=(row.name,), weights="pretrained", revision=None, dtype="float32", adapter=None
-    )
+    selection = select(registry, device, models=(row.name,), weights="pretrained")
     source = Finder(FileHashes(tmp_path), device, offline=True).find(row, selection.subject(row.name))
     return source.kind
 
