@@ -113,13 +113,13 @@ def test_a_claims_shuffles_take_less_than_three_seconds(statistic):
 
 def test_a_genuine_correlation_is_not_said_to_hold_when_shuffled():
     labels = []
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         x, noise = rng.normal(size=(2, 25))
         of = samples(x, 0.5 * x + np.sqrt(0.75) * noise, 5)
         labels.append(labels_of({"permuted": permuted_control(pairs(), of, 0.05)}, Verdict.SUPPORTED))
-    assert sum("holds-when-permuted" in found for found in labels) <= 2
-    assert 4 < sum("not-shown-beyond-categories" in found for found in labels) < 24  # the power that 5 of a kind leave
+    assert sum("holds-when-permuted" in found for found in labels) <= 1
+    assert 2 < sum("not-shown-beyond-categories" in found for found in labels) < 12  # the power that 5 of a kind leave
 
 
 def test_what_categories_alone_bring_about_is_labelled_so_and_not_otherwise():
