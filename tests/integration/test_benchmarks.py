@@ -53,6 +53,6 @@ def decide(fit, alpha: Literal["above"]):
 
 @pytest.mark.slow
 def test_faults_in_the_calculus_are_seen_by_its_tests():
-    done = run("benchmarks.mutation", "--file", "verdicts/quantifiers.py", "--sample", "4", "--workers", "1")
+    done = run("benchmarks.mutation", "--file", "verdicts/quantifiers.py", "--sample", "2", "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 mutants: 4 killed" in done.stdout
+    assert "2 mutants: 2 killed" in done.stdout
