@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from refutable.measurement.loading.initialise import OUTPUTS
 from refutable.twins.corpus.build import sha256
 from refutable.twins.corpus.sources import SOURCES
-from refutable.twins.design import SIZES, Twin, cell_of
+from refutable.twins.design import SIZES, Twin, cell_of, make_twin
 from refutable.twins.errors import TwinsError
 from refutable.twins.networks import config_of
 
@@ -31,7 +31,7 @@ def twin_of(name: str) -> Twin:
     cell, _, seed = rest.rpartition(".")
     if size not in SIZES or not seed.isdigit():
         raise TwinsError(f"{name!r} is no twin; write SIZE.CELL.SEED, as in small.base.0")
-    return Twin(cell_of(cell, size), SIZES[size], int(seed))
+    return make_twin(cell_of(cell, size), size, int(seed))
 
 
 def write_card(weights: Path, tokens: Path, out: Path, facts: dict[str, Any]) -> Path:

@@ -39,6 +39,7 @@ class Cell:
         output_scale: factor on the first weights of the two matrices that write to the residual stream.
         tied: whether the unembedding is the embedding.
         rate: factor on the learning rate.
+        longer: factor on the number of training steps.
         damping: factor on the residual stream after every block, in training and afterwards.
         data: which text.
         seeds: how many.
@@ -57,6 +58,7 @@ class Cell:
     output_scale: float = 1.0
     tied: bool = True
     rate: float = 1.0
+    longer: float = 1.0
     damping: float = 1.0
     data: Data = "all"
     seeds: int = SEEDS
@@ -179,7 +181,9 @@ SHIPPED: tuple[Cell, ...] = (
     _SHIPPED,
     replace(_SHIPPED, name="sequential", wiring="sequential"),
     replace(_SHIPPED, name="heads-2", heads=2),
-    replace(_SHIPPED, name="heads-16", heads=16),
+    replace(
+        _SHIPPED, name="heads-16", heads=16, longer=2.0
+    ),  # of a head of 8, a quarter turns two numbers: it learns slowly
     replace(_SHIPPED, name="rotary-1.0", rotary=1.0),
     replace(_SHIPPED, name="deep", depth=8),
     replace(_SHIPPED, name="gptj", family="gptj"),
@@ -214,6 +218,18 @@ def cell_of(name: str, size: str = "tiny") -> Cell:
     raise TwinsError(f"unknown cell {name!r}; known: {', '.join(cell.name for cell in cells_of(size))}")
 
 
+def make_twin(cell: Cell, size: str, seed: int) -> Twin:
+    """Return a twin of a cell, trained for as long as the cell asks.
+
+    Args:
+        cell: the cell.
+        size: a key of `SIZES`.
+        seed: of training.
+    """
+    found = SIZES[size]
+    return Twin(cell, replace(found, steps=round(found.steps * cell.longer)), seed)
+
+
 def twins_of(sizes: Iterable[str], globs: Sequence[str] = ("*",), seeds: Iterable[int] | None = None) -> list[Twin]:
     """Return the twins of the design in some sizes, those whose cell's name a glob matches.
 
@@ -229,7 +245,7 @@ def twins_of(sizes: Iterable[str], globs: Sequence[str] = ("*",), seeds: Iterabl
     if unknown := [size for size in chosen if size not in SIZES]:
         raise TwinsError(f"unknown size {unknown[0]!r}; known: {', '.join(SIZES)}")
     found = [
-        Twin(cell, SIZES[size], seed)
+        make_twin(cell, size, seed)
         for size in chosen
         for cell in cells_of(size)
         if any(fnmatch.fnmatch(cell.name, glob) for glob in globs)
