@@ -53,6 +53,21 @@ def test_a_gradient_through_all_blocks_keeps_what_they_hold_and_a_probe_takes_ne
     assert "0.65 GB of weights" in str(of("pythia-160m"))
 
 
+def test_a_gpu_holds_less_of_a_block_and_spends_nothing_on_reductions() -> None:
+    rank, lengths = Pass("rank", "grand-unified-25"), (512,) * 128  # one batch on a GPU, eight on a CPU
+    there = of("pythia-160m", rank, lengths, device="cuda").activations
+    assert there == pytest.approx(128 * 512 * 4 * 12 * 768, rel=0.1)  # as an H200 reported it: 12.0 widths a token
+    assert there < 8 * of("pythia-160m", rank, lengths).activations
+    assert of("pythia-160m", device="cuda").reductions == 0 < of("pythia-160m").reductions
+
+
+def test_small_taps_of_a_large_model_are_kept_on_a_gpu_until_the_pass_ends() -> None:
+    def taps(lengths: tuple[int, ...]) -> float:
+        return of("pythia-6.9b", lengths=lengths, device="cuda").activations / sum(lengths)
+
+    assert taps((20,) * 20) > 3 * taps((500,) * 40)
+
+
 def test_what_cannot_fit_is_refused_with_the_flag_that_helps_and_nothing_is_loaded(
     finder: Finder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,8 +10,13 @@ number::
 A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores,
 and their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's
 in float32 (for `loss`, two of one whole prompt's); the reduction the six taps in float32, twice. The passes that follow
-a gradient keep every block's activations (`reach`) or several copies of one block's (`perturbation`, `jacobian`,
-`through`). benchmarks/memory.py holds this against what a device reports. Needs no torch.
+a gradient keep every block's activations (`reach`, and `through` what the last token's derivative needs of them) or
+several copies of one block's (`perturbation`, `jacobian`).
+
+A GPU frees what it has used sooner, and its kernels need no copies: without a gradient a block holds N s (4.5 D + 2 I)
+there, I three times where the MLP is gated, and for `forward` two taps more; nothing is spent on reductions, but the
+taps of all blocks are kept to the end where they are small beside the weights. benchmarks/memory.py holds this against
+what a device reports. Needs no torch.
 """
 
 from __future__ import annotations
@@ -30,7 +35,9 @@ from refutable.traces.passes import PROBE_PASSES, Pass
 TAPS = 6
 COPIES = {"perturbation": 2, "jacobian": 4, "through": 4}
 """How many copies of one block's activations a pass holds, over a forward pass's one; `reach` holds every block's."""
-HEADLESS = ("heads", "rank", *COPIES)  # run the blocks alone
+HEADLESS = ("heads", "rank", "coordinates", "sinks", *COPIES)  # run the blocks alone
+KEPT = 8  # times the width: what `through` keeps of each block, a token
+LITTLE = 20  # taps are kept on a GPU where they are no more than one in so many of the weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +83,35 @@ def forecast(row: ModelRow, config: Config, subject: Subject, spec: Pass, length
     inner = config_facts.first(config, config_facts.INNER) or 4 * width
     words = config_facts.number(config, config_facts.VOCABULARY)
     eager = row.architecture.attention_implementation == "eager" or spec.name in COPIES
-    block = head = reductions = 0
+    layers = config_facts.number(config, config_facts.LAYERS)
+    block = head = reductions = kept = largest = 0
     for cut in cut_batches(lengths, overhead=OVERHEAD.get(kind, 512), limit=LIMIT.get(kind, 8192)):
         batch, longest = len(cut), max(lengths[i] for i in cut)
         ends = len({lengths[i] for i in cut})
         tokens = batch * longest
+        largest = max(largest, tokens)
         scores = batch * heads * longest**2 * (size + 8) if eager else 0
-        block = max(block, tokens * size * (10 * width + 3 * inner) + scores)
+        block = max(block, round(tokens * size * _a_token(row, spec, kind, width, inner)) + scores)
         per_prompt = 8 * longest * words if spec.name == "loss" else 16 * batch * words
         head = max(head, batch * words * size * (ends if spec.name == "forward" else longest) + per_prompt)
-        reductions = max(reductions, 8 * tokens * TAPS * width if spec.name == "forward" else 4 * tokens * width)
+        if kind != "cuda":
+            reductions = max(reductions, 8 * tokens * TAPS * width if spec.name == "forward" else 4 * tokens * width)
+        elif spec.name == "forward":
+            kept = max(kept, layers * tokens * (TAPS - 1) * width)
     if spec.name == "reach":  # every block's activations, and the logits with their gradient
-        activations = block * config_facts.number(config, config_facts.LAYERS) + 2 * head
+        activations = block * layers + 2 * head
     else:
         activations = max(block * COPIES.get(spec.name, 1), 0 if spec.name in HEADLESS else head)
+    if spec.name == "through":
+        activations += layers * largest * size * KEPT * width
+    if kept * LITTLE <= row.parameters:
+        activations += kept * size
     return Forecast(row.parameters * size, activations, reductions)
+
+
+def _a_token(row: ModelRow, spec: Pass, kind: str, width: int, inner: int) -> float:
+    """Return how many values a block holds at once for each token, eager attention's scores apart."""
+    if kind != "cuda" or spec.name == "reach" or spec.name in COPIES:
+        return 10 * width + 3 * inner
+    gated = row.architecture.norm == "RMSNorm"  # so it is in nearly all families with that norm
+    return (6.5 if spec.name == "forward" else 4.5) * width + (3 if gated else 2) * inner
