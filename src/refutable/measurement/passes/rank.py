@@ -12,7 +12,7 @@ block that removes it seems to add new ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from refutable.traces.trace import Trace
 STEMS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT)
 FORMS: tuple[First | None, ...] = (None, "with")  # without the first token, and with it
 COLUMNS = [beside(name, form) for form in FORMS for stem in STEMS for name in paired(stem)]
+AT_ONCE = {"cuda": 4096}  # tokens whose states are held in float64; elsewhere 64
 LEAST = 3  # with a single token after the first there is nothing to vary
 
 
@@ -74,26 +75,36 @@ def effective_ranks(states: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the effective rank of each prompt's states, (B,), from (tokens, D) each.
 
     The square roots of the eigenvalues of the tokens' Gram matrix, in float64, are the singular values. NaN if all
-    tokens are in the same state; 1 if they are in two.
+    tokens are in the same state, or a value is not finite; 1 if they are in two.
     """
-    ranks = []
-    for own in map(_about_their_mean, states):
-        gram = own @ own.T  # (tokens, tokens)
-        if not bool(torch.isfinite(gram).all()):
-            ranks.append(torch.full((), torch.nan, device=own.device))
-            continue
-        singular = torch.linalg.eigvalsh(gram)[1:].clamp(min=0).sqrt()  # the smallest is 0: the mean was subtracted
-        share = singular / singular.sum()
-        ranks.append(torch.exp(-torch.xlogy(share, share).sum()).float())
-    return torch.stack(ranks)
+    return torch.cat([_effective_ranks(own, lengths) for own, lengths in _about_their_means(states)])
 
 
 def variances(states: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the trace of the covariance of each prompt's states, (B,), from (tokens, D) each."""
-    return torch.stack([(own**2).sum(dim=-1).mean().float() for own in map(_about_their_mean, states)])
+    found = [torch.linalg.vector_norm(own, dim=(1, 2)) ** 2 / lengths for own, lengths in _about_their_means(states)]
+    return torch.cat(found).float()
 
 
-def _about_their_mean(states: torch.Tensor) -> torch.Tensor:
-    """Return states less their mean over the tokens, in float64, (tokens, D)."""
-    own = states.double()
-    return own - own.mean(dim=0)
+def _effective_ranks(own: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    gram = own @ own.mT  # (B, T, T)
+    finite = torch.isfinite(gram).all(dim=-1).all(dim=-1)
+    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], gram, 0.0))  # ascending
+    longest = own.shape[1]
+    counts = torch.arange(longest, device=own.device) > longest - lengths[:, None]  # not padding, nor the mean
+    singular = values.clamp(min=0).sqrt() * counts
+    share = singular / singular.sum(dim=-1, keepdim=True)
+    ranks = torch.exp(-torch.xlogy(share, share).sum(dim=-1))
+    return torch.where(finite, ranks, torch.nan).float()
+
+
+def _about_their_means(states: Sequence[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield states less their mean over each prompt's tokens, in float64, zero where padded, (B, T, D); and lengths."""
+    most = max(1, AT_ONCE.get(states[0].device.type, 64) // max(map(len, states)))
+    for begin in range(0, len(states), most):
+        some = states[begin : begin + most]
+        lengths = torch.tensor([len(one) for one in some], device=some[0].device)
+        own = torch.nn.utils.rnn.pad_sequence(list(some), batch_first=True).double()
+        own -= own.sum(dim=1, keepdim=True) / lengths[:, None, None]
+        own *= (torch.arange(own.shape[1], device=own.device) < lengths[:, None])[..., None]
+        yield own, lengths
