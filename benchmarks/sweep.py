@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -36,7 +38,7 @@ class Timed(NamedTuple):
     end: str
 
 
-def write(folder: Path, number: int, shape: str) -> list[str]:
+def write(folder: Path, number: int, shape: str, of: list[str]) -> list[str]:
     """Write a suite about so many checkpoints, and return their names."""
     import torch
     from safetensors.torch import save_file
@@ -80,7 +82,7 @@ def write(folder: Path, number: int, shape: str) -> list[str]:
             "for": "each",
             "test": {"statistic": "mean", "of": name, "predicts": "> 0"} | _layer(name),
         }
-        for name in OF
+        for name in of
     ]
     (folder / "models.yaml").write_text(yaml.safe_dump({"models": rows}))
     (folder / "claims.yaml").write_text(yaml.safe_dump({"schema": 1, "claims": claims}))
@@ -103,6 +105,18 @@ def sweep(folder: Path, cache: Path, words: list[str]) -> Timed:
     return Timed(_seconds(planned.partition(": ")[2].partition(", from")[0]), seconds, end)
 
 
+def parts(cache: Path) -> str:
+    """Return what loading and each pass took on average, as the traces of a store say."""
+    from refutable.traces.store import open_store
+
+    passes, loads = defaultdict(list), []
+    for one in open_store(str(cache)).stored():
+        passes[one.meta["pass"]].append(one.meta["pass_seconds"])
+        loads.append(one.meta["load_seconds"])
+    told = ", ".join(f"{name} {fmean(times):.2f}" for name, times in sorted(passes.items()))
+    return f"  seconds a checkpoint: loading {fmean(loads):.2f}, {told}"
+
+
 def main(
     number: Annotated[int, typer.Option("--checkpoints", min=FIRST + 2)] = 40,
     shape: Annotated[str, typer.Option(help=", ".join(SHAPES))] = "160m",
@@ -110,10 +124,11 @@ def main(
     processes: Annotated[int, typer.Option(help="processes for each device")] = 1,
     device: Annotated[str, typer.Option(help="where no devices are named")] = "auto",
     dtype: str = "float32",
+    of: Annotated[str, typer.Option(help="metrics that are asked for, with commas")] = ",".join(OF),
 ) -> None:
     """Print what one process and several take, and how far the plan was off."""
     place = Path(tempfile.mkdtemp(prefix="sweep-"))
-    names = write(place / "suite", number, shape)
+    names = write(place / "suite", number, shape, of.split(","))
     size = sum(file.stat().st_size for file in (place / "suite").rglob("*.safetensors"))
     print(f"{number} checkpoints of {size / number / 1e6:.0f} MB each", flush=True)
     common = ["--dtype", dtype, *([] if devices else ["--device", device])]
