@@ -143,10 +143,8 @@ def main(
         shutil.copytree(place / "begun", cache)
         found = sweep(place / "suite", cache, [*common, *named, *words])
         took.append(found.seconds)
-        ratio = found.planned / found.seconds
-        print(
-            f"{name}: planned {found.planned:.0f} s, took {found.seconds:.1f} s ({ratio:.2f}): {found.end}", flush=True
-        )
+        said = f"planned {found.planned:.0f} s, took {found.seconds:.1f} s ({found.planned / found.seconds:.2f})"
+        print(f"{name}: {said}: {found.end}\n{parts(cache)}", flush=True)
     workers = processes * (_cards() if devices == "cuda:all" else max(1, len(devices.split(","))))
     print(f"{workers} processes: {took[0] / took[1]:.2f} times as fast, efficiency {took[0] / took[1] / workers:.2f}")
     shutil.rmtree(place)
