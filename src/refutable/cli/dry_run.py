@@ -65,19 +65,18 @@ def dry_run(
     require_measure()
     from refutable.measurement.loading.dry_run import try_dry
 
-    faulty = 0
-    number = 0
+    count = faulty = 0
     tried = _at_revisions(rows, revision, hashes, offline) if revision else ((row, "") for row in rows)
-    for number, (row, fault) in enumerate(tried, start=1):
+    for row, fault in tried:
         if fault:
             faults, notes = (fault,), ("not built",)
         else:
             with task(f"{row.name}: building it without weights"):
                 found = try_dry(row, dtype, finder)
             faults, notes = found.faults, found.notes
-        faulty += bool(faults)
+        count, faulty = count + 1, faulty + bool(faults)
         typer.echo(f"{row.name}: {'; '.join(faults) if faults else 'ready'} ({', '.join(notes)})")
-    typer.echo(f"{number} {'models at revisions' if revision else 'models'}, {faulty} with a fault")
+    typer.echo(f"{count} {'models at revisions' if revision else 'models'}, {faulty} with a fault")
     raise typer.Exit(1 if faulty else 0)
 
 

@@ -321,6 +321,8 @@ class SampleSource:
             weights = self.find_weights(subject, each)
             key = self.key(subject, weights, each)
             if self.store.get(key) is None and key not in self._refused and self._changes(subject, weights, each):
+                if weights.dropped:
+                    weights = self.finder.find(row, subject, whole=True)
                 wanted[each] = (weights, key, self._about(subject, weights, each))
         for each, left in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
             key = wanted[each][1]

@@ -79,6 +79,7 @@ class WeightsSource:
         revision: the commit these weights are of, where known.
         packing: how they are packed, in words; empty for plain numbers.
         adapter: folder of an adapter to be merged into them, or None.
+        dropped: bytes of its weight files that were dropped after they were measured; 0 where they are there.
     """
 
     kind: WeightsKind
@@ -93,6 +94,7 @@ class WeightsSource:
     revision: str | None
     packing: str = ""
     adapter: Path | None = None
+    dropped: int = 0
 
     @property
     def label(self) -> str:
