@@ -63,17 +63,16 @@ def dry_run(
         raise BadInput(f"--revision {revision[0]}: a revision belongs to a model; name it, instead of --all")
     finder = Finder(hashes, choose_device(device), offline=True, cpu_asked=device == "cpu")
     require_measure()
-    from refutable.measurement.loading.dry_run import try_dry
+    from refutable.measurement.loading.dry_run import DryRun, try_dry
 
     count = faulty = 0
     tried = _at_revisions(rows, revision, hashes, offline) if revision else ((row, "") for row in rows)
     for row, fault in tried:
-        if fault:
-            faults, notes = (fault,), ("not built",)
-        else:
+        found = DryRun((fault,), ("not built",))
+        if not fault:
             with task(f"{row.name}: building it without weights"):
                 found = try_dry(row, dtype, finder)
-            faults, notes = found.faults, found.notes
+        faults, notes = found.faults, found.notes
         count, faulty = count + 1, faulty + bool(faults)
         typer.echo(f"{row.name}: {'; '.join(faults) if faults else 'ready'} ({', '.join(notes)})")
     typer.echo(f"{count} {'models at revisions' if revision else 'models'}, {faulty} with a fault")

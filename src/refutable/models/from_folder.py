@@ -162,5 +162,6 @@ def _is_registered(
     row: ModelRow, weights: Mapping[str, Callable[[], str]], tokenizer: list[Path], hashes: FileHashes
 ) -> bool:
     """Whether the row registers the hash of every file of weights, and no other hash of a file of the tokenizer."""
-    read = {**weights, **{file.name: partial(hashes.sha256, file) for file in tokenizer if file.name in row.sha256}}
+    tokens = {file.name: partial(hashes.sha256, file) for file in tokenizer if file.name in row.sha256}
+    read: dict[str, Callable[[], str]] = {**weights, **tokens}
     return bool(row.sha256) and all(row.sha256.get(name) == sha256() for name, sha256 in read.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from refutable._util.progress_line import duration
-from refutable._util.text import counted, few
+from refutable._util.text import counted, few, size_text
 from refutable.sweep.jobs import called
 from refutable.sweep.rates import START, Rates
 from refutable.sweep.record import JobRecord, Outcome, Unit, counts
@@ -79,19 +79,12 @@ def end_line(records: Sequence[JobRecord], seconds: float, jobs: int) -> str:
     retried = sum(record.tries > 1 for record in records)
     again = f"; {counted(retried, 'job')} begun again" if retried else ""
     again += f"; cut short after {len(records)} of {counted(jobs, 'job')}" if len(records) < jobs else ""
-    loads = sum(record.loads for record in records)
+    loads, dropped = sum(record.loads for record in records), sum(record.dropped for record in records)
+    again += f"; {size_text(dropped)} of weights dropped" if dropped else ""
     return (
         f"{told}; {counted(loads, 'load')}, {size_text(sum(record.bytes for record in records))} read in"
         f" {duration(seconds)}{again}"
     )
-
-
-def size_text(size: float) -> str:
-    """Return bytes as text: ``1.2 GB``."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size:.0f} B"
 
 
 def _by_model(planned: Sequence[Planned]) -> list[list[Planned]]:

@@ -86,6 +86,7 @@ class JobRecord:
         tries: how often it was begun.
         faults: of the infrastructure, one for each try that failed.
         worker: host and process that did it.
+        dropped: bytes of weight files that were dropped after it.
     """
 
     model: str
@@ -97,6 +98,7 @@ class JobRecord:
     tries: int = 1
     faults: tuple[str, ...] = field(default=())
     worker: str = ""
+    dropped: int = 0
 
 
 def lost(job: Job, units: Iterable[Unit], faults: Sequence[str]) -> JobRecord:
@@ -114,8 +116,8 @@ def counts(records: Iterable[JobRecord]) -> Mapping[str, int]:
 
 def bytes_of(source: WeightsSource) -> int:
     """Return the bytes of the weight files of a source; 0 for weights that are drawn."""
-    if source.location is None:
-        return 0
+    if source.location is None or source.dropped:
+        return source.dropped
     files = [source.location] if source.location.is_file() else weight_files(source.location)[0]
     return sum(file.stat().st_size for file in files)
 

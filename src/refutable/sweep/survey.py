@@ -108,6 +108,8 @@ def _known(source: SampleSource, subject: Subject, spec: Pass) -> Unit | bool:
         key = source.address(subject, spec, download=source.finder.offline)  # which asks nobody, and says so
         if source.store.is_whole(key):
             return unit_record(subject, spec, Outcome.STORED, key=key)
+        if source.find_weights(subject, spec, download=source.finder.offline).dropped:
+            source.finder.find(source.selection.registry[subject.model], subject, download=False, whole=True)
     except WeightsUnavailable as error:
         return _may_come(source, subject) or unit_record(subject, spec, *verdict_on(error))
     except (RefutableError, OSError) as error:

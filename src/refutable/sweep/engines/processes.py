@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
+from refutable.sweep.ahead import Ahead
 from refutable.sweep.record import JobRecord, Outcome, lost
 from refutable.sweep.work import Order, do, unit_record
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process that has used CUDA, or threads, is none
 
 
-def run(orders: Sequence[Order], slots: Sequence[Mapping[str, str]]) -> Iterator[JobRecord]:
+def run(orders: Sequence[Order], slots: Sequence[Mapping[str, str]], ahead: Ahead | None = None) -> Iterator[JobRecord]:
     """Yield the record of each job, when it is done.
 
     A process that dies is replaced, and its job is begun again, as often as its order says; each death is recorded.
@@ -27,22 +28,24 @@ def run(orders: Sequence[Order], slots: Sequence[Mapping[str, str]]) -> Iterator
     Args:
         orders: the costliest first, so that all processes end together.
         slots: for each process, variables of its environment, such as the one GPU that it sees.
+        ahead: fetches weights, in this process.
     """
     waiting, done = deque(orders), queue.SimpleQueue[JobRecord | None]()
     slots = slots[: max(len(orders), 1)]
     stopped = threading.Event()
-    for slot in slots:
-        threading.Thread(target=_serve, args=(slot, waiting, done, stopped), daemon=True).start()
     running = len(slots)
-    try:
-        while running:
-            record = done.get()
-            if record is None:
-                running -= 1
-            else:
-                yield record
-    finally:
-        stopped.set()
+    with ahead or Ahead(orders, most=running) as fetching:
+        for slot in slots:
+            threading.Thread(target=_serve, args=(slot, waiting, done, stopped, fetching), daemon=True).start()
+        try:
+            while running:
+                record = done.get()
+                if record is None:
+                    running -= 1
+                else:
+                    yield record
+        finally:
+            stopped.set()
 
 
 class Worker:
@@ -92,12 +95,13 @@ def _serve(
     waiting: deque[Order],
     done: queue.SimpleQueue[JobRecord | None],
     stopped: threading.Event,
+    ahead: Ahead,
 ) -> None:
     """Hand out jobs to one process after another, until none is left."""
     worker: Worker | None = None
     while not stopped.is_set():
         try:
-            order = waiting.popleft()
+            order = ahead.take(waiting.popleft())
         except IndexError:
             break
         faults: list[str] = []
@@ -109,13 +113,14 @@ def _serve(
             except EOFError as error:
                 faults.append(str(error))
                 worker = None
+        dropped = ahead.end(order)
         if record is None:
             told = faults[-1] if faults else "the sweep was stopped"
             units = (unit_record(*unit, Outcome.LOST, told) for unit in order.job.units)
-            done.put(lost(order.job, units, faults))
+            done.put(replace(lost(order.job, units, faults), dropped=dropped))
         else:
             faults_of_both = (*faults, *record.faults)
-            done.put(replace(record, tries=record.tries + len(faults), faults=faults_of_both))
+            done.put(replace(record, tries=record.tries + len(faults), faults=faults_of_both, dropped=dropped))
     if worker is not None:
         worker.close()
     done.put(None)
