@@ -1,9 +1,9 @@
 """A sweep over checkpoints through a hub that fails a tenth of the time: ``python tests/torture/hub_sweeps.py``.
 
 ``refutable measure`` fetches 8 tiny models at 20 revisions each from the stand-in hub, of whose answers a tenth are
-503, 429 with ``Retry-After``, cut short or damaged. Then every number must be what the hub's own files give, or its unit
-be named with its reason in one line; no file may have been sent again that had arrived whole; and the same command, given
-again without faults, must fetch no more than what is missing. Exits 1 where one of these does not hold.
+503, 429 with ``Retry-After``, cut short or damaged. Then every number must be what the hub's own files give, or its
+unit be named with its reason in one line; no file may have been sent again that had arrived whole; and the same
+command, given again without faults, must fetch no more than what is missing. Exits 1 where one of these does not hold.
 """
 
 from __future__ import annotations

@@ -22,9 +22,10 @@ from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.evidence.plan import Plan, other_subject, pass_for, plain
 from refutable.evidence.published.table import Table
+from refutable.models.chat_template import chat_template
 from refutable.models.revision_names import split_name
 from refutable.models.selection import Selection
-from refutable.models.subject import INIT, Subject, WeightsSource
+from refutable.models.subject import IN_TEMPLATE, INIT, Subject, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
@@ -72,6 +73,7 @@ class SampleSource:
     _ready: dict[tuple[Subject, Pass], Trace] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _keys: dict[tuple[Subject, Pass], tuple[WeightsSource, str]] = field(default_factory=dict)
+    _templates: dict[tuple[str, str], str] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
     def samples(
@@ -195,6 +197,8 @@ class SampleSource:
         weights = self.find_weights(subject, spec, download=download)
         if spec.bos != "default" and weights.tokenizer is None:
             raise NotMeasured(NO_BOS)
+        if subject.chat_template and spec.prompts:
+            self._template(subject, weights)
         if not self._changes(subject, weights, spec):
             wired = spec.intervention.removeprefix("rewire-")
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
@@ -254,6 +258,13 @@ class SampleSource:
         key = key_of({**self._about(subject, weights, spec), **named})
         self._keys[subject, spec] = weights, key
         return key
+
+    def _template(self, subject: Subject, weights: WeightsSource) -> str:
+        """Return the hash of a model's chat template, read once; raises NotMeasured where it has none."""
+        asked = subject.model, weights.tokenizer_digest
+        if asked not in self._templates:
+            self._templates[asked] = key_of({"template": chat_template(weights.tokenizer, subject.model)})
+        return self._templates[asked]
 
     def prompts(self, name: str) -> PromptSet:
         """Return a prompt set, read once."""
@@ -339,6 +350,10 @@ class SampleSource:
         """Return what is known of a trace before it is measured."""
         row = self.selection.registry[subject.model]
         prompts = self.prompts(spec.prompts) if spec.prompts else None
+        tokens, templated = weights.tokens, {}
+        if subject.chat_template and prompts is not None:  # else a pass keeps the address that it always had
+            tokens = f"{tokens}{IN_TEMPLATE}"
+            templated["chat_template"] = self._template(subject, weights)
         return {
             "model": row.name,
             "title": row.title,
@@ -354,7 +369,8 @@ class SampleSource:
             "revision": weights.revision,
             "seed": subject.seed if weights.form == "draw" else None,
             "tokenizer": weights.tokenizer_digest,
-            "tokens": weights.tokens,
+            "tokens": tokens,
+            **templated,
             "dtype": subject.dtype,
             "device": subject.device_type,
             "device_title": self.finder.device.title if subject.device_type != "cpu" else "CPU",

@@ -19,7 +19,7 @@ from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Card, Snapshot, is_whole, remember, remember_card, snapshot_folder, throw_away
 from refutable.models.lacking import repository_lack
 from refutable.models.passing import USUAL, Terms, blob_sizes, note_brought
-from refutable.models.weight_files import TOKENIZER_FILES
+from refutable.models.weight_files import CHAT_TEMPLATE, TOKENIZER_FILES
 
 EVERY = 0.2  # seconds after which the client tells again how much of a file has arrived
 
@@ -157,7 +157,7 @@ def wanted(names: Iterable[str]) -> list[str]:
     names = sorted(name for name in names if "/" not in name)
     weights = _of_form(names, "model", ".safetensors") or _of_form(names, "pytorch_model", ".bin")
     tokens = [name for name in names if any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES)]
-    return [*(name for name in names if name == "config.json"), *tokens, *weights]
+    return [*(name for name in names if name in ("config.json", CHAT_TEMPLATE)), *tokens, *weights]
 
 
 def has_weights(names: Iterable[str]) -> bool:
