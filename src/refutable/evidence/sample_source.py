@@ -56,6 +56,7 @@ class SampleSource:
         used: traces that were read, by key; those not read for long without their tables.
         read: keys of the traces read since it was last cleared, in the order in which they were first read.
         live: keys of the traces that this process measured.
+        timed: of each of these, the seconds of its pass and of loading.
     """
 
     selection: Selection
@@ -67,6 +68,7 @@ class SampleSource:
     used: dict[str, Trace] = field(default_factory=dict)
     read: dict[str, None] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
+    timed: dict[str, tuple[float, float]] = field(default_factory=dict)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _refused: dict[str, RefutableError] = field(default_factory=dict)
     _held: dict[str, int] = field(default_factory=dict)
@@ -344,6 +346,7 @@ class SampleSource:
             made = datetime.now(UTC).isoformat(timespec="seconds")
             self.store.keep(replace(left, meta={**left.meta, "measured": made, "described": row.described}))
             self.live.add(left.key)
+            self.timed[key] = float(left.meta.get("pass_seconds", 0.0)), float(left.meta.get("load_seconds", 0.0))
             yield each, key, None
 
     def _about(self, subject: Subject, weights: WeightsSource, spec: Pass) -> dict[str, Any]:

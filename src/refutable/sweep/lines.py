@@ -39,19 +39,21 @@ def plan_lines(
     )
     if missing:
         told = "" if processes == 1 else f" with {processes} processes"
-        lines.append(f"estimated time{told}: {duration(estimate(planned, processes))}, from {rates.source}")
+        lines.append(
+            f"estimated time{told}: {duration(estimate(planned, processes, rates.start))}, from {rates.source}"
+        )
     if any(one.to_fetch for one in planned):
         names = [one.job.id for one in planned if one.to_fetch]
         lines.append(f"to be fetched first, so that what is stored of them is not known yet: {few(names)}")
     return lines
 
 
-def estimate(planned: Sequence[Planned], processes: int) -> float:
-    """Return how long the jobs take, dealt out to processes, in seconds; starting a process included."""
+def estimate(planned: Sequence[Planned], processes: int, start: float = START) -> float:
+    """Return how long the jobs take, dealt out to processes that each `start` first, in seconds."""
     seconds = {one.job: one.seconds for one in planned if one.missing}
     if not seconds:
         return 0.0
-    return START + max(sum(seconds[job] for job in part) for part in dealt(seconds, processes))
+    return start + max(sum(seconds[job] for job in part) for part in dealt(seconds, processes))
 
 
 def job_line(record: JobRecord) -> str:

@@ -46,6 +46,7 @@ class Unit:
         reason: why there is no trace; empty where there is one.
         needed: whether the user named the model, so that a run without it is not what was asked for.
         seconds: that making it took; the first pass over a subject includes loading.
+        beside: how many of them went by beside the pass and loading: tokens, checks and storing.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Unit:
     reason: str = ""
     needed: bool = False
     seconds: float = 0.0
+    beside: float = 0.0
 
     @property
     def title(self) -> str:
@@ -86,6 +88,7 @@ class JobRecord:
         tries: how often it was begun.
         faults: of the infrastructure, one for each try that failed.
         worker: host and process that did it.
+        starting: seconds in which its process started; 0 where it ran already.
         dropped: bytes of weight files that were dropped after it.
     """
 
@@ -98,6 +101,7 @@ class JobRecord:
     tries: int = 1
     faults: tuple[str, ...] = field(default=())
     worker: str = ""
+    starting: float = 0.0
     dropped: int = 0
 
 

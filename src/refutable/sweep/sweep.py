@@ -20,6 +20,7 @@ from refutable.sweep.lines import end_line, estimate, failure_lines, job_line, p
 from refutable.sweep.record import JobRecord, write_records
 from refutable.sweep.shards import of_shard
 from refutable.sweep.survey import Planned, costs, survey
+from refutable.sweep.times import keep_times
 from refutable.sweep.work import Order
 
 HANDED_ON = ("REFUTABLE_CACHE", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET")
@@ -79,7 +80,8 @@ class Sweep:
             self._follow(self._engine(orders, planned, slots, engine), len(orders))
         finally:
             seconds = time.perf_counter() - started
-            self._tell(seconds, estimate(planned, len(slots)), len(planned))
+            self._tell(seconds, estimate(planned, len(slots), rates.start), len(planned))
+            keep_times(source.store.folder, source.finder.device.title, self.records)
         return int(any(unit.failed for record in self.records for unit in record.units))
 
     def _engine(

@@ -6,15 +6,17 @@ comes back are keys and reasons.
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from refutable._util.progress import say
+from refutable._util.progress import say, task
 from refutable._util.text import first_line
 from refutable.errors import BadInput
 from refutable.evidence.sample_source import SampleSource
@@ -35,6 +37,23 @@ from refutable.traces.passes import PROBE_PASSES, Pass
 from refutable.traces.store import cache_folder, open_store
 
 PAUSE = 1.0  # seconds before the second try; twice as long before each later one
+
+
+class _Imports:
+    """Torch and transformers, imported before the first unit and timed, so that no unit's time includes them."""
+
+    seconds = 0.0
+
+    def make(self) -> None:
+        """Import what measures, if this process has not."""
+        if "refutable.measurement.session" not in sys.modules:
+            started = time.perf_counter()
+            with task("loading torch and transformers"):
+                importlib.import_module("refutable.measurement.session")
+            self.seconds += time.perf_counter() - started
+
+
+_IMPORTS = _Imports()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +92,7 @@ def do(order: Order) -> JobRecord:
     started, faults = time.perf_counter(), []
     os.environ.update(order.environment)
     known: dict[tuple[Subject, Pass], Unit] = {}
+    before = _IMPORTS.seconds
     loads = read = turn = 0
     for turn in range(1, max(order.tries, 1) + 1):
         left = [unit for unit in order.job.units if unit not in known or known[unit].outcome is Outcome.LOST]
@@ -103,6 +123,7 @@ def do(order: Order) -> JobRecord:
         bytes=read,
         tries=turn,
         faults=tuple(faults),
+        starting=round(_IMPORTS.seconds - before, 3),
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
 
@@ -202,14 +223,20 @@ def _measured(
 ) -> Iterator[tuple[Pass, Unit, int | None]]:
     """Yield what became of each pass that is not stored; the first that was made says what loading read."""
     weighed: int | None = bytes_of(source.find_weights(subject, next(iter(missing))))
-    before = time.perf_counter()
+    _IMPORTS.make()
+    before, first = time.perf_counter(), True
     try:
         for spec, key, error in source.measure(subject, tuple(missing)):
             del missing[spec]
             seconds, before = time.perf_counter() - before, time.perf_counter()
             found = _stored(source, key) if error is None else verdict_on(error)
-            yield spec, replace(unit_record(asked, spec, *found, key=key), seconds=round(seconds, 3)), weighed
-            weighed = None
+            made, loading = source.timed.get(key, (0.0, 0.0))
+            beside = max(seconds - made - (loading if first else 0.0), 0.0)
+            told = replace(
+                unit_record(asked, spec, *found, key=key), seconds=round(seconds, 3), beside=round(beside, 3)
+            )
+            yield spec, told, weighed
+            first, weighed = first and spec.name in PROBE_PASSES, None
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
         outcome, reason = verdict_on(error)

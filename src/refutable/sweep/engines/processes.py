@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -53,7 +54,7 @@ class Worker:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._here, there = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_work, args=(there, dict(environment)), daemon=True)
+        self._process = SPAWN.Process(target=_work, args=(there, dict(environment), time.time()), daemon=True)
         self._process.start()
         there.close()
 
@@ -126,10 +127,13 @@ def _serve(
     done.put(None)
 
 
-def _work(orders: Connection, environment: Mapping[str, str]) -> None:
-    """Do the jobs that come, until whoever sends them is gone."""
+def _work(orders: Connection, environment: Mapping[str, str], born: float) -> None:
+    """Do the jobs that come, until whoever sends them is gone; `born` is when this process was begun."""
+    ready = max(time.time() - born, 0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out jobs
     os.environ.update(environment)
     with suppress(EOFError, OSError):
         while True:
-            orders.send(do(orders.recv()))
+            record = do(orders.recv())
+            orders.send(replace(record, starting=round(record.starting + ready, 3), seconds=record.seconds + ready))
+            ready = 0.0
