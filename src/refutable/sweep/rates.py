@@ -117,7 +117,7 @@ def line_through(times: Sequence[tuple[float, float]]) -> Line:
     scale = max(float(work.max()), 1.0)
     found, _ = nnls(np.column_stack([1 / seconds, work / scale / seconds]), np.ones(len(seconds)))
     line = Line(float(found[0]), float(found[1]) / scale)
-    told = sum(map(line, work))
+    told = sum(line(float(one)) for one in work)
     share = float(seconds.sum()) / told if told > 0 else 1.0
     return Line(line.fixed * share, line.per * share)
 
