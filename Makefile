@@ -11,7 +11,7 @@ FAST := $(filter-out tests/__pycache__/ tests/integration/ tests/measurement/ te
   $(addprefix tests/measurement/,instrument test_known_truth.py) \
   $(addprefix tests/integration/,test_docs.py test_import_contract.py test_inert.py test_report_command.py)
 
-.PHONY: verify test test-fast torture torture-sweeps check docs reference coverage compare format clean
+.PHONY: verify test test-fast torture torture-sweeps torture-hub check docs reference coverage compare format clean
 
 # Both runs are compared with what is published; the second one's verdicts have the weights `published table`.
 verify: $(STAMP)  ## try the claims on the default subjects (the slow ones apart), and on the documents' own figures
@@ -32,6 +32,9 @@ torture: $(STAMP)  ## kills, dead workers, full disks, damaged caches, hostile w
 
 torture-sweeps: $(STAMP)  ## sweeps on Ray whose hosts and drivers are killed, 20 times: an hour on two cores
 	$(BIN)/python tests/torture/sweeps.py --trials 20
+
+torture-hub: $(STAMP)  ## a sweep over 160 checkpoints at a hub that fails a tenth of the time: five minutes
+	$(BIN)/python tests/torture/hub_sweeps.py
 
 check: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .

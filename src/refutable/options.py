@@ -23,3 +23,4 @@ class Options:
     prompts: str | None = None
     skip_hopeless: bool = False
     offline: bool = False
+    chat_template: bool = False

@@ -107,6 +107,7 @@ class Session:
             ),
             dtype=options.dtype,
             adapter=None if options.adapter is None else str(options.adapter),
+            chat_template=options.chat_template,
         )
         store.sweep()
         source = SampleSource(selection, finder, store, table, options.claims.parent)
@@ -290,6 +291,8 @@ def _on(given: PromptSet, claim: BaseClaim) -> BaseClaim:
 def _table(options: Options, registry: ModelRegistry) -> Table | None:
     if options.measurements is not None and options.adapter is not None:
         raise BadInput("--adapter changes what is measured, and --measurements was measured already; give one of them")
+    if options.measurements is not None and options.chat_template:
+        raise BadInput("--chat-template changes what is measured, and --measurements was measured already; give one")
     if options.measurements is None:
         if options.measurements_map is not None:
             raise BadInput("--measurements-map says what a table's columns are; give the table: --measurements FILE")

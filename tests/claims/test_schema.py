@@ -303,7 +303,8 @@ STATISTICS = f"known: {', '.join(statistics.STATISTICS)}."
         ),
         (
             {"multiverse": "{nrom: [raw]}"},
-            "nrom: unknown key 'nrom'; known: bos, dtype, norm, position, prompts, statistic. Did you mean 'norm'?",
+            "nrom: unknown key 'nrom'; known: bos, chat_template, dtype, norm, position, prompts, statistic. Did"
+            " you mean 'norm'?",
         ),
         ({"multiverse": "{statistic: [maen]}"}, "claims[0].multiverse.statistic: unknown statistic 'maen'"),
         (

@@ -79,7 +79,9 @@ class Hub:
         tags: of a repository.
         faults: what goes wrong, first match first.
         requests: what was asked.
-        page: rows of a listing that one answer holds, the rest behind a link; None for all.
+        page: files of a listing that one answer holds, the rest behind a link; None for all. Branches and tags come in
+            one answer, as the hub's client reads them.
+        spoiled: lines of the requests whose file was cut short or damaged.
         chance: decides which requests a fault with a share is for.
     """
 
@@ -91,6 +93,7 @@ class Hub:
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     page: int | None = None
+    spoiled: list[str] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     lock: threading.Lock = field(default_factory=threading.Lock)
     ports: tuple[int, int] = (0, 0)
@@ -270,6 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, file: Path, fault: Fault | None, headers: Mapping[str, str] = {}) -> None:
         data, whole = file.read_bytes(), file.stat().st_size
+        if fault is not None and (fault.spoil is not None or fault.end is not None):
+            with self.hub.lock:
+                self.hub.spoiled.append(f"{self.command} {unquote(urlsplit(self.path).path)}")
         start, status, told = 0, 200, dict(headers)
         if match := re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("Range", "")):
             start, status = int(match[1]), 206

@@ -5,6 +5,7 @@ in this process.
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from stand_in import Fault, serving
 from test_hub import repository
 from test_hub_in_pytest import LOOKED, User
 
+from refutable.cli import app
 from refutable.errors import BadInput
 from refutable.options import Options
 from refutable.session import Session
@@ -214,3 +216,25 @@ def test_a_hub_that_does_not_list_its_revisions_stops_nothing(user: User, attemp
     assert rows["plain-tiny-step2"].verdict in LOOKED
     rows = attempt("step10", only="plain")
     assert rows["plain-tiny-step10"].verdict in LOOKED
+
+
+def test_a_dry_run_at_revisions_reads_the_configuration_of_each(
+    user: User, attempt: Try, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = user.hub.root / "owner" / "tiny" / "branches" / "step2" / "config.json"
+    config = json.loads(odd.read_text())
+    odd.write_text(json.dumps({**config, "num_hidden_layers": config["num_hidden_layers"] + 1}))
+    words = ["dry-run", "tiny", "--models", str(user.folder / "models.yaml"), "--device", "cpu"]
+    with pytest.raises(SystemExit) as ended:
+        app([*words, "--revision", "step*", "--revision", "main"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 1
+    assert [line.split(": ")[0] for line in lines[:-1]] == [f"tiny@{one}" for one in (*GROWTH, "main")]
+    assert [": ready (" in line for line in lines[:-1]] == [True, False, True, True, True]
+    assert "layers" in lines[1]
+    assert lines[-1] == "5 models at revisions, 1 with a fault"
+    assert user.hub.fetched() == {"config.json"}
+    with pytest.raises(SystemExit) as ended:
+        app([*words, "--revision", "step11"])
+    assert ended.value.code == 4
+    assert "tiny has no revision 'step11'" in capsys.readouterr().err

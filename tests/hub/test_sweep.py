@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from stand_in import Fault, Hub
+from many_revisions import TENTH, Models, untold
+from stand_in import Fault, Hub, serving
 from test_hub import hub, repository, row  # noqa: F401
 from tiny import VARIANTS, row_of
 
@@ -151,3 +152,32 @@ def test_a_hub_that_wants_to_be_left_alone_for_long_is_not_waited_for(monkeypatc
 
     with pytest.raises(HubFailed, match="the hub answered 429 for a file"):
         asker()("a file", ask)
+
+
+@pytest.mark.parametrize(
+    "words", [("--keep-weights", "none"), pytest.param(("--processes", "2"), marks=pytest.mark.slow)]
+)
+def test_checkpoints_by_the_command_through_a_tenth_of_failures(words: tuple[str, ...], tmp_path: Path) -> None:
+    with serving(tmp_path / "repos") as served:
+        models = Models.write(served, tmp_path / "user", 3, 5, hurried=True)
+        served.chance.seed(1)
+        served.page = 3
+        served.faults.append(Fault("GET /cdn/", spoil=2000, times=1))
+        served.faults.append(Fault("GET /cdn/", end=3000, how="reset", times=1))
+        served.faults.extend(TENTH)
+        status, text, records = models.measure(*words)
+        failed = [one for one in served.requests if one.status in (429, 503)]
+        assert failed
+        assert served.spoiled
+        counts = records["counts"]
+        assert counts["measured"] + counts["lost"] == 15, text
+        assert (status == 0) == (counts["lost"] == 0), text
+        assert untold(text, records) == []
+        assert models.needless() == {}
+        served.faults.clear()
+        before = len(served.requests)
+        assert models.measure(*words)[0] == 0
+        asked = [one.line for one in served.requests[before:] if one.line.startswith("GET /api/models")]
+        assert counts["lost"] or asked == [f"GET /api/models/owner/tiny{number}/refs" for number in range(3)]
+        assert models.right() == (15, 15)
+        assert len([*(tmp_path / "user" / "hf").rglob("blobs/" + "?" * 64)]) == (0 if "none" in words else 15)

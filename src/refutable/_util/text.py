@@ -23,6 +23,14 @@ def below_here(path: Path) -> Path:
     return absolute.relative_to(here) if absolute.is_relative_to(here) else path
 
 
+def size_text(size: float) -> str:
+    """Return bytes as text: ``1.2 GB``."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
 def few(names: Sequence[str], most: int = 4) -> str:
     """Return the first names of a list as text, and how many more there are."""
     shown = ", ".join(names[:most])

@@ -205,6 +205,11 @@ class Variations(Frozen):
     bos: tuple[Literal["with", "without"], ...] = Field(
         default=(), min_length=1, description="the beginning-of-sequence token put before each prompt, or taken away"
     )
+    chat_template: tuple[Literal["with", "without"], ...] = Field(
+        default=(),
+        min_length=1,
+        description="each prompt as a user's message in the tokenizer's chat template, or bare",
+    )
     prompts: tuple[str, ...] = Field(
         default=(), min_length=1, description="other prompt sets", json_schema_extra={NAMES: "prompt set"}
     )
@@ -223,6 +228,7 @@ class Variations(Frozen):
             "dtype": self.dtype,
             "statistic": self.statistic,
             "bos": self.bos,
+            "chat_template": self.chat_template,
             "prompts": self.prompts,
         }
         return {axis: values for axis, values in given.items() if values}

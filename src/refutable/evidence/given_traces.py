@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refutable.errors import BadInput, NotMeasured
@@ -63,6 +63,7 @@ def given_traces(traces: Sequence[Trace]) -> GivenTraces:
     first = traces[0].meta
     device = Device(str(first["device"]), str(first.get("device_title", first["device"])), 0)
     selection = Selection(registry, device, frozenset(row.name for row in rows), dtype=str(first["dtype"]))
+    selection = replace(selection, chat_template="chat_template" in first)
     given: dict[tuple[Subject, Pass], Trace] = {}
     for trace in traces:
         for subject in _subjects(trace.meta, selection, first):
@@ -90,6 +91,7 @@ def _check_names(traces: Sequence[Trace]) -> None:
 
 def _subjects(meta: Meta, selection: Selection, first: Meta) -> list[Subject]:
     """Return the subjects that a trace can stand for: the model itself, or the model with weights drawn by a seed."""
+    selection = replace(selection, chat_template="chat_template" in meta)
     dtype, model = str(meta["dtype"]), str(meta["model"])
     if meta["weights_kind"] != str(WeightsKind.INITIALISATION):
         return [selection.subject(model, dtype=dtype)]

@@ -20,6 +20,7 @@ from refutable.evidence.sample_source import SampleSource
 from refutable.evidence.specification import Specification, attempt, judge_specification, subject_of
 from refutable.models.subject import OWN_TOKENIZER
 from refutable.statistics.over import Over, other_statistic, speaks_over, statistic_over
+from refutable.traces.passes import WITH
 from refutable.traces.trace import FIRST_IS_BOS
 from refutable.verdicts.judge import Judgement
 from refutable.verdicts.robustness import Variation
@@ -29,7 +30,7 @@ OfSamples = TypeVar("OfSamples", bound=MeasuredClaim)
 
 TEST_AXES = ("norm", "position", "statistic")
 FIRST_AXES = ("first_token", "first_block")
-PASS_AXES = ("dtype", "bos", "prompts")  # each value costs a pass of its own
+PASS_AXES = ("dtype", "bos", "chat_template", "prompts")  # each value costs a pass of its own
 AS_TOKENISED = "as tokenised"
 OVER = "over"  # not an axis: another estimand, which the claim does not speak of
 
@@ -98,7 +99,8 @@ def _combinations(
     """Yield what each combination changes, other than nothing."""
     base = {
         **{axis: str(getattr(claim.test, axis)) for axis in TEST_AXES},
-        **{"dtype": source.selection.dtype, "bos": AS_TOKENISED, "prompts": claim.prompts},
+        **{"dtype": source.selection.dtype, "bos": AS_TOKENISED},
+        **{"chat_template": WITH if source.selection.chat_template else "without", "prompts": claim.prompts},
     }
     declared = {axis: getattr(claim.multiverse, axis) for axis in base}
     own = claim.test.statistic
@@ -153,7 +155,7 @@ def _bos_as_tokenised(specification: Specification, model: str | None, source: S
         return ""
     spec = passes_of(specification.test, specification.prompts)[0]
     meta = source.trace(subject_of(specification.points(model)[0], source, specification), spec).meta
-    if meta["tokens"] != OWN_TOKENIZER:
+    if not str(meta["tokens"]).startswith(OWN_TOKENIZER):
         return ""
     return "with" if meta["first_token"] == FIRST_IS_BOS else "without"
 

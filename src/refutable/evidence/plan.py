@@ -14,7 +14,7 @@ from refutable.metrics import METRICS
 from refutable.models.revision_names import split_name
 from refutable.models.selection import DTYPES, Selection
 from refutable.models.subject import INIT, Subject
-from refutable.traces.passes import EACH_TOKEN, PASSES, Bos, First, Pass, Spare
+from refutable.traces.passes import EACH_TOKEN, PASSES, WITH, Bos, First, Pass, Spare
 
 CHEAP = 500_000_000
 CONTROL_SEEDS = (0, 1, 2, 3, 4)  # only the first for a model larger than CHEAP; five that agree decide at 1/32
@@ -115,8 +115,9 @@ def _measured(claim: MeasuredClaim, model: str, selection: Selection) -> Iterato
         choices: tuple[Bos, ...] = ("default", *claim.multiverse.bos)
         tests = (claim.test, *other_first_tokens(claim.test))
         yield from (
-            (selection.subject(model, dtype=dtype), spec)
+            (replace(selection.subject(model, dtype=dtype), chat_template=template), spec)
             for dtype in (selection.dtype, *claim.multiverse.dtype)
+            for template in (selection.chat_template, *(one == WITH for one in claim.multiverse.chat_template))
             for prompts in (claim.prompts, *claim.multiverse.prompts)
             for bos in choices
             for test in tests

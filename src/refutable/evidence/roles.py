@@ -11,7 +11,14 @@ from refutable.verdicts.row import VerdictRow
 
 Meta = Mapping[str, Any]
 Role = Literal["Subject", "Control", "Variation"]
-ALIKE = ("weights", "seed", "dtype", "bos", "prompts")  # keys of meta in which a model's own traces agree
+ALIKE = (
+    "weights",
+    "seed",
+    "dtype",
+    "bos",
+    "chat_template",
+    "prompts",
+)  # keys of meta in which a model's own traces agree
 
 
 def roles_of(rows: Iterable[VerdictRow], metas: Mapping[str, Meta]) -> dict[str, Role]:

@@ -22,9 +22,10 @@ from refutable.claims.sampling import samples_of
 from refutable.errors import InstrumentError, NotMeasured, RefutableError
 from refutable.evidence.plan import Plan, other_subject, pass_for, plain
 from refutable.evidence.published.table import Table
+from refutable.models.chat_template import chat_template
 from refutable.models.revision_names import split_name
 from refutable.models.selection import Selection
-from refutable.models.subject import INIT, Subject, WeightsSource
+from refutable.models.subject import IN_TEMPLATE, INIT, Subject, WeightsSource
 from refutable.models.weights import Finder
 from refutable.prompts.find import load_prompts
 from refutable.prompts.prompt_set import PromptSet
@@ -55,6 +56,7 @@ class SampleSource:
         used: traces that were read, by key; those not read for long without their tables.
         read: keys of the traces read since it was last cleared, in the order in which they were first read.
         live: keys of the traces that this process measured.
+        timed: of each of these, the seconds of its pass and of loading.
     """
 
     selection: Selection
@@ -66,12 +68,14 @@ class SampleSource:
     used: dict[str, Trace] = field(default_factory=dict)
     read: dict[str, None] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
+    timed: dict[str, tuple[float, float]] = field(default_factory=dict)
     _failed: dict[Subject, RefutableError] = field(default_factory=dict)
     _refused: dict[str, RefutableError] = field(default_factory=dict)
     _held: dict[str, int] = field(default_factory=dict)
     _ready: dict[tuple[Subject, Pass], Trace] = field(default_factory=dict)
     _prompts: dict[str, PromptSet] = field(default_factory=dict)
     _keys: dict[tuple[Subject, Pass], tuple[WeightsSource, str]] = field(default_factory=dict)
+    _templates: dict[tuple[str, str], str] = field(default_factory=dict)
     _sources: dict[tuple[Subject, str, bool], WeightsSource | NotMeasured] = field(default_factory=dict)
 
     def samples(
@@ -195,6 +199,8 @@ class SampleSource:
         weights = self.find_weights(subject, spec, download=download)
         if spec.bos != "default" and weights.tokenizer is None:
             raise NotMeasured(NO_BOS)
+        if subject.chat_template and spec.prompts:
+            self._template(subject, weights)
         if not self._changes(subject, weights, spec):
             wired = spec.intervention.removeprefix("rewire-")
             raise NotMeasured(f"{subject.model} is wired {wired} as it is: to re-wire it so changes nothing")
@@ -254,6 +260,13 @@ class SampleSource:
         key = key_of({**self._about(subject, weights, spec), **named})
         self._keys[subject, spec] = weights, key
         return key
+
+    def _template(self, subject: Subject, weights: WeightsSource) -> str:
+        """Return the hash of a model's chat template, read once; raises NotMeasured where it has none."""
+        asked = subject.model, weights.tokenizer_digest
+        if asked not in self._templates:
+            self._templates[asked] = key_of({"template": chat_template(weights.tokenizer, subject.model)})
+        return self._templates[asked]
 
     def prompts(self, name: str) -> PromptSet:
         """Return a prompt set, read once."""
@@ -321,6 +334,8 @@ class SampleSource:
             weights = self.find_weights(subject, each)
             key = self.key(subject, weights, each)
             if self.store.get(key) is None and key not in self._refused and self._changes(subject, weights, each):
+                if weights.dropped:
+                    weights = self.finder.find(row, subject, whole=True)
                 wanted[each] = (weights, key, self._about(subject, weights, each))
         for each, left in measure_subject(row, subject, wanted, self.prompts, self.store.folder):
             key = wanted[each][1]
@@ -331,12 +346,17 @@ class SampleSource:
             made = datetime.now(UTC).isoformat(timespec="seconds")
             self.store.keep(replace(left, meta={**left.meta, "measured": made, "described": row.described}))
             self.live.add(left.key)
+            self.timed[key] = float(left.meta.get("pass_seconds", 0.0)), float(left.meta.get("load_seconds", 0.0))
             yield each, key, None
 
     def _about(self, subject: Subject, weights: WeightsSource, spec: Pass) -> dict[str, Any]:
         """Return what is known of a trace before it is measured."""
         row = self.selection.registry[subject.model]
         prompts = self.prompts(spec.prompts) if spec.prompts else None
+        tokens, templated = weights.tokens, {}
+        if subject.chat_template and prompts is not None:  # else a pass keeps the address that it always had
+            tokens = f"{tokens}{IN_TEMPLATE}"
+            templated["chat_template"] = self._template(subject, weights)
         return {
             "model": row.name,
             "title": row.title,
@@ -352,7 +372,8 @@ class SampleSource:
             "revision": weights.revision,
             "seed": subject.seed if weights.form == "draw" else None,
             "tokenizer": weights.tokenizer_digest,
-            "tokens": weights.tokens,
+            "tokens": tokens,
+            **templated,
             "dtype": subject.dtype,
             "device": subject.device_type,
             "device_title": self.finder.device.title if subject.device_type != "cpu" else "CPU",

@@ -18,7 +18,7 @@ from refutable.models.subject import Subject
 from refutable.statistics import STATISTICS, Data, Fit, Statistic
 from refutable.statistics.check_assumptions import UNCALIBRATED, Checks, check
 from refutable.statistics.sample import Sample
-from refutable.traces.passes import Bos
+from refutable.traces.passes import WITH, Bos
 from refutable.verdicts.judge import Judgement, judge, undecided
 
 
@@ -32,6 +32,7 @@ class Specification:
         alpha: error probability each way.
         dtype: a dtype other than the run's.
         bos: whether prompts begin with the beginning-of-sequence token.
+        chat_template: with or without the chat template, where that is not as in the run.
         seed: of freshly drawn weights that replace the subject's own.
         folded: whether norms of what modules read are taken before the norm's learned scale.
         models: those of its case, each with its revision if it is at one; of a trajectory, all revisions of all models.
@@ -42,6 +43,7 @@ class Specification:
     alpha: float
     dtype: str | None = None
     bos: Bos = "default"
+    chat_template: str | None = None
     seed: int | None = None
     folded: bool = False
     models: tuple[str, ...] = ()
@@ -84,7 +86,9 @@ def subject_of(model: str, source: SampleSource, specification: Specification) -
     if source.table is not None and specification.seed is None:
         return Subject(model)
     subject = source.selection.subject(model, seed=specification.seed)
-    return subject if specification.dtype is None else replace(subject, dtype=specification.dtype)
+    subject = subject if specification.dtype is None else replace(subject, dtype=specification.dtype)
+    template = specification.chat_template
+    return subject if template is None else replace(subject, chat_template=template == WITH)
 
 
 def model_samples(specification: Specification, model: str, source: SampleSource) -> tuple[Sample, ...]:

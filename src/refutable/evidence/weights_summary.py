@@ -14,7 +14,13 @@ from refutable.models.subject import STAND_IN, WeightsKind
 from refutable.traces.trace import Trace
 from refutable.verdicts.row import HASHES
 
-VARIED = ("dtype", "bos", "spare", "prompts")  # a claim's variations differ in these from its own, which comes first
+VARIED = (
+    "dtype",
+    "bos",
+    "chat_template",
+    "spare",
+    "prompts",
+)  # a claim's variations differ in these from its own, which comes first
 OF_ONE_NAME = (WeightsKind.PRETRAINED, WeightsKind.INITIALISATION, WeightsKind.PUBLISHED)  # the same in every run
 SHOWN = 12  # digits of a hash
 MOST = 12  # weights behind one verdict that are told one by one

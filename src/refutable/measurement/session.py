@@ -97,7 +97,8 @@ def _passes(
 def _called(subject: Subject) -> str:
     """Return a subject's model, and what else tells it from the run's others: the seed of a draw, or a dtype."""
     drawn = f", seed {subject.seed}" if subject.weights == INIT else ""
-    return f"{subject.model}{drawn}{f', {subject.dtype}' if subject.dtype != 'float32' else ''}"
+    template = ", in its chat template" if subject.chat_template else ""
+    return f"{subject.model}{drawn}{f', {subject.dtype}' if subject.dtype != 'float32' else ''}{template}"
 
 
 def make_pass(model: LoadedModel, spec: Pass, prompts: PromptSet, key: str, about: Mapping[str, Any]) -> Trace:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from refutable._util.reading import read_json
 from refutable.errors import BadInput, WeightsUnavailable
 from refutable.models.config import Config
 from refutable.models.file_hashes import FileHashes
+from refutable.models.passing import Dropped
 from refutable.models.quantised import METHODS, holds_quantised, packing_of, run_by
 from refutable.models.row import ModelRow
 from refutable.models.safetensors_header import read_header
@@ -25,7 +27,12 @@ _OURS = (  # what this project decides, or never uses
 
 
 def folder_source(
-    row: ModelRow, folder: Path, kind: WeightsKind, revision: str | None, hashes: FileHashes
+    row: ModelRow,
+    folder: Path,
+    kind: WeightsKind,
+    revision: str | None,
+    hashes: FileHashes,
+    dropped: Dropped | None = None,
 ) -> WeightsSource:
     """Return the weights of a folder.
 
@@ -35,21 +42,27 @@ def folder_source(
         kind: what the weights are, as far as the folder's place tells.
         revision: the commit that they are of, where known.
         hashes: memo of file hashes.
+        dropped: what is known of its weights, where they lay in it once.
 
     Raises:
         BadInput: a file is missing or damaged, or the folder is of another model than `row`.
         WeightsUnavailable: the weights are the model's own, by their hash or commit, and no tokenizer lies beside them.
     """
-    files, form = weight_files(folder)
-    headers = [read_header(file) for file in files if form == "safetensors"]
+    if dropped is None:
+        files, form = weight_files(folder)
+        headers = [read_header(file) for file in files if form == "safetensors"]
+        plain, digest = bool(headers) and not holds_quantised(headers), hashes.of_files(files)
+        sha256: Mapping[str, Callable[[], str]] = {file.name: partial(hashes.sha256, file) for file in files}
+    else:
+        form, plain, digest = dropped.form, dropped.plain, dropped.digest
+        sha256 = {name: partial(str, told) for name, told in dropped.sha256.items()}
     config, config_from = _config(row, folder)
-    if headers and not holds_quantised(headers):
+    if plain:
         config.pop("quantization_config", None)  # left over: somebody saved the weights as plain numbers
     tokenizer = tokenizer_files(folder)
     detail = "safetensors" if form == "safetensors" else "read from .bin with weights_only"
-    digest = hashes.of_files(files)
     if kind in (WeightsKind.LOCAL, WeightsKind.HUB, WeightsKind.TWIN):
-        if _is_registered(row, files, tokenizer, hashes):
+        if _is_registered(row, sha256, tokenizer, hashes):
             own = kind is WeightsKind.TWIN
             kind = WeightsKind.TWIN if own else WeightsKind.PRETRAINED
             detail = f"{'trained by this project, ' if own else ''}{detail}, hashes as registered"
@@ -89,6 +102,7 @@ def folder_source(
         tokenizer_digest=tokens,
         revision=revision,
         packing=packing,
+        dropped=0 if dropped is None else dropped.bytes,
     )
 
 
@@ -144,7 +158,10 @@ def _config(row: ModelRow, folder: Path) -> tuple[dict[str, Any], str]:
     return config, "config.json"
 
 
-def _is_registered(row: ModelRow, files: list[Path], tokenizer: list[Path], hashes: FileHashes) -> bool:
+def _is_registered(
+    row: ModelRow, weights: Mapping[str, Callable[[], str]], tokenizer: list[Path], hashes: FileHashes
+) -> bool:
     """Whether the row registers the hash of every file of weights, and no other hash of a file of the tokenizer."""
-    read = [*files, *(file for file in tokenizer if file.name in row.sha256)]
-    return bool(row.sha256) and all(row.sha256.get(file.name) == hashes.sha256(file) for file in read)
+    tokens = {file.name: partial(hashes.sha256, file) for file in tokenizer if file.name in row.sha256}
+    read: dict[str, Callable[[], str]] = {**weights, **tokens}
+    return bool(row.sha256) and all(row.sha256.get(name) == sha256() for name, sha256 in read.items())

@@ -18,7 +18,8 @@ from refutable.models.file_hashes import FileHashes
 from refutable.models.hub_answers import Asker
 from refutable.models.hub_cache import Card, Snapshot, is_whole, remember, remember_card, snapshot_folder, throw_away
 from refutable.models.lacking import repository_lack
-from refutable.models.weight_files import TOKENIZER_FILES
+from refutable.models.passing import USUAL, Terms, blob_sizes, note_brought
+from refutable.models.weight_files import CHAT_TEMPLATE, TOKENIZER_FILES
 
 EVERY = 0.2  # seconds after which the client tells again how much of a file has arrived
 
@@ -86,7 +87,7 @@ def list_refs(repo: str, ask: Asker) -> dict[str, str]:
     return {one.name: str(one.target_commit) for one in (*refs.tags, *refs.branches)}
 
 
-def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) -> Snapshot:
+def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes, terms: Terms = USUAL) -> Snapshot:
     """Bring files of a repository into the hub's own cache, and check them against what the hub says they are.
 
     Args:
@@ -94,6 +95,7 @@ def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) 
         names: files of it.
         ask: asks the hub.
         hashes: memo of file hashes.
+        terms: on which they are fetched.
 
     Raises:
         WeightsUnavailable: there is no room, or a file cannot be had whole; the message names the model and what the
@@ -104,12 +106,16 @@ def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) 
     names, folder = list(names), snapshot_folder(found.repo, found.commit)
     load = partial(hf_hub_download, found.repo, revision=found.commit, endpoint=constants.ENDPOINT)
     missing = [name for name in names if not is_whole(folder / name, found.etags[name], hashes)]
+    if missing and terms.admit is not None:
+        terms.admit(blob_sizes(found.repo, found.commit, {name: found.etags[name] for name in missing}, found.sizes))
     size, room = sum(found.sizes[name] for name in missing), free_disk(folder)
     if size > room:
         raise WeightsUnavailable(
             f"{ask.who}: {size / 1e9:.1f} GB are to be fetched, and the hub's cache has room for {room / 1e9:.1f} GB",
             f"make room, or set HF_HOME to another folder, then {ask.again}",
         )
+    if terms.passing:
+        note_brought(found.repo, found.commit, missing, hashes.folder)
     if missing:
         files, at = counted(len(missing), "file"), f"{found.repo} at {found.commit[:12]}"
         say(f"{ask.who}: fetching {files} of {at} ({size / 1e6:.1f} MB)")
@@ -128,7 +134,9 @@ def fetch(found: Listing, names: Iterable[str], ask: Asker, hashes: FileHashes) 
     return Snapshot(folder, found.commit, {name: found.etags[name] for name in names}, found.main)
 
 
-def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes, records: Path) -> Snapshot:
+def fetch_model(
+    repo: str, revision: str | None, ask: Asker, hashes: FileHashes, records: Path, terms: Terms = USUAL
+) -> Snapshot:
     """Fetch what a run reads of a repository, and write down what that is, so that the next run need not ask.
 
     Raises:
@@ -138,7 +146,7 @@ def fetch_model(repo: str, revision: str | None, ask: Asker, hashes: FileHashes,
     names = wanted(found.etags)
     if (lack := repository_lack(found.etags, weights=has_weights(names))) is not None:
         raise WeightsUnavailable(f"{repo} at {found.commit[:12]} {lack.what}", lack.fix or ask.by_path)
-    snapshot = fetch(found, names, ask, hashes)
+    snapshot = fetch(found, names, ask, hashes, terms)
     remember(repo, revision, snapshot, records)
     remember_card(repo, snapshot.commit, found.card, records)
     return snapshot
@@ -149,7 +157,7 @@ def wanted(names: Iterable[str]) -> list[str]:
     names = sorted(name for name in names if "/" not in name)
     weights = _of_form(names, "model", ".safetensors") or _of_form(names, "pytorch_model", ".bin")
     tokens = [name for name in names if any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES)]
-    return [*(name for name in names if name == "config.json"), *tokens, *weights]
+    return [*(name for name in names if name in ("config.json", CHAT_TEMPLATE)), *tokens, *weights]
 
 
 def has_weights(names: Iterable[str]) -> bool:

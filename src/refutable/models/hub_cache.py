@@ -49,7 +49,7 @@ class Card(NamedTuple):
 
 def snapshot_folder(repo: str, commit: str) -> Path:
     """Return where the cache keeps one commit of a repository."""
-    return _repository(repo) / "snapshots" / commit
+    return repository_folder(repo) / "snapshots" / commit
 
 
 def cached_snapshot(repo: str, revision: str | None, records: Path) -> Snapshot | None:
@@ -63,7 +63,7 @@ def cached_snapshot(repo: str, revision: str | None, records: Path) -> Snapshot 
 
 def refs_at_hand(repo: str) -> dict[str, str]:
     """Return the commit of every branch and tag of which the cache has a snapshot, by name."""
-    folder = _repository(repo) / "refs"
+    folder = repository_folder(repo) / "refs"
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     found = {name: commit for name in names if (commit := _referred(repo, name)) is not None}
     return {name: commit for name, commit in found.items() if snapshot_folder(repo, commit).is_dir()}
@@ -111,7 +111,7 @@ def remember_commit(repo: str, revision: str | None, commit: str) -> None:
     """Write down which commit a revision is, as the client does."""
     with suppress(OSError):
         if revision is None or not _COMMIT.fullmatch(revision):
-            write_whole(_repository(repo) / "refs" / (revision or "main"), commit)
+            write_whole(repository_folder(repo) / "refs" / (revision or "main"), commit)
 
 
 def remember(repo: str, revision: str | None, snapshot: Snapshot, records: Path) -> None:
@@ -119,19 +119,19 @@ def remember(repo: str, revision: str | None, snapshot: Snapshot, records: Path)
     remember_commit(repo, revision, snapshot.commit)
     with suppress(OSError):
         record = {"files": dict(snapshot.etags or {}), "main": snapshot.main}
-        write_whole(_record(repo, snapshot.commit, records), json.dumps(record, indent=1))
+        write_whole(record_path(repo, snapshot.commit, records), json.dumps(record, indent=1))
 
 
 def remember_card(repo: str, commit: str, card: Card, records: Path) -> None:
     """Write down what the hub says of a repository beside its files, which the cache does not keep."""
     with suppress(OSError):
-        write_whole(_record(repo, commit, records, "card"), json.dumps(card._asdict(), indent=1))
+        write_whole(record_path(repo, commit, records, "card"), json.dumps(card._asdict(), indent=1))
 
 
 def remembered_card(repo: str, commit: str, records: Path) -> Card:
     """Return what the hub said of a commit, as far as it was written down."""
     try:
-        found = read_json(_record(repo, commit, records, "card"))
+        found = read_json(record_path(repo, commit, records, "card"))
         licence, gated = found["licence"], found["gated"]
     except (BadInput, TypeError, KeyError):
         return Card()
@@ -140,7 +140,7 @@ def remembered_card(repo: str, commit: str, records: Path) -> Card:
 
 def _remembered(repo: str, commit: str, records: Path) -> tuple[dict[str, str] | None, str | None]:
     try:
-        found = read_json(_record(repo, commit, records))
+        found = read_json(record_path(repo, commit, records))
         files, main = dict(found["files"]), found["main"]
     except (BadInput, TypeError, ValueError, KeyError):
         return None, None
@@ -148,11 +148,13 @@ def _remembered(repo: str, commit: str, records: Path) -> tuple[dict[str, str] |
     return (files if named and files else None), (main if isinstance(main, str) else None)
 
 
-def _record(repo: str, commit: str, records: Path, what: str = "") -> Path:
+def record_path(repo: str, commit: str, records: Path, what: str = "") -> Path:
+    """Return where something about a commit is written down: by default, which files of it a run reads."""
     return records / "hub" / repo.replace("/", "--") / f"{commit}{what and f'-{what}'}.json"
 
 
-def _repository(repo: str) -> Path:
+def repository_folder(repo: str) -> Path:
+    """Return where the cache keeps a repository."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
@@ -160,7 +162,7 @@ def _repository(repo: str) -> Path:
 
 def _referred(repo: str, revision: str) -> str | None:
     with suppress(OSError, ValueError):
-        commit = (_repository(repo) / "refs" / revision).read_text(encoding="ascii").strip()
+        commit = (repository_folder(repo) / "refs" / revision).read_text(encoding="ascii").strip()
         return commit if _COMMIT.fullmatch(commit) else None
     return None
 

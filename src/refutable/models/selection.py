@@ -31,6 +31,7 @@ class Selection:
         dtype: for every model.
         device: for every model.
         adapter: folder of one that is merged into the named model's weights, or None.
+        chat_template: whether prompts are put into chat templates, for every model.
         expands: what expands the revisions that claims name.
     """
 
@@ -42,6 +43,7 @@ class Selection:
     dtype: str = "float32"
     adapter: str | None = None
     expands: Revisions = field(default_factory=Revisions)
+    chat_template: bool = False
     _chosen: frozenset[str] = field(init=False)
     _subjects: dict[tuple[str, int | None, str | None], Subject] = field(
         init=False, default_factory=dict, compare=False, repr=False
@@ -95,6 +97,7 @@ class Selection:
             device=self.device.name,
             named=named and (not row.at or row.at in asked_for),
             adapter=self.adapter if named else None,
+            chat_template=self.chat_template,
         )
         if seed is None:
             return subject
@@ -126,6 +129,7 @@ def select(
     revisions: Revisions | None = None,
     dtype: str = "float32",
     adapter: str | None = None,
+    chat_template: bool = False,
 ) -> Selection:
     """Check what the command line asks for and return it as a Selection.
 
@@ -158,7 +162,7 @@ def select(
         asked = _check_revisions(expands, weights, [registry[name] for name in sorted(named)])
     if adapter is not None:
         _check_adapter(adapter, weights, [registry[name] for name in named])
-    return Selection(registry, device, named, weights, asked, dtype, adapter, expands)
+    return Selection(registry, device, named, weights, asked, dtype, adapter, expands, chat_template)
 
 
 def _check_revisions(revisions: Revisions, weights: str, named: list[ModelRow]) -> dict[str, tuple[str, ...]]:

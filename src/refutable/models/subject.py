@@ -13,6 +13,7 @@ PRETRAINED = "pretrained"
 INIT = "init"
 OWN_TOKENIZER = "own tokenizer"
 GIVEN_TOKENS = "given token ids"
+IN_TEMPLATE = ", in its chat template"  # added to where token ids come from
 STAND_IN = "stand-in"  # the digest of a tokenizer that is not there
 
 
@@ -44,6 +45,7 @@ class Subject:
         tokenizer: path of the weights beside which the tokenizer of freshly drawn ones lies; None: as the model's own.
         named: whether the user named it, so that it may be downloaded.
         adapter: folder of an adapter that is merged into the weights; None without one.
+        chat_template: whether prompts are put into the chat template of its tokenizer.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Subject:
     tokenizer: str | None = None
     named: bool = False
     adapter: str | None = None
+    chat_template: bool = False
 
     @property
     def device_type(self) -> str:
@@ -79,6 +82,7 @@ class WeightsSource:
         revision: the commit these weights are of, where known.
         packing: how they are packed, in words; empty for plain numbers.
         adapter: folder of an adapter to be merged into them, or None.
+        dropped: bytes of its weight files that were dropped after they were measured; 0 where they are there.
     """
 
     kind: WeightsKind
@@ -93,6 +97,7 @@ class WeightsSource:
     revision: str | None
     packing: str = ""
     adapter: Path | None = None
+    dropped: int = 0
 
     @property
     def label(self) -> str:

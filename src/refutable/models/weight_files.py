@@ -23,6 +23,7 @@ TOKENIZER_FILES = (  # every name that a tokenizer of transformers reads
     "added_tokens.json",
     "special_tokens_map.json",
 )
+CHAT_TEMPLATE = "chat_template.jinja"  # beside them in newer folders; no part of how text is cut
 _ADAPTERS = ("adapter_config.json", "adapter_model*")
 
 

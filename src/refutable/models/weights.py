@@ -24,6 +24,7 @@ from refutable.models.from_folder import folder_source
 from refutable.models.from_gguf import gguf_source
 from refutable.models.hub import wanted
 from refutable.models.hub_cache import Snapshot, cached_snapshot, faults
+from refutable.models.passing import USUAL, Dropped, Terms, dropped_files
 from refutable.models.quantised import check_runnable, packed_size
 from refutable.models.registry import is_own_commit
 from refutable.models.row import ModelRow
@@ -48,6 +49,7 @@ class Finder:
         device: the device subjects will run on.
         offline: whether the hub may never be asked.
         cpu_asked: whether the user asked for the CPU, so that large models may be tried on it.
+        terms: on which files are fetched.
         unreachable: why the hub did not answer, once it did not.
     """
 
@@ -55,26 +57,28 @@ class Finder:
     device: Device
     offline: bool = False
     cpu_asked: bool = False
+    terms: Terms = USUAL
     unreachable: list[HubUnreachable] = field(default_factory=list)
 
-    def find(self, row: ModelRow, subject: Subject, *, download: bool = True) -> WeightsSource:
+    def find(self, row: ModelRow, subject: Subject, *, download: bool = True, whole: bool = False) -> WeightsSource:
         """Return the weights that `subject` asks for.
 
         Args:
             row: the model's row of the registry.
             subject: which weights are asked for.
             download: whether the hub may be asked for a model that the user named.
+            whole: whether they are to be read, so that knowing the hashes of files that were dropped is not enough.
 
         Raises:
             WeightsUnavailable: they are absent, gated, offline, or too large for the device.
             NotMeasured: they need a package that is missing.
             BadInput: a path that was given is unusable.
         """
-        source = self._found(row, subject, download=download)
+        source = self._found(row, subject, download=download, whole=whole)
         check_runnable(source, subject, self.device)
         return source if subject.adapter is None else with_adapter(source, row, Path(subject.adapter), self.hashes)
 
-    def _found(self, row: ModelRow, subject: Subject, *, download: bool) -> WeightsSource:
+    def _found(self, row: ModelRow, subject: Subject, *, download: bool, whole: bool) -> WeightsSource:
         self.check_fits(row, subject)
         if subject.weights == INIT or (row.stand_in and subject.weights == PRETRAINED):
             return self._drawn(row, subject)
@@ -85,7 +89,7 @@ class Finder:
             return self._at_path(row, Path(row.weights), f"weights of {row.name}:", kind)
         partly: WeightsUnavailable | None = None
         try:
-            source = self._cached(row, subject) or self._in_wheel(row)
+            source = self._cached(row, subject, whole=whole) or self._in_wheel(row)
         except WeightsUnavailable as error:
             source, partly = self._in_wheel(row), error.with_traceback(None)
         if source is not None:
@@ -179,8 +183,10 @@ class Finder:
             raise BadInput(f"{said} {path}: a pipe or a device; give a directory of safetensors or a GGUF file")
         return folder_source(row, path, kind, None, self.hashes)
 
-    def _cached(self, row: ModelRow, subject: Subject) -> WeightsSource | None:
+    def _cached(self, row: ModelRow, subject: Subject, *, whole: bool = False) -> WeightsSource | None:
         """Return the weights that the hub's cache holds whole, or None where it has none of this revision.
+
+        Unless `whole`, files of which only the hashes are left are as good.
 
         Raises:
             WeightsUnavailable: something is missing or damaged, and the hub may not be asked for it.
@@ -195,8 +201,18 @@ class Finder:
             missing = ["tokenizer.json"]  # somebody else brought the files, and perhaps did not ask for it
         if not missing and not damaged:
             return self._of_hub(row, found)
+        dropped = dropped_files(row.hub, found.commit, self.hashes.folder) if missing and not damaged else None
+        if dropped is not None and not dropped.sha256.keys() >= set(missing):
+            dropped = None
+        if dropped is not None and not whole:
+            return self._of_hub(row, found, dropped)
         if subject.named and not self.offline:
             return None
+        if dropped is not None:
+            raise WeightsUnavailable(
+                f"{row.name}: its weights were dropped after they were measured, and this was not",
+                f"pytest --model {row.asked}, where the hub can be asked",
+            )
         told = [*(f"{name} is missing" for name in missing), *(f"{name} is damaged" for name in damaged)]
         raise WeightsUnavailable(
             f"{row.name}: of {row.hub} in the cache {few(told)}",
@@ -212,9 +228,9 @@ class Finder:
                 weights = shard_names(folder / index)
         return dict.fromkeys(["config.json", *there, *(weights or ["model.safetensors"])])
 
-    def _of_hub(self, row: ModelRow, found: Snapshot) -> WeightsSource:
+    def _of_hub(self, row: ModelRow, found: Snapshot, dropped: Dropped | None = None) -> WeightsSource:
         kind = WeightsKind.PRETRAINED if is_own_commit(row, found.commit) else WeightsKind.HUB
-        source = folder_source(row, found.folder, kind, found.commit, self.hashes)
+        source = folder_source(row, found.folder, kind, found.commit, self.hashes, dropped)
         pinned = ", not pinned" if row.revision is None else ", not the row's pinned commit"
         told = "" if row.at or row.revision == found.commit else pinned  # a revision was asked for by its name
         told += ", main has moved since" if not row.at and found.main not in (None, found.commit) else ""
@@ -249,12 +265,14 @@ class Finder:
         from refutable.models.hub import fetch_model
         from refutable.models.hub_answers import Asker
 
+        if self.terms.barred:
+            raise WeightsUnavailable(self.terms.barred)
         if self.unreachable:
             raise self.unreachable[0]
         revision = subject.revision or row.revision
         ask = Asker(row.name, row.hub, f"pytest --model {row.asked}", row.by_path, revision)
         try:
-            found = fetch_model(row.hub, revision, ask, self.hashes, self.hashes.folder)
+            found = fetch_model(row.hub, revision, ask, self.hashes, self.hashes.folder, self.terms)
         except HubUnreachable as error:
             self.unreachable.append(error.with_traceback(None))
             raise

@@ -39,6 +39,7 @@ VALUES: dict[str, str] = {
 }
 FLAGS: dict[str, str] = {
     "offline": "never ask the hub",
+    "chat-template": "put each prompt, as a user's message, into the chat template of the model's tokenizer",
     "skip-hopeless": "do not try claims that these prompts or models can neither support nor refute",
 }
 PATHS = ("claims", "weights", "adapter", "prompts", "measurements", "measurements-map", "baseline", "reports")
@@ -84,6 +85,7 @@ def options_of(config: pytest.Config) -> Options:
         measurements_map=_path(config, value(config, "measurements-map")),
         skip_hopeless=value(config, "skip-hopeless"),
         offline=value(config, "offline"),
+        chat_template=value(config, "chat-template"),
     )
 
 

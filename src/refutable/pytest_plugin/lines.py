@@ -27,6 +27,7 @@ def header_lines(session: Session, packages: Mapping[str, str | None]) -> Iterat
         f"{with_version('torch', packages)}, {with_version('transformers', packages)}; {device.title}"
         f" ({device.name}); {options.dtype}; weights {_weights(options.weights)}"
         f"{f' with adapter {_adapter(session)}' if options.adapter is not None else ''}"
+        f"{'; prompts in chat templates' if options.chat_template else ''}"
     )
     for name in sorted(session.source.selection.named):
         if why := session.registry[name].unusable:
@@ -83,6 +84,7 @@ def asked_of(session: Session) -> dict[str, str]:
         "measurements": source.table.description if source.table else "",
         "offline": str(options.offline),
         "skip_hopeless": str(options.skip_hopeless),
+        **({"chat_template": "with"} if options.chat_template else {}),
     }
 
 

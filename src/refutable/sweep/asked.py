@@ -12,6 +12,8 @@ from refutable.models.device import EVERY_GPU, cuda_devices
 from refutable.sweep.shards import Shard
 
 GPU = re.compile(r"cuda:(\d+)")
+SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?B|)", re.IGNORECASE)
+UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 Slot = Mapping[str, str]
 
 
@@ -26,6 +28,8 @@ class Asked:
         devices: as ``--devices`` takes it; empty for the one of ``--device``.
         processes: for each device.
         tries: how often a job is begun where the infrastructure fails.
+        keep_weights: whether what it fetches stays in the hub's cache; else it is dropped when its job is done.
+        disk_budget: bytes that it may have fetched and not dropped; None for as many as the disk has.
         json: file to write what became of each unit to, or None.
     """
 
@@ -35,7 +39,32 @@ class Asked:
     devices: str = ""
     processes: int = 1
     tries: int = 3
+    keep_weights: bool = True
+    disk_budget: int | None = None
     json: Path | None = None
+
+
+def read_kept(text: str) -> bool:
+    """Return whether ``--keep-weights`` keeps them.
+
+    Raises:
+        BadInput: it is neither ``cache`` nor ``none``.
+    """
+    if text not in ("cache", "none"):
+        raise BadInput(f"--keep-weights {text}: write cache (they stay in the hub's cache) or none (they are dropped)")
+    return text == "cache"
+
+
+def read_size(text: str) -> int:
+    """Return the bytes that ``--disk-budget`` means.
+
+    Raises:
+        BadInput: it is no positive number of bytes, kB, MB, GB or TB.
+    """
+    match = SIZE.fullmatch(text.strip())
+    if match is None or not (size := round(float(match[1]) * UNITS[match[2].upper() or "B"])):
+        raise BadInput(f"--disk-budget {text}: write how many bytes, as 200GB or 1.5TB")
+    return size
 
 
 def slots_of(devices: str, processes: int, cores: int) -> list[Slot]:

@@ -56,8 +56,9 @@ def called(model: str, revision: str | None) -> str:
 
 
 def subject_text(subject: Subject) -> str:
-    """Return what tells a subject from the others of its job, in words; empty for trained weights in float32."""
+    """Return what tells a subject from the others of its job, in words; empty for those of its row in float32."""
     told = [f"seed {subject.seed}"] if subject.weights == INIT else []
     told += [subject.weights] if subject.weights not in (INIT, PRETRAINED) else []
     told += [subject.dtype] if subject.dtype != "float32" else []
+    told += ["in its chat template"] if subject.chat_template else []
     return ", ".join(told)

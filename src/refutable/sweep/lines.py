@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from refutable._util.progress_line import duration
-from refutable._util.text import counted, few
+from refutable._util.text import counted, few, size_text
 from refutable.sweep.jobs import called
 from refutable.sweep.rates import START, Rates
 from refutable.sweep.record import JobRecord, Outcome, Unit, counts
@@ -39,19 +39,21 @@ def plan_lines(
     )
     if missing:
         told = "" if processes == 1 else f" with {processes} processes"
-        lines.append(f"estimated time{told}: {duration(estimate(planned, processes))}, from {rates.source}")
+        lines.append(
+            f"estimated time{told}: {duration(estimate(planned, processes, rates.start))}, from {rates.source}"
+        )
     if any(one.to_fetch for one in planned):
         names = [one.job.id for one in planned if one.to_fetch]
         lines.append(f"to be fetched first, so that what is stored of them is not known yet: {few(names)}")
     return lines
 
 
-def estimate(planned: Sequence[Planned], processes: int) -> float:
-    """Return how long the jobs take, dealt out to processes, in seconds; starting a process included."""
+def estimate(planned: Sequence[Planned], processes: int, start: float = START) -> float:
+    """Return how long the jobs take, dealt out to processes that each `start` first, in seconds."""
     seconds = {one.job: one.seconds for one in planned if one.missing}
     if not seconds:
         return 0.0
-    return START + max(sum(seconds[job] for job in part) for part in dealt(seconds, processes))
+    return start + max(sum(seconds[job] for job in part) for part in dealt(seconds, processes))
 
 
 def job_line(record: JobRecord) -> str:
@@ -79,19 +81,12 @@ def end_line(records: Sequence[JobRecord], seconds: float, jobs: int) -> str:
     retried = sum(record.tries > 1 for record in records)
     again = f"; {counted(retried, 'job')} begun again" if retried else ""
     again += f"; cut short after {len(records)} of {counted(jobs, 'job')}" if len(records) < jobs else ""
-    loads = sum(record.loads for record in records)
+    loads, dropped = sum(record.loads for record in records), sum(record.dropped for record in records)
+    again += f"; {size_text(dropped)} of weights dropped" if dropped else ""
     return (
         f"{told}; {counted(loads, 'load')}, {size_text(sum(record.bytes for record in records))} read in"
         f" {duration(seconds)}{again}"
     )
-
-
-def size_text(size: float) -> str:
-    """Return bytes as text: ``1.2 GB``."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size:.0f} B"
 
 
 def _by_model(planned: Sequence[Planned]) -> list[list[Planned]]:

@@ -15,7 +15,7 @@ from refutable.models.weights import BYTES
 from refutable.traces.passes import PROBE_PASSES, Pass
 
 START = 8.0  # seconds that a process takes to import torch and transformers
-PROBE = 0.5  # seconds of a probe, which draws a network of two blocks
+PROBE = 0.5  # seconds of a probe
 WEIGHTS = {"rank": 1.5, "reach": 3.0, "perturbation": 8.0, "jacobian": 100.0, "through": 150.0}
 """Cost of a pass over that of a forward pass, where none of its kind was measured."""
 FEW = 3  # measured ones from which on a line is drawn through them
@@ -45,17 +45,25 @@ class Rates:
         passes: seconds of a pass in its parameters x tokens, by the pass's name, where enough were measured.
         loading: seconds of loading in bytes, or None where too little was measured.
         source: from what the rates are, in words.
+        start: seconds in which a process starts.
+        job: seconds of a job beside its units.
+        unit: seconds of a unit beside its pass and loading.
+        probe: seconds of a probe, which draws a network of two blocks.
     """
 
     device: str
     passes: Mapping[str, Line] = field(default_factory=dict)
     loading: Line | None = None
     source: str = "assumed rates: nothing is measured on this device yet"
+    start: float = START
+    job: float = 0.0
+    unit: float = 0.0
+    probe: float = PROBE
 
     def seconds(self, spec: Pass, parameters: int, tokens: int) -> float:
         """Return how long a pass takes over prompts of so many tokens together."""
         if spec.name in PROBE_PASSES:
-            return PROBE
+            return self.probe
         if spec.name in self.passes:
             return self.passes[spec.name](parameters * tokens)
         plain = self.passes.get("forward", ASSUMED_PASS[self.device])
@@ -81,7 +89,7 @@ def measured(metas: Iterable[Mapping[str, Any]], device: str, title: str, tokens
         tokens: number of tokens of a prompt set, None where it is not known.
     """
     passes: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    loading: list[tuple[float, float]] = []
+    loading: set[tuple[float, float]] = set()  # once a load, whose seconds each of its traces holds
     for meta in metas:
         found = _times(meta, title)
         size = tokens(str(meta.get("prompt_set"))) if found is not None else None
@@ -89,23 +97,29 @@ def measured(metas: Iterable[Mapping[str, Any]], device: str, title: str, tokens
             continue
         parameters, per_pass, load = found
         passes[str(meta.get("pass"))].append((parameters * size, per_pass))
-        loading.append((parameters * BYTES.get(str(meta.get("dtype")), 4), load))
+        loading.add((parameters * BYTES.get(str(meta.get("dtype")), 4), load))
     lines = {name: line_through(times) for name, times in passes.items() if len(times) >= FEW}
     if not lines:
         return assumed(device)
     number = sum(len(passes[name]) for name in lines)
     count = f"{number} measured passes"
     rest = "" if lines.keys() >= WEIGHTS.keys() else "; kinds that were never measured here, by assumed ratios"
-    return Rates(device, lines, line_through(loading), f"{count} on {title}{rest}")
+    return Rates(device, lines, line_through([*loading]), f"{count} on {title}{rest}")
 
 
 def line_through(times: Sequence[tuple[float, float]]) -> Line:
-    """Return the line of least relative error through (work, seconds), with no negative part."""
+    """Return the line of least relative error through (work, seconds), with no negative part, scaled to their sum.
+
+    By its own sum it would be too low: relative errors forgive a short estimate more than a long one.
+    """
     work, seconds = np.array(times, dtype=float).T
     seconds = np.maximum(seconds, 1e-4)
     scale = max(float(work.max()), 1.0)
     found, _ = nnls(np.column_stack([1 / seconds, work / scale / seconds]), np.ones(len(seconds)))
-    return Line(float(found[0]), float(found[1]) / scale)
+    line = Line(float(found[0]), float(found[1]) / scale)
+    told = sum(line(float(one)) for one in work)
+    share = float(seconds.sum()) / told if told > 0 else 1.0
+    return Line(line.fixed * share, line.per * share)
 
 
 def job_seconds(
@@ -119,10 +133,11 @@ def job_seconds(
         rates: what work costs.
         tokens: number of tokens of a prompt set.
     """
-    total = 0.0
+    total = rates.job if passes else 0.0
     for subject, specs in passes.items():
         if any(spec.name not in PROBE_PASSES for spec in specs):
             total += rates.load_seconds(parameters * BYTES[subject.dtype])
+        total += rates.unit * sum(spec.name not in PROBE_PASSES for spec in specs)
         total += sum(rates.seconds(spec, parameters, tokens(spec.prompts) if spec.prompts else 0) for spec in specs)
     return total
 

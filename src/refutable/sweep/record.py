@@ -46,6 +46,7 @@ class Unit:
         reason: why there is no trace; empty where there is one.
         needed: whether the user named the model, so that a run without it is not what was asked for.
         seconds: that making it took; the first pass over a subject includes loading.
+        beside: how many of them went by beside the pass and loading: tokens, checks and storing.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Unit:
     reason: str = ""
     needed: bool = False
     seconds: float = 0.0
+    beside: float = 0.0
 
     @property
     def title(self) -> str:
@@ -86,6 +88,8 @@ class JobRecord:
         tries: how often it was begun.
         faults: of the infrastructure, one for each try that failed.
         worker: host and process that did it.
+        starting: seconds in which its process started; 0 where it ran already.
+        dropped: bytes of weight files that were dropped after it.
     """
 
     model: str
@@ -97,6 +101,8 @@ class JobRecord:
     tries: int = 1
     faults: tuple[str, ...] = field(default=())
     worker: str = ""
+    starting: float = 0.0
+    dropped: int = 0
 
 
 def lost(job: Job, units: Iterable[Unit], faults: Sequence[str]) -> JobRecord:
@@ -114,8 +120,8 @@ def counts(records: Iterable[JobRecord]) -> Mapping[str, int]:
 
 def bytes_of(source: WeightsSource) -> int:
     """Return the bytes of the weight files of a source; 0 for weights that are drawn."""
-    if source.location is None:
-        return 0
+    if source.location is None or source.dropped:
+        return source.dropped
     files = [source.location] if source.location.is_file() else weight_files(source.location)[0]
     return sum(file.stat().st_size for file in files)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from refutable.errors import BadInput, NotMeasured, RefutableError, WeightsUnavailable
@@ -16,6 +16,7 @@ from refutable.sweep.faults import verdict_on
 from refutable.sweep.jobs import Job
 from refutable.sweep.rates import Rates, assumed, job_seconds, measured
 from refutable.sweep.record import Outcome, Unit, bytes_of
+from refutable.sweep.times import JOB, PROBE, START, UNIT, read_times
 from refutable.sweep.work import unit_record
 from refutable.traces.passes import PROBE_PASSES, Pass
 
@@ -59,6 +60,14 @@ def survey(source: SampleSource, jobs: Sequence[Job]) -> tuple[list[Planned], Ra
     known = _sizes(source)
     metas = (one.meta for one in islice(source.store.stored(), LOOKED_AT))
     rates = measured(metas, device.type, title, lambda name: _known_tokens(known, name))
+    times = read_times(source.store.folder, device.title)
+    rates = replace(
+        rates,
+        start=times.mean(START, rates.start),
+        job=times.mean(JOB, rates.job),
+        unit=times.mean(UNIT, rates.unit),
+        probe=times.mean(PROBE, rates.probe),
+    )
     return [_planned(source, job, rates, known) for job in jobs], rates
 
 
@@ -108,6 +117,8 @@ def _known(source: SampleSource, subject: Subject, spec: Pass) -> Unit | bool:
         key = source.address(subject, spec, download=source.finder.offline)  # which asks nobody, and says so
         if source.store.is_whole(key):
             return unit_record(subject, spec, Outcome.STORED, key=key)
+        if source.find_weights(subject, spec, download=source.finder.offline).dropped:
+            source.finder.find(source.selection.registry[subject.model], subject, download=False, whole=True)
     except WeightsUnavailable as error:
         return _may_come(source, subject) or unit_record(subject, spec, *verdict_on(error))
     except (RefutableError, OSError) as error:

@@ -12,6 +12,7 @@ from refutable._util.progress import say, task
 from refutable.errors import BadInput
 from refutable.models.device import EVERY_GPU
 from refutable.session import Session
+from refutable.sweep.ahead import Ahead
 from refutable.sweep.asked import Asked, Slot, slots_of
 from refutable.sweep.engines import here, on_ray, processes
 from refutable.sweep.jobs import jobs_of
@@ -19,6 +20,7 @@ from refutable.sweep.lines import end_line, estimate, failure_lines, job_line, p
 from refutable.sweep.record import JobRecord, write_records
 from refutable.sweep.shards import of_shard
 from refutable.sweep.survey import Planned, costs, survey
+from refutable.sweep.times import keep_times
 from refutable.sweep.work import Order
 
 HANDED_ON = ("REFUTABLE_CACHE", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET")
@@ -58,6 +60,8 @@ class Sweep:
         engine = on_ray.address_of(self.asked.on) if self.asked.on else None
         if self.asked.on and (len(slots) > 1 or self.asked.devices):
             raise BadInput("--on ray gives each task its devices; leave out --devices and --processes")
+        if self.asked.on and self.asked.disk_budget is not None:
+            raise BadInput("--on ray: each host has a disk of its own; leave out --disk-budget")
         jobs = jobs_of(source.plan)
         mine = jobs if self.asked.shard is None else of_shard(jobs, costs(source, jobs), self.asked.shard)
         with task("looking at what is stored"):
@@ -76,7 +80,8 @@ class Sweep:
             self._follow(self._engine(orders, planned, slots, engine), len(orders))
         finally:
             seconds = time.perf_counter() - started
-            self._tell(seconds, estimate(planned, len(slots)), len(planned))
+            self._tell(seconds, estimate(planned, len(slots), rates.start), len(planned))
+            keep_times(source.store.folder, source.finder.device.title, self.records)
         return int(any(unit.failed for record in self.records for unit in record.units))
 
     def _engine(
@@ -93,9 +98,11 @@ class Sweep:
                 for one in planned
             }
             return on_ray.run(orders, address, needs)
+        most = len(slots) if self.asked.disk_budget is None else None
+        ahead = Ahead(orders, most=most, budget=self.asked.disk_budget, drop=not self.asked.keep_weights)
         if len(slots) > 1 or self.asked.devices:
-            return processes.run(orders, slots)
-        return here.run(orders)
+            return processes.run(orders, slots, ahead)
+        return here.run(orders, ahead)
 
     def _follow(self, done: Iterator[JobRecord], jobs: int) -> None:
         with task("measuring", jobs, "jobs") as measuring:
@@ -122,6 +129,7 @@ class Sweep:
             modules=self.modules,
             folder=None if alone else self.folder,
             environment={} if alone else environment,
+            passing=not self.asked.keep_weights,
         )
 
     def _tell(self, seconds: float, estimated: float, jobs: int) -> None:

@@ -6,31 +6,54 @@ comes back are keys and reasons.
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
+import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from refutable._util.progress import say, task
+from refutable._util.text import first_line
+from refutable.errors import BadInput
 from refutable.evidence.sample_source import SampleSource
 from refutable.extensions import HOOK, Extensions, extend, import_modules, load_installed
 from refutable.models.device import EVERY_GPU, choose_device
 from refutable.models.file_hashes import FileHashes
+from refutable.models.passing import Terms, drop
 from refutable.models.registry import ModelRegistry
 from refutable.models.row import ModelRow
 from refutable.models.selection import Selection
-from refutable.models.subject import Subject
+from refutable.models.subject import PRETRAINED, Subject
 from refutable.models.weights import Finder
 from refutable.prompts.prompt_set import PromptSet
 from refutable.sweep.faults import verdict_on
 from refutable.sweep.jobs import Job, subject_text
 from refutable.sweep.record import JobRecord, Outcome, Unit, bytes_of
-from refutable.traces.passes import Pass
+from refutable.traces.passes import PROBE_PASSES, Pass
 from refutable.traces.store import cache_folder, open_store
 
 PAUSE = 1.0  # seconds before the second try; twice as long before each later one
+
+
+class _Imports:
+    """Torch and transformers, imported before the first unit and timed, so that no unit's time includes them."""
+
+    seconds = 0.0
+
+    def make(self) -> None:
+        """Import what measures, if this process has not."""
+        if "refutable.measurement.session" not in sys.modules:
+            started = time.perf_counter()
+            with task("loading torch and transformers"):
+                importlib.import_module("refutable.measurement.session")
+            self.seconds += time.perf_counter() - started
+
+
+_IMPORTS = _Imports()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +70,8 @@ class Order:
         modules: extensions, as the ini key `refutable_extensions` names them.
         folder: that of the ini file, from which they are imported.
         environment: variables that say where the store and the hub's cache are.
+        passing: whether weights that are fetched for it are dropped afterwards.
+        barred: why nothing may be fetched for it; empty where it may.
     """
 
     job: Job
@@ -58,6 +83,8 @@ class Order:
     modules: tuple[str, ...] = ()
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    passing: bool = False
+    barred: str = ""
 
 
 def do(order: Order) -> JobRecord:
@@ -65,6 +92,7 @@ def do(order: Order) -> JobRecord:
     started, faults = time.perf_counter(), []
     os.environ.update(order.environment)
     known: dict[tuple[Subject, Pass], Unit] = {}
+    before = _IMPORTS.seconds
     loads = read = turn = 0
     for turn in range(1, max(order.tries, 1) + 1):
         left = [unit for unit in order.job.units if unit not in known or known[unit].outcome is Outcome.LOST]
@@ -95,18 +123,59 @@ def do(order: Order) -> JobRecord:
         bytes=read,
         tries=turn,
         faults=tuple(faults),
+        starting=round(_IMPORTS.seconds - before, 3),
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
 
 
 def source_for(order: Order) -> SampleSource:
     """Return where a job's numbers come from, with nothing remembered of an earlier try."""
-    folder, device = cache_folder(), choose_device(order.device)
-    finder = Finder(FileHashes(folder), device, offline=order.offline, cpu_asked=device.type == "cpu")
-    source = SampleSource(Selection(ModelRegistry([order.row]), device), finder, open_store())
+    finder = finder_for(order, Terms(order.passing, barred=order.barred))
+    source = SampleSource(Selection(ModelRegistry([order.row]), finder.device), finder, open_store())
     for prompts in order.prompts:
         source.give(prompts)
     return source
+
+
+def finder_for(order: Order, terms: Terms) -> Finder:
+    """Return what finds an order's weights."""
+    device = choose_device(order.device)
+    hashes = FileHashes(cache_folder())
+    return Finder(hashes, device, offline=order.offline, cpu_asked=device.type == "cpu", terms=terms)
+
+
+def to_fetch(order: Order) -> Subject | None:
+    """Return the subject whose weights may have to be fetched, or None where the hub has no part in the job."""
+    row = order.row
+    if order.offline or row.hub is None or row.weights is not None or row.stand_in:
+        return None
+    reading = (subject for subject, spec in order.job.units if spec.name not in PROBE_PASSES)
+    return next((one for one in reading if one.named and one.weights == PRETRAINED), None)
+
+
+def drop_weights(order: Order, kept: Collection[str] = ()) -> int:
+    """Drop the weights that were fetched for an order, and return how many bytes that freed.
+
+    What cannot be removed, or whose hashes cannot be written down first, stays.
+
+    Args:
+        order: the job, which is done.
+        kept: names of blobs that are being fetched for other jobs.
+    """
+    subject, hub = to_fetch(order), order.row.hub
+    if subject is None or hub is None:
+        return 0
+    try:
+        return drop(hub, subject.revision or order.row.revision, FileHashes(cache_folder()), kept)
+    except (OSError, BadInput) as error:
+        say(f"{order.job.id}: its weights could not be dropped ({first_line(error)})")
+        return 0
+
+
+def do_and_drop(order: Order) -> JobRecord:
+    """Do a job, and drop the weights that were fetched for it if its order says so."""
+    record = do(order)
+    return replace(record, dropped=drop_weights(order)) if order.passing else record
 
 
 def unit_record(subject: Subject, spec: Pass, outcome: Outcome, reason: str = "", key: str = "") -> Unit:
@@ -154,14 +223,20 @@ def _measured(
 ) -> Iterator[tuple[Pass, Unit, int | None]]:
     """Yield what became of each pass that is not stored; the first that was made says what loading read."""
     weighed: int | None = bytes_of(source.find_weights(subject, next(iter(missing))))
-    before = time.perf_counter()
+    _IMPORTS.make()
+    before, first = time.perf_counter(), True
     try:
         for spec, key, error in source.measure(subject, tuple(missing)):
             del missing[spec]
             seconds, before = time.perf_counter() - before, time.perf_counter()
             found = _stored(source, key) if error is None else verdict_on(error)
-            yield spec, replace(unit_record(asked, spec, *found, key=key), seconds=round(seconds, 3)), weighed
-            weighed = None
+            made, loading = source.timed.get(key, (0.0, 0.0))
+            beside = max(seconds - made - (loading if first else 0.0), 0.0)
+            told = replace(
+                unit_record(asked, spec, *found, key=key), seconds=round(seconds, 3), beside=round(beside, 3)
+            )
+            yield spec, told, weighed
+            first, weighed = first and spec.name in PROBE_PASSES, None
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # its frames may hold tensors
         outcome, reason = verdict_on(error)

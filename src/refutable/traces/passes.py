@@ -22,6 +22,7 @@ BlockWord = Literal["all", "first", "middle", "last"]
 Blocks = BlockWord | Annotated[int, Field(ge=1, strict=True)]  # a number counts from 1, as `layer:` does
 Bos = Literal["default", "with", "without"]
 First = Literal["with", "without"]
+WITH: First = "with"
 Spare = Literal["none", "first"]
 Positions = Literal["all", "last", "none"]
 PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)

@@ -132,7 +132,7 @@ def _needs(row: ModelRow, dtype: str, finder: Finder) -> Iterator[str]:
     else:
         yield f"{dtype} {needed / 1e9:.1f} GB fits {room}"
         yield "spread over every GPU" if device.name == EVERY_GPU else f"device map: all on {device.name}"
-    place, _ = finder.tokenizer_at_hand(row, Subject(row.name))
+    place, _ = finder.tokenizer_at_hand(row, Subject(row.name, revision=row.at or None))
     if place is not None:
         yield "tokenizer at hand"
     elif row.hub is None:

@@ -27,6 +27,7 @@ from refutable.measurement.loading.read_fast import Layout, read_tensors
 from refutable.measurement.loading.room import check_room, room_to_read
 from refutable.measurement.loading.shape import configured, on_meta
 from refutable.measurement.loading.tokens import load_tokenizer
+from refutable.models.chat_template import chat_template
 from refutable.models.device import EVERY_GPU
 from refutable.models.families import family_of
 from refutable.models.from_folder import read_config
@@ -75,7 +76,8 @@ def load_model(row: ModelRow, subject: Subject, source: WeightsSource, cache: Pa
     fuse_activations(network)
     network.eval()
     vocabulary = int(network.get_input_embeddings().num_embeddings)
-    return LoadedModel(row, subject, source, network, load_tokenizer(tokenizer, vocabulary), attention)
+    template = chat_template(source.tokenizer, row.name) if subject.chat_template else None
+    return LoadedModel(row, subject, source, network, load_tokenizer(tokenizer, vocabulary, template), attention)
 
 
 def draw(config: Mapping[str, Any], subject: Subject, attention: str = "eager", rule: str = TRANSFORMERS) -> Any:

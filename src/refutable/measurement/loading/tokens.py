@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,12 @@ from refutable.errors import BadInput, NotMeasured
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import NO_BOS, Bos
 
+DATE = date(2024, 7, 26)
+_FORMATS = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1")
+_DATED = (  # takes the place of the function that templates get; what it is called with must stand in the template
+    "{% macro strftime_now(format) %}{% if format in dates_of_refutable %}{{ dates_of_refutable[format] }}{% else %}"
+    "{{ raise_exception('its date is not fixed') }}{% endif %}{% endmacro %}{{ '' }}"
+)
 _TELLING = (  # texts that tokenizers of other families cut otherwise
     "The capital of France is Paris, isn't it?",
     "x = 12345.678 * y[10]  # 2,000 units\n\n\tdef f(self):\n        return None",
@@ -30,21 +38,26 @@ class OwnTokenizer:
         tokenizer: transformers' object.
         vocabulary: number of tokens that the model has an embedding for.
         file: what its tokenizer.json does by itself, where it has one.
+        template: chat template into which each prompt is put as a user's message; None for bare prompts.
     """
 
     tokenizer: Any
     vocabulary: int
     file: Tokenizer | None = None
+    template: str | None = None
 
     def encode(self, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
         """Return the ids of each prompt, special tokens as the tokenizer adds them by default.
+
+        In a chat template, special tokens are those that the template writes.
 
         Args:
             prompts: the prompt set.
             bos: whether each begins with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
 
         Raises:
-            NotMeasured: the tokenizer has no such token, a prompt has no other, or it does so by itself.
+            NotMeasured: the tokenizer has no such token, a prompt has no other, or it does so by itself; or the chat
+                template takes no such message.
             BadInput: the ids are not those of the file, have no embedding, begin twice or end with a token that no
                 prompt has.
         """
@@ -63,7 +76,11 @@ class OwnTokenizer:
         return asked
 
     def _encoded(self, text: str) -> list[int]:
-        ids = [int(token) for token in self.tokenizer(text)["input_ids"]]
+        if self.template is not None:
+            text = in_template(self.tokenizer, self.template, text)
+            ids = bare_ids(self.tokenizer, text)
+        else:
+            ids = [int(token) for token in self.tokenizer(text)["input_ids"]]
         if max(ids, default=0) >= self.vocabulary:
             raise BadInput(
                 f"token id {max(ids)} of the prompt {text[:60]!r} is not in the model's vocabulary of"
@@ -145,7 +162,28 @@ class GivenTokens:
         return f"<{token}>"
 
 
-def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | StandInTokens:
+def in_template(tokenizer: Any, template: str, text: str) -> str:
+    """Return a text as a user's only message in a chat template, up to where the answer begins.
+
+    A template that asks for the date gets `DATE`, so that a prompt is the same every day.
+
+    Raises:
+        NotMeasured: the template cannot be filled in so.
+    """
+    message, dates = [{"role": "user", "content": text}], {}
+    if "strftime_now" in template:
+        template = f"{_DATED}{template}"
+        dates = {told: DATE.strftime(told) for _, told in _FORMATS.findall(template)}
+    try:
+        rendered: str = tokenizer.apply_chat_template(
+            message, chat_template=template, tokenize=False, add_generation_prompt=True, dates_of_refutable=dates
+        )
+    except Exception as error:  # a template is a program, which raises what it likes
+        raise NotMeasured(f"its chat template takes no lone message of a user ({whole_reason(error)})") from None
+    return rendered
+
+
+def load_tokenizer(location: Path | None, vocabulary: int, template: str | None = None) -> OwnTokenizer | StandInTokens:
     """Load the tokenizer of a directory, or stand-in tokens if there is none.
 
     A folder's tokenizer.json says how text is cut. Where the class that its configuration names would cut it otherwise,
@@ -161,13 +199,13 @@ def load_tokenizer(location: Path | None, vocabulary: int) -> OwnTokenizer | Sta
     found = _loaded(AutoTokenizer.from_pretrained, location, local_files_only=True, trust_remote_code=False)
     path = location / "tokenizer.json"
     if not path.is_file():
-        return OwnTokenizer(found, vocabulary)
+        return OwnTokenizer(found, vocabulary, template=template)
     file = _loaded(Tokenizer.from_file, str(path))
     file.no_padding()  # settings of some training run, which transformers sets aside too
     file.no_truncation()
     if any(bare_ids(found, text) != file.encode(text, add_special_tokens=False).ids for text in _TELLING):
         found = _loaded(PreTrainedTokenizerFast.from_pretrained, location, local_files_only=True)
-    return OwnTokenizer(found, vocabulary, file)
+    return OwnTokenizer(found, vocabulary, file, template)
 
 
 def bare_ids(tokenizer: Any, text: str) -> list[int]:

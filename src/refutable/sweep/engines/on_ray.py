@@ -15,7 +15,7 @@ from typing import Any
 from refutable._util.text import first_line
 from refutable.errors import BadInput
 from refutable.sweep.record import JobRecord, Outcome, lost
-from refutable.sweep.work import Order, do, unit_record
+from refutable.sweep.work import Order, do_and_drop, unit_record
 
 LOCAL = "ray"
 REMOTE = "ray://"
@@ -35,7 +35,7 @@ def run(orders: Sequence[Order], address: str | None, needs: Mapping[str, Mappin
         BadInput: Ray is not installed, or no cluster answers there.
     """
     ray = _connected(address)
-    task = ray.remote(max_retries=0)(do)
+    task = ray.remote(max_retries=0)(do_and_drop)
     faults: dict[str, list[str]] = {order.job.id: [] for order in orders}
 
     def begin(order: Order) -> Any:

@@ -7,19 +7,21 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
+from refutable.sweep.ahead import Ahead
 from refutable.sweep.record import JobRecord, Outcome, lost
 from refutable.sweep.work import Order, do, unit_record
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process that has used CUDA, or threads, is none
 
 
-def run(orders: Sequence[Order], slots: Sequence[Mapping[str, str]]) -> Iterator[JobRecord]:
+def run(orders: Sequence[Order], slots: Sequence[Mapping[str, str]], ahead: Ahead | None = None) -> Iterator[JobRecord]:
     """Yield the record of each job, when it is done.
 
     A process that dies is replaced, and its job is begun again, as often as its order says; each death is recorded.
@@ -27,22 +29,24 @@ def run(orders: Sequence[Order], slots: Sequence[Mapping[str, str]]) -> Iterator
     Args:
         orders: the costliest first, so that all processes end together.
         slots: for each process, variables of its environment, such as the one GPU that it sees.
+        ahead: fetches weights, in this process.
     """
     waiting, done = deque(orders), queue.SimpleQueue[JobRecord | None]()
     slots = slots[: max(len(orders), 1)]
     stopped = threading.Event()
-    for slot in slots:
-        threading.Thread(target=_serve, args=(slot, waiting, done, stopped), daemon=True).start()
     running = len(slots)
-    try:
-        while running:
-            record = done.get()
-            if record is None:
-                running -= 1
-            else:
-                yield record
-    finally:
-        stopped.set()
+    with ahead or Ahead(orders, most=running) as fetching:
+        for slot in slots:
+            threading.Thread(target=_serve, args=(slot, waiting, done, stopped, fetching), daemon=True).start()
+        try:
+            while running:
+                record = done.get()
+                if record is None:
+                    running -= 1
+                else:
+                    yield record
+        finally:
+            stopped.set()
 
 
 class Worker:
@@ -50,7 +54,7 @@ class Worker:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._here, there = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_work, args=(there, dict(environment)), daemon=True)
+        self._process = SPAWN.Process(target=_work, args=(there, dict(environment), time.time()), daemon=True)
         self._process.start()
         there.close()
 
@@ -92,12 +96,13 @@ def _serve(
     waiting: deque[Order],
     done: queue.SimpleQueue[JobRecord | None],
     stopped: threading.Event,
+    ahead: Ahead,
 ) -> None:
     """Hand out jobs to one process after another, until none is left."""
     worker: Worker | None = None
     while not stopped.is_set():
         try:
-            order = waiting.popleft()
+            order = ahead.take(waiting.popleft())
         except IndexError:
             break
         faults: list[str] = []
@@ -109,22 +114,26 @@ def _serve(
             except EOFError as error:
                 faults.append(str(error))
                 worker = None
+        dropped = ahead.end(order)
         if record is None:
             told = faults[-1] if faults else "the sweep was stopped"
             units = (unit_record(*unit, Outcome.LOST, told) for unit in order.job.units)
-            done.put(lost(order.job, units, faults))
+            done.put(replace(lost(order.job, units, faults), dropped=dropped))
         else:
             faults_of_both = (*faults, *record.faults)
-            done.put(replace(record, tries=record.tries + len(faults), faults=faults_of_both))
+            done.put(replace(record, tries=record.tries + len(faults), faults=faults_of_both, dropped=dropped))
     if worker is not None:
         worker.close()
     done.put(None)
 
 
-def _work(orders: Connection, environment: Mapping[str, str]) -> None:
-    """Do the jobs that come, until whoever sends them is gone."""
+def _work(orders: Connection, environment: Mapping[str, str], born: float) -> None:
+    """Do the jobs that come, until whoever sends them is gone; `born` is when this process was begun."""
+    ready = max(time.time() - born, 0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out jobs
     os.environ.update(environment)
     with suppress(EOFError, OSError):
         while True:
-            orders.send(do(orders.recv()))
+            record = do(orders.recv())
+            orders.send(replace(record, starting=round(record.starting + ready, 3), seconds=record.seconds + ready))
+            ready = 0.0
