@@ -71,3 +71,10 @@ def test_a_load_that_several_passes_share_counts_once_and_the_sum_is_right() -> 
     slow = [meta(10**7, 0.5, load_seconds=1.1)]
     rates = measured([*quick, *slow], "cpu", "CPU", {"p": 100}.get)
     assert rates.load_seconds(4e7) == pytest.approx(0.6)
+
+
+def test_a_first_pass_that_waits_for_its_process_is_not_what_the_others_take() -> None:
+    times = [(1.0, 0.1)] * 9 + [(1.0, 5.0)]
+    assert line_through(times)(1.0) == pytest.approx(0.12)  # (9 x 0.1 + 3 x 0.1) / 10
+    noisy = [(1.0, seconds) for seconds in (0.05, 0.1, 0.2, 0.1)]
+    assert line_through(noisy)(1.0) == pytest.approx(0.1125)  # their mean

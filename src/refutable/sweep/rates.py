@@ -18,6 +18,7 @@ START = 10.0  # seconds that a process takes to import torch and transformers
 PROBE = 0.5  # seconds of a probe
 WEIGHTS = {"rank": 1.5, "reach": 3.0, "perturbation": 8.0, "jacobian": 100.0, "through": 150.0}
 """Cost of a pass over that of a forward pass, where none of its kind was measured."""
+OUTLIER = 3.0
 FEW = 3  # measured ones from which on a line is drawn through them
 
 
@@ -113,15 +114,17 @@ def measured(metas: Iterable[Mapping[str, Any]], device: str, title: str, tokens
 def line_through(times: Sequence[tuple[float, float]]) -> Line:
     """Return the line of least relative error through (work, seconds), with no negative part, scaled to their sum.
 
-    By its own sum it would be too low: relative errors forgive a short estimate more than a long one.
+    By its own sum it would be too low: relative errors forgive a short estimate more than a long one. What took more
+    than `OUTLIER` times as long as is usual counts as that: the first of its kind in a process, say.
     """
     work, seconds = np.array(times, dtype=float).T
     seconds = np.maximum(seconds, 1e-4)
     scale = max(float(work.max()), 1.0)
     found, _ = nnls(np.column_stack([1 / seconds, work / scale / seconds]), np.ones(len(seconds)))
     line = Line(float(found[0]), float(found[1]) / scale)
-    told = sum(line(float(one)) for one in work)
-    share = float(seconds.sum()) / told if told > 0 else 1.0
+    told = np.array([line(float(one)) for one in work])
+    most = OUTLIER * np.median(seconds / told)
+    share = float(np.minimum(seconds, most * told).sum() / told.sum())
     return Line(line.fixed * share, line.per * share)
 
 
