@@ -79,6 +79,7 @@ def test_processes_share_the_time_and_what_is_stored_takes_none() -> None:
     jobs = [planned(i, stored=False) for i in range(4)]
     assert estimate(jobs, 1) == pytest.approx(START + 240)
     assert estimate(jobs, 2) == pytest.approx(START + 120)
+    assert estimate(jobs, 2, start=3.0) == pytest.approx(3.0 + 120)
     assert estimate([planned(0, stored=True)], 1) == 0.0
 
 

@@ -39,9 +39,8 @@ def plan_lines(
     )
     if missing:
         told = "" if processes == 1 else f" with {processes} processes"
-        lines.append(
-            f"estimated time{told}: {duration(estimate(planned, processes, rates.start))}, from {rates.source}"
-        )
+        takes = estimate(planned, processes, rates.start)
+        lines.append(f"estimated time{told}: {duration(takes)}, from {rates.source}")
     if any(one.to_fetch for one in planned):
         names = [one.job.id for one in planned if one.to_fetch]
         lines.append(f"to be fetched first, so that what is stored of them is not known yet: {few(names)}")
@@ -49,7 +48,13 @@ def plan_lines(
 
 
 def estimate(planned: Sequence[Planned], processes: int, start: float = START) -> float:
-    """Return how long the jobs take, dealt out to processes that each `start` first, in seconds."""
+    """Return how long the jobs take, dealt out to processes, in seconds.
+
+    Args:
+        planned: the jobs.
+        processes: that share them.
+        start: seconds in which each starts.
+    """
     seconds = {one.job: one.seconds for one in planned if one.missing}
     if not seconds:
         return 0.0

@@ -14,10 +14,11 @@ from refutable.models.subject import Subject
 from refutable.models.weights import BYTES
 from refutable.traces.passes import PROBE_PASSES, Pass
 
-START = 8.0  # seconds that a process takes to import torch and transformers
+START = 10.0  # seconds that a process takes to import torch and transformers
 PROBE = 0.5  # seconds of a probe
 WEIGHTS = {"rank": 1.5, "reach": 3.0, "perturbation": 8.0, "jacobian": 100.0, "through": 150.0}
 """Cost of a pass over that of a forward pass, where none of its kind was measured."""
+OUTLIER = 3.0
 FEW = 3  # measured ones from which on a line is drawn through them
 
 
@@ -67,7 +68,7 @@ class Rates:
         if spec.name in self.passes:
             return self.passes[spec.name](parameters * tokens)
         plain = self.passes.get("forward", ASSUMED_PASS[self.device])
-        return plain.fixed + WEIGHTS.get(spec.name, 1.0) * plain.per * parameters * tokens
+        return WEIGHTS.get(spec.name, 1.0) * plain(parameters * tokens)
 
     def load_seconds(self, size: float) -> float:
         """Return how long it takes to load weights of so many bytes."""
@@ -101,6 +102,9 @@ def measured(metas: Iterable[Mapping[str, Any]], device: str, title: str, tokens
     lines = {name: line_through(times) for name, times in passes.items() if len(times) >= FEW}
     if not lines:
         return assumed(device)
+    plain = lines.get("forward")
+    if plain is not None:
+        lines |= {name: like(plain, times) for name, times in passes.items() if name not in lines}
     number = sum(len(passes[name]) for name in lines)
     count = f"{number} measured passes"
     rest = "" if lines.keys() >= WEIGHTS.keys() else "; kinds that were never measured here, by assumed ratios"
@@ -110,15 +114,23 @@ def measured(metas: Iterable[Mapping[str, Any]], device: str, title: str, tokens
 def line_through(times: Sequence[tuple[float, float]]) -> Line:
     """Return the line of least relative error through (work, seconds), with no negative part, scaled to their sum.
 
-    By its own sum it would be too low: relative errors forgive a short estimate more than a long one.
+    By its own sum it would be too low: relative errors forgive a short estimate more than a long one. What took more
+    than `OUTLIER` times as long as is usual counts as that: the first of its kind in a process, say.
     """
     work, seconds = np.array(times, dtype=float).T
     seconds = np.maximum(seconds, 1e-4)
     scale = max(float(work.max()), 1.0)
     found, _ = nnls(np.column_stack([1 / seconds, work / scale / seconds]), np.ones(len(seconds)))
     line = Line(float(found[0]), float(found[1]) / scale)
-    told = sum(line(float(one)) for one in work)
-    share = float(seconds.sum()) / told if told > 0 else 1.0
+    told = np.array([line(float(one)) for one in work])
+    most = OUTLIER * np.median(seconds / told)
+    share = float(np.minimum(seconds, most * told).sum() / told.sum())
+    return Line(line.fixed * share, line.per * share)
+
+
+def like(line: Line, times: Sequence[tuple[float, float]]) -> Line:
+    """Return a line through too few (work, seconds) to draw one: another line, scaled to their sum."""
+    share = sum(seconds for _, seconds in times) / max(sum(line(work) for work, _ in times), 1e-9)
     return Line(line.fixed * share, line.per * share)
 
 

@@ -1,7 +1,7 @@
 """What earlier sweeps of this machine took beside passes and loading: plans are estimated by it.
 
-A process imports torch and transformers; a job finds and hashes its files; a unit cuts prompts into tokens, checks what
-it measured and stores it. On small models that is most of the time, and no trace holds it.
+A process imports torch and transformers; a job finds and hashes its files; a unit cuts prompts
+into tokens, checks what it measured and stores it. On small models that is most of the time, and no trace holds it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from refutable.errors import BadInput
 from refutable.sweep.record import JobRecord, Outcome
 
 FILE = "sweep-times.json"
-START, JOB, UNIT, PROBE = "start", "job", "unit", "probe"
+START, JOB, UNIT, PROBE = KINDS = ("start", "job", "unit", "probe")
 MOST = 500.0  # so many of one kind count at most, so that a machine's later times outweigh its earlier ones
 
 
@@ -39,13 +39,14 @@ class Times:
 
     def added(self, records: Iterable[JobRecord]) -> Times:
         """Return these times with those of the jobs of a sweep; jobs that were begun again are left out."""
-        new: dict[str, list[float]] = {START: [], JOB: [], UNIT: [], PROBE: []}
+        new: dict[str, list[float]] = {kind: [] for kind in KINDS}
         for record in records:
             made = [unit for unit in record.units if unit.outcome is Outcome.MEASURED]
             if record.starting:
                 new[START].append(record.starting)
+            apart = record.starting + sum(unit.seconds for unit in made)
             if record.tries == 1 and made and len(made) == len(record.units):
-                new[JOB].append(max(record.seconds - record.starting - sum(unit.seconds for unit in made), 0.0))
+                new[JOB].append(max(record.seconds - apart, 0.0))
                 new[UNIT] += [unit.beside for unit in made if unit.prompts]
                 new[PROBE] += [unit.seconds for unit in made if not unit.prompts]
         totals = dict(self.totals)
@@ -60,7 +61,7 @@ def read_times(folder: Path, title: str) -> Times:
     """Return the times of earlier sweeps on a device, which a cache folder holds; none where it does not."""
     try:
         found = read_json(folder / FILE)[title]
-        return Times({kind: (float(found[kind][0]), float(found[kind][1])) for kind in (START, JOB, UNIT, PROBE)})
+        return Times({kind: (float(found[kind][0]), float(found[kind][1])) for kind in KINDS})
     except (BadInput, TypeError, ValueError, KeyError, IndexError):
         return Times()
 

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from refutable.extensions import HOOK, Extensions, extend, import_modules, load_
 from refutable.models.device import EVERY_GPU, choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.passing import Terms, drop
+from refutable.models.reduced_config import reduced
 from refutable.models.registry import ModelRegistry
 from refutable.models.row import ModelRow
 from refutable.models.selection import Selection
@@ -40,17 +42,26 @@ PAUSE = 1.0  # seconds before the second try; twice as long before each later on
 
 
 class _Imports:
-    """Torch and transformers, imported before the first unit and timed, so that no unit's time includes them."""
+    """What a process imports once, before its first unit and timed, so that no unit's time includes it.
+
+    Attributes:
+        seconds: that torch, transformers and all that transformers imports to build a first model took.
+    """
 
     seconds = 0.0
 
-    def make(self) -> None:
-        """Import what measures, if this process has not."""
-        if "refutable.measurement.session" not in sys.modules:
-            started = time.perf_counter()
-            with task("loading torch and transformers"):
-                importlib.import_module("refutable.measurement.session")
-            self.seconds += time.perf_counter() - started
+    def make(self, row: ModelRow) -> None:
+        """Import what measures models, if this process has not; what is wrong with a row is left to measuring."""
+        if "refutable.measurement.session" in sys.modules:
+            return
+        started = time.perf_counter()
+        with task("loading torch and transformers"):
+            importlib.import_module("refutable.measurement.session")
+            from refutable.measurement.loading.shape import on_meta
+
+            with suppress(Exception):
+                on_meta(reduced(row.config), "float32", "eager")
+        self.seconds += time.perf_counter() - started
 
 
 _IMPORTS = _Imports()
@@ -223,7 +234,7 @@ def _measured(
 ) -> Iterator[tuple[Pass, Unit, int | None]]:
     """Yield what became of each pass that is not stored; the first that was made says what loading read."""
     weighed: int | None = bytes_of(source.find_weights(subject, next(iter(missing))))
-    _IMPORTS.make()
+    _IMPORTS.make(source.selection.registry[subject.model])
     before, first = time.perf_counter(), True
     try:
         for spec, key, error in source.measure(subject, tuple(missing)):
