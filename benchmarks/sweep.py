@@ -25,7 +25,10 @@ import yaml
 
 SHAPES = {"160m": (768, 12), "70m": (512, 6), "tiny": (64, 2)}  # width and blocks of a GPT-NeoX
 VOCABULARY = 50304
-OF = ("last_gain", "next_token_loss", "largest_head_share", "rank_gain", "token_reach", "perturbation_amplification")
+OF = (  # each of a pass of its own
+    *("last_gain", "next_token_loss", "largest_head_share", "rank_gain", "token_reach", "perturbation_amplification"),
+    "jacobian_norm",
+)
 FIRST = 3  # checkpoints that the plan's rates rest on
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -77,7 +80,7 @@ def write(folder: Path, number: int, shape: str, of: list[str]) -> list[str]:
         {
             "id": f"{name.replace('_', '-')}-is-positive",
             "statement": f"The {name.replace('_', ' ')} is positive.",
-            "evidence": "dynamical" if name.startswith("perturbation") else "measured",
+            "evidence": "dynamical" if name.startswith(("perturbation", "jacobian")) else "measured",
             "models": list(rows),
             "for": "each",
             "test": {"statistic": "mean", "of": name, "predicts": "> 0"} | _layer(name),
@@ -133,12 +136,12 @@ def main(
     print(f"{number} checkpoints of {size / number / 1e6:.0f} MB each", flush=True)
     common = ["--dtype", dtype, *([] if devices else ["--device", device])]
     named = [word for name in names for word in ("--model", name)]
-    alone = "--device=cuda:0" if devices else ""
-    told = sweep(place / "suite", place / "begun", [*common, *named[: 2 * FIRST], *([alone] if alone else [])])
+    alone = ["--devices=cuda:0"] if devices else []
+    told = sweep(place / "suite", place / "begun", [*common, *named[: 2 * FIRST], *alone])
     print(f"the first {FIRST}, at assumed rates: planned {told.planned:.0f} s, took {told.seconds:.1f} s: {told.end}")
     took: list[float] = []
     several = [*([f"--devices={devices}"] if devices else []), "--processes", str(processes)]
-    for name, words in (("one process", [alone] if alone else []), (" ".join(several), several)):
+    for name, words in (("one process", alone), (" ".join(several), several)):
         cache = place / f"store{len(took)}"
         shutil.copytree(place / "begun", cache)
         found = sweep(place / "suite", cache, [*common, *named, *words])

@@ -61,6 +61,16 @@ def test_each_gpu_gets_a_process_that_sees_no_other(monkeypatch: pytest.MonkeyPa
 def test_processes_on_a_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slots_of("", 1, 8) == [{}]
     assert slots_of("", 4, 8) == [{"OMP_NUM_THREADS": "2"}] * 4
+
+
+def test_processes_of_several_gpus_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refutable.sweep.asked.cuda_devices", lambda: ["a", "b"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert slots_of("cuda:all", 1, 8) == [
+        {"CUDA_VISIBLE_DEVICES": "0", "OMP_NUM_THREADS": "4"},
+        {"CUDA_VISIBLE_DEVICES": "1", "OMP_NUM_THREADS": "4"},
+    ]
+    assert slots_of("cuda:0", 1, 8) == [{"CUDA_VISIBLE_DEVICES": "0"}]
     monkeypatch.setattr("refutable.sweep.asked.cuda_devices", tuple)
     with pytest.raises(BadInput, match="--processes N"):
         slots_of("cuda:all", 1, 8)

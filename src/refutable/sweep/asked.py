@@ -73,19 +73,25 @@ def slots_of(devices: str, processes: int, cores: int) -> list[Slot]:
     Args:
         devices: ``cuda:all``, GPUs with commas (``cuda:0,cuda:2``), or empty for one device that all share.
         processes: for each device.
-        cores: of the host, which processes on a CPU share out.
+        cores: of the host, which the processes share out.
 
     Raises:
         BadInput: a word that is no GPU of this host.
     """
     if not devices:
-        threads = str(max(1, cores // processes))
-        return [{"OMP_NUM_THREADS": threads} if processes > 1 else {} for _ in range(processes)]
+        return _shared([{} for _ in range(processes)], cores)
     count = len(cuda_devices())
     chosen = range(count) if devices == EVERY_GPU else [_gpu(word, count) for word in devices.split(",")]
     if not chosen:
         raise BadInput(f"--devices {devices}: no CUDA device can be used here; write --processes N for a CPU")
-    return [{"CUDA_VISIBLE_DEVICES": visible(index)} for _ in range(processes) for index in chosen]
+    return _shared([{"CUDA_VISIBLE_DEVICES": visible(index)} for _ in range(processes) for index in chosen], cores)
+
+
+def _shared(slots: list[Slot], cores: int) -> list[Slot]:
+    """Return the environments of several processes with as many threads each as cores are left to them."""
+    if len(slots) == 1:
+        return slots
+    return [{**slot, "OMP_NUM_THREADS": str(max(1, cores // len(slots)))} for slot in slots]
 
 
 def visible(index: int) -> str:

@@ -32,6 +32,7 @@ STEMS = (RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT)
 FORMS: tuple[First | None, ...] = (None, "with")  # without the first token, and with it
 COLUMNS = [beside(name, form) for form in FORMS for stem in STEMS for name in paired(stem)]
 AT_ONCE = {"cuda": 4096}  # tokens whose states are held in float64; elsewhere 64
+SMALL = 32  # tokens up to which a CPU finds eigenvalues sooner than a GPU
 LEAST = 3  # with a single token after the first there is nothing to vary
 
 
@@ -89,8 +90,9 @@ def variances(states: Sequence[torch.Tensor]) -> torch.Tensor:
 def _effective_ranks(own: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     gram = own @ own.mT  # (B, T, T)
     finite = torch.isfinite(gram).all(dim=-1).all(dim=-1)
-    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], gram, 0.0))  # ascending
     longest = own.shape[1]
+    there = "cpu" if longest <= SMALL else gram.device
+    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], gram, 0.0).to(there)).to(gram.device)  # ascending
     counts = torch.arange(longest, device=own.device) > longest - lengths[:, None]  # not padding, nor the mean
     singular = values.clamp(min=0).sqrt() * counts
     share = singular / singular.sum(dim=-1, keepdim=True)
