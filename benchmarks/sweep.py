@@ -27,7 +27,7 @@ SHAPES = {"160m": (768, 12), "70m": (512, 6), "tiny": (64, 2)}  # width and bloc
 VOCABULARY = 50304
 OF = (  # each of a pass of its own
     *("last_gain", "next_token_loss", "largest_head_share", "rank_gain", "token_reach", "perturbation_amplification"),
-    "jacobian_norm",
+    *("lens_entropy", "sink_rate", "largest_over_median"),
 )
 FIRST = 3  # checkpoints that the plan's rates rest on
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -80,7 +80,7 @@ def write(folder: Path, number: int, shape: str, of: list[str]) -> list[str]:
         {
             "id": f"{name.replace('_', '-')}-is-positive",
             "statement": f"The {name.replace('_', ' ')} is positive.",
-            "evidence": "dynamical" if name.startswith(("perturbation", "jacobian")) else "measured",
+            "evidence": "dynamical" if name.startswith("perturbation") else "measured",
             "models": list(rows),
             "for": "each",
             "test": {"statistic": "mean", "of": name, "predicts": "> 0"} | _layer(name),
