@@ -201,8 +201,10 @@ def _values(
 
 def _numbers(values: NDArray[np.float64]) -> list[Any]:
     """Return numbers for the table, nested as the array is; what was not measured is missing, never zero."""
-    cells: list[Any] = np.where(np.isfinite(values), values.astype(object), None).tolist()
-    return cells
+    cells = values.astype(object)
+    cells[~np.isfinite(values)] = None
+    found: list[Any] = cells.tolist()
+    return found
 
 
 def _provenance(trace: Trace, roles: Mapping[str, str]) -> dict[str, object]:
