@@ -19,6 +19,12 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+def heed_interrupts_and_limit_files(size: int) -> None:
+    """Do both."""
+    heed_interrupts()
+    limit_files(size)
+
+
 def heed_permissions() -> None:
     """Take away what lets root write wherever it likes (prctl's PR_CAPBSET_DROP of CAP_DAC_OVERRIDE)."""
     if os.geteuid() == 0:

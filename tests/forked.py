@@ -8,7 +8,8 @@ also when whoever asked was killed.
 
 What a fork cannot show is what happens at import. A run is therefore given to a new interpreter whenever variables that
 are read at import differ, and on request (`fresh=True`): tests of what is imported, of entry points, of a user's own
-commands. Hashes are random once a server.
+commands. For tests that share other such variables there is a server of their own (`serve_also`). Hashes are random
+once a server.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from multiprocessing import forkserver, reduction
 from pathlib import Path
@@ -31,11 +32,24 @@ from subprocess import DEVNULL, PIPE, STDOUT
 from types import ModuleType
 from typing import IO, Any
 
-# Read when a module is imported or a library loaded; and PYTHONPATH and PYTHONUNBUFFERED, which a fork heeds.
+# Read when a module is imported or a library loaded; and those of them that are read later, or that a fork heeds.
 AT_IMPORT = ("HF_", "LANG", "LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH", "TRANSFORMERS_", "XDG_")
-HEEDED = ("PYTHONPATH", "PYTHONUNBUFFERED")
+HEEDED = ("HF_TOKEN", "PYTHONPATH", "PYTHONUNBUFFERED")
 PRELOAD = ("forked_preload",)
 Before = Callable[[], None]
+AtImport = frozenset[tuple[str, str]]  # variables and their values
+
+_also: set[AtImport] = set()
+_one_at_a_time = threading.Lock()
+
+
+def serve_also(env: Mapping[str, str]) -> None:
+    """Run what has the same variables as `env`, of those read at import, in forks of a server that has them too.
+
+    The server starts with the first such run and takes seconds and memory as the other does: it is worth it for
+    several runs.
+    """
+    _also.add(_at_import(env))
 
 
 def start(
@@ -117,12 +131,14 @@ class Forked:
             self.stdin = open(ours, "w")  # noqa: PTH123, SIM115
         out, self.stdout = _output(stdout, 1)
         err, self.stderr = (os.dup(out), None) if stderr == STDOUT else _output(stderr, 2)
-        _serve()
+        known = _at_import(env)
+        server = _serve(known if known in _also else None)
         descriptors = [_Descriptor(each) for each in (given, out, err)]
         told = (list(command), str(cwd), dict(env), _path(), descriptors, before)
         self._process = multiprocessing.get_context("forkserver").Process(target=_become, args=told)
         try:
-            self._process.start()
+            with _from(server):
+                self._process.start()
         finally:
             for each in (given, out, err):
                 os.close(each)
@@ -193,12 +209,16 @@ def _received(handed: Any) -> int:
 
 
 def _as_here(env: Mapping[str, str]) -> bool:
-    """Whether an environment has what the server's had of what is read at import."""
-    return _at_import(env) == _at_import(os.environ)
+    """Whether an environment has what a server's had of what is read at import."""
+    return _at_import(env) in {_at_import(os.environ), *_also}
 
 
-def _at_import(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in env.items() if name.startswith(AT_IMPORT) and name not in HEEDED}
+def _at_import(env: Mapping[str, str]) -> AtImport:
+    return frozenset((name, text) for name, text in env.items() if _is_at_import(name))
+
+
+def _is_at_import(name: str) -> bool:
+    return name.startswith(AT_IMPORT) and name not in HEEDED
 
 
 @cache
@@ -211,21 +231,42 @@ def _path() -> tuple[str, ...]:
 
 
 @cache
-def _serve() -> None:
-    """Start the server, which finds what it imports beside this file, and wait until it forks."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), before)))
+def _serve(known: AtImport | None) -> forkserver.ForkServer:
+    """Start a server, which finds what it imports beside this file, and return it when it forks.
+
+    Args:
+        known: the variables that it shall have of those read at import; None for those here.
+    """
+    server = forkserver._forkserver if known is None else forkserver.ForkServer()
+    server.set_forkserver_preload([*PRELOAD])
+    before = dict(os.environ)
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), before.get("PYTHONPATH"))))
     try:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOAD])
-        first = context.Process(target=int)
-        first.start()
+        if known is not None:
+            for name in filter(_is_at_import, before):
+                del os.environ[name]
+            os.environ.update(known)
+        os.environ["PYTHONPATH"] = path
+        first = multiprocessing.get_context("forkserver").Process(target=int)
+        with _from(server):
+            first.start()
         first.join()
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        os.environ.clear()
+        os.environ.update(before)
+    return server
+
+
+@contextmanager
+def _from(server: forkserver.ForkServer) -> Iterator[None]:
+    """Let a process that is started meanwhile be a fork of this server."""
+    with _one_at_a_time:
+        before = forkserver.connect_to_new_process
+        forkserver.connect_to_new_process = server.connect_to_new_process
+        try:
+            yield
+        finally:
+            forkserver.connect_to_new_process = before
 
 
 def _become(
@@ -270,7 +311,7 @@ def _fork_workers(path: tuple[str, ...]) -> None:
             gateway_io.Popen2IO.__init__(self, self.popen.stdin, self.popen.stdout, execmodel)
 
     global _path, _serve
-    _path, _serve = (lambda: path), (lambda: None)
+    _path, _serve = (lambda: path), (lambda _: forkserver._forkserver)
     forkserver._forkserver.ensure_running = lambda: None  # it runs: this process is its fork
     gateway_io.Popen2IOMaster = ForkedIO
 

@@ -156,8 +156,11 @@ def etag(path: Path) -> str:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, hub: Hub, elsewhere: bool, *given: Any) -> None:
-        self.hub, self.elsewhere = hub, elsewhere
+    server: _Server
+    hub: Hub
+
+    def __init__(self, elsewhere: bool, *given: Any) -> None:
+        self.elsewhere = elsewhere
         super().__init__(*given)
 
     def log_message(self, *given: Any) -> None:
@@ -170,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        self.hub = self.server.hub  # a client's connection may be older
         path = unquote(urlsplit(self.path).path)
         line = f"{self.command} {path}"
         fault = self.hub.fault(line)
@@ -313,18 +317,35 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    hub: Hub
+
+
+class Origins:
+    """Two origins on free ports: the hub, and the one that it sends those to who ask for large files."""
+
+    def __init__(self) -> None:
+        self.servers = [_Server(("127.0.0.1", 0), partial(_Handler, elsewhere)) for elsewhere in (False, True)]
+        self.ports = (self.servers[0].server_address[1], self.servers[1].server_address[1])
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.server_close()
+
+
 @contextmanager
-def serving(root: Path) -> Iterator[Hub]:
-    """Serve the repositories below a folder, on two free ports."""
-    hub = Hub(root)
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub, elsewhere)) for elsewhere in (False, True)]
-    hub.ports = (servers[0].server_address[1], servers[1].server_address[1])
-    for server in servers:
-        server.daemon_threads = True
+def serving(root: Path, origins: Origins | None = None) -> Iterator[Hub]:
+    """Serve the repositories below a folder, on two free ports or on those of `origins`, which are left open."""
+    hub, used = Hub(root), origins or Origins()
+    hub.ports = used.ports
+    for server in used.servers:
+        server.hub = hub
         threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield hub
     finally:
-        for server in servers:
+        for server in used.servers:
             server.shutdown()
-            server.server_close()
+        if origins is None:
+            used.close()

@@ -1,19 +1,26 @@
-"""The hub as a user meets it: pytest in a process of its own, with a fresh HF_HOME, and a stand-in for the hub."""
+"""The hub as a user meets it: pytest in a process of its own, with an empty HF_HOME, and a stand-in for the hub.
+
+Most processes are forks of a server with the same HF_HOME and HF_ENDPOINT (see `forked`); a first run and one that is
+interrupted are new interpreters.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import bounds
+import forked
 import pytest
-from stand_in import MEMBER, Fault, Hub, serving
+from stand_in import MEMBER, Fault, Hub, Origins, serving
 from test_hub import FILES, repository
 
 CLAIMS = """\
@@ -54,9 +61,10 @@ OF_TINY = ("--model", "tiny", "-k", "tiny]")  # its three claims, not those of t
 class User:
     """Somebody with a suite, an empty cache of the hub and an empty one of traces."""
 
-    def __init__(self, folder: Path, hub: Hub) -> None:
+    def __init__(self, folder: Path, hub: Hub, home: Path) -> None:
         self.folder, self.hub = folder, hub
         folder.mkdir()
+        shutil.rmtree(home, ignore_errors=True)
         config = json.loads((hub.root / "owner" / "tiny" / "config.json").read_text())
         kept = {key: value for key, value in config.items() if key not in ("architectures", "transformers_version")}
         rows = ROWS.format(parameters=self.parameters(), config=json.dumps(kept))
@@ -68,12 +76,13 @@ class User:
         )
         self.environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "HF_", "COV"))},
-            "HF_HOME": str(folder / "hf"),
+            "HF_HOME": str(home),
             "HF_ENDPOINT": hub.endpoint,
             "HF_HUB_DISABLE_XET": "1",
             "REFUTABLE_CACHE": str(folder / "cache"),
             "CUDA_VISIBLE_DEVICES": "",
         }
+        forked.serve_also(self.environment)
 
     def parameters(self) -> int:
         from safetensors import safe_open
@@ -81,28 +90,17 @@ class User:
         with safe_open(self.hub.root / "owner" / "tiny" / "model.safetensors", "pt") as file:
             return sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
 
-    def begin(self, *arguments: str, limit: int | None = None) -> subprocess.Popen[str]:
-        """Start pytest; `limit` is the largest file it may write, in bytes."""
+    def begin(
+        self, *arguments: str, limit: int | None = None, fresh: bool = False
+    ) -> forked.Forked | subprocess.Popen[str]:
+        """Start pytest, in a new interpreter if `fresh`; `limit` is the largest file it may write, in bytes."""
+        bound = bounds.heed_interrupts if limit is None else partial(bounds.heed_interrupts_and_limit_files, limit)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        return forked.start(command, cwd=self.folder, env=self.environment, before=bound, fresh=fresh)
 
-        def limited() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job, and all below it, would ignore it
-            if limit is not None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=limited,
-        )
-
-    def pytest(self, *arguments: str, limit: int | None = None) -> str:
+    def pytest(self, *arguments: str, limit: int | None = None, fresh: bool = False) -> str:
         """Run pytest to its end and return what it printed."""
-        return self.begin(*arguments, limit=limit).communicate(timeout=200)[0]
+        return self.begin(*arguments, limit=limit, fresh=fresh).communicate(timeout=200)[0]
 
     @property
     def rows(self) -> dict[str, dict[str, str]]:
@@ -116,14 +114,14 @@ class User:
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
+def user(tmp_path: Path, origins: Origins, hub_home: Path) -> Iterator[User]:
     repository(tmp_path / "repos", "tiny")
-    with serving(tmp_path / "repos") as hub:
-        yield User(tmp_path / "user", hub)
+    with serving(tmp_path / "repos", origins) as hub:
+        yield User(tmp_path / "user", hub, hub_home)
 
 
 def test_what_was_measured_stands_in_every_output_and_a_rerun_asks_nothing_and_says_the_same(user: User) -> None:
-    first = user.pytest(*OF_TINY)
+    first = user.pytest(*OF_TINY, fresh=True)
     assert user.rows.keys() == {"named-tiny", "any-tiny", "sequential-tiny"}
     assert "tiny: fetching 4 files of owner/tiny" in first
     assert user.hub.fetched() == FILES
@@ -155,7 +153,7 @@ def test_two_workers_fetch_once_and_no_output_has_the_token(user: User) -> None:
 
 def test_an_interrupted_download_ends_at_once_and_is_gone_on_with(user: User) -> None:
     user.hub.faults.append(Fault("GET .*model.safetensors", pause=20.0))
-    run = user.begin("--model", "tiny", "-k", "named")
+    run = user.begin("--model", "tiny", "-k", "named", fresh=True)
     waited = time.monotonic()
     while not any("/cdn/" in one.line and one.line.startswith("GET") for one in user.hub.requests):
         assert time.monotonic() - waited < 120

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
-from stand_in import Fault, serving
+from stand_in import Fault, Origins, serving
 from test_hub import repository
 from test_hub_in_pytest import LOOKED, User
 
@@ -59,7 +59,7 @@ GROWTH = {"step0": 1.0, "step2": 4.0, "step10": 16.0, "step12": 16.1}  # of what
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
+def user(tmp_path: Path, origins: Origins, hub_home: Path) -> Iterator[User]:
     """Serve a model whose last block adds more and more in training, and settles at step 10."""
     whole = repository(tmp_path / "repos", "tiny")
     weights = load_file(whole / "model.safetensors")
@@ -70,8 +70,8 @@ def user(tmp_path: Path) -> Iterator[User]:
         added = (f"layers.{last}.self_attn.o_proj", f"layers.{last}.mlp.down_proj")
         grown = {name: part * factor if any(one in name for one in added) else part for name, part in weights.items()}
         save_file(grown, folder / "model.safetensors", {"format": "pt"})
-    with serving(tmp_path / "repos") as hub:
-        someone = User(tmp_path / "user", hub)
+    with serving(tmp_path / "repos", origins) as hub:
+        someone = User(tmp_path / "user", hub, hub_home)
         (someone.folder / "claims.yaml").write_text(CLAIMS)
         yield someone
 

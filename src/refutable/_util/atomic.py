@@ -46,6 +46,15 @@ def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, o
     write_whole(path, "".join(text))
 
 
+def write_csv_columns(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+    """Write what `write_csv` does, from columns of one length: faster where there are many lines."""
+    text = _Lines()
+    writer = csv.writer(text, lineterminator=_Lines.END)
+    writer.writerow(columns)
+    writer.writerows(zip(*(map(_cell, cells) for cells in columns.values()), strict=True))
+    write_whole(path, "".join(text))
+
+
 class _Lines(list[str]):
     """Lines of a table that end in a newline; the writer is told another end, so that it quotes cells with either."""
 

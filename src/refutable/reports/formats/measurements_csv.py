@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from refutable._util.atomic import write_csv, write_whole
+from refutable._util.atomic import write_csv_columns, write_whole
 from refutable.errors import RefutableError
 from refutable.evidence.published.read import COLUMNS
 from refutable.evidence.roles import is_plain, roles_of
@@ -83,14 +83,15 @@ REPORTS.add(Report("measurements.csv", write))
 
 def _write(path: Path, columns: Sequence[str], lines: Sequence[Line]) -> None:
     """Write a table twice, with the same columns and exactly the same numbers."""
-    write_csv(path.with_suffix(".csv"), columns, lines)
-    table = pa.table({name: _column(name, (line.get(name) for line in lines)) for name in columns})
+    cells = {name: [line.get(name) for line in lines] for name in columns}
+    write_csv_columns(path.with_suffix(".csv"), cells)
+    table = pa.table({name: _column(name, column) for name, column in cells.items()})
     file = pa.BufferOutputStream()
     pq.write_table(table, file, compression="zstd")
     write_whole(path.with_suffix(".parquet"), file.getvalue().to_pybytes())
 
 
-def _column(name: str, cells: Iterable[object]) -> pa.Array:
+def _column(name: str, cells: Sequence[object]) -> pa.Array:
     if name in TEXT:
         return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
     return pa.array(cells, pa.int64() if name in INTEGERS else pa.float64())
@@ -118,10 +119,10 @@ def _prompts(described: Mapping[str, Mapping[str, object]], metrics: Iterable[st
     read = set(_metrics("prompt", meta["pass"]))
     if not read:
         return
-    values = {name: _values(name, trace) for name in read}
-    centred = _values("last_gain", trace, norm="centred") if is_forward else np.full(len(trace), np.nan)
+    values = {name: _numbers(_values(name, trace)) for name in read}
+    centred = _numbers(_values("last_gain", trace, norm="centred") if is_forward else np.full(len(trace), np.nan))
     for index, prompt in enumerate(trace.prompts.to_pylist()):
-        found = {name: _number(column[index]) for name, column in values.items()}
+        found = {name: column[index] for name, column in values.items()}
         yield {
             "Model": meta["title"],
             "Architecture": f"{meta['family']} ({wiring})" if wiring else meta["family"],
@@ -137,7 +138,7 @@ def _prompts(described: Mapping[str, Mapping[str, object]], metrics: Iterable[st
             "Top_Token": prompt["top_token"] if is_forward else None,
             "Top_Prob": found.get("top_probability"),
             "N_Layers": meta["layers"],
-            "Last_Gain_Centred": _number(centred[index]),
+            "Last_Gain_Centred": centred[index],
             "Tokens": prompt["tokens"],
             "Pass": _pass(meta),
             **{name: found.get(name) for name in metrics},
@@ -145,9 +146,10 @@ def _prompts(described: Mapping[str, Mapping[str, object]], metrics: Iterable[st
 
 
 def _layers(trace: Trace) -> Iterator[Line]:
-    values = {name: _of_layers(name, trace) for name in _metrics("layer", trace.meta["pass"])}
+    values = {name: _numbers(_of_layers(name, trace)) for name in _metrics("layer", trace.meta["pass"])}
     if not values:
         return
+    made = _pass(trace.meta)
     for index, prompt in enumerate(trace.prompts.to_pylist()):
         for layer in range(trace.meta["layers"]):
             yield {
@@ -155,8 +157,8 @@ def _layers(trace: Trace) -> Iterator[Line]:
                 "Category": prompt["category"],
                 "Prompt": prompt["text"],
                 "Layer": layer + 1,
-                "Pass": _pass(trace.meta),
-                **{name: _number(table[index, layer]) for name, table in values.items()},
+                "Pass": made,
+                **{name: table[index][layer] for name, table in values.items()},
             }
 
 
@@ -195,6 +197,14 @@ def _values(
         return evaluate(name, trace, norm=norm, layer=layer).values
     except RefutableError:
         return np.full(len(trace), np.nan)
+
+
+def _numbers(values: NDArray[np.float64]) -> list[Any]:
+    """Return numbers for the table, nested as the array is; what was not measured is missing, never zero."""
+    cells = values.astype(object)
+    cells[~np.isfinite(values)] = None
+    found: list[Any] = cells.tolist()
+    return found
 
 
 def _provenance(trace: Trace, roles: Mapping[str, str]) -> dict[str, object]:
