@@ -188,7 +188,8 @@ def _check_firsts(
             f"metric {chosen.name!r} at position={position!r} is of one token; remove first_token={first_token!r}"
         )
     if first_block is not None and layer not in SEVERAL_LAYERS:
-        raise BadInput(f"first_block={first_block!r} belongs to layer= {' or '.join(SEVERAL_LAYERS)}; remove it")
+        words = " or ".join(map(repr, SEVERAL_LAYERS))
+        raise BadInput(f"first_block={first_block!r} belongs to layer={words}; remove it")
 
 
 def judge(claim: BaseClaim, trace: Trace, *others: Trace) -> Judgement:

@@ -140,7 +140,8 @@ class Moments(NamedTuple):
 
     def plus(self, other: Moments) -> Moments:
         """Return the sums over the tokens of both."""
-        return Moments(*(own + more for own, more in zip(self, other, strict=True)))
+        sums = (self.x + other.x, self.y + other.y, self.xx + other.xx, self.xy + other.xy)
+        return Moments(self.n + other.n, *sums)
 
 
 def moments(x: torch.Tensor, y: torch.Tensor) -> Moments:
