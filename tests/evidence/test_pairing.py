@@ -179,12 +179,12 @@ def test_models_that_cannot_be_compared_are_refused(folder: Path, test: str, mod
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"{model: gptj}": "gptj"}, "{position: all} or {layer: first} (got 'gptj')"),
+        ({"{model: gptj}": "gptj"}, "{blocks: 8} or {coordinate: 7} (got 'gptj')"),
         ({"{model: gptj}": "{}"}, "is held against one thing; write {model: NAME}, {revision: NAME}, {dtype"),
         ({"{model: gptj}": "{model: gptj, dtype: float16}"}, "is held against one thing"),
         (
             {"{model: gptj}": "{modle: gptj}"},
-            "unknown key 'modle'; known: dtype, layer, model, norm, position, revision. Did you mean 'model'?",
+            "unknown key 'modle'; known: blocks, coordinate, dtype, layer, model, norm, position,",
         ),
         ({"{model: gptj}": "{dtype: bf16}"}, "unknown value 'bf16'; known: float32, bfloat16, float16."),
         ({"{model: gptj}": "plain"}, "`against:` belongs to an intervention; add `under:`"),

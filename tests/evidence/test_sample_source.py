@@ -83,6 +83,23 @@ def test_against_plain_is_the_paired_difference_a_prompt() -> None:
     assert difference.unit == "prompt"
 
 
+def test_against_another_intervention_is_the_paired_difference_of_both() -> None:
+    first, last = make_trace(random_vectors(seed=1)), make_trace(random_vectors(seed=2))
+    specs = (Pass("forward", "p", "ablate-mlp", 1), Pass("forward", "p", "ablate-attention", (1, 2)))
+    source = source_of(dict(zip(specs, (first, last), strict=True)))
+    test = a_test(under="ablate-mlp", blocks=1, against={"under": "ablate-attention"})
+    other = a_test(under="ablate-attention", blocks=[1, 2])
+    assert passes_of(test, "p") == (specs[0], replace(specs[1], blocks=1))
+    assert passes_of(other, "p") == (specs[1],)
+    of_blocks = a_test(under="ablate-attention", blocks=[1, 2], against={"blocks": "last"})
+    assert passes_of(of_blocks, "p") == (specs[1], replace(specs[1], blocks="last"))
+    swapped = source_of({specs[0]: first, replace(specs[1], blocks=1): last})
+    (difference,) = swapped.samples(test, "p", Subject("made"))
+    one, two = (evaluate("last_gain", trace).values for trace in (first, last))
+    np.testing.assert_array_equal(difference.values, one - two)
+    assert source.samples(other, "p", Subject("made"))[0].n == 3
+
+
 def test_to_rewire_a_model_to_what_it_is_is_not_measured() -> None:
     source = source_of({Pass("forward", "p", "rewire-sequential"): make_trace(random_vectors())})
     with pytest.raises(NotMeasured, match="is wired sequential as it is"):
@@ -112,6 +129,10 @@ def test_what_any_difference_satisfies_is_vacuous_and_what_any_ratio_does_is_not
     assert is_vacuous(a_test(of="top_probability", predicts="within [-1, 1]", under="ablate-mlp", against="plain"))
     assert not is_vacuous(a_test(of="top_probability", predicts=">= 0", under="ablate-mlp", against="plain"))
     assert is_vacuous(a_test(of="top_probability", predicts=">= 0", under="ablate-mlp"))
+    other = {"under": "ablate-attention"}
+    assert not is_vacuous(
+        a_test(of="top_probability", predicts="within [-0.1, 0.1]", under="ablate-mlp", against=other)
+    )
 
 
 def test_a_pass_has_a_title_for_the_report() -> None:
@@ -121,5 +142,9 @@ def test_a_pass_has_a_title_for_the_report() -> None:
     assert Pass("loss", "p", "swap-blocks", "middle").title == "loss under swap-blocks of the middle block and the next"
     zeroed = Pass("loss", "p", "zero-coordinate", "first", coordinate=7)
     assert zeroed.title == "loss under zero-coordinate (7) of the first block"
+    assert Pass("loss", "p", "zero-weight", (3, 16, 17, 18)).title == "loss under zero-weight of blocks 3, 16 to 18"
+    assert (
+        Pass("loss", "p", "skip-block", "later-half").title == "loss under skip-block of the later half of the blocks"
+    )
     assert Pass("heads", "p").title == "heads"
     assert Pass("forward", "p", "shuffle-tokens").title == "forward under shuffle-tokens"

@@ -435,3 +435,13 @@ def test_a_trend_over_layers_is_the_median_slope_of_pairs_of_layers():
     assert trend_over_layers(values, "m", "without").tolist() == [49.0, -1.0, 0.0]
     with pytest.raises(NoSuchTap, match="a trend over layers takes two"):
         trend_over_layers(values[:, :2], "m", "without")
+
+
+@pytest.mark.parametrize("layer", ["greatest", "least"])
+def test_the_greatest_and_the_least_layer_are_each_prompts_own(layer):
+    trace = make_trace(random_vectors())
+    each = evaluate("layer_gain", trace).values
+    of = np.max if layer == "greatest" else np.min
+    np.testing.assert_array_equal(evaluate("layer_gain", trace, layer=layer).values, of(each, axis=1))
+    later = evaluate("layer_gain", trace, layer=layer, first_block="without").values
+    np.testing.assert_array_equal(later, of(each[:, 1:], axis=1))

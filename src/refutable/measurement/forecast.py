@@ -5,7 +5,7 @@ number::
 
     weights      parameters s
     activations  N s (10 D + 3 I)  +  B H T^2 (s + 8) where attention is eager  +  B V (s K + 16)
-    reductions   4 N (2 x 6 D)
+    reductions   4 N (2 x 6 D); of `linearity` the matrices of some blocks, 64 D^2 each, and half as much to make one
 
 A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores,
 and their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's
@@ -35,9 +35,16 @@ from refutable.traces.passes import PROBE_PASSES, Pass
 TAPS = 6
 COPIES = {"perturbation": 2, "jacobian": 4, "through": 4}
 """How many copies of one block's activations a pass holds, over a forward pass's one; `reach` holds every block's."""
-HEADLESS = ("heads", "rank", "coordinates", "sinks", *COPIES)  # run the blocks alone
+HEADLESS = ("heads", "rank", "coordinates", "sinks", "linearity", *COPIES)  # run the blocks alone
 KEPT = 8  # times the width: what `through` keeps of each block, a token
 LITTLE = 20  # taps are kept on a GPU where they are no more than one in so many of the weights
+MATRICES = 2_000_000_000  # bytes that `linearity` may hold of its blocks' matrices; more than that only if one needs it
+PER_BLOCK = 8 * 8  # bytes a coordinate squared: four maps in float64 of either half
+
+
+def blocks_at_once(width: int) -> int:
+    """Return of how many blocks `linearity` holds matrices at a time."""
+    return max(1, MATRICES // (PER_BLOCK * width**2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ def forecast(row: ModelRow, config: Config, subject: Subject, spec: Pass, length
             reductions = max(reductions, 8 * tokens * TAPS * width if spec.name == "forward" else 4 * tokens * width)
         elif spec.name == "forward":
             kept = max(kept, layers * tokens * (TAPS - 1) * width)
+    if spec.name == "linearity":  # one block's decomposition beside the matrices of several
+        reductions += (min(layers, blocks_at_once(width)) * PER_BLOCK + PER_BLOCK // 2) * width**2
     if spec.name == "reach":  # every block's activations, and the logits with their gradient
         activations = block * layers + 2 * head
     else:
