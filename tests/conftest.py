@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from places import SHARED
+from places import ROOT, SHARED
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; no test here talks to a network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: threads of several workers wait for each other
+# What Hypothesis reads in the engine's files it keeps here, for every run that a test starts in a folder of its own.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
 
 from fixtures import theorems
 from refutable.extensions import HOOK, extend

@@ -22,7 +22,8 @@ TABLE = "Model,Category,Last_Gain\n" + "".join(f"GPT-J-6B,Factual,{1.05 + i / 10
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a link to each installed package and its metadata, the five left out."""
-    folder = tmp_path_factory.mktemp("packages")
+    folder = tmp_path_factory.mktemp("packages") / "site-packages"  # of other places Hypothesis reads every module
+    folder.mkdir()
     for name in ("purelib", "platlib"):
         for found in Path(sysconfig.get_path(name)).iterdir():
             package = found.name.partition("-")[0].partition(".")[0].lower()
