@@ -15,7 +15,8 @@ from transformers.activations import ACT2FN, GELUTanh
 from benchmarks.workload import Workload, pad
 from refutable.measurement.instrument.taps import BlockReader
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.forward import run_batch, run_in_batches, run_pass
+from refutable.measurement.passes.batches import run_in_batches
+from refutable.measurement.passes.forward import run_batch, run_pass
 
 Gains = NDArray[np.float64]
 T = TypeVar("T")

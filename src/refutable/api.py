@@ -15,7 +15,7 @@ from refutable.evidence.on_traces import judge_on_traces
 from refutable.evidence.sample_source import SampleSource
 from refutable.extensions import HOOK, is_extended
 from refutable.hookspecs import extend_without_pytest
-from refutable.metrics import METRICS, evaluate, first_token_of
+from refutable.metrics import METRICS, SEVERAL_LAYERS, evaluate, first_token_of
 from refutable.models.device import choose_device
 from refutable.models.file_hashes import FileHashes
 from refutable.models.naming import misnamed
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from refutable.statistics.sample import Sample
     from refutable.verdicts.judge import Judgement
 
-LAYERS = ("first", "last", "mean", "trend", "each")
+LAYERS = ("first", "last", *SEVERAL_LAYERS, "each")
 NORMS = ("raw", "centred")
 
 __all__ = ["judge", "load_claims", "measure", "metric", "read_run"]
@@ -85,10 +85,11 @@ def measure(
         prompts: the name of a packaged set, a file, a list of texts, or (for a model in memory) lists of token ids.
         run: the pass (`refutable.traces.passes`); each metric says which one it is read from.
         under: an intervention in the forward pass.
-        blocks: which blocks are changed, or whose Jacobian is taken.
+        blocks: which blocks are changed, a word, a number from 1 or several; or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token.
         first_token: whether an intervention on every token changes the first as well; ``without`` spares it.
-        coordinate: which coordinate of a block's output ``zero-coordinate`` sets to zero, from 0.
+        coordinate: which coordinate of a block's output ``zero-coordinate`` sets to zero and ``mean-coordinate`` to
+            its mean, from 0.
         dtype: for a named model or a folder.
         device: for a named model or a folder, as ``--device``.
         offline: never ask the hub for a named model.
@@ -186,8 +187,8 @@ def _check_firsts(
         raise BadInput(
             f"metric {chosen.name!r} at position={position!r} is of one token; remove first_token={first_token!r}"
         )
-    if first_block is not None and layer not in ("mean", "trend"):
-        raise BadInput(f"first_block={first_block!r} belongs to layer='mean' or 'trend'; remove it")
+    if first_block is not None and layer not in SEVERAL_LAYERS:
+        raise BadInput(f"first_block={first_block!r} belongs to layer= {' or '.join(SEVERAL_LAYERS)}; remove it")
 
 
 def judge(claim: BaseClaim, trace: Trace, *others: Trace) -> Judgement:

@@ -422,7 +422,7 @@ def test_a_wrong_word_is_refused_with_the_nearest_right_one(keys, expected):
         ({"test": test_of(predicts='"within [2, 1]"')}, "is empty: 2 is above 1"),
         (
             {"test": test_of(of="layer_gain", layer="lsat")},
-            "test.layer: unknown layer 'lsat'; known: first, last, mean, trend, or a number from 1. Did you mean",
+            "test.layer: unknown layer 'lsat'; known: first, last, mean, trend, greatest, least, or a number from 1.",
         ),
         (
             {"test": test_of(of="layer_gain", layer="0")},
@@ -888,6 +888,34 @@ def test_a_claim_with_a_test_is_measured_and_one_without_says_what_it_needs(keys
 
 
 @pytest.mark.parametrize(
+    ("more", "blocks", "other"),
+    [
+        ("blocks: [2, 5]", (2, 5), None),
+        ("blocks: 2-5", (2, 3, 4, 5), None),
+        ("blocks: later-half", "later-half", None),
+        ("blocks: 3, against: {blocks: 2-4}", 3, ("skip-block", (2, 3, 4), None)),
+        ("blocks: 3, against: {under: swap-blocks}", 3, ("swap-blocks", 3, None)),
+        ("blocks: 3, against: {under: shuffle-tokens}", 3, ("shuffle-tokens", "all", None)),
+    ],
+)
+def test_blocks_are_words_numbers_and_rows_of_numbers_and_an_intervention_is_held_against_another(more, blocks, other):
+    text = one(evidence="intervention", test=KEPT.replace("blocks: last", more))
+    (claim,) = claims_from(parse_yaml(text, "c.yaml"))
+    assert claim.test.blocks == blocks
+    assert (claim.test.other_reading and claim.test.other_reading.change) == other
+    jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(text))
+
+
+def test_a_coordinate_goes_with_the_changes_of_one_and_with_no_other():
+    zeroed = KEPT.replace("skip-block", "zero-coordinate, coordinate: 7, against: {under: mean-coordinate}")
+    (claim,) = claims_from(parse_yaml(one(evidence="intervention", test=zeroed), "c.yaml"))
+    assert claim.test.other_reading.change == ("mean-coordinate", "last", 7)
+    skipped = zeroed.replace("mean-coordinate", "skip-block")
+    (claim,) = claims_from(parse_yaml(one(evidence="intervention", test=skipped), "c.yaml"))
+    assert claim.test.other_reading.change == ("skip-block", "last", None)
+
+
+@pytest.mark.parametrize(
     ("keys", "expected"),
     [
         ({"evidence": "dynamical", "test": NOISE, "needs": "x"}, "this claim has a `test:`; remove one"),
@@ -919,7 +947,52 @@ def test_a_claim_with_a_test_is_measured_and_one_without_says_what_it_needs(keys
         ),
         (
             {"evidence": "intervention", "test": KEPT.replace("blocks: last", "blocks: mid")},
-            "unknown blocks 'mid'; known: all, first, middle, last, or a number from 1. Did you mean 'middle'?",
+            "unknown blocks 'mid'; known: all, first, middle, last, earlier-half, later-half, a number from 1, or"
+            " several: [16, 17] or 16-30. Did you mean 'middle'?",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("blocks: last", "blocks: [3, 2]")},
+            "blocks [3, 2]: write each once, the lowest first",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("blocks: last", "blocks: 30-16")},
+            "unknown blocks '30-16'; known: all, first,",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("skip-block, blocks: last", "swap-blocks, blocks: 2-3")},
+            "exchanges one block with the next; write `blocks: middle`, `first` or a number",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("predicts", "against: {blocks: last}, predicts")},
+            "`against: {blocks: last}` is the test's own reading; name another",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("blocks: last,", "against: {blocks: all},")},
+            "`against:` names the test's own intervention; name another",
+        ),
+        (
+            {"evidence": "intervention", "test": KEPT.replace("predicts", "against: {under: swap-blocks}, predicts")},
+            "in what `against:` names: `under: swap-blocks` exchanges one block with the next",
+        ),
+        (
+            {
+                "evidence": "intervention",
+                "test": KEPT.replace("predicts", "against: {under: mean-coordinate}, predicts"),
+            },
+            "in what `against:` names: `under: mean-coordinate` and `coordinate:` belong together",
+        ),
+        (
+            {"evidence": "intervention", "test": ABLATED.replace("against: plain", "against: {under: skip-block}")},
+            "in what `against:` names: `under: skip-block` changes what a block gives",
+        ),
+        (
+            {
+                "evidence": "measured",
+                "test": ABLATED.replace(
+                    "under: ablate-mlp, blocks: last, against: plain", "against: {under: ablate-mlp}"
+                ),
+            },
+            "holds one intervention against another; write `evidence: intervention` and add `under:`",
         ),
         (
             {"evidence": "intervention", "test": KEPT.replace("skip-block", "zero-coordinate")},

@@ -24,6 +24,7 @@ from refutable.errors import BadInput, InstrumentError
 from refutable.measurement.instrument.parts import (
     ATTENTION_LAST,
     ATTENTION_NORMS,
+    MLP_LAST,
     MLP_NORMS,
     first_module,
     modules_named,
@@ -36,7 +37,6 @@ from refutable.models.families import Family
 
 ATTENTION_READERS = {"q_proj", "k_proj", "v_proj", "query_key_value", "c_attn", "qkv_proj", "Wqkv"}
 MLP_READERS = {"gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc_in", "dense_h_to_4h", "fc1", "gate"}
-MLP_LAST = {"down_proj", "c_proj", "fc_out", "dense_4h_to_h", "fc2"}
 ONE_PLUS = {"gemma", "gemma2", "gemma3_text"}  # their norms multiply by 1 + weight
 CODEGEN_SHARDS = 4  # codegen's fused matrix was cut for so many TPU cores, and each cut holds query, value, key
 

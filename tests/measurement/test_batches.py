@@ -12,7 +12,7 @@ from tiny import VARIANTS, VOCABULARY, Variant, prompt_set, tiny_model
 from refutable.measurement.instrument.batching import switch_lengths
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.tokens import GivenTokens
-from refutable.measurement.passes import forward
+from refutable.measurement.passes import batches
 from refutable.measurement.passes.forward import run_pass
 from refutable.measurement.passes.loss import run_loss
 from refutable.traces.passes import Pass
@@ -47,7 +47,7 @@ def with_tokens(model: LoadedModel, ids: tuple[tuple[int, ...], ...]) -> LoadedM
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_prompt_in_a_batch_is_what_it_is_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(forward.OVERHEAD, "cpu", 10_000)  # as few batches as may be
+    monkeypatch.setitem(batches.OVERHEAD, "cpu", 10_000)  # as few batches as may be
     model = tiny_model(EVERY[name])
     generator = np.random.default_rng(0)
     ids = tuple(tuple(generator.integers(3, VOCABULARY, size=n).tolist()) for n in LENGTHS)
@@ -71,11 +71,11 @@ def test_the_switch_matters_and_batches_are_cut_there(name: str, monkeypatch: py
     model = tiny_model(EVERY[name])
     assert switch_lengths(model.network) == (SWITCH,)
     assert switch_lengths(tiny_model(VARIANTS["phi3"]).network) == ()
-    monkeypatch.setitem(forward.OVERHEAD, "cpu", 10_000)
+    monkeypatch.setitem(batches.OVERHEAD, "cpu", 10_000)
     ids = tuple(tuple(range(3, 3 + n)) for n in (5, 20))
     cut = run_pass(with_tokens(model, ids), prompt_set([5, 20]), "key", {})
     assert cut.meta["batches"] == 2
-    monkeypatch.setattr(forward, "switch_lengths", lambda network: ())
+    monkeypatch.setattr(batches, "switch_lengths", lambda network: ())
     mixed = run_pass(with_tokens(model, ids), prompt_set([5, 20]), "key", {})
     assert mixed.meta["batches"] == 1
     a, b = (trace.blocks["norm.block_output"].to_numpy()[: 5 * 3] for trace in (cut, mixed))

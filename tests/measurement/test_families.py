@@ -178,7 +178,7 @@ def test_batching_and_padding_change_nothing(model_of: ModelOf, name: str, monke
     buckets = [[i for i in everyone if LENGTHS[i] == n] for n in sorted(set(LENGTHS))]
     traces = {}
     for kind, cuts in {"alone": [[i] for i in everyone], "padded": [everyone], "buckets": buckets}.items():
-        monkeypatch.setattr("refutable.measurement.passes.forward.cut_batches", lambda *a, cuts=cuts, **k: cuts)
+        monkeypatch.setattr("refutable.measurement.passes.batches.cut_batches", lambda *a, cuts=cuts, **k: cuts)
         traces[kind] = run_pass(model, prompt_set(), "key", about(model))
         assert traces[kind].meta["batches"] == len(cuts)
     for kind in ("padded", "buckets"):

@@ -18,7 +18,7 @@ from refutable.measurement.loading.converted import converted_gguf
 from refutable.measurement.loading.initialise import initialise
 from refutable.measurement.loading.load import draw, load_model
 from refutable.measurement.loading.read_fast import Layout, read_tensors
-from refutable.measurement.passes.forward import run_in_batches
+from refutable.measurement.passes.batches import run_in_batches
 from refutable.measurement.passes.jacobian import run_jacobian
 from refutable.measurement.session import measure_subject
 from refutable.models.families import family_of

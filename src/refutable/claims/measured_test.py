@@ -18,6 +18,7 @@ from pydantic import (
 from refutable._util.strict_yaml import NAMES, Frozen, Names
 from refutable.claims.parts import (
     AGAINST,
+    CHANGES,
     FACT_NAMES,
     WORDS,
     Against,
@@ -30,11 +31,19 @@ from refutable.claims.parts import (
     normless,
     statistic_named,
 )
-from refutable.metrics import first_token_of
+from refutable.metrics import SEVERAL_LAYERS, first_token_of
 from refutable.models.registry_facts import STEP_FACTS
 from refutable.statistics.over import Over
 from refutable.statistics.region import Region, RegionText, parse_region
-from refutable.traces.passes import EACH_TOKEN, PASSES, UNCLOSED, Change, First
+from refutable.traces.passes import (
+    COORDINATE_CHANGES,
+    EACH_TOKEN,
+    PASSES,
+    UNCLOSED,
+    Change,
+    First,
+    is_one_with_a_next,
+)
 from refutable.traces.trace import Position
 
 HELD = "held against"  # the form of `against:` that names a model or a dtype
@@ -100,20 +109,23 @@ class MeasuredTest(Frozen):
     under: Change | None = Field(default=None, description="what is changed in the forward pass, at fixed weights")
     blocks: NamedBlocks | None = Field(
         default=None,
-        description="which blocks are changed: all (the default), the first, the middle or the last one, or one by its"
-        " number, from 1; swap-blocks exchanges it with the next",
+        description="which blocks are changed: all (the default), the first, the middle or the last one, the"
+        " earlier-half or the later-half, one by its number, from 1, or several: [16, 17] or 16-30; swap-blocks"
+        " exchanges one with the next",
     )
     coordinate: int | None = Field(
         default=None,
         ge=0,
         strict=True,
-        description="which coordinate of the blocks' output zero-coordinate sets to zero, from 0 (largest_coordinate)",
+        description="which coordinate of the blocks' output zero-coordinate sets to zero, and mean-coordinate to its"
+        " mean over prompts, from 0 (largest_coordinate)",
     )
     against: HeldAgainst | None = Field(
         default=None,
         description="the paired difference per prompt: plain, under the intervention minus without it; {model: NAME},"
         " this model minus that one; {dtype: D}, the run's dtype minus that one; {norm: N}, {position: P} or"
-        " {layer: L}, the value as the test reads it minus the value read so",
+        " {layer: L}, the value as the test reads it minus the value read so; {under: U}, {blocks: B} or"
+        " {coordinate: C}, under the test's intervention minus under that one",
     )
     categories: dict[str, Names] | None = Field(
         default=None, description="two groups of the prompts' categories, first minus second"
@@ -157,8 +169,19 @@ class MeasuredTest(Frozen):
     @property
     def other_reading(self) -> MeasuredTest | None:
         """The same test read in the other way that `against:` names, or None."""
-        changed = self.other.reading if self.other is not None else {}
-        return self.model_copy(update={**changed, "against": None}) if changed else None
+        changed = dict(self.other.reading) if self.other is not None else {}
+        if not changed:
+            return None
+        if "under" in changed and changed["under"] not in COORDINATE_CHANGES:
+            changed["coordinate"] = None
+        if changed.get("under") == "shuffle-tokens":
+            changed["blocks"] = None
+        return self.model_copy(update={**changed, "against": None})
+
+    @property
+    def change(self) -> tuple[object, ...]:
+        """What is changed in the forward pass, and where."""
+        return self.under, self.blocks or "all", self.coordinate
 
     @property
     def readings(self) -> tuple[MeasuredTest, ...]:
@@ -166,15 +189,21 @@ class MeasuredTest(Frozen):
         return (self,) if self.other_reading is None else (self, self.other_reading)
 
     @property
+    def apart(self) -> bool:
+        """Whether what is subtracted is of another trace: of another model, dtype or intervention, or of none."""
+        same = self.other is not None and self.other.reading and not any(key in self.other.reading for key in CHANGES)
+        return self.against is not None and not same
+
+    @property
     def over_layers(self) -> bool:
         """Whether it takes several layers together, so that the first block may count or not."""
-        return any(one.layer in ("mean", "trend") for one in self.readings)
+        return any(one.layer in SEVERAL_LAYERS for one in self.readings)
 
     @property
     def counts_first(self) -> tuple[First, ...]:
         """Whether the first token counts in each metric over several tokens, and then whether `under` changes it."""
         usual = [first_token_of(metric_named(name), one.position) for one in self.readings for name in self.of]
-        changed: list[First | None] = ["with"] if self.under in EACH_TOKEN else []
+        changed: list[First | None] = ["with"] if any(one.under in EACH_TOKEN for one in self.readings) else []
         return tuple(self.first_token or first for first in (*usual, *changed) if first is not None)
 
     @property
@@ -259,10 +288,16 @@ class MeasuredTest(Frozen):
                 f"`position: {self.position}` of {self.of[0]!r} is one token, and none is changed; remove"
                 " `first_token:`, or write `position: all`"
             )
+        if self.layer in ("greatest", "least") and takes.parts:
+            raise ValueError(
+                f"`layer: {self.layer}` is of a ratio, and not of its two lengths apart; write `statistic: mean`"
+            )
         if self.layer == "trend" and self.statistic in NOT_OF_DIFFERENCES:
             raise ValueError("`layer: trend` is a slope over layers, which may be negative; write `statistic: mean`")
         if self.first_block is not None and not self.over_layers:
-            raise ValueError("`first_block:` belongs to several layers; write `layer: mean` or `trend`, or remove it")
+            raise ValueError(
+                f"`first_block:` belongs to several layers; write `layer: {', '.join(SEVERAL_LAYERS)}`, or remove it"
+            )
 
     def _check_intervention(self) -> None:
         if self.under is None:
@@ -272,6 +307,11 @@ class MeasuredTest(Frozen):
                         f"metric {name!r} holds a changed model against the model as it is; write `evidence:"
                         f" intervention` and add `under:` (one of {', '.join(get_args(Change))})"
                     )
+            if self.other is not None and (named := [key for key in CHANGES if key in self.other.reading]):
+                raise ValueError(
+                    f"`against: {{{named[0]}: ...}}` holds one intervention against another; write `evidence:"
+                    f" intervention` and add `under:` (one of {', '.join(get_args(Change))})"
+                )
             for key in ("blocks", "coordinate", "against"):
                 if getattr(self, key) not in (None, self.other):
                     allowed = ", ".join(get_args(Change))
@@ -295,12 +335,13 @@ class MeasuredTest(Frozen):
                 raise ValueError(
                     f"metric {name!r} holds the changed model against the model as it is already; remove `against:`"
                 )
-        if (self.coordinate is not None) != (self.under == "zero-coordinate"):
+        if (self.coordinate is not None) != (self.under in COORDINATE_CHANGES):
+            asked = self.under if self.under in COORDINATE_CHANGES else " or ".join(COORDINATE_CHANGES)
             raise ValueError(
-                "`under: zero-coordinate` and `coordinate:` belong together: a number from 0, as `largest_coordinate`"
-                " has it; write both or neither"
+                f"`under: {asked}` and `coordinate:` belong together: a number from 0, as `largest_coordinate` has it;"
+                " write both or neither"
             )
-        if self.under == "swap-blocks" and self.blocks in (None, "all", "last"):
+        if self.under == "swap-blocks" and not is_one_with_a_next(self.blocks):
             raise ValueError(
                 "`under: swap-blocks` exchanges one block with the next; write `blocks: middle`, `first` or a number"
             )
@@ -334,6 +375,13 @@ class MeasuredTest(Frozen):
         for key, value in other.reading.items():
             if getattr(self, key) == value:
                 raise ValueError(f"`against: {{{key}: {value}}}` is the test's own reading; name another")
+        if any(key in other.reading for key in CHANGES) and self.other_reading is not None and self.under is not None:
+            if self.other_reading.change == self.change:
+                raise ValueError("`against:` names the test's own intervention; name another")
+            try:
+                self.other_reading._check_intervention()
+            except ValueError as error:
+                raise ValueError(f"in what `against:` names: {error}") from None
         if other.norm is not None and (why := normless(self.of)):
             raise ValueError(f"{why}; remove `against:`")
         last_only = [name for name in self.of if metric_named(name).last_only]

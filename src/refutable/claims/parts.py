@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -9,12 +10,15 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from refutable._util.registry import Named, Registry
 from refutable._util.strict_yaml import NAMES, Frozen
@@ -25,7 +29,7 @@ from refutable.models.registry_facts import ROW_FACTS, ROW_WORDS
 from refutable.models.revision_names import is_glob, model_of
 from refutable.models.selector import Selector
 from refutable.statistics import STATISTICS, Statistic
-from refutable.traces.passes import Blocks, BlockWord
+from refutable.traces.passes import Blocks, BlockWord, Change
 from refutable.traces.trace import Position, Tap, Token
 
 T = TypeVar("T", bound=Named)
@@ -35,8 +39,12 @@ WORDS = {**FACT_WORDS, **ROW_WORDS}  # the possible values of facts that are wor
 
 ControlName = Literal["initialization", "permuted", "any-data"]
 Norm = Literal["raw", "centred"]
-READINGS = ("norm", "position", "layer")  # keys of a test that `against:` can name: another reading of the same weights
-AGAINST = "{model: NAME}, {revision: NAME}, {dtype: bfloat16}, {norm: centred}, {position: all} or {layer: first}"
+CHANGES = ("under", "blocks", "coordinate")  # keys of a test by which `against:` can name another intervention
+READINGS = ("norm", "position", "layer", *CHANGES)  # keys that `against:` can name: another reading of the same weights
+AGAINST = (
+    "{model: NAME}, {revision: NAME}, {dtype: bfloat16}, {norm: centred}, {position: all} or {layer: first}; or, under"
+    " an intervention, {under: skip-block}, {blocks: 8} or {coordinate: 7}"
+)
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decides = Literal["sentence", "part", "neighbour"]
 DECIDES = (
@@ -53,27 +61,51 @@ def _layer(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     except ValidationError:
         if isinstance(value, int) and not isinstance(value, bool):
             raise ValueError(f"layers count from 1, and the last is `layer: last` (got {value})") from None
-        words = ("first", "last", "mean", "trend")
+        words = ("first", "last", "mean", "trend", "greatest", "least")
         near = did_you_mean(value, words) if isinstance(value, str) else ""
         raise ValueError(f"unknown layer {value!r}; known: {', '.join(words)}, or a number from 1.{near}") from None
 
 
 Layer = Annotated[
-    Literal["first", "last", "mean", "trend", "each"] | Annotated[int, Field(ge=1, strict=True)], WrapValidator(_layer)
+    Literal["first", "last", "mean", "trend", "greatest", "least", "each"] | Annotated[int, Field(ge=1, strict=True)],
+    WrapValidator(_layer),
 ]
+
+SPAN = r"^[1-9][0-9]*-[1-9][0-9]*$"  # a row of blocks, as "16-30"
 
 
 def _blocks(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    named = value
+    if isinstance(value, str) and re.fullmatch(SPAN, value):
+        first, last = map(int, value.split("-"))
+        named = tuple(range(first, min(last, first + MOST_BLOCKS) + 1))
+    elif isinstance(value, list):
+        named = tuple(value)
     try:
-        return handler(value)
+        found = handler(named)
     except ValidationError:
         words = get_args(BlockWord)
+        near = did_you_mean(value, words) if isinstance(value, str) else ""
         raise ValueError(
-            f"unknown blocks {value!r}; known: {', '.join(words)}, or a number from 1.{did_you_mean(str(value), words)}"
+            f"unknown blocks {value!r}; known: {', '.join(words)}, a number from 1, or several: [16, 17] or"
+            f" 16-30.{near}"
         ) from None
+    if isinstance(found, tuple) and list(found) != sorted(set(found)):
+        raise ValueError(f"blocks {value!r}: write each once, the lowest first")
+    return found
 
 
-NamedBlocks = Annotated[Blocks, WrapValidator(_blocks)]
+class _Span:
+    """A row of blocks, in the JSON schema."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        schema["anyOf"].append({"type": "string", "pattern": SPAN})
+        return schema
+
+
+MOST_BLOCKS = 10_000  # more than any model has
+NamedBlocks = Annotated[Blocks, WrapValidator(_blocks), _Span()]
 
 
 def _selector(value: Any) -> Any:
@@ -126,6 +158,11 @@ class Against(Frozen):
     norm: Norm | None = Field(default=None, description="the same values, read in the other norm")
     position: Position | None = Field(default=None, description="the same values, read at another position")
     layer: Layer | None = Field(default=None, description="the same values, read in another layer")
+    under: Change | None = Field(default=None, description="the same weights under another intervention")
+    blocks: NamedBlocks | None = Field(default=None, description="the same intervention, in other blocks")
+    coordinate: int | None = Field(
+        default=None, ge=0, strict=True, description="the same intervention, of another coordinate"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Against:
@@ -148,6 +185,9 @@ class Against(Frozen):
         if self.revision is not None:
             return f"{model} minus {model_of(model)} at {self.revision} on each prompt: both read the same prompts"
         for name, value in self.reading.items():
+            if name in CHANGES:
+                shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+                return f"{model} minus itself with `{name}: {shown}` on each prompt: changed in two ways"
             return f"{model} minus itself with `{name}: {value}` on each prompt: both are read from the same weights"
         return f"{model} minus itself in {self.dtype} on each prompt: the same weights read the same prompts"
 

@@ -100,6 +100,8 @@ def _subjects(meta: Meta, selection: Selection, first: Meta) -> list[Subject]:
 
 def _pass_of(meta: Meta) -> Pass:
     of_spec = {name: meta[name] for name in ("intervention", "blocks", "bos", "spare", "coordinate") if name in meta}
+    if isinstance(of_spec.get("blocks"), list):  # as JSON has it
+        of_spec["blocks"] = tuple(of_spec["blocks"])
     return Pass(str(meta["pass"]), str(meta["prompt_set"]), **of_spec)
 
 

@@ -27,7 +27,8 @@ Per = Literal["prompt", "layer"]
 Gauge = Literal["norm-scale", "mean-shift", "value-output"]  # rewrites of the weights that do not change the function
 GAUGES: tuple[Gauge, ...] = get_args(Gauge)
 ALL_BUT_MEAN: tuple[Gauge, ...] = ("norm-scale", "value-output")
-LayerChoice = Literal["first", "last", "mean", "trend", "each"] | int | None
+LayerChoice = Literal["first", "last", "mean", "trend", "greatest", "least", "each"] | int | None
+SEVERAL_LAYERS = ("mean", "trend", "greatest", "least")  # those that make one number of all of a model's layers
 Part = Literal["numerator", "denominator"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Values = NDArray[np.float64]
@@ -191,11 +192,11 @@ def evaluate(
         position: which token. ``all`` is the mean over every position but the first; ``whole`` takes the prompt as the
             matrix of all its tokens, the first included (Frobenius norms). `first_token` changes either.
         norm: raw vectors, or vectors less their mean over the width.
-        layer: which layer of a metric that has one value per layer; None or ``each`` keeps them all, ``mean`` and
-            ``trend`` take them together.
+        layer: which layer of a metric that has one value per layer; None or ``each`` keeps them all; ``mean``,
+            ``trend``, ``greatest`` and ``least`` take them together, for each prompt.
         first_token: whether the first token counts, in a metric over several tokens; None for the default of the
             position (`FIRST_TOKEN`) or of the pass. Metrics of one token ignore it.
-        first_block: whether the first block counts in ``layer="mean"`` and ``"trend"``; None for with it.
+        first_block: whether the first block counts where layers are taken together; None for with it.
         folded: how the model normalises what its modules read; if given, norms are taken before the learned scale.
         part: only the numerator or the denominator of a ratio.
 
@@ -222,10 +223,8 @@ def evaluate(
     kept, values = _mean_over_positions(raw, view.prompt, len(trace))
     if chosen.per == "layer" and view.only is not None:
         values = values[:, view.only].copy()  # the sample is kept, the other layers are not
-    elif chosen.per == "layer" and layer == "mean":
-        values = mean_over_layers(values, str(trace.meta["model"]), first_block)
-    elif chosen.per == "layer" and layer == "trend":
-        values = trend_over_layers(values, str(trace.meta["model"]), first_block)
+    elif chosen.per == "layer" and layer in SEVERAL_LAYERS:
+        values = over_layers(values, layer, str(trace.meta["model"]), first_block)
     values.setflags(write=False)  # the sample is cached
     categories, texts = (_of_prompts(column, trace, kept) for column in ("category", "text"))
     trace.derived[asked] = sample = Sample(chosen.name, values, "prompt", categories, texts, chosen.unit)
@@ -235,6 +234,24 @@ def evaluate(
 def first_token_of(chosen: Metric, position: Position) -> First | None:
     """Return whether a metric counts the first token unless a claim says otherwise; None if it is of one token."""
     return PASSES[chosen.reads].first_token or FIRST_TOKEN.get(position)
+
+
+def over_layers(values: Values, layer: object, model: str, first_block: First | None) -> Values:
+    """Return one number of a model's layers, shape (n,), of values of shape (n, layers), as `SEVERAL_LAYERS` names it.
+
+    The greatest of many layers is above what it would be without noise, the least below; NaN in one layer is NaN.
+
+    Raises:
+        NoSuchTap: no layer counts; or, for a trend, fewer than two.
+    """
+    match layer:
+        case "mean":
+            return mean_over_layers(values, model, first_block)
+        case "trend":
+            return trend_over_layers(values, model, first_block)
+    counted = _counted(values, model, first_block)
+    extreme: Values = counted.max(axis=1) if layer == "greatest" else counted.min(axis=1)
+    return extreme
 
 
 def mean_over_layers(values: Values, model: str, first_block: First | None) -> Values:
@@ -299,7 +316,7 @@ def _index(layer: LayerChoice, trace: Trace) -> int | None:
     """Return the index of the layer asked for, or None if there are several."""
     layers = int(trace.meta["layers"])
     match layer:
-        case None | "each" | "mean" | "trend":
+        case None | "each" | "mean" | "trend" | "greatest" | "least":
             return None
         case "first":
             return 0

@@ -58,6 +58,8 @@ UNDER = {
     "skip-block": "a block's output is its input",
     "swap-blocks": "a block runs after the one that follows it",
     "zero-coordinate": "one coordinate of a block's output is zero",
+    "mean-coordinate": "one coordinate of a block's output is its mean over the prompts at that position",
+    "zero-weight": "one weight of the MLP's output matrix is zero: that of the largest output and what it reads most",
     "shuffle-tokens": "the prompt's tokens are shuffled",
 }
 Runs = Mapping[str, RunResult]
@@ -192,6 +194,8 @@ def _layer(layer: str | int | None) -> str:
         return "as the mean over layers"
     if layer == "trend":
         return "as the slope over layers"
+    if layer in ("greatest", "least"):
+        return f"in the layer where it is {layer}, on each prompt"
     return f"in the {layer} layer" if isinstance(layer, str) else f"in layer {layer}"
 
 

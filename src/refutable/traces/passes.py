@@ -16,17 +16,22 @@ ProbeName = Literal["wiring", "rotation"]
 BlockChange = Literal["ablate-attention", "ablate-mlp", "rewire-parallel", "rewire-sequential"]
 NormChange = Literal["keep-norm", "never-shorten", "never-lengthen"]
 OrderChange = Literal["skip-block", "swap-blocks"]
-Change = Literal[BlockChange, "soften-attention", NormChange, "shuffle-tokens", OrderChange, "zero-coordinate"]
+CoordinateChange = Literal["zero-coordinate", "mean-coordinate"]
+Change = Literal[
+    BlockChange, "soften-attention", NormChange, "shuffle-tokens", OrderChange, CoordinateChange, "zero-weight"
+]
 Intervention = Literal["none", Change]
-BlockWord = Literal["all", "first", "middle", "last"]
-Blocks = BlockWord | Annotated[int, Field(ge=1, strict=True)]  # a number counts from 1, as `layer:` does
+BlockWord = Literal["all", "first", "middle", "last", "earlier-half", "later-half"]
+BlockNumber = Annotated[int, Field(ge=1, strict=True)]  # counts from 1, as `layer:` does
+Blocks = BlockWord | BlockNumber | Annotated[tuple[BlockNumber, ...], Field(min_length=2)]
 Bos = Literal["default", "with", "without"]
 First = Literal["with", "without"]
 Spare = Literal["none", "first"]
 Positions = Literal["all", "last", "none"]
 PROBE_PASSES: tuple[str, ...] = get_args(ProbeName)
-EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange), "skip-block", "zero-coordinate")
-UNCLOSED: tuple[str, ...] = (*get_args(NormChange), *get_args(OrderChange), "zero-coordinate")  # no block adds up then
+COORDINATE_CHANGES: tuple[str, ...] = get_args(CoordinateChange)
+EACH_TOKEN: tuple[str, ...] = (*get_args(BlockChange), *get_args(NormChange), "skip-block", *COORDINATE_CHANGES)
+UNCLOSED: tuple[str, ...] = (*get_args(NormChange), *get_args(OrderChange), *COORDINATE_CHANGES)  # no block adds up
 
 NO_BOS = "its tokens are stand-ins, and none is a beginning-of-sequence token"
 
@@ -204,7 +209,7 @@ class Pass:
         blocks: which blocks are changed, or whose Jacobian is taken.
         bos: whether prompts begin with the beginning-of-sequence token: as the tokenizer has it, with it, or without.
         spare: which token an intervention leaves as it is: none, or the first.
-        coordinate: which coordinate of a block's output is set to zero, from 0; None unless one is.
+        coordinate: which coordinate of a block's output is set to zero or its mean, from 0; None unless one is.
     """
 
     name: str
@@ -261,10 +266,32 @@ class Pass:
 
 def blocks_told(blocks: Blocks, change: str = "") -> str:
     """Return which blocks are changed, in words."""
+    match blocks:
+        case "all":
+            return "every block"
+        case "earlier-half" | "later-half":
+            return f"the {blocks.removesuffix('-half')} half of the blocks"
+        case tuple():
+            return f"blocks {_spans(blocks)}"
     word = f"block {blocks}" if isinstance(blocks, int) else f"the {blocks} block"
-    if change == "swap-blocks":
-        return f"{word} and the next"
-    return "every block" if blocks == "all" else word
+    return f"{word} and the next" if change == "swap-blocks" else word
+
+
+def _spans(numbers: tuple[int, ...]) -> str:
+    """Return ascending numbers in words, three or more in a row by the first and the last: ``3, 16 to 30``."""
+    rows: list[list[int]] = []
+    for number in numbers:
+        if rows and number == rows[-1][-1] + 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    parts = (f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
+    return ", ".join(parts)
+
+
+def is_one_with_a_next(blocks: object) -> bool:
+    """Whether `blocks` names one block that may have a next, as ``swap-blocks`` needs."""
+    return blocks in ("first", "middle") or _is_number(blocks)
 
 
 def made_of(name: str, blocks: Blocks) -> str:
@@ -284,7 +311,7 @@ def check_change(under: str, blocks: Blocks, kind: PassKind) -> None:
             f"under {under} a block's output is not its input plus what it adds, so no block closes and nothing of the"
             f" pass {kind.name!r} can be believed; read the pass {able}"
         )
-    if under == "swap-blocks" and blocks in ("all", "last"):
+    if under == "swap-blocks" and not is_one_with_a_next(blocks):
         raise BadInput(
             "swap-blocks exchanges one block with the next, and this names none that has a next; write blocks: middle,"
             " first or a number"
@@ -298,6 +325,15 @@ def check_change(under: str, blocks: Blocks, kind: PassKind) -> None:
 
 def _is_number(blocks: object) -> bool:
     return isinstance(blocks, int) and not isinstance(blocks, bool) and blocks >= 1
+
+
+def _are_numbers(blocks: object) -> bool:
+    return (
+        isinstance(blocks, list | tuple)
+        and len(blocks) > 1
+        and all(map(_is_number, blocks))
+        and list(blocks) == sorted(set(blocks))
+    )
 
 
 def pass_of(
@@ -319,7 +355,7 @@ def pass_of(
         raise BadInput(f"{name!r} is a probe of a reduced instance; a claim with `evidence: wiring` asks for it")
     for word, given, known in (
         ("under", under, ("none", *get_args(Change))),
-        ("blocks", blocks if not _is_number(blocks) else "all", get_args(BlockWord)),
+        ("blocks", "all" if _is_number(blocks) or _are_numbers(blocks) else blocks, get_args(BlockWord)),
         ("bos", bos, get_args(Bos)),
         ("first_token", first_token, get_args(First)),
     ):
@@ -333,11 +369,14 @@ def pass_of(
     if under == "none" and blocks not in ("all", "last"):
         raise BadInput(f"blocks={blocks!r}: the pass {name!r} is of all blocks or the last; write 'all' or 'last'")
     check_change(under, blocks, kind)
-    if (coordinate is not None) != (under == "zero-coordinate"):
-        raise BadInput("coordinate= says which coordinate under='zero-coordinate' sets to zero; give both or neither")
+    if (coordinate is not None) != (under in COORDINATE_CHANGES):
+        raise BadInput(
+            f"coordinate= says which coordinate under= sets ({' or '.join(COORDINATE_CHANGES)}); give both or neither"
+        )
     if first_token == "without" and under not in EACH_TOKEN:
         raise BadInput(f"first_token={first_token!r} spares it a change made token by token; remove it")
-    return Pass(name, prompts, under, blocks, bos, "first" if first_token == "without" else "none", coordinate)  # type: ignore[arg-type]
+    named = tuple(blocks) if isinstance(blocks, list) else blocks
+    return Pass(name, prompts, under, named, bos, "first" if first_token == "without" else "none", coordinate)  # type: ignore[arg-type]
 
 
 LAST_TOKEN = "last"  # meta["positions"] of a pass that reads the last token of each prompt alone

@@ -16,7 +16,7 @@ from refutable.measurement.instrument.interventions import intervening
 from refutable.measurement.instrument.taps import first_tensor
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.forward import run_pass
-from refutable.traces.passes import EACH_TOKEN, BlockChange, Pass
+from refutable.traces.passes import COORDINATE_CHANGES, EACH_TOKEN, BlockChange, Pass
 from refutable.traces.trace import Trace, norm_column
 
 ModelOf = Callable[[str], LoadedModel]
@@ -160,7 +160,7 @@ def last_output(model: LoadedModel, change: Any, spare: Any = "none") -> torch.T
     return seen[0]
 
 
-SPARING = [c for c in EACH_TOKEN if c not in ("never-shorten", "zero-coordinate")]  # never shortened; asks for a number
+SPARING = [c for c in EACH_TOKEN if c not in ("never-shorten", *COORDINATE_CHANGES)]  # the others ask for a number
 
 
 @pytest.mark.parametrize("change", SPARING)

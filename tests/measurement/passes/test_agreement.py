@@ -109,11 +109,15 @@ def test_a_model_agrees_with_itself_and_its_first_token_is_spared_on_demand(mode
 def test_blocks_have_names_and_numbers(model_of: ModelOf) -> None:
     model = model_of("llama")
     every = list(model.blocks())
-    for blocks, expected in (("all", every), ("first", every[:1]), ("middle", every[1:2]), ("last", every[2:])):
+    words = {"all": every, "first": every[:1], "middle": every[1:2], "last": every[2:]}
+    halves = {"earlier-half": every[:1], "later-half": every[2:], (1, 3): [every[0], every[2]]}
+    for blocks, expected in (words | halves).items():
         assert chosen_blocks(model, blocks) == expected
     assert chosen_blocks(model, 3) == every[2:]
     with pytest.raises(NoSuchTap, match="has 3 layers; there is no block 4"):
         chosen_blocks(model, 4)
+    with pytest.raises(NoSuchTap, match="there is no block 5"):
+        chosen_blocks(model, (2, 5))
     with pytest.raises(NotMeasured, match="its block 3 is the last"):
         logits(model, "swap-blocks", 3)
     with pytest.raises(NotMeasured, match="a prompt has one token"):
@@ -129,6 +133,8 @@ def test_blocks_have_names_and_numbers(model_of: ModelOf) -> None:
         (("jacobian", "p", "none", 2, "default"), "write 'all' or 'last'"),
         (("loss", "p", "zero-coordinate", 2, "default"), "give both or neither"),
         (("loss", "p", "skip-block", 0, "default"), "unknown blocks= '0'"),
+        (("loss", "p", "skip-block", [2, 1], "default"), r"unknown blocks= '\[2, 1\]'"),
+        (("loss", "p", "swap-blocks", (1, 2), "default"), "names none that has a next"),
     ],
 )
 def test_a_change_that_means_nothing_is_refused(asked: Any, told: str) -> None:

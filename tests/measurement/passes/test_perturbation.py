@@ -141,7 +141,7 @@ def test_padded_or_alone_or_in_another_order_it_is_the_same(model_of: ModelOf) -
         def decode(self, token: int) -> str:
             return ""
 
-    import refutable.measurement.passes.forward as module
+    import refutable.measurement.passes.batches as module
 
     alone = replace(model, tokenizer=Given())
     original = module.cut_batches

@@ -14,7 +14,7 @@ from refutable.evidence.plan import pass_for
 from refutable.evidence.published.column_map import MetricColumn, TableMap
 from refutable.evidence.published.formats import TableRecord, is_empty, list_in, number_in, printed_in
 from refutable.evidence.published.made_on import check_prompts
-from refutable.metrics import METRICS, first_token_of, mean_over_layers, trend_over_layers
+from refutable.metrics import METRICS, SEVERAL_LAYERS, first_token_of, over_layers
 from refutable.prompts.prompt_set import PromptSet, are_categorised
 from refutable.statistics import STATISTICS
 from refutable.statistics.sample import CENSUS, Sample
@@ -228,14 +228,12 @@ class Table:
         if max(layers) > number:
             raise BadInput(f"{self.name}: {model} has {number} layers and the table a layer {max(layers)} of {metric}")
         match test.layer:
-            case None | "each" | "mean" | "trend":
+            case None | "each" | "mean" | "trend" | "greatest" | "least":
                 if len(layers) != number:
                     raise NotMeasured(f"{self.name} holds {len(layers)} of the {number} layers of {model} for {metric}")
-                if test.layer == "trend":
-                    return trend_over_layers(values, model, test.first_block)
-                if test.layer != "mean":
+                if test.layer not in SEVERAL_LAYERS:
                     return values
-                return mean_over_layers(values, model, test.first_block)
+                return over_layers(values, test.layer, model, test.first_block)
             case "first" | "last" | int():
                 wanted = {"first": 1, "last": number}.get(str(test.layer), test.layer)
                 if wanted not in layers:

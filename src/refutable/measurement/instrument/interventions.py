@@ -8,11 +8,15 @@
 * ``keep-norm``: a block's output is rescaled to the norm of its input, at every position; ``never-shorten``: only where
   it came out shorter; ``never-lengthen``: only where it came out longer.
 * ``skip-block``: a block's output is its input. ``swap-blocks``: a block runs after the one that follows it.
-* ``zero-coordinate``: one coordinate of a block's output is zero.
+* ``zero-coordinate``: one coordinate of a block's output is zero. ``mean-coordinate``: it is its mean over the prompts
+  that have a token at that position, in the model as it is.
+* ``zero-weight``: one weight of the MLP's output matrix is zero, that of the largest output and what it reads most.
 * ``shuffle-tokens``: the tokens between a prompt's first and last are put in another order.
 
 In a block with a single norm, that norm is the MLP's own. Re-wiring a block to the wiring it already has changes no bit
 of its output (tests/measurement/instrument/test_interventions.py).
+
+What must be known of all prompts before the change is seen in a run of the model as it is (passes/looking_first.py).
 
 What is changed token by token can spare the first, whose state is then that of the model as it is. Softening attention
 leaves the first token as it is in any case: it sees itself alone. So does shuffling.
@@ -21,7 +25,7 @@ leaves the first token as it is in any case: it sees itself alone. So does shuff
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, get_args
@@ -30,7 +34,7 @@ import numpy as np
 import torch
 
 from refutable.errors import InstrumentError, NoSuchTap, NotMeasured
-from refutable.measurement.instrument.parts import mlp_norm
+from refutable.measurement.instrument.parts import mlp_norm, mlp_output, oriented
 from refutable.measurement.instrument.taps import (
     first_tensor,
     hidden_states,
@@ -39,7 +43,10 @@ from refutable.measurement.instrument.taps import (
     with_hidden_states,
 )
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.traces.passes import BlockChange, Blocks, Intervention, NormChange, Spare
+from refutable.traces.passes import COORDINATE_CHANGES, BlockChange, Blocks, Intervention, NormChange, Spare
+
+Seen = Mapping[int, torch.Tensor]
+"""By a block's number, from 0: each position's mean of the coordinate, (T,); or the row and column of the weight."""
 
 TEMPERATURE = 2.0
 SCALES = {"scaling": -1, "scale_attn": 1}  # attributes of attention, and the power of the temperature in each
@@ -57,10 +64,12 @@ def intervening(
     blocks: Blocks = "all",
     spare: Spare = "none",
     coordinate: int | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[None]:
     """Apply an intervention to the passes run inside; hooks attached inside see the changed tensors.
 
-    `spare` says which token is left as it is, `coordinate` which coordinate ``zero-coordinate`` sets to zero.
+    `spare` says which token is left as it is, `coordinate` which coordinate is set to zero or its mean, `seen` what was
+    seen of the blocks that are changed in the model as it is.
 
     Raises:
         NotMeasured: the blocks add no updates (post-norm), so there is nothing to ablate or re-wire; attention has no
@@ -77,8 +86,15 @@ def intervening(
         with _swapped(model, changed[0]):
             yield
         return
-    if intervention == "zero-coordinate":
-        with hooked([block.register_forward_hook(_zeroing(model, coordinate, spare)) for block in changed]):
+    if intervention in COORDINATE_CHANGES:
+        _check_coordinate(model, coordinate)
+        means = iter(_seen_of(model, changed, seen)) if intervention == "mean-coordinate" else None
+        give = [_setting(coordinate, None if means is None else next(means), spare) for _ in changed]
+        with hooked([block.register_forward_hook(one) for block, one in zip(changed, give, strict=True)]):
+            yield
+        return
+    if intervention == "zero-weight":
+        with _zeroed(model, changed, _seen_of(model, changed, seen)):
             yield
         return
     with hooked([handle for block in changed for handle in _change(block, model, intervention, spare)]):
@@ -88,17 +104,29 @@ def intervening(
 def chosen_blocks(model: LoadedModel, blocks: Blocks) -> list[torch.nn.Module]:
     """Return the blocks that a pass names; the middle one of an even number is that before the middle.
 
+    Of an odd number, neither half has the middle block. One block has no halves.
+
     Raises:
         NoSuchTap: the model has no block of that number.
     """
     every = list(model.blocks())
-    if blocks == "all":
-        return every
-    numbers = {"first": 1, "middle": (len(every) + 1) // 2, "last": len(every)}
-    number = blocks if isinstance(blocks, int) else numbers[blocks]
-    if number > len(every):
-        raise NoSuchTap(f"{model.row.name} has {len(every)} layers; there is no block {number}")
-    return [every[number - 1]]
+    middle = (len(every) + 1) // 2
+    match blocks:
+        case "all":
+            return every
+        case "earlier-half":
+            return every[: len(every) // 2]
+        case "later-half":
+            return every[middle:]
+        case tuple():
+            numbers = blocks
+        case int():
+            numbers = (blocks,)
+        case _:
+            numbers = ({"first": 1, "middle": middle, "last": len(every)}[blocks],)
+    if numbers[-1] > len(every):
+        raise NoSuchTap(f"{model.row.name} has {len(every)} layers; there is no block {numbers[-1]}")
+    return [every[number - 1] for number in numbers]
 
 
 def _change(block: torch.nn.Module, model: LoadedModel, intervention: Intervention, spare: Spare) -> list[Any]:
@@ -154,18 +182,43 @@ def _skip(spare: Spare, module: torch.nn.Module, args: tuple[Any, ...], kwargs: 
     return with_first_tensor(output, _spared(given, made, spare))
 
 
-def _zeroing(model: LoadedModel, coordinate: int | None, spare: Spare) -> Callable[..., Any]:
-    """Return a hook that sets one coordinate of a block's output to zero."""
+def _check_coordinate(model: LoadedModel, coordinate: int | None) -> None:
     if coordinate is None or coordinate >= model.width:
         raise NoSuchTap(f"{model.row.name} has {model.width} coordinates, from 0; there is no coordinate {coordinate}")
+
+
+def _seen_of(model: LoadedModel, changed: list[torch.nn.Module], seen: Seen | None) -> list[torch.Tensor]:
+    numbers = {id(block): number for number, block in enumerate(model.blocks())}
+    if seen is None:
+        raise InstrumentError(f"{model.row.name}: nothing was seen of the model as it is, which this change needs")
+    return [seen[numbers[id(block)]] for block in changed]
+
+
+def _setting(coordinate: int | None, means: torch.Tensor | None, spare: Spare) -> Callable[..., Any]:
+    """Return a hook that sets one coordinate of a block's output to zero, or to the mean at each position, (T,)."""
 
     def give(block: torch.nn.Module, args: Any, output: Any) -> Any:
         made = first_tensor(output)
         changed = made.clone()
-        changed[..., coordinate] = 0
+        changed[..., coordinate] = 0 if means is None else means[: made.shape[1]].to(made)
         return with_first_tensor(output, _spared(changed, made, spare))
 
     return give
+
+
+@contextmanager
+def _zeroed(model: LoadedModel, changed: list[torch.nn.Module], where: list[torch.Tensor]) -> Iterator[None]:
+    """Set one weight of each block's MLP to zero, until the passes inside are run."""
+    was: list[tuple[torch.Tensor, tuple[int, int], torch.Tensor]] = []
+    try:
+        for block, at in zip(changed, where, strict=True):
+            matrix, (row, column) = oriented(mlp_output(block, model.family)).detach(), at.tolist()
+            was.append((matrix, (row, column), matrix[row, column].clone()))
+            matrix[row, column] = 0
+        yield
+    finally:
+        for matrix, place, value in was:
+            matrix[place] = value
 
 
 @contextmanager

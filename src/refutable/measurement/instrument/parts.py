@@ -22,6 +22,7 @@ MLP_NORMS = (
     "feedforward_layernorm",
 )  # likewise for the MLP, which in a block without any reads attention's
 ATTENTION_LAST = {"o_proj", "out_proj", "dense", "c_proj"}
+MLP_LAST = {"down_proj", "c_proj", "fc_out", "dense_4h_to_h", "fc2"}
 
 
 def mlp_norm(block: torch.nn.Module, family: Family) -> torch.nn.Module | None:
@@ -37,6 +38,21 @@ def mlp_norm(block: torch.nn.Module, family: Family) -> torch.nn.Module | None:
 def head_mixer(block: torch.nn.Module, family: Family) -> Any:
     """Return attention's output matrix, which reads the concatenated heads."""
     return one_module(block, (family.attention,), ATTENTION_LAST)
+
+
+def mlp_output(block: torch.nn.Module, family: Family) -> Any:
+    """Return the MLP's output matrix, which reads its hidden units.
+
+    Raises:
+        NoSuchTap: it has none, or more than one, as a mixture of experts has.
+    """
+    paths = dict.fromkeys((family.mlp_update, family.mlp))
+    found = {id(one): one for path in paths for one in modules_named(block, path, MLP_LAST)}
+    if len(found) != 1:
+        raise NoSuchTap(
+            f"{family.model_type}: a block's MLP has {len(found) or 'no'} output matrices with a name that is known"
+        )
+    return next(iter(found.values()))
 
 
 def first_module(block: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Module | None:

@@ -10,10 +10,11 @@ import torch
 
 from refutable.errors import NotMeasured
 from refutable.measurement.instrument.batching import pad
-from refutable.measurement.instrument.interventions import changed_ids, intervening
+from refutable.measurement.instrument.interventions import Seen, changed_ids, intervening
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import last_token_trace
 from refutable.measurement.passes.lens import divergence_and_entropy
+from refutable.measurement.passes.looking_first import look_first
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import KEPT_DIVERGENCE, KEPT_TOP, Pass
 from refutable.traces.trace import Trace
@@ -29,17 +30,20 @@ def run_agreement(model: LoadedModel, prompts: PromptSet, key: str, about: Mappi
         NotMeasured: a prompt has one token, or the intervention means nothing on this architecture.
     """
     columns = [KEPT_TOP, KEPT_DIVERGENCE]
-    return last_token_trace(model, prompts, key, about, columns, partial(_run_batch, model, spec), bos=spec.bos)
+    run = partial(_run_batch, model, spec, look_first(model, prompts, spec))
+    return last_token_trace(model, prompts, key, about, columns, run, bos=spec.bos)
 
 
 @torch.inference_mode()
-def _run_batch(model: LoadedModel, spec: Pass, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
+def _run_batch(
+    model: LoadedModel, spec: Pass, seen: Seen | None, ids: list[list[int]], cut: Sequence[int]
+) -> torch.Tensor:
     """Return (B, layers, 2)."""
     own = [ids[i] for i in cut]
     if min(map(len, own)) < 2:
         raise NotMeasured(f"{model.row.name}: a prompt has one token, and nothing follows the first; leave it out")
     plain = _logits(model, own)
-    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate, seen):
         changed = _logits(model, changed_ids(own, spec.intervention))
     rows = []
     for was, now, tokens in zip(plain, changed, own, strict=True):

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from refutable.errors import NotMeasured
 from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.reduce import centred
 from refutable.measurement.instrument.taps import first_tensor, hooked
 from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.passes.batches import check_tokens
 from refutable.measurement.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import (
@@ -52,11 +52,7 @@ def run_coordinates(model: LoadedModel, prompts: PromptSet, key: str, about: Map
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
     """Return (B, layers, COLUMNS)."""
     lengths = [len(ids[i]) for i in cut]
-    if min(lengths) < LEAST:
-        raise NotMeasured(
-            f"{model.row.name}: a prompt has {min(lengths)} tokens, and cosines without the first need {LEAST};"
-            " leave it out"
-        )
+    check_tokens(model, lengths, LEAST, "cosines without the first need")
     tokens, mask = pad([ids[i] for i in cut], model.device)[:2]
     seen: list[torch.Tensor] = []
 

@@ -5,32 +5,30 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from refutable._util.progress import task
-from refutable.errors import BadInput, InstrumentError
+from refutable.errors import InstrumentError
 from refutable.measurement.instrument.attention_probe import LastQuery
-from refutable.measurement.instrument.batching import Padded, depends_on_company, pad, switch_lengths
+from refutable.measurement.instrument.batching import Padded, pad
 from refutable.measurement.instrument.closure import check_closure
-from refutable.measurement.instrument.cutting import LIMIT, OVERHEAD, cut_batches
 from refutable.measurement.instrument.interventions import changed_ids, intervening
 from refutable.measurement.instrument.reduce import both_norms
 from refutable.measurement.instrument.tables import ReducedBatch, to_tables
 from refutable.measurement.instrument.taps import BlockReader, hooked, primitives, reading
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.loading.tokens import check_lengths
+from refutable.measurement.passes.batches import run_in_batches, token_ids
+from refutable.measurement.passes.looking_first import look_first
 from refutable.models.device import EVERY_GPU
 from refutable.prompts.prompt_set import PromptSet
-from refutable.traces.passes import Bos, Pass
+from refutable.traces.passes import Pass
 from refutable.traces.trace import CLOSURE_COLUMN, ENTROPY_COLUMN, FIRST_IS_BOS, KEYS_COLUMN, PRIMITIVE_COLUMNS, Trace
 
 PLAIN = Pass("forward")
 UPDATE_COLUMNS = [name for name in PRIMITIVE_COLUMNS if "update" in name or name == CLOSURE_COLUMN]
-Result = TypeVar("Result")
 
 
 def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[str, Any], spec: Pass = PLAIN) -> Trace:
@@ -57,7 +55,8 @@ def run_pass(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     if not readers:
         raise InstrumentError(f"{model.row.name} has no blocks at {model.family.blocks}")
     started = time.perf_counter()
-    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
+    seen = look_first(model, prompts, spec)
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate, seen):
         batches, halvings = run_in_batches(model, ids, lambda cut: run_batch(model, readers, ids, cut))
     absent = {} if additive else dict.fromkeys(UPDATE_COLUMNS, "its blocks are post-norm and add no updates")
     if not all(batch.attention for batch in batches):
@@ -90,65 +89,6 @@ def pass_meta(
         "batch_halvings": halvings,
         "first_token": FIRST_IS_BOS if begins else "the prompt's own",
     }
-
-
-def token_ids(model: LoadedModel, prompts: PromptSet, bos: Bos = "default") -> list[list[int]]:
-    """Return the token ids of each prompt, which begin as `bos` says.
-
-    Raises:
-        InstrumentError: the tokenizer returns no token for a prompt.
-        NotMeasured: there is no beginning-of-sequence token, or a prompt is longer than the model can read.
-    """
-    try:
-        ids = model.tokenizer.encode(prompts) if bos == "default" else model.tokenizer.encode(prompts, bos)
-    except BadInput as error:
-        raise BadInput(f"{model.row.name}: {error}") from None
-    empty = [number for number, tokens in enumerate(ids) if not tokens]
-    if empty:
-        more = f" and of {len(empty) - 1} more" if empty[1:] else ""
-        raise InstrumentError(
-            f"{model.row.name}: its tokenizer makes no token of {prompts.called(empty[0])}{more}; give prompts in"
-            " letters that it knows (--prompts), or the tokenizer that belongs to the weights"
-        )
-    check_lengths(model.row.name, model.config, ids, prompts)
-    return ids
-
-
-def run_in_batches(
-    model: LoadedModel, ids: list[list[int]], run: Callable[[Sequence[int]], Result]
-) -> tuple[list[Result], int]:
-    """Call `run` with the prompt indices of each batch; when memory runs out, halve the batches and start over.
-
-    Returns:
-        The result of each batch, and how often the batches were halved.
-
-    Raises:
-        torch.OutOfMemoryError: not even one prompt fits.
-    """
-    limit, halvings = 1 if depends_on_company(model.network) else LIMIT.get(model.device.type, 8192), 0
-    overhead = OVERHEAD.get(model.device.type, 512)
-    lengths = [len(tokens) for tokens in ids]
-    while True:
-        cuts = cut_batches(lengths, overhead=overhead, limit=limit, switches=switch_lengths(model.network))
-        try:
-            return [run(cut) for cut in _told(cuts, lengths, overhead)], halvings
-        except torch.OutOfMemoryError:
-            if max(map(len, cuts)) == 1:
-                raise
-        largest = max(len(cut) * max(lengths[i] for i in cut) for cut in cuts)
-        limit, halvings = min(limit, largest) // 2, halvings + 1
-        torch.cuda.empty_cache()
-
-
-def _told(cuts: Sequence[Sequence[int]], lengths: Sequence[int], overhead: int) -> Iterator[Sequence[int]]:
-    """Yield each batch, and tell how many prompts are done and how much work that is: padded tokens and passes."""
-    costs = [len(cut) * max(lengths[i] for i in cut) + overhead for cut in cuts]
-    with task("", sum(map(len, cuts)), "prompts") as running:
-        for number, cut in enumerate(cuts):
-            running.share, running.step = sum(costs[:number]) / sum(costs), costs[number] / sum(costs)
-            running.part = 0.0
-            yield cut
-            running.advance(len(cut))
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.each_head import EachHead, watching
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.loading.tokens import check_lengths
-from refutable.measurement.passes.forward import token_ids
+from refutable.measurement.passes.batches import token_ids
 from refutable.measurement.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import INDUCTION, PASSES, Pass

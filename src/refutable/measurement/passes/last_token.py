@@ -13,7 +13,8 @@ import torch
 from refutable.measurement.instrument.interventions import changed_ids
 from refutable.measurement.instrument.tables import prompt_columns
 from refutable.measurement.loading.loaded import LoadedModel
-from refutable.measurement.passes.forward import pass_meta, run_in_batches, token_ids
+from refutable.measurement.passes.batches import run_in_batches, token_ids
+from refutable.measurement.passes.forward import pass_meta
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import LAST_TOKEN, Bos, Intervention
 from refutable.traces.trace import Trace

@@ -14,6 +14,7 @@ from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.interventions import intervening
 from refutable.measurement.loading.loaded import LoadedModel
 from refutable.measurement.passes.last_token import last_token_trace
+from refutable.measurement.passes.looking_first import look_first
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import LOSS, Pass
 from refutable.traces.trace import Trace
@@ -27,7 +28,8 @@ def run_loss(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
     Raises:
         NotMeasured: a prompt has one token, or the intervention means nothing on this architecture.
     """
-    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate):
+    seen = look_first(model, prompts, spec)
+    with intervening(model, spec.intervention, spec.blocks, spec.spare, spec.coordinate, seen):
         run = partial(_run_batch, model)
         return last_token_trace(model, prompts, key, about, [LOSS], run, bos=spec.bos, intervention=spec.intervention)
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from refutable.errors import NotMeasured
 from refutable.measurement.instrument.batching import pad
 from refutable.measurement.instrument.reduce import centred
 from refutable.measurement.instrument.taps import first_tensor, hidden_states, hooked
 from refutable.measurement.loading.loaded import LoadedModel
+from refutable.measurement.passes.batches import check_tokens
 from refutable.measurement.passes.last_token import last_token_trace
 from refutable.prompts.prompt_set import PromptSet
 from refutable.traces.passes import RANK_IN, RANK_OUT, VARIANCE_IN, VARIANCE_OUT, First, Pass, beside, paired
@@ -47,10 +47,7 @@ def run_rank(model: LoadedModel, prompts: PromptSet, key: str, about: Mapping[st
 def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> torch.Tensor:
     """Return (B, layers, COLUMNS)."""
     lengths = [len(ids[i]) for i in cut]
-    if min(lengths) < LEAST:
-        raise NotMeasured(
-            f"{model.row.name}: a prompt has {min(lengths)} tokens, and a rank needs {LEAST}; leave it out"
-        )
+    check_tokens(model, lengths, LEAST, "a rank needs")
     tokens, mask = pad([ids[i] for i in cut], model.device)[:2]
     seen: list[torch.Tensor] = []
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from refutable.claims import BaseClaim, MeasuredClaim
+from refutable.claims.parts import Against
 from refutable.metrics import METRICS
 from refutable.reports.page.words import EVIDENCE
 from refutable.statistics import STATISTICS
@@ -13,7 +14,14 @@ from refutable.traces.passes import blocks_told
 from refutable.verdicts.row import VerdictRow
 
 _LITERAL = re.compile(r"``(.*?)``|`(.*?)`")
-_LAYERS = {"last": "in the last layer", "first": "in the first layer", "mean": "averaged over layers"}
+_LAYERS = {
+    "last": "in the last layer",
+    "first": "in the first layer",
+    "mean": "averaged over layers",
+    "trend": "as the slope over layers",
+    "greatest": "in the layer where it is greatest",
+    "least": "in the layer where it is least",
+}
 _POSITIONS = {"all": "averaged over tokens", "first": "at the first token", "whole": "of all tokens as one matrix"}
 
 
@@ -55,12 +63,18 @@ def _where(claim: MeasuredClaim) -> str:
         f"of coordinate {test.coordinate}" if test.coordinate is not None else "",
         f"in {blocks_told(test.blocks, test.under)}" if test.under and test.blocks else "",
         "against the model as it is" if test.against == "plain" else "",
-        f"against {test.other.model or test.other.dtype}" if test.other is not None else "",
+        _against(test.other) if test.other is not None else "",
         f"where it counts if {test.holds}" if test.holds else "",
         f"on {claim.prompts}" if claim.prompts else "",
     ]
     shown = [part for part in parts if part]
     return f" ({', '.join(shown)})" if shown else ""
+
+
+def _against(other: Against) -> str:
+    for key, value in other.reading.items():
+        return f"against {blocks_told(value) if key == 'blocks' else f'{key} {value}'}"
+    return f"against {other.model or other.dtype or other.revision}"
 
 
 def _name(name: str) -> str:

@@ -41,7 +41,7 @@ def fits_of(test: MeasuredTest, depth: int = LEAST_DEPTH) -> Iterator[Fit]:
     key = test.model_dump_json(exclude={"predicts"}), depth
     if key not in _FITS:
         values = of_prompts(test, pool(layers_of(test, depth)))
-        if test.against is not None and test.other_reading is None:
+        if test.apart:
             # any prompt's numbers under the intervention, or of one model, minus any prompt's of the other
             other = np.random.default_rng(2).permutation(len(values[0]))
             values = tuple(of - of[other] for of in values)
@@ -91,7 +91,8 @@ def of_prompts(test: MeasuredTest, *traces: Trace) -> tuple[NDArray[np.float64],
 
 def _values(test: MeasuredTest, trace: Trace) -> list[NDArray[np.float64]]:
     """Return each sample's values of a trace, less those of the test's other reading if it has one."""
-    read = [[sample.values for name in test.of for sample in samples_of(one, name, trace)] for one in test.readings]
+    readings = (test,) if test.apart else test.readings
+    read = [[sample.values for name in test.of for sample in samples_of(one, name, trace)] for one in readings]
     return read[0] if len(read) == 1 else [own - other for own, other in zip(*read, strict=True)]
 
 

@@ -177,7 +177,7 @@ def _look_harder(tried: _Tried, depth: int) -> None:
     from refutable.verdicts.falsifiability.steer import steer
 
     test, groups = tried.test, STATISTICS[tried.test.statistic].takes.compares == "groups"
-    each = 1 if test.against is None or test.other_reading is not None else 2
+    each = 2 if test.apart else 1
 
     def distance(traces: tuple[Trace, ...]) -> float | None:
         values = [of_prompts(test, *traces[at : at + each]) for at in range(0, len(traces), each)]
