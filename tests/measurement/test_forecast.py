@@ -53,6 +53,12 @@ def test_a_gradient_through_all_blocks_keeps_what_they_hold_and_a_probe_takes_ne
     assert "0.65 GB of weights" in str(of("pythia-160m"))
 
 
+def test_linearity_holds_matrices_of_as_many_blocks_as_it_may() -> None:
+    small = of("pythia-160m", Pass("linearity", "p"))
+    assert small.reductions > 12 * 64 * 768**2 > of("pythia-160m", Pass("rank", "p")).reductions
+    assert of("gptj", Pass("linearity", "p")).reductions < 3 * 64 * 4096**2
+
+
 def test_what_cannot_fit_is_refused_with_the_flag_that_helps_and_nothing_is_loaded(
     finder: Finder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ APPLIES = [(gauge, name) for gauge in REWRITES for name in VARIANTS if name not 
 TOKENS = torch.randint(64, (2, 9), generator=torch.Generator().manual_seed(0))
 
 SOME = ("gpt2", "gpt_neox-parallel", "gptj", "bloom", "llama", "gemma2")
+MANY = (60,) * 6  # more tokens than coordinates, in either half
 SHORT = (6, 5, 4)  # none ends in the padding token, whose embedding is zero in some families
 FEW = ("gptj", "llama")
 INVARIANT = 2e-4  # of a metric of float32 passes that agree to 1e-6 or so
@@ -326,7 +327,8 @@ def traces(model: LoadedModel, gauge: str, reads: str = "forward") -> tuple[Trac
         jacobian = reads == "jacobian"  # of the last block alone, which is then the one that is shifted
         where = {"layer": len(model.blocks())} if jacobian and gauge == "mean-shift" else {}
         changed = replace(model, network=REWRITES[gauge](model.network, model.family, FACTOR[gauge], **where))
-        prompts, about = prompt_set(LENGTHS if reads == "forward" else SHORT), {**ABOUT, "pass": reads}
+        lengths = {"forward": LENGTHS, "linearity": MANY}.get(reads, SHORT)
+        prompts, about = prompt_set(lengths), {**ABOUT, "pass": reads}
         one = Pass(reads, blocks="last" if jacobian else "all")
         _TRACES[key] = tuple(make_pass(m, one, prompts, "key", about) for m in (model, changed))
     return _TRACES[key]

@@ -5,7 +5,7 @@ number::
 
     weights      parameters s
     activations  N s (10 D + 3 I)  +  B H T^2 (s + 8) where attention is eager  +  B V (s K + 16)
-    reductions   4 N (2 x 6 D)
+    reductions   4 N (2 x 6 D); of `linearity` the matrices of some blocks, 64 D^2 each, and half as much to make one
 
 A block holds its input, its four taps, queries, keys, values and what its MLP multiplies; eager attention the scores,
 and their softmax in float32; the head the logits of the K positions it is applied to, and four copies of the last one's
@@ -30,7 +30,14 @@ from refutable.traces.passes import PROBE_PASSES, Pass
 TAPS = 6
 COPIES = {"perturbation": 2, "jacobian": 4, "through": 4}
 """How many copies of one block's activations a pass holds, over a forward pass's one; `reach` holds every block's."""
-HEADLESS = ("heads", "rank", *COPIES)  # run the blocks alone
+HEADLESS = ("heads", "rank", "linearity", *COPIES)  # run the blocks alone
+MATRICES = 2_000_000_000  # bytes that `linearity` may hold of its blocks' matrices; more than that only if one needs it
+PER_BLOCK = 8 * 8  # bytes a coordinate squared: four maps in float64 of either half
+
+
+def blocks_at_once(width: int) -> int:
+    """Return of how many blocks `linearity` holds matrices at a time."""
+    return max(1, MATRICES // (PER_BLOCK * width**2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,9 @@ def forecast(row: ModelRow, config: Config, subject: Subject, spec: Pass, length
         per_prompt = 8 * longest * words if spec.name == "loss" else 16 * batch * words
         head = max(head, batch * words * size * (ends if spec.name == "forward" else longest) + per_prompt)
         reductions = max(reductions, 8 * tokens * TAPS * width if spec.name == "forward" else 4 * tokens * width)
+    if spec.name == "linearity":  # one block's decomposition beside the matrices of several
+        layers = config_facts.number(config, config_facts.LAYERS)
+        reductions += (min(layers, blocks_at_once(width)) * PER_BLOCK + PER_BLOCK // 2) * width**2
     if spec.name == "reach":  # every block's activations, and the logits with their gradient
         activations = block * config_facts.number(config, config_facts.LAYERS) + 2 * head
     else:

@@ -100,6 +100,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "cosine": (-1.0, 1.0),
     "cosine distance": (0.0, 2.0),
     "directions": (1.0, math.inf),
+    "explained share": (-math.inf, 1.0),
     "nats": (0.0, math.inf),
     "nats a block": (-math.inf, math.inf),
     "norm": (0.0, math.inf),

@@ -16,7 +16,7 @@ from refutable.traces.passes import PROBE_PASSES, Pass
 
 START = 8.0  # seconds that a process takes to import torch and transformers
 PROBE = 0.5  # seconds of a probe, which draws a network of two blocks
-WEIGHTS = {"rank": 1.5, "reach": 3.0, "perturbation": 8.0, "jacobian": 100.0, "through": 150.0}
+WEIGHTS = {"rank": 1.5, "linearity": 8.0, "reach": 3.0, "perturbation": 8.0, "jacobian": 100.0, "through": 150.0}
 """Cost of a pass over that of a forward pass, where none of its kind was measured."""
 FEW = 3  # measured ones from which on a line is drawn through them
 

@@ -129,6 +129,13 @@ for _kind in (
         about="The largest coordinate of a prompt's states after each block, and the few that make tokens alike.",
     ),
     PassKind(
+        "linearity",
+        f"{_MADE_BY}.linearity:run_linearity",
+        {"version": 1},
+        first_token="with",
+        about="How near each block is to one linear map of its input, fitted on the other half of the prompts.",
+    ),
+    PassKind(
         "sinks",
         f"{_MADE_BY}.sinks:run_sinks",
         {"version": 1, "threshold": SINK_THRESHOLD},
@@ -399,6 +406,7 @@ VARIANCE_IN, VARIANCE_OUT = "variance.in", "variance.out"
 LARGEST, MEDIAN, WHERE_LARGEST = "coordinates.largest", "coordinates.median", "coordinates.where"
 TOKEN_COSINE = "coordinates.cosine"
 TOKEN_COSINE_LESS = {k: f"coordinates.cosine_less_{k}" for k in (1, 3)}
+LINEARITY, UPDATE_LINEARITY = "linearity.block", "linearity.update"
 SINK_ATTENTION, SINK_RATE = "sinks.attention", "sinks.rate"
 INDUCTION = "induction.largest"
 LENS_DIVERGENCE, LENS_ENTROPY = "lens.divergence", "lens.entropy"

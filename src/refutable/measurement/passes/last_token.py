@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from refutable.measurement.instrument.interventions import changed_ids
 from refutable.measurement.instrument.tables import prompt_columns
@@ -49,12 +50,24 @@ def last_token_trace(
     ids = changed_ids(token_ids(model, prompts, bos), intervention)
     started = time.perf_counter()
     results, halvings = run_in_batches(model, ids, lambda cut: (cut, run(ids, cut)))
-    layers = len(model.blocks())
-    values = np.full((len(ids), layers, len(columns)), np.nan, dtype=np.float32)
+    values = np.full((len(ids), len(model.blocks()), len(columns)), np.nan, dtype=np.float32)
     for cut, tensor in results:
         values[list(cut)] = tensor.cpu().numpy()
     absent = dict(absent or {})
-    meta = {**pass_meta(model, about, ids, started, len(results), halvings, absent), "positions": LAST_TOKEN}
+    meta = pass_meta(model, about, ids, started, len(results), halvings, absent)
+    return laid_out(key, meta, prompts, ids, columns, values)
+
+
+def laid_out(
+    key: str,
+    meta: Mapping[str, Any],
+    prompts: PromptSet,
+    ids: Sequence[Sequence[int]],
+    columns: Sequence[str],
+    values: NDArray[np.float32],
+) -> Trace:
+    """Return values of shape (prompts, layers, columns) as a trace; those of columns that are absent are empty."""
+    layers, absent, meta = values.shape[1], meta["absent"], {**meta, "positions": LAST_TOKEN}
     lengths = np.array([len(one) for one in ids])
     flat = values.reshape(-1, len(columns))  # (prompts * layers, columns)
     blocks = {
