@@ -41,7 +41,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     for name, (metric, told, logarithmic, level) in FIGURES.items():
         rows = layers.dropna(subset=[metric]) if metric in layers else layers.iloc[:0]
-        rows = rows[~rows.Prompt_Set.eq("grand-unified-25")]
+        rows = rows[~rows.Prompt_Set.eq("grand-unified-25") | rows.Weights_Kind.eq("initialisation")]
         if rows.empty:
             print(f"{name}: nothing measured")
             continue

@@ -652,7 +652,10 @@ def test_a_file_that_is_no_mapping_is_told_what_it_must_be(text):
         ('schema: "1"\n', "schema: found '1'; this version reads `schema: 1`"),
         ("schema: true\n", "schema: found True; this version reads `schema: 1`"),
         ("schema: ~\n", "schema: found None; this version reads `schema: 1`"),
-        ("scehma: 1\n", "scehma: unknown key 'scehma'; known: claims, collection, include, schema. Did you mean 'schema'?"),
+        (
+            "scehma: 1\n",
+            "scehma: unknown key 'scehma'; known: claims, collection, include, schema. Did you mean 'schema'?",
+        ),
     ],
 )
 def test_the_schemas_version_must_be_said(head, expected):
