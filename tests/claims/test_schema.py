@@ -244,8 +244,8 @@ def test_a_tolerance_as_large_as_the_effect_or_of_no_band_is_refused(test, toler
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
-    "known: alpha, also, catalogue, collection, contradicts, controls, decides, evidence, family, for, headline, id, models,"
-    " multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
+    "known: alpha, also, catalogue, collection, contradicts, controls, decides, evidence, family, for, headline, id,"
+    " models, multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
     "known: against, along, blocks, categories, coordinate, fact, first_block, first_token, groups, holds, holds_above,"

@@ -44,7 +44,7 @@ def init(
         str | None, typer.Option("--from", help="start with a copy of packaged claims: field, what the field believes")
     ] = None,
 ) -> None:
-    """Start a suite of your own: a claims file with one claim or packaged ones, its schema for editors, the ini file."""
+    """Start a suite of your own: a claims file with one or packaged claims, its schema for editors, an ini file."""
     for line in write_starter(folder, packaged):
         typer.echo(line)
 
