@@ -313,6 +313,7 @@ def _about(case: Case) -> dict[str, Any]:
         "for": claim.scope,
         "source": claim.source.model_dump(exclude_none=True) if claim.source else None,
         **({"headline": claim.headline} if claim.headline else {}),
+        **({"collection": claim.collection} if claim.collection else {}),
     }
 
 

@@ -149,3 +149,29 @@ def test_the_schema_for_editors_accepts_each_form(text):
 
 def test_the_schema_for_editors_refuses_a_file_of_nothing():
     assert [*jsonschema.Draft202012Validator(json_schema()).iter_errors({"schema": 1})]
+
+
+def test_a_files_claims_take_its_collection_and_those_it_includes_too(tmp_path):
+    main = write(
+        tmp_path,
+        main="collection: ours\n" + file_of("z", include=("a.yaml", "b.yaml")),
+        a=file_of("y"),
+        b="collection: theirs\n" + file_of("x", include=("c.yaml",)),
+        c="schema: 1\nclaims:\n" + claim("w") + claim("v", collection="nobody's"),
+    )
+    claims = {one.id: one for one in load_claims(main)}
+    assert {name: one.collection for name, one in claims.items()} == {
+        "y": "ours",
+        "w": "theirs",
+        "v": "nobody's",
+        "x": "theirs",
+        "z": "ours",
+    }
+    (alone,) = claims_from(parse_yaml(file_of("w"), "f.yaml"))
+    assert (alone.collection, alone.hash) == (None, claims["w"].hash)
+
+
+@pytest.mark.parametrize("given", ["[a]", "''", "3", "~"])
+def test_a_collection_is_a_name(tmp_path, given):
+    told = refusal(write(tmp_path, main=f"collection: {given}\n" + file_of("z", include=("a.yaml",)), a=file_of("y")))
+    assert "main.yaml:1 collection: must be the name of what its claims belong to" in told

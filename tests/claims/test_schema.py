@@ -244,8 +244,8 @@ def test_a_tolerance_as_large_as_the_effect_or_of_no_band_is_refused(test, toler
 # Wrong keys and words: the line, what is known, the nearest
 
 CLAIM_KEYS = (
-    "known: alpha, also, catalogue, contradicts, controls, decides, evidence, family, for, headline, id, models,"
-    " multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
+    "known: alpha, also, catalogue, collection, contradicts, controls, decides, evidence, family, for, headline, id,"
+    " models, multiverse, prompts, reading_of, record, slow, source, statement, test, tolerance."
 )
 TEST_KEYS = (
     "known: against, along, blocks, categories, coordinate, fact, first_block, first_token, groups, holds, holds_above,"
@@ -653,7 +653,10 @@ def test_a_file_that_is_no_mapping_is_told_what_it_must_be(text):
         ('schema: "1"\n', "schema: found '1'; this version reads `schema: 1`"),
         ("schema: true\n", "schema: found True; this version reads `schema: 1`"),
         ("schema: ~\n", "schema: found None; this version reads `schema: 1`"),
-        ("scehma: 1\n", "scehma: unknown key 'scehma'; known: claims, include, schema. Did you mean 'schema'?"),
+        (
+            "scehma: 1\n",
+            "scehma: unknown key 'scehma'; known: claims, collection, include, schema. Did you mean 'schema'?",
+        ),
     ],
 )
 def test_the_schemas_version_must_be_said(head, expected):

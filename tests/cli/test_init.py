@@ -7,6 +7,7 @@ import re
 
 import jsonschema
 import yaml
+from places import ROOT
 
 from refutable.claims.file import load_claims
 
@@ -29,3 +30,26 @@ def test_nothing_is_written_where_a_file_is_there_already(called, tmp_path):
     assert told.exit_code == 4
     assert "claims.schema.json already there" in told.output
     assert [file.name for file in (tmp_path / "here").iterdir()] == ["claims.schema.json"]
+
+
+def test_a_suite_may_start_with_the_fields_claims(called, tmp_path):
+    told = called("init", "mine", "--from", "field")
+    assert told.exit_code == 0, told.output
+    folder = tmp_path / "here" / "mine"
+    copied = load_claims(folder / "claims.yaml")
+    own = load_claims(ROOT / "claims" / "field" / "field.yaml")
+    assert copied == own
+    assert len({claim.source.document for claim in copied}) >= 20
+    for file in (folder / "claims" / "field").iterdir():
+        (named,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", file.read_text().splitlines()[0])
+        assert (file.parent / named).resolve() == (folder / "claims.schema.json").resolve()
+    checked = called("check", "mine/claims.yaml")
+    assert checked.exit_code == 0, checked.output
+    assert f"{len(own)} claims" in checked.output
+
+
+def test_only_packaged_claims_can_be_copied(called, tmp_path):
+    told = called("init", "mine", "--from", "feild")
+    assert told.exit_code == 4
+    assert "known: field. Did you mean 'field'?" in told.output
+    assert not (tmp_path / "here" / "mine").exists()

@@ -32,7 +32,7 @@ from refutable.verdicts.falsifiability.vacuity import is_vacuous
 from refutable.verdicts.verdict import Verdict
 
 REGISTRY = load_registry()
-CLAIMS = load_claims(ROOT / "claims.yaml")
+CLAIMS = [claim for claim in load_claims(ROOT / "claims.yaml") if claim.collection == "Three documents"]
 LAYERS, PROMPTS = 32, 120  # enough prompts for every share that a claim predicts
 RNG = np.random.default_rng(0)
 MEASURED = ("measured", "initialization", "dynamical", "intervention")

@@ -78,9 +78,11 @@ PINNED = {
     "grand-unified-500-confirmation": "37997b440980fe497846ce10ea083eadda42a1f8bc530f5de5c85846b18f076e",
     "grand-unified-500-exploration": "aaa11de7086d5737bcfbc1f2843f3e1813ba844125307ec9b89d0ad6301a4e05",
     "many-kinds": "7659ac01c19c8ed5ccc0408e864fa7049ebc4e32568cc2f1822ced4b359cac20",
+    "many-kinds-52": "07fd125ae1a993317d1b0129118e2c86d6e75c05b586a9dce6b7fa0520ab9b2f",
     "many-kinds-confirmation": "bdf8f9d589fbc2659f70ad4332fc2ccb1d53289ba602f517711600a76747291b",
     "many-kinds-exploration": "c8cf14b4ccadc4a0474bad9f7350d5cd97b742fe0f29a01b47833ac7450d59f0",
     "passages-128": "a4a5575d8c7e42b605b3a3632ff404708cd5c22802ce4e88143193ca993abfb9",
+    "passages-128-13": "4d92a096713165d8dd81d223398611eaab48ac989398a5635b16f5845492fe3a",
     "passages-128-confirmation": "639fec23e6b117713e0c727fb21673e64d0c20e8a923425a6021a98d0c301ffa",
     "passages-128-exploration": "3215184c051895473905a6856e7b2e9b62ee30d99fa087992876025d64fbb8da",
     "passages-512": "b9e561ef8f1c72d61bc410c782279eefa5d59c70d3135f4b0b3f13c4098846ca",
@@ -93,6 +95,15 @@ CATEGORIES = ("Factual", "Syntactic", "Cliche", "Novel", "Nonsense")
 
 def test_every_packaged_set_is_the_one_that_was_published():
     assert {one.name: one.hash for one in known_sets()} == PINNED
+
+
+@pytest.mark.parametrize(("name", "of"), [("many-kinds-52", "many-kinds"), ("passages-128-13", "passages-128")])
+def test_one_of_each_kind_is_the_one_whose_text_has_the_least_hash(name, of):
+    least = {}
+    for prompt in sorted(load_prompts(of).prompts, key=lambda one: hashlib.sha256(one.text.encode()).hexdigest()):
+        least.setdefault(prompt.category, prompt)
+    assert {*load_prompts(name).prompts} == {*least.values()}
+    assert [*load_prompts(name).counts] == [*load_prompts(of).counts]
 
 
 def test_the_500_are_a_hundred_of_each_of_the_documents_categories():

@@ -38,6 +38,9 @@ class BaseClaim(Frozen):
     evidence: str
     source: Source | None = None
     also: tuple[Restatement, ...] = Field(default=(), description="other sentences of the documents that say the same")
+    collection: Text | None = Field(
+        default=None, description="what it belongs to, such as one study's claims: reports show each collection apart"
+    )
     reading_of: str | None = Field(default=None, description="the claim that this is one reading of")
     contradicts: Names = Field(default=(), description="claims that cannot hold of the same subject as this one")
     alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA, description=f"error probability each way; {KNOWN}")] = 0.05
@@ -64,6 +67,7 @@ class BaseClaim(Frozen):
         the schema changes no existing claim.
         """
         told = {"record", "source", "slow", "catalogue", "decides", "also", "contradicts", "tolerance", "headline"}
+        told |= {"collection"}
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=told)
         return {"schema": SCHEMA_VERSION, **written}
 

@@ -138,7 +138,7 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
         problems += _top_level(source)
         for index, entry in enumerate(_entries(source)):
             try:
-                claims.append(CLAIM.validate_python(entry))
+                claims.append(CLAIM.validate_python(_of_its_file(entry, source)))
                 places.append((source, index))
             except ValidationError as error:
                 problems += _faults(error, entry, source, ("claims", index))
@@ -149,6 +149,12 @@ def claims_from(*sources: YamlSource) -> tuple[BaseClaim, ...]:
         folder = sources[0].path.parent if sources[0].path is not None else Path()
         raise FaultyClaims("\n".join(problems), tuple(claims), Places(sources[0].name, at, folder))
     return tuple(claims)
+
+
+def _of_its_file(entry: Any, source: YamlSource) -> Any:
+    """Return an entry with the collection of its file, unless it names one itself."""
+    collection = source.data.get("collection")
+    return {"collection": collection, **entry} if collection is not None and isinstance(entry, dict) else entry
 
 
 def _faults(error: ValidationError, entry: object, source: YamlSource, at: Location) -> list[str]:
@@ -192,7 +198,7 @@ def _top_level(source: YamlSource) -> list[str]:
     if not isinstance(data, dict):
         return [f"{source.name}:1 must be a mapping with `schema: 1` and `claims:`; see docs/adding-a-claim.md"]
     problems = []
-    known = ("claims", "include", "schema")
+    known = ("claims", "collection", "include", "schema")
     for key in data:
         if key not in known:
             near = did_you_mean(key, known)
@@ -202,6 +208,10 @@ def _top_level(source: YamlSource) -> list[str]:
         problems.append(f"{source.where(('schema',))} schema: found {found}; this version reads `schema: 1`")
     if ("claims" in data or "include" not in data) and not _entries(source):
         problems.append(f"{source.where(('claims',))} claims: must be a list of at least one claim")
+    collection = data.get("collection", "a name")
+    if not isinstance(collection, str) or not collection.strip():
+        where = source.where(("collection",))
+        problems.append(f"{where} collection: must be the name of what its claims belong to (got {collection!r})")
     return problems + include_problems(source)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from refutable._util.reading import is_file
@@ -12,7 +13,7 @@ from refutable.errors import BadInput, did_you_mean
 
 
 def read_with_includes(path: Path) -> tuple[YamlSource, ...]:
-    """Read a claims file after every file that it includes, recursively.
+    """Read a claims file after every file that it includes, recursively; these take its `collection:`.
 
     Paths are relative to the file that names them and stay inside the folder of the first file. An `include:` of the
     wrong form is not followed; `include_problems` reports it.
@@ -22,7 +23,7 @@ def read_with_includes(path: Path) -> tuple[YamlSource, ...]:
             included, or itself through others.
     """
     reader = _Reader(path.parent)
-    reader.read(path, ())
+    reader.read(path, (), None)
     if reader.problems:
         raise BadInput("\n".join(reader.problems))
     return tuple(reader.sources)
@@ -63,16 +64,17 @@ class _Reader:
         self._folder = folder.resolve()
         self._read: dict[Path, str] = {}
 
-    def read(self, path: Path, above: Sequence[Path]) -> None:
-        """Read a file after those that it includes; `above` are the files that led to it."""
-        source = read_yaml(path)
+    def read(self, path: Path, above: Sequence[Path], collection: str | None) -> None:
+        """Read a file after those that it includes; `above` are the files that led to it, with their collection."""
+        source = _of_collection(read_yaml(path), collection)
         self._read[path.resolve()] = source.name
         names = source.data.get("include") if isinstance(source.data, dict) else None
         for index, name in enumerate(names or () if not include_problems(source) else ()):
-            self._include(path.parent / name, f"{source.where(('include', index))} include[{index}]", path, above)
+            where = f"{source.where(('include', index))} include[{index}]"
+            self._include(path.parent / name, where, path, above, source.data.get("collection"))
         self.sources.append(source)
 
-    def _include(self, path: Path, where: str, by: Path, above: Sequence[Path]) -> None:
+    def _include(self, path: Path, where: str, by: Path, above: Sequence[Path], collection: str | None) -> None:
         target = path.resolve()
         if not target.is_relative_to(self._folder):
             self.problems.append(f"{where}: {path.name!r} is a link that leads out of this folder; copy the file here")
@@ -88,4 +90,11 @@ class _Reader:
             near = did_you_mean(path.name, [one.name for one in path.parent.glob("*.yaml")])
             self.problems.append(f"{where}: no file {path.relative_to(by.parent).as_posix()} beside {by.name}.{near}")
         else:
-            self.read(path, (*above, by))
+            self.read(path, (*above, by), collection)
+
+
+def _of_collection(source: YamlSource, collection: str | None) -> YamlSource:
+    """Return a file with the collection of the file that includes it, unless it names one itself."""
+    if collection is None or not isinstance(source.data, dict):
+        return source
+    return replace(source, data={"collection": collection, **source.data})

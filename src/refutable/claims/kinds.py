@@ -118,4 +118,7 @@ class ClaimsFile(Frozen):
     include: Annotated[
         tuple[str, ...], Field(min_length=1, description="claims files in this folder, whose claims come first")
     ] = ()
+    collection: Text | None = Field(
+        default=None, description="what its claims belong to, and those of the files that it includes, unless they say"
+    )
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)] = ()

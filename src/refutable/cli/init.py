@@ -29,23 +29,45 @@ testpaths = refutable.suite
 """
 
 
-def init(folder: Annotated[Path, typer.Argument(help="a new or existing folder")] = Path()) -> None:
-    """Start a suite of your own: a claims file with one claim, its schema for editors, and the ini file."""
-    for line in write_starter(folder):
+INCLUDING = """\
+# yaml-language-server: $schema={schema}
+# The packaged claims `{name}`, copied; add your own under `claims:`. Run: pytest
+schema: 1
+include:
+  - claims/{name}/{name}.yaml
+"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="a new or existing folder")] = Path(),
+    packaged: Annotated[
+        str | None, typer.Option("--from", help="start with a copy of packaged claims: field, what the field believes")
+    ] = None,
+) -> None:
+    """Start a suite of your own: a claims file with one or packaged claims, its schema for editors, an ini file."""
+    for line in write_starter(folder, packaged):
         typer.echo(line)
 
 
-def write_starter(folder: Path) -> list[str]:
+def write_starter(folder: Path, packaged: str | None = None) -> list[str]:
     """Write the files of a new suite and return what was done, line by line.
 
+    Args:
+        folder: where, made if it is not there.
+        packaged: the name of packaged claims to begin with; by default one claim.
+
     Raises:
-        BadInput: a file of that name exists already; nothing is written.
+        BadInput: a file of that name exists already, or no packaged claims are called so; nothing is written.
     """
     from refutable._util.atomic import write_whole
+    from refutable.claims.packaged import packaged_claims
     from refutable.claims.schema import schema_text
     from refutable.models.registry import load_registry
 
     files = {"claims.yaml": CLAIMS, SCHEMA: schema_text(load_registry()), "pytest.ini": INI}
+    if packaged is not None:
+        files["claims.yaml"] = INCLUDING.format(schema=SCHEMA, name=packaged)
+        files |= {f"claims/{packaged}/{name}": text for name, text in packaged_claims(packaged, f"../../{SCHEMA}")}
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise BadInput(f"{folder}: {', '.join(there)} already there; nothing was written. Name another folder")

@@ -251,3 +251,27 @@ def test_two_headlines_in_one_place_and_one_beyond_the_last_are_refused():
         claims_from(parse_yaml(text, "c.yaml"))
     with pytest.raises(BadInput, match="headline"):
         claims_from(parse_yaml("schema: 1\nclaims:\n" + one.format(0, 13), "c.yaml"))
+
+
+def test_collections_stand_apart_each_with_its_documents(tmp_path):
+    def told(collection, document):
+        return {"collection": collection, "source": {"document": document}}
+
+    rows = (
+        row("a", "m", "SUPPORTED", found=estimate(0.8, 0.75, 0.85), about=told("ours", "one")),
+        row("b", "m", "REFUTED", found=estimate(1.8, 1.75, 1.85), about=told("theirs", "two")),
+        row("c", "m", "REFUTED", found=estimate(1.8, 1.75, 1.85), about=told("ours", "three")),
+    )
+    view = view_of(RunResult(PROVENANCE, rows), tmp_path)
+    assert [(name, [of.name for of in documents]) for name, documents in view.collections] == [
+        ("ours", ["one", "three"]),
+        ("theirs", ["two"]),
+    ]
+    assert view.front.collections == ("ours: 2 claims: 1 SUPPORTED, 1 REFUTED", "theirs: 1 claim: 1 REFUTED")
+    assert {one.value: one.count for one in view.filters["collection"]} == {"ours": 2, "theirs": 1}
+
+
+def test_claims_of_no_collection_have_one_heading(tmp_path):
+    view = view_of(small_run(), tmp_path)
+    assert [name for name, _ in view.collections] == [""]
+    assert view.front.collections == ()

@@ -88,12 +88,16 @@ def _index(
         *front_lines(claims, run, on_tables),
         f"[Every claim by name]({name}/all-claims.md) · [claims that cannot both hold]({name}/contradictions.md)",
     ]
-    document = None
+    document = collection = None
+    several = len({claim.collection for claim in claims}) > 1
     for (of, section), members in sections.items():
+        if several and members[0].collection != collection:
+            collection = members[0].collection
+            lines += ["", f"## {plain(collection or 'Other claims')}"]
         if of != document:
             lines += [
                 "",
-                f"## {plain(of)}",
+                f"{'###' if several else '##'} {plain(of)}",
                 "",
                 "| section | claims | measured | on published tables |",
                 "|---" * 4 + "|",

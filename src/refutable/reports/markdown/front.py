@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from refutable._util.provenance import with_version
 from refutable.claims import BaseClaim
+from refutable.reports.collections import collection_lines
 from refutable.reports.journal import RunResult
 from refutable.verdicts.row import VerdictRow, tally
 from refutable.verdicts.whole_report import KEY, report_lines
@@ -21,6 +22,7 @@ def front_lines(claims: Sequence[BaseClaim], run: RunResult, on_tables: RunResul
     yield GENERATED
     yield ""
     yield f"{len(claims)} claims; {len(run.rows)} verdicts on claims and subjects: {tally_text(run.rows) or 'none'}."
+    yield from (f"{line}." for line in collection_lines(run.rows))
     for line in report_lines(run.rows, run.provenance.get(KEY)):
         yield f"{line[0].upper()}{line[1:]}."
     yield (

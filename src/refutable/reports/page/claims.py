@@ -25,6 +25,7 @@ class ClaimView:
     Attributes:
         id: its id.
         statement: what it says.
+        collection: what it belongs to; empty if nobody said.
         document, section: where it is from.
         quotes: the documents' words, each with its place if that is another.
         evidence: the kind of evidence it asks for.
@@ -40,6 +41,7 @@ class ClaimView:
 
     id: str
     statement: str
+    collection: str
     document: str
     section: str
     quotes: tuple[tuple[str, str], ...]
@@ -74,8 +76,9 @@ class SectionView:
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """A document: its name and its sections."""
+    """A document: the collection it is in, empty if none; its name and its sections."""
 
+    collection: str
     name: str
     sections: tuple[SectionView, ...]
 
@@ -115,6 +118,7 @@ def _claim(rows: Sequence[VerdictRow], beside: Beside, number: int) -> ClaimView
     return ClaimView(
         id=first.claim,
         statement=str(first.about["statement"]),
+        collection=str(first.about.get("collection") or ""),
         document=str(source.get("document") or NO_DOCUMENT),
         section=str(source.get("section") or ""),
         quotes=_quotes(source, beside, first.claim),
@@ -139,19 +143,23 @@ def _quotes(source: Mapping[str, object], beside: Beside, name: str) -> tuple[tu
 
 
 def by_document(claims: Iterable[ClaimView]) -> tuple[DocumentView, ...]:
-    """Return claims by document and section, in order of appearance; in a section, those with answers first."""
-    places: dict[str, dict[str, list[ClaimView]]] = {}
+    """Return claims by document and section, in order of appearance; in a section, those with answers first.
+
+    Documents of one collection stand together, collections in order of appearance.
+    """
+    places: dict[tuple[str, str], dict[str, list[ClaimView]]] = {}
     for claim in claims:
-        places.setdefault(claim.document, {}).setdefault(claim.section, []).append(claim)
+        places.setdefault((claim.collection, claim.document), {}).setdefault(claim.section, []).append(claim)
+    order = list(dict.fromkeys(collection for collection, _ in places))
     return tuple(
         DocumentView(
-            document,
+            *place,
             tuple(
                 SectionView(section, tuple(sorted(found, key=lambda claim: not claim.answers)))
                 for section, found in sections.items()
             ),
         )
-        for document, sections in places.items()
+        for place, sections in sorted(places.items(), key=lambda one: order.index(one[0][0]))
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from refutable._util.provenance import with_version
 from refutable._util.text import counted, few
+from refutable.reports.collections import collection_lines
 from refutable.reports.diff import Change, differences
 from refutable.reports.journal import RunResult
 from refutable.reports.page.answers import MARKS
@@ -91,6 +92,7 @@ class Front:
     run: str
     complete: bool
     counts: tuple[Count, ...]
+    collections: tuple[str, ...]
     beside: str
     rates: tuple[Rate, ...]
     multiplicity: tuple[str, ...]
@@ -112,6 +114,7 @@ def front_of(run: RunResult) -> Front:
         run=_run(run),
         complete=run.complete,
         counts=_counts(run.rows, len(looked)),
+        collections=tuple(collection_lines(run.rows)),
         beside=_beside(run),
         rates=_rates(run.rows),
         multiplicity=tuple(report_lines(run.rows, run.provenance.get(KEY))[1:]),

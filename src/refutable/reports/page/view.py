@@ -74,6 +74,14 @@ class PageView:
     data: dict[str, Any]
 
     @property
+    def collections(self) -> list[tuple[str, list[DocumentView]]]:
+        """The documents by collection; one without a name if nobody named any."""
+        named: dict[str, list[DocumentView]] = {}
+        for document in self.documents:
+            named.setdefault(document.collection, []).append(document)
+        return list(named.items())
+
+    @property
     def claims(self) -> list[ClaimView]:
         """Every claim, in order."""
         return [claim for document in self.documents for section in document.sections for claim in section.claims]
@@ -137,6 +145,7 @@ def _filters(claims: Sequence[ClaimView], answers: Sequence[Answer]) -> dict[str
     marks = {one.verdict: one.mark for one in answers}
     kinds = Counter(claim.evidence for claim in claims)
     documents = Counter(claim.document for claim in claims)
+    collections = Counter(claim.collection for claim in claims if claim.collection)
     labels = Counter(label for one in answers for label in one.label_kinds)
     origins = Counter(one.origin for one in answers)
     columns = Counter(one.column for one in answers)
@@ -145,6 +154,7 @@ def _filters(claims: Sequence[ClaimView], answers: Sequence[Answer]) -> dict[str
             Choice(v.value, v.value, verdicts[v.value], marks[v.value]) for v in Verdict if verdicts[v.value]
         ),
         "kind": tuple(Choice(name, EVIDENCE.get(name, name), n) for name, n in kinds.most_common()),
+        "collection": tuple(Choice(name, name, n) for name, n in collections.items()),
         "document": tuple(Choice(name, name, n) for name, n in documents.items()),
         "label": tuple(Choice(name, name, n) for name, n in labels.most_common()),
         "weights": tuple(Choice(one.key, one.name, n) for one, n in origins.most_common()),
@@ -168,6 +178,7 @@ def _claim_data(claim: ClaimView) -> dict[str, Any]:
     told = {
         "id": claim.id,
         "kind": claim.evidence,
+        "collection": claim.collection,
         "document": claim.document,
         "answers": [one.number for one in claim.answers],
         "unmeasured": [list(one) for one in claim.unmeasured],

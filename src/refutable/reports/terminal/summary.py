@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from refutable._util.text import counted, few
 from refutable.models.subject import WeightsKind
 from refutable.reports.baseline import Comparison
+from refutable.reports.collections import collection_lines
 from refutable.reports.journal import RunResult
 from refutable.reports.terminal.blocks import verdict_lines
 from refutable.reports.terminal.consoles import as_text, hanging
@@ -44,6 +45,7 @@ def render(
     """
     tried = [row for row in run.rows if row.verdict is not Verdict.NOT_MEASURED]
     told = [
+        *collection_lines(run.rows),
         *_weights(tried),
         *family_lines(run.rows, run.provenance.get(KEY, {})),
         *(f"multiplicity: {line}" for line in report_lines(run)),

@@ -2,7 +2,7 @@
 (async () => {
   const $ = (selector) => document.querySelector(selector), $$ = (selector) => [...document.querySelectorAll(selector)];
   const form = $(".filters"), help = $("#_help"), root = document.documentElement;
-  const SINGLE = ["kind", "document", "weights", "label", "model"];
+  const SINGLE = ["kind", "collection", "document", "weights", "label", "model"];
 
   function theme() {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -51,7 +51,7 @@
 
   function filter() {
     const want = asked(), verdicts = want.getAll("verdict"), words = (want.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
-    const [kind, from, weights, label, model] = SINGLE.map((name) => want.get(name));
+    const [kind, of, from, weights, label, model] = SINGLE.map((name) => want.get(name));
     const ofAnswers = verdicts.length || weights || label || model;
     const fits = new Set();
     data.answers.forEach((a, at) => {
@@ -61,7 +61,7 @@
     const used = new Set();
     for (const claim of data.claims) {
       const mine = (claim.answers || []).filter((at) => fits.has(at));
-      const seen = (!kind || claim.kind === kind) && (!from || claim.document === from) && words.every((word) => text(claim.id).includes(word)) && (mine.length || !ofAnswers);
+      const seen = (!kind || claim.kind === kind) && (!of || claim.collection === of) && (!from || claim.document === from) && words.every((word) => text(claim.id).includes(word)) && (mine.length || !ofAnswers);
       places.get(claim.id).hidden = !seen;
       if (rows.has(claim.id)) rows.get(claim.id).hidden = !seen;
       if (seen) { claimCount += 1; answerCount += mine.length; mine.forEach((at) => used.add(columnOf.get(at))); }
@@ -75,7 +75,7 @@
       $$(".matrix tr.section th").forEach((th) => { th.colSpan = used.size + 1; }); // as many columns as are left
     }
     $$(".matrix tbody").forEach((body) => { body.hidden = !body.querySelector("tr[data-claim]:not([hidden])"); });
-    $$("#_main .document .section, #_main .document").forEach((one) => { one.hidden = !one.querySelector(".claim:not([hidden])"); });
+    $$("#_main .document .section, #_main .document, #_main .collection").forEach((one) => { one.hidden = !one.querySelector(".claim:not([hidden])"); });
     $(".shown").textContent = `${claimCount} of ${data.claims.length} claims, ${answerCount} of ${data.answers.length} answers`;
   }
 
