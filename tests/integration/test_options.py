@@ -8,7 +8,7 @@ import json
 from refutable.models.registry import load_registry
 from refutable.prompts.find import load_prompts
 
-from .conftest import Suite
+from .conftest import CLAIMS, Suite
 
 
 def test_without_a_gpu_a_large_model_is_not_measured_in_one_line_and_exit_6(suite: Suite) -> None:
@@ -150,6 +150,13 @@ def test_a_prompt_that_is_too_long_for_a_model_is_said(suite: Suite) -> None:
     (row,) = suite.pytest("--prompts", "long.txt", "-k", "shrinks").json["verdicts"]
     assert row["verdict"] == "NOT_MEASURED"
     assert "tiny-gpt2 reads at most 512 tokens and prompt 1 of " in row["why"]
+
+
+def test_a_collection_is_chosen_by_its_name(suite: Suite) -> None:
+    suite.write("claims.yaml", CLAIMS.replace("claims:", "collection: My study\nclaims:", 1))
+    listed = suite.run("-m", "pytest", "--collect-only", "-q", "-k", "my-study and triangle")
+    assert "1/8 tests collected" in listed.text
+    assert "no tests collected" in suite.run("-m", "pytest", "--collect-only", "-q", "-k", "another-study").text
 
 
 def test_what_can_never_be_decided_is_said_at_collection_and_skipped_on_request(suite: Suite) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -85,3 +86,8 @@ def leaves_folder(path: str) -> bool:
     """Whether a path that a file names is absolute, leads upwards, or is none on every system."""
     parts = PurePosixPath(path)
     return "\\" in path or "\0" in path or parts.is_absolute() or ".." in parts.parts
+
+
+def slug(text: str) -> str:
+    """Return text as a word of small letters, digits and hyphens, ``-`` if it has none."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "-"

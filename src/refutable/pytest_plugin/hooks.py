@@ -10,6 +10,7 @@ import pytest
 
 from refutable._util.progress import task
 from refutable._util.provenance import provenance
+from refutable._util.text import slug
 from refutable.claims.cases import Case
 from refutable.errors import RefutableError
 from refutable.extensions import extend, import_modules, load_installed
@@ -110,6 +111,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "claim_case" in metafunc.fixturenames:
         session = session_of(metafunc.config)
         metafunc.parametrize("claim_case", [_param(case, session) for case in session.cases])
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let ``-k the-field`` mean the claims of a collection.
+
+    https://docs.pytest.org/en/stable/reference/reference.html#pytest.hookspec.pytest_itemcollected
+    """
+    case = case_of(item)
+    if case is not None and case.claim.collection is not None:
+        item.extra_keyword_matches.add(slug(case.claim.collection))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from refutable._util.atomic import write_whole
+from refutable._util.text import slug
 from refutable.claims import BaseClaim
 from refutable.reports.catalogue import states
 from refutable.reports.journal import RunResult
@@ -39,7 +40,7 @@ def verdict_pages(
         name: of the index and its folder.
     """
     sections = _sections(claims)
-    files = {place: f"{_slug(place[0])}/{_slug(place[1] or 'no section')}.md" for place in sections}
+    files = {place: f"{slug(place[0])}/{slug(place[1] or 'no section')}.md" for place in sections}
     return {
         f"{name}.md": _index(claims, sections, files, run, on_tables, name),
         f"{name}/all-claims.md": _all_claims(claims, files, run),
@@ -156,10 +157,6 @@ def _link(claim: BaseClaim, files: Mapping[Place, str]) -> str:
 
 def _place(claim: BaseClaim) -> Place:
     return ("no document", "") if claim.source is None else (claim.source.document, claim.source.section or "")
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "-"
 
 
 def _joined(lines: Sequence[str]) -> str:
