@@ -24,6 +24,7 @@ from refutable.traces.passes import LENS_DIVERGENCE, LENS_ENTROPY, Pass
 from refutable.traces.trace import Trace
 
 COLUMNS = [LENS_DIVERGENCE, LENS_ENTROPY]
+ROWS = 64  # states that are read at once: their log-probabilities are held in float64
 LEAST_BOUND, ROUNDINGS = 1e-6, 50  # a divergence is quadratic in the logits' error
 
 
@@ -55,11 +56,17 @@ def _run_batch(model: LoadedModel, ids: list[list[int]], cut: Sequence[int]) -> 
 
     with hooked([block.register_forward_hook(see) for block in model.blocks()]):
         own = torch.log_softmax(last_logits(model, padded)[0].double(), dim=-1)  # (B, vocabulary)
-    return torch.stack([divergence_and_entropy(own, read_by_lens(model, state)) for state in states], dim=1)
+    rows = torch.stack([state.to(own.device) for state in states], dim=1).flatten(0, 1)  # (B layers, D)
+    whose = torch.arange(len(own), device=own.device).repeat_interleave(len(states))
+    read = [
+        divergence_and_entropy(own[whose[begin : begin + ROWS]], read_by_lens(model, rows[begin : begin + ROWS]))
+        for begin in range(0, len(rows), ROWS)
+    ]
+    return torch.cat(read).reshape(len(own), len(states), len(COLUMNS))
 
 
 def read_by_lens(model: LoadedModel, state: torch.Tensor) -> torch.Tensor:
-    """Return the log-probabilities that the network gives after states of its last block, (B, vocabulary) of (B, D)."""
+    """Return the log-probabilities that the network gives after states of its last block, (N, vocabulary) of (N, D)."""
 
     def give(block: torch.nn.Module, args: Any, output: Any) -> Any:
         return with_first_tensor(output, state[:, None].to(first_tensor(output)))
