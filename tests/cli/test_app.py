@@ -157,7 +157,7 @@ def test_every_subcommand_has_help_also_as_h() -> None:
         ("refutable show my-", {"my-gpt2-has-two-heads"}),
         ("refutable cache ls my-", {"my-gpt2"}),
         ("refutable dry-run my-", {"my-gpt2"}),
-        ("refutable prompts many-kinds-", {"many-kinds-exploration", "many-kinds-confirmation"}),
+        ("refutable prompts many-kinds-", {"many-kinds-52", "many-kinds-exploration", "many-kinds-confirmation"}),
         ("refutable doc", {"doctor"}),
     ],
 )

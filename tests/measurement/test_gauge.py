@@ -268,6 +268,7 @@ def judged(model: LoadedModel, metric: str, predicts: str, norm: str = "raw") ->
         find_weights=lambda subject, spec: model.source,
         selection=SimpleNamespace(
             dtype="float32",
+            chat_template=False,
             registry={model.row.name: model.row},
             subject=lambda name, **how: Subject(name, "init"),
         ),
