@@ -50,7 +50,7 @@ def published() -> RunResult:
 def test_the_published_run_fits_a_few_screens_and_no_id_is_cut(published: RunResult, width: int) -> None:
     lines = render(published, compare(published, published), width=width, colour=False).splitlines()
     assert max(map(len, lines)) <= width
-    assert len(lines) <= {80: 0.55, 100: 0.46, 200: 0.26}[width] * len(published.rows)
+    assert len(lines) <= {80: 0.65, 100: 0.55, 200: 0.3}[width] * len(published.rows)  # many claims are on one subject
     words = {word for line in lines for word in line.split()}
     measured = [one for one in published.rows if one.about["evidence"] not in LOOK_UPS]
     assert {one.claim for one in measured} <= words
