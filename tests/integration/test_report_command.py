@@ -63,7 +63,8 @@ def test_a_folder_with_neither_says_what_is_missing(tmp_path: Path) -> None:
 def test_folders_are_compared_by_the_runs_in_them(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "b")
     told = called("diff", folder, tmp_path / "b")
-    assert (told.exit_code, told.output) == (0, "no verdict changed and no estimate moved\n")
+    assert told.exit_code == 0
+    assert told.output.startswith("no verdict changed and no estimate moved\n")
 
 
 def test_a_file_where_a_folder_belongs_is_said_in_words(folder: Path, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def canvas_of(figure: Figure, rows: Rows) -> Canvas:
     if (layout := canvas.get_layout_engine()) is not None:
         layout.execute(canvas)
         canvas.set_layout_engine("none")  # laid out once, for every format
+        for axes in canvas.axes:  # the solver's last bits depend on where its variables lie in memory
+            axes.set_position([round(value, 6) for value in axes.get_position(original=True).bounds])
     return canvas
 
 
