@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,41 @@ def test_a_variation_on_prompts_without_the_categories_is_refused(tmp_path: Path
 def test_a_layer_beyond_every_model_is_refused(tmp_path: Path, models: str, number: int, told: str) -> None:
     (problem,) = problems_of(tmp_path, f"models: {models}", LAYER.replace("NUMBER", str(number)))
     assert problem.startswith(f"claims.yaml:7 claims[0].test.layer: {told}")
+
+
+SKIPPED = "test: {statistic: mean, of: top_token_kept, predicts: '> 0.5', under: CHANGE}"
+
+
+def changed(folder: Path, change: str) -> Path:
+    path = file_of(folder, "models: smollm2", SKIPPED.replace("CHANGE", change))
+    path.write_text(path.read_text().replace("evidence: measured", "evidence: intervention"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("skip-block, blocks: 31", "blocks: there is no block 31: smollm2 has 30; name a number up to 30, or `last`"),
+        ("skip-block, blocks: 16-99", "blocks: there is no block 99"),
+        ("skip-block, blocks: [3, 31]", "blocks: there is no block 31"),
+        ("swap-blocks, blocks: 30", "blocks: there is no block 31"),
+        ("skip-block, blocks: 3, against: {blocks: 99}", "blocks: there is no block 99"),
+        (
+            "zero-coordinate, coordinate: 576",
+            "coordinate: there is no coordinate 576: smollm2 has 576; name a number up",
+        ),
+    ],
+)
+def test_a_block_or_coordinate_beyond_every_model_is_refused(tmp_path: Path, change: str, told: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(told)):
+        list(check_feasible(changed(tmp_path, change)))
+
+
+@pytest.mark.parametrize(
+    "change", ["skip-block, blocks: 30", "swap-blocks, blocks: 29", "zero-coordinate, coordinate: 575"]
+)
+def test_the_last_block_and_coordinate_are_accepted(tmp_path: Path, change: str) -> None:
+    assert list(check_feasible(changed(tmp_path, change)))
 
 
 @pytest.mark.parametrize(("models", "number"), [("smollm2", 30), ("[smollm2, gpt2]", 30)])

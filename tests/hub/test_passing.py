@@ -210,14 +210,14 @@ def test_nothing_is_asked_for_offline_or_of_files_at_hand(hub: Hub, steps: tuple
     assert hub.requests == []
 
 
-@pytest.mark.parametrize(("text", "size"), [("200GB", 200e9), ("1.5 tb", 1.5e12), ("7", 7), ("10 kB", 10e3)])
+@pytest.mark.parametrize(("text", "size"), [("200GB", 200e9), ("1.5 tb", 1.5e12), ("7 B", 7), ("10 kB", 10e3)])
 def test_sizes(text: str, size: float) -> None:
     assert read_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1e9", "GB", "200 GiB"])
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1e9", "GB", "200 GiB", "200"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match=r"--disk-budget .*: write how many bytes, as 200GB"):
+    with pytest.raises(BadInput, match=r"--disk-budget .*: write how many bytes and of which unit, as 200GB"):
         read_size(text)
 
 

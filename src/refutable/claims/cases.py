@@ -9,7 +9,7 @@ from refutable.claims import BaseClaim, MeasuredClaim
 from refutable.claims.experiment import ExperimentClaim
 from refutable.claims.file import Places
 from refutable.claims.over import over_categories
-from refutable.claims.references import Prompts, experiment_problems, layer_problem, model_problems, prompt_problems
+from refutable.claims.references import Prompts, beyond_problems, experiment_problems, model_problems, prompt_problems
 from refutable.errors import BadInput
 from refutable.models.registry import ModelRegistry
 from refutable.models.revision_names import in_id, model_of, natural
@@ -98,7 +98,7 @@ def cases_of(
         if unknown:
             problems += unknown
             continue
-        problems += layer_problem(claim, rows, places)
+        problems += beyond_problems(claim, rows, places)
         if isinstance(claim, ExperimentClaim):
             found = [*experiment_problems(claim, places)]
             problems += found

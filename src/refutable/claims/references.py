@@ -12,6 +12,7 @@ from refutable.experiments.table import WHOLE, Experiment, load_experiment
 from refutable.models.registry import ModelRegistry
 from refutable.models.row import ModelRow
 from refutable.prompts.prompt_set import PromptSet
+from refutable.traces.passes import Blocks
 
 Prompts = Callable[[str], PromptSet]
 
@@ -116,23 +117,39 @@ def lacking_categories(claim: MeasuredClaim, prompts: PromptSet) -> list[str]:
     return [name for names in groups for name in names if name not in prompts.categories]
 
 
-def layer_problem(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
-    """Yield a problem if a numbered layer is beyond every one of these models and all their depths are known."""
-    asked = [one.layer for one in claim.test.readings] if isinstance(claim, MeasuredClaim) else []
-    layer = max((one for one in asked if isinstance(one, int)), default=None)
-    if layer is None:
+def beyond_problems(claim: BaseClaim, rows: Sequence[ModelRow], places: Places) -> Iterator[str]:
+    """Yield what is beyond every one of these models: a layer, a block or a coordinate."""
+    if not isinstance(claim, MeasuredClaim):
         return
-    try:
-        depths = {row.name: int(row.fact("layers")) for row in rows}
-    except (KeyError, NotMeasured):
-        return
-    deepest = max(depths, key=lambda name: depths[name])
-    if layer > depths[deepest]:
-        of = f"{deepest} has" if len(depths) == 1 else f"the deepest of these {len(depths)} models, {deepest}, has"
-        yield (
-            f"{places.of(claim.id, 'test', 'layer')}: there is no layer {layer}: {of} {depths[deepest]}; name a number"
-            f" up to {depths[deepest]}, or `last`"
-        )
+    asked = claim.test.readings
+    layer = max((one.layer for one in asked if isinstance(one.layer, int)), default=0)
+    block = max((_last_block(one.blocks) + (one.under == "swap-blocks") for one in asked if one.blocks), default=0)
+    coordinate = max((one.coordinate for one in asked if one.coordinate is not None), default=-1)
+    for key, wanted, fact, offset, more in (
+        ("layer", layer, "layers", 0, ", or `last`"),
+        ("blocks", block, "layers", 0, ", or `last`"),
+        ("coordinate", coordinate, "d_model", 1, ""),
+    ):
+        if wanted < 1:
+            continue
+        try:
+            sizes = {row.name: int(row.fact(fact)) for row in rows}
+        except (KeyError, NotMeasured):
+            continue
+        largest = max(sizes, key=lambda name: sizes[name])
+        if wanted > sizes[largest] - offset:
+            best = "deepest" if fact == "layers" else "widest"
+            of = f"{largest} has" if len(sizes) == 1 else f"the {best} of these {len(sizes)} models, {largest}, has"
+            word = "block" if key == "blocks" else key
+            yield (
+                f"{places.of(claim.id, 'test', key)}: there is no {word} {wanted}: {of} {sizes[largest]}; name a number"
+                f" up to {sizes[largest] - offset}{more}"
+            )
+
+
+def _last_block(blocks: Blocks) -> int:
+    """Return the largest number of a block that is named; 0 where they are named by words."""
+    return max(blocks) if isinstance(blocks, tuple) else blocks if isinstance(blocks, int) else 0
 
 
 def _absent_categories(

@@ -31,7 +31,8 @@ testpaths = refutable.suite
 
 INCLUDING = """\
 # yaml-language-server: $schema={schema}
-# The packaged claims `{name}`, copied; add your own under `claims:`. Run: pytest
+# The packaged claims `{name}`, copied; add your own under `claims:`. Run: pytest -m 'not slow'
+# What the slow ones would take: refutable measure --plan
 schema: 1
 include:
   - claims/{name}/{name}.yaml
@@ -73,4 +74,5 @@ def write_starter(folder: Path, packaged: str | None = None) -> list[str]:
         raise BadInput(f"{folder}: {', '.join(there)} already there; nothing was written. Name another folder")
     for name, text in files.items():
         write_whole(folder / name, text)
-    return [f"wrote {folder / name}" for name in files] + [f"now: cd {folder} && pytest"]
+    run = "pytest" if packaged is None else "pytest -m 'not slow'  # the slow ones: refutable measure --plan"
+    return [f"wrote {folder / name}" for name in files] + [f"now: cd {folder} && {run}"]

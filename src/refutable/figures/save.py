@@ -84,7 +84,8 @@ def canvas_of(figure: Figure, rows: Rows) -> Canvas:
         layout.execute(canvas)
         canvas.set_layout_engine("none")  # laid out once, for every format
         for axes in canvas.axes:  # the solver's last bits depend on where its variables lie in memory
-            axes.set_position([round(value, 6) for value in axes.get_position(original=True).bounds])
+            left, bottom, width, height = axes.get_position(original=True).bounds
+            axes.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
     return canvas
 
 

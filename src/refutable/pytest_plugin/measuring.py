@@ -69,7 +69,9 @@ class Measuring:
         capture = config.pluginmanager.getplugin("capturemanager")
         try:
             if not cases:
-                raise pytest.UsageError("no claim is selected; -k and -m choose among the ids of `refutable show`")
+                raise pytest.UsageError(
+                    "no claim is selected; -k and -m choose among the ids that `pytest --collect-only -q` lists"
+                )
             config.stash[SESSION].check_named(cases)
             folder = command_line.ini_folder(config)
             with capture.global_and_fixture_disabled() if capture is not None else nullcontext():

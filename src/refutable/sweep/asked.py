@@ -12,7 +12,7 @@ from refutable.models.device import EVERY_GPU, cuda_devices
 from refutable.sweep.shards import Shard
 
 GPU = re.compile(r"cuda:(\d+)")
-SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?B|)", re.IGNORECASE)
+SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?B)", re.IGNORECASE)
 UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 Slot = Mapping[str, str]
 
@@ -62,8 +62,8 @@ def read_size(text: str) -> int:
         BadInput: it is no positive number of bytes, kB, MB, GB or TB.
     """
     match = SIZE.fullmatch(text.strip())
-    if match is None or not (size := round(float(match[1]) * UNITS[match[2].upper() or "B"])):
-        raise BadInput(f"--disk-budget {text}: write how many bytes, as 200GB or 1.5TB")
+    if match is None or not (size := round(float(match[1]) * UNITS[match[2].upper()])):
+        raise BadInput(f"--disk-budget {text}: write how many bytes and of which unit, as 200GB or 1.5TB")
     return size
 
 
