@@ -952,7 +952,7 @@ def test_a_coordinate_goes_with_the_changes_of_one_and_with_no_other():
         (
             {"evidence": "intervention", "test": KEPT.replace("blocks: last", "blocks: mid")},
             "unknown blocks 'mid'; known: all, first, middle, last, earlier-half, later-half, a number from 1, or"
-            " several: [16, 17] or 16-30. Did you mean 'middle'?",
+            " several, the lowest first: [16, 17] or 16-30. Did you mean 'middle'?",
         ),
         (
             {"evidence": "intervention", "test": KEPT.replace("blocks: last", "blocks: [3, 2]")},

@@ -87,8 +87,8 @@ def _blocks(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         words = get_args(BlockWord)
         near = did_you_mean(value, words) if isinstance(value, str) else ""
         raise ValueError(
-            f"unknown blocks {value!r}; known: {', '.join(words)}, a number from 1, or several: [16, 17] or"
-            f" 16-30.{near}"
+            f"unknown blocks {value!r}; known: {', '.join(words)}, a number from 1, or several, the lowest"
+            f" first: [16, 17] or 16-30.{near}"
         ) from None
     if isinstance(found, tuple) and list(found) != sorted(set(found)):
         raise ValueError(f"blocks {value!r}: write each once, the lowest first")
